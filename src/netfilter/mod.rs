@@ -1,0 +1,484 @@
+//! The netfilter intermediate form: what every source becomes and every emitter reads. Tables, chains, rules, sets, in the
+//! field's own words (`iptables-save`, `nft list ruleset`). Knows nothing of policies, platforms or output syntax.
+
+use std::sync::Arc;
+
+use crate::net::{AddressSet, Card, Family, Mac, PortSet, Protocol};
+use crate::span::Location;
+
+/// A whole program: what one `nft list ruleset`, or the four files of an iptables build, hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ruleset {
+    /// The tables. Lowering makes at most one of each [`TableKind`] in family [`TableFamily::Inet`], and one bridge table.
+    pub tables: Vec<Table>,
+    /// Jumps from chains that are not ours into ours.
+    pub attachments: Vec<Attachment>,
+}
+
+/// A table's family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TableFamily {
+    /// IPv4 alone (`iptables`, `nft ip`).
+    Ipv4,
+    /// IPv6 alone (`ip6tables`, `nft ip6`).
+    Ipv6,
+    /// Both: `nft inet`; the iptables emitter writes it once for each family, leaving out rules of the other.
+    Inet,
+    /// Bridged frames.
+    Bridge,
+}
+
+/// What a table is for: iptables' five tables. In nft, the chain type and priority of its base chains follow from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TableKind {
+    /// Before connection tracking.
+    Raw,
+    /// Packet alteration.
+    Mangle,
+    /// Address translation, for the first packet of a connection.
+    Nat,
+    /// Verdicts.
+    Filter,
+    /// Mandatory access control marks.
+    Security,
+}
+
+impl TableKind {
+    /// iptables' name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Mangle => "mangle",
+            Self::Nat => "nat",
+            Self::Filter => "filter",
+            Self::Security => "security",
+        }
+    }
+}
+
+/// A table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Family.
+    pub family: TableFamily,
+    /// Kind.
+    pub kind: TableKind,
+    /// Its name: for our own tables the kind's name; for tables read from nft, theirs.
+    pub name: String,
+    /// Sets and maps, before the chains that use them.
+    pub sets: Vec<Set>,
+    /// Chains.
+    pub chains: Vec<Chain>,
+}
+
+/// A netfilter hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Hook {
+    /// On arrival, before routing.
+    Prerouting,
+    /// To this machine.
+    Input,
+    /// Through this machine.
+    Forward,
+    /// From this machine.
+    Output,
+    /// On departure.
+    Postrouting,
+    /// nft: on arrival at a device, before everything.
+    Ingress,
+}
+
+impl Hook {
+    /// iptables' built-in chain.
+    #[must_use]
+    pub fn chain(self) -> &'static str {
+        match self {
+            Self::Prerouting => "PREROUTING",
+            Self::Input => "INPUT",
+            Self::Forward => "FORWARD",
+            Self::Output => "OUTPUT",
+            Self::Postrouting => "POSTROUTING",
+            Self::Ingress => "INGRESS",
+        }
+    }
+
+    /// nft's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Prerouting => "prerouting",
+            Self::Input => "input",
+            Self::Forward => "forward",
+            Self::Output => "output",
+            Self::Postrouting => "postrouting",
+            Self::Ingress => "ingress",
+        }
+    }
+}
+
+/// Who writes a chain.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// This policy.
+    Fwc,
+    /// A platform, by the name of its file in the standard library.
+    Platform(String),
+    /// Netfilter itself (a built-in chain).
+    Kernel,
+    /// Somebody else.
+    Other,
+}
+
+/// A chain's place at a hook (nft's base chains; iptables' built-in chains).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Base {
+    /// The hook.
+    pub hook: Hook,
+    /// nft's priority number.
+    pub priority: i32,
+    /// What becomes of a packet at its end; `true`: accept.
+    pub accept: bool,
+}
+
+/// A chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chain {
+    /// Its name; ours begin with `fwc-` and have at most 28 bytes.
+    pub name: Arc<str>,
+    /// Who writes it.
+    pub owner: Owner,
+    /// For lowering's own chains: the hook whose packets enter here from outside. The nft emitter makes it a base chain at that
+    /// hook; the iptables emitter writes a plain chain that an [`Attachment`] leads to.
+    pub base: Option<Base>,
+    /// Its rules.
+    pub rules: Vec<Rule>,
+}
+
+/// A jump that leads from a chain of others into one of ours, made once by the attachment step (iptables only).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Attachment {
+    /// The family it is made in.
+    pub family: Family,
+    /// The table.
+    pub table: TableKind,
+    /// The chain that gets the jump: `INPUT`, `DOCKER-USER`.
+    pub parent: String,
+    /// Our chain.
+    pub chain: Arc<str>,
+    /// Whether `parent` is created first where it is missing (`DOCKER-USER`).
+    pub create_parent: bool,
+}
+
+/// A rule: all matches must hold; then the effects happen in order; then the verdict, if any, decides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rule {
+    /// Only packets of this family (in an inet table).
+    pub family: Option<Family>,
+    /// The matches, in the order in which they are written. Order matters only for stateful ones.
+    pub matches: Vec<Match>,
+    /// What happens on the way.
+    pub effects: Vec<Effect>,
+    /// What is decided; `None`: the next rule is considered.
+    pub verdict: Option<Verdict>,
+    /// A remark for the listing, at most 255 bytes.
+    pub comment: Option<Arc<str>>,
+    /// The source that it came from.
+    pub origin: Option<Location>,
+}
+
+/// A match and whether it is negated as a whole (`!`, `!=`).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Match {
+    /// `true`: the packet must not match.
+    pub negated: bool,
+    /// What is compared.
+    pub kind: MatchKind,
+}
+
+impl Match {
+    /// Must match.
+    #[must_use]
+    pub fn is(kind: MatchKind) -> Self {
+        Self { negated: false, kind }
+    }
+
+    /// Must not match.
+    #[must_use]
+    pub fn not(kind: MatchKind) -> Self {
+        Self { negated: true, kind }
+    }
+}
+
+/// What a match compares. Lists are alternatives. Every address in one match is of one family, the rule's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum MatchKind {
+    /// Arrival interface: one of.
+    InInterface(Vec<Card>),
+    /// Departure interface: one of.
+    OutInterface(Vec<Card>),
+    /// Bridge port of arrival, of a frame that is bridged or that goes to the host (`physdev --physdev-in`; `iifname` in a bridge table).
+    InPort(Vec<Card>),
+    /// Bridge port of departure (`physdev --physdev-out`; `oifname` in a bridge table).
+    OutPort(Vec<Card>),
+    /// The frame is bridged, not routed (`physdev --physdev-is-bridged`; always so in a bridge forward chain).
+    Bridged,
+    /// Source address.
+    Source(AddressSet),
+    /// Destination address (after any destination NAT that the hook follows).
+    Destination(AddressSet),
+    /// Destination is an address of this machine (`addrtype --dst-type LOCAL`; `fib daddr type local`).
+    DestinationLocal,
+    /// Destination is multicast (`pkttype`/`addrtype MULTICAST`).
+    DestinationMulticast,
+    /// Protocol: one of.
+    Protocol(Vec<Protocol>),
+    /// Source port; a [`MatchKind::Protocol`] with ports stands before it.
+    SourcePort(PortSet),
+    /// Destination port (after any destination NAT that the hook follows).
+    DestinationPort(PortSet),
+    /// ICMP or ICMPv6 type and code, one of; the rule's family says which protocol. A [`MatchKind::Protocol`] stands before it.
+    IcmpType(Vec<IcmpType>),
+    /// TCP flags: of `mask`, exactly `set` are set (`--tcp-flags SYN,RST SYN`).
+    TcpFlags {
+        /// Looked at.
+        mask: u8,
+        /// Set among them.
+        set: u8,
+    },
+    /// Connection state: one of the [`State`] bits.
+    State(u8),
+    /// The packet goes the way that the connection was opened.
+    DirectionOriginal,
+    /// The connection's destination was translated (`ctstate DNAT`; `ct status dnat`).
+    DestinationTranslated,
+    /// Address that the client dialled.
+    OriginalDestination(AddressSet),
+    /// Port that the client dialled.
+    OriginalDestinationPort(PortSet),
+    /// Packet mark: `mark & mask == value`.
+    Mark {
+        /// Value.
+        value: u32,
+        /// Mask.
+        mask: u32,
+    },
+    /// Ethernet source: one of.
+    SourceMac(Vec<Mac>),
+    /// Owner of the local socket.
+    User(String),
+    /// Membership in a named set of the table (ipset beside iptables): these fields of the packet, concatenated.
+    InSet {
+        /// The set's name.
+        set: Arc<str>,
+        /// The fields, in the set's order.
+        fields: Vec<SetField>,
+    },
+    /// At most so many in a time; stateful.
+    Limit(Limit),
+    /// More than so many connections open (`connlimit --connlimit-above`, `ct count over`); stateful.
+    ConnectionsAbove {
+        /// How many.
+        count: u32,
+        /// Prefix length by which sources are told apart: 0 all together, 32, 64.
+        source_prefix: u8,
+        /// Name of the nft set that keeps the counts, where told apart.
+        name: Arc<str>,
+    },
+    /// Time of day and week, kernel's local time.
+    Time {
+        /// Monday is bit 0.
+        days: u8,
+        /// Minutes of the day, from and to.
+        times: Option<(u16, u16)>,
+    },
+    /// A match that is not modelled: its exact text. May match, may not.
+    Unknown(Arc<str>),
+}
+
+/// Bits of [`MatchKind::State`].
+#[derive(Clone, Copy, Debug)]
+pub struct State;
+
+impl State {
+    /// First packet of a connection.
+    pub const NEW: u8 = 1;
+    /// Of a connection that has seen both ways.
+    pub const ESTABLISHED: u8 = 2;
+    /// Belongs to another connection (an ICMP error, an FTP data channel).
+    pub const RELATED: u8 = 4;
+    /// Belongs to none and cannot open one.
+    pub const INVALID: u8 = 8;
+    /// Left out of tracking.
+    pub const UNTRACKED: u8 = 16;
+}
+
+/// An ICMP type, with or without a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IcmpType {
+    /// Type.
+    pub kind: u8,
+    /// Code; `None`: any.
+    pub code: Option<u8>,
+}
+
+/// A rate limit, for all together or by source.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Limit {
+    /// How many.
+    pub count: u32,
+    /// In how many seconds: 1, 60, 3600, 86400.
+    pub seconds: u32,
+    /// How many may come at once.
+    pub burst: u32,
+    /// Prefix length by which sources are told apart (32, 64); `None`: all together.
+    pub source_prefix: Option<u8>,
+    /// Name of the state: of the hashlimit, of the nft set. Equal names share their state.
+    pub name: Arc<str>,
+}
+
+/// A field of a packet that a set can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SetField {
+    /// Source address.
+    Source,
+    /// Destination address.
+    Destination,
+    /// Protocol and destination port together (ipset's `port`; nft's `meta l4proto . th dport`).
+    DestinationService,
+    /// Source Ethernet address.
+    SourceMac,
+    /// Arrival interface.
+    InInterface,
+    /// Port that the client dialled, with its protocol (nft alone).
+    OriginalService,
+}
+
+/// A named set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Set {
+    /// Its name: ours begin with `fwc-`; at most 31 bytes.
+    pub name: Arc<str>,
+    /// Family of its addresses; `None`: it holds none.
+    pub family: Option<Family>,
+    /// What each element holds.
+    pub fields: Vec<SetField>,
+    /// The elements; each has one value a field. Empty for a live set.
+    pub elements: Vec<Vec<SetValue>>,
+    /// Filled by others at run time: never flushed.
+    pub live: bool,
+}
+
+/// One field of a set's element.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SetValue {
+    /// An address, prefix or range.
+    Address(crate::net::AddressRange),
+    /// A protocol and a port range.
+    Service(Protocol, crate::net::PortRange),
+    /// An Ethernet address.
+    Mac(Mac),
+    /// An interface.
+    Interface(Card),
+}
+
+/// Something that a rule does besides deciding.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// A line in the kernel log.
+    Log {
+        /// What it begins with; at most 29 bytes in iptables, 127 in nft.
+        prefix: Arc<str>,
+        /// Syslog severity, 0 to 7.
+        level: u8,
+    },
+    /// `mark = (mark & !mask) ^ value`.
+    SetMark {
+        /// Value.
+        value: u32,
+        /// Bits that are replaced.
+        mask: u32,
+    },
+    /// Sets the DSCP field (6 bits).
+    SetDscp(u8),
+    /// Clamps the TCP maximum segment size to the path's.
+    ClampMss,
+    /// Leaves the packet out of connection tracking.
+    Notrack,
+    /// Gives the connection a helper (`ftp`, `sip`).
+    Helper(Arc<str>),
+}
+
+/// How a packet is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reject {
+    /// ICMP port unreachable.
+    PortUnreachable,
+    /// ICMP host unreachable (IPv6: address unreachable).
+    HostUnreachable,
+    /// ICMP network unreachable (IPv6: no route).
+    NetworkUnreachable,
+    /// ICMP host prohibited (IPv6: administratively prohibited).
+    HostProhibited,
+    /// ICMP network prohibited (IPv6: administratively prohibited).
+    NetworkProhibited,
+    /// ICMP administratively prohibited.
+    AdminProhibited,
+    /// A TCP reset; a [`MatchKind::Protocol`] for TCP stands before it.
+    TcpReset,
+}
+
+/// What a rule decides.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// Lets it through this table.
+    Accept,
+    /// Silently not.
+    Drop,
+    /// Not, with an answer.
+    Reject(Reject),
+    /// Back to the calling chain.
+    Return,
+    /// Into a chain, and back at its end.
+    Jump(Arc<str>),
+    /// Into a chain, and from its end to where this chain was called.
+    Goto(Arc<str>),
+    /// Destination NAT.
+    Dnat {
+        /// New address, of the rule's family.
+        address: std::net::IpAddr,
+        /// New port, if another.
+        port: Option<u16>,
+    },
+    /// Source NAT to a fixed address.
+    Snat(std::net::IpAddr),
+    /// Source NAT to the address of the card.
+    Masquerade,
+    /// Destination NAT to this machine.
+    Redirect(u16),
+    /// Looks the packet's fields up and goes to the chain that stands there (nft `vmap`); goes on if none does.
+    GotoMap {
+        /// The fields.
+        fields: Vec<SetField>,
+        /// Key and chain.
+        elements: Vec<(Vec<SetValue>, Arc<str>)>,
+    },
+}
+
+impl Ruleset {
+    /// The table of that family and kind, made if absent.
+    pub fn table_mut(&mut self, family: TableFamily, kind: TableKind) -> &mut Table {
+        let at = self.tables.iter().position(|table| table.family == family && table.kind == kind);
+        let at = at.unwrap_or_else(|| {
+            self.tables.push(Table {
+                family,
+                kind,
+                name: kind.name().to_owned(),
+                sets: Vec::new(),
+                chains: Vec::new(),
+            });
+            self.tables.len() - 1
+        });
+        &mut self.tables[at]
+    }
+}
