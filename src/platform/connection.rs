@@ -96,30 +96,40 @@ pub struct Prediction {
 #[must_use]
 pub fn predict(facts: &Facts, connection: &Connection) -> Vec<Prediction> {
     let views = views(facts);
-    // The platform that the target belongs to decides; else the opener's; else the host is a plain one.
-    let target = views.iter().find_map(|view| Some((view, view.target(facts, connection)?)));
-    let (view, target) = match target {
-        Some((view, target)) => (Some(view), Some(target)),
-        None => (views.iter().find(|view| view.opener(connection).is_some()), None),
+    // The platform that the target belongs to decides, else the opener's. A connection that belongs to none may still meet
+    // what any of them does with it, as far as its facts are not complete.
+    let of_target: Vec<&View> = views.iter().filter(|view| view.target(facts, connection).is_some()).collect();
+    let of_opener: Vec<&View> = views.iter().filter(|view| view.opener(connection).is_some()).collect();
+    let plain = View { platform: "host", complete: true, ..View::default() };
+    let chosen: Vec<&View> = match (of_target.first(), of_opener.first()) {
+        (Some(view), _) | (None, Some(view)) => vec![view],
+        (None, None) if views.is_empty() => vec![&plain],
+        (None, None) => views.iter().collect(),
     };
-    let empty = View::default();
-    let view = view.unwrap_or(&empty);
-    let name = if view.platform.is_empty() { "host" } else { view.platform };
-    let Some(platform) = Platform::load(name) else { return Vec::new() };
     let opener = views.iter().find_map(|view| view.opener(connection));
-    let (situation, endpoints) = situate(facts, view, platform, connection, opener, target);
-    platform
-        .roads(&situation)
-        .into_iter()
-        .map(|possible| Prediction {
-            platform: &platform.name,
-            road: &possible.item.name,
-            headers: possible.item.steps.iter().map(|step| header(step, connection, &endpoints)).collect(),
-            outcome: &possible.item.outcome,
-            by: possible.item.by.as_deref(),
-            conditions: possible.conditions,
-        })
-        .collect()
+    let mut out = Vec::new();
+    for view in chosen {
+        let Some(platform) = Platform::load(view.platform) else { continue };
+        let target = view.target(facts, connection);
+        let (situation, endpoints) = situate(facts, view, platform, connection, opener, target);
+        for possible in platform.roads(&situation) {
+            let road = possible.item;
+            let prediction = Prediction {
+                platform: &platform.name,
+                road: &road.name,
+                headers: road.steps.iter().map(|step| header(step, connection, &endpoints)).collect(),
+                outcome: &road.outcome,
+                by: road.by.as_deref(),
+                conditions: possible.conditions,
+            };
+            // Two platforms that both leave it alone say the same.
+            let alike = |other: &Prediction| other.road == prediction.road && other.conditions == prediction.conditions;
+            if !out.iter().any(alike) {
+                out.push(prediction);
+            }
+        }
+    }
+    out
 }
 
 /// One platform's part of the facts, in one shape for all of them.
@@ -195,7 +205,12 @@ struct Target<'a> {
 }
 
 impl View {
-    fn member<'a>(&'a self, name: &'a str, container: &'a DockerContainer, wanted: impl Fn(&DockerNetwork) -> bool) -> Member<'a> {
+    fn member<'a>(
+        &'a self,
+        name: &'a str,
+        container: &'a DockerContainer,
+        wanted: impl Fn(&DockerNetwork) -> bool,
+    ) -> Member<'a> {
         let mut joined = container.networks.iter().filter_map(|name| {
             let (name, network) = self.networks.get_key_value(name)?;
             Some((name.as_str(), network))
@@ -219,7 +234,8 @@ impl View {
     /// What is dialled, if it is a container of this platform.
     fn target(&self, facts: &Facts, connection: &Connection) -> Option<Target<'_>> {
         for (name, container) in &self.containers {
-            let holds = |network: &DockerNetwork| network.subnets.iter().any(|subnet| subnet.contains(&connection.address));
+            let holds =
+                |network: &DockerNetwork| network.subnets.iter().any(|subnet| subnet.contains(&connection.address));
             if container.addresses.contains(&connection.address) {
                 return Some(Target { member: self.member(name, container, holds), publish: None });
             }
@@ -231,7 +247,8 @@ impl View {
             let Some(publish) = container.ports.iter().find(|publish| covers(publish, connection)) else { continue };
             // Docker publishes over a network with a way out; an internal one's publish it ignores.
             let member = self.member(name, container, |network| {
-                !network.internal && !matches!(network.driver.as_deref(), Some("overlay" | "macvlan" | "ipvlan" | "host" | "none"))
+                !network.internal
+                    && !matches!(network.driver.as_deref(), Some("overlay" | "macvlan" | "ipvlan" | "host" | "none"))
             });
             if member.network.is_some() {
                 return Some(Target { member, publish: Some(publish) });
@@ -266,9 +283,10 @@ fn is_local(facts: &Facts, view: &View, address: IpAddr) -> bool {
 
 /// The interface of the host through which `address` is reached.
 fn towards(facts: &Facts, address: IpAddr) -> Option<String> {
-    let near = facts.interfaces.iter().find(|(_, interface)| {
-        interface.addresses.iter().any(|own| own.contains(&address) && own.addr() != address)
-    });
+    let near = facts
+        .interfaces
+        .iter()
+        .find(|(_, interface)| interface.addresses.iter().any(|own| own.contains(&address) && own.addr() != address));
     near.map(|(name, _)| name.clone()).or_else(|| facts.default_route.clone())
 }
 
@@ -293,24 +311,30 @@ fn situate(
         situation = platform.with_version(situation, version);
     }
     if let Some(backend) = view.backend {
-        situation = situation.with(Attribute::Backend, if backend == Backend::Iptables { "iptables" } else { "nftables" });
+        situation =
+            situation.with(Attribute::Backend, if backend == Backend::Iptables { "iptables" } else { "nftables" });
     }
     let policy = if family == Family::Ipv4 { facts.forward_policy_ipv4 } else { facts.forward_policy_ipv6 };
     if let Some(policy) = policy {
         let policy = if policy == ForwardPolicy::Accept { "accept" } else { "drop" };
         situation = situation.with(Attribute::ForwardPolicy, policy);
     }
-    let call = if family == Family::Ipv4 { "net.bridge.bridge-nf-call-iptables" } else { "net.bridge.bridge-nf-call-ip6tables" };
+    let call = if family == Family::Ipv4 {
+        "net.bridge.bridge-nf-call-iptables"
+    } else {
+        "net.bridge.bridge-nf-call-ip6tables"
+    };
     situation = situation.with_known(Attribute::BridgeNetfilter, facts.sysctls.get(call).map(|value| value == "1"));
 
     // Who opens it.
     let from = match (&connection.origin, opener) {
-        (Origin::Host, _) => "host",
+        (Origin::Host, _) => Some("host"),
         (Origin::Outside { interface }, _) => {
             endpoints.arrival = interface.clone().or_else(|| facts.default_route.clone());
-            "outside"
+            Some("outside")
         }
-        (Origin::Inside(_), None) => "other-bridge",
+        // A name that the facts do not have: somewhere on this machine, but not where.
+        (Origin::Inside(_), None) => None,
         (Origin::Inside(_), Some(opener)) => {
             endpoints.arrival = opener.bridge().map(str::to_owned);
             endpoints.opener = opener.address(family);
@@ -322,7 +346,7 @@ fn situate(
                 situation = situation.with_known(Attribute::OwnSubnet, Some(own));
             }
             let meets = target.as_ref().map(|target| target.member);
-            if opener.off_bridge() {
+            Some(if opener.off_bridge() {
                 "off-bridge"
             } else if meets.is_some_and(|member| member.name == opener.name) {
                 "itself"
@@ -334,10 +358,12 @@ fn situate(
                 "internal"
             } else {
                 "other-bridge"
-            }
+            })
         }
     };
-    situation = situation.with(Attribute::From, from);
+    if let Some(from) = from {
+        situation = situation.with(Attribute::From, from);
+    }
     if let Some(interface) = endpoints.arrival.as_ref().and_then(|name| facts.interfaces.get(name)) {
         let facing = interface.addresses.iter().any(|own| own.addr() == connection.address);
         situation = situation.with_known(Attribute::FacingAddress, Some(facing));
@@ -350,7 +376,11 @@ fn situate(
         Some(target) if target.member.off_bridge() => "off-bridge",
         Some(_) => "inside",
         // A container that the facts do not list is still behind its bridge.
-        None => match view.networks.values().find(|network| network.subnets.iter().any(|net| net.contains(&connection.address))) {
+        None => match view
+            .networks
+            .values()
+            .find(|network| network.subnets.iter().any(|net| net.contains(&connection.address)))
+        {
             Some(network) if network.parent.is_none() => {
                 endpoints.bridge.clone_from(&network.bridge);
                 "inside"
@@ -366,7 +396,7 @@ fn situate(
         situation = match publish {
             Some(publish) if publish.ingress => situation.with(Attribute::Publish, "ingress"),
             Some(_) => situation.with(Attribute::Publish, "yes"),
-            None if view.complete || view.platform.is_empty() => situation.with(Attribute::Publish, "no"),
+            None if view.complete => situation.with(Attribute::Publish, "no"),
             None => situation,
         };
     }
@@ -435,7 +465,11 @@ fn describe_target(
 fn opens(publish: &PublishedPort, member: &Member<'_>, connection: &Connection) -> bool {
     let family = Family::of(connection.address);
     let count = publish.last_port.unwrap_or_default().saturating_sub(publish.port.unwrap_or_default());
-    let ports = publish.container_port..=publish.container_port.saturating_add(if publish.last_port.is_some() { count } else { 0 });
+    let ports = publish.container_port..=publish.container_port.saturating_add(if publish.last_port.is_some() {
+        count
+    } else {
+        0
+    });
     Protocol::by_name(&publish.protocol) == Some(connection.protocol)
         && ports.contains(&connection.port)
         && publish.address.is_none_or(|address| Family::of(address) == family)

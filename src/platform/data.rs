@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use super::situation::{Attribute, Values, When};
 use super::{
-    Attachment, Class, Destination, Era, Fault, Interface, Leg, Outcome, Owned, Pattern, Platform, Preset, Road, Role, Step,
+    Attachment, Class, Destination, Era, Fault, Interface, Leg, Outcome, Owned, Pattern, Platform, Preset, Road, Role,
+    Step,
 };
 use crate::net::Card;
 use crate::netfilter::{Hook, TableFamily};
@@ -133,8 +134,7 @@ struct FaultRow {
 /// Reads the file of the platform called `name`.
 pub(super) fn read(name: &str, text: &str) -> Result<Platform, String> {
     let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
-    let eras: Vec<Era> =
-        file.versions.iter().map(|name| Era { name: name.clone(), first: version(name) }).collect();
+    let eras: Vec<Era> = file.versions.iter().map(|name| Era { name: name.clone(), first: version(name) }).collect();
     if eras.len() > Values::BITS as usize || !eras.is_sorted_by(|a, b| a.first < b.first) {
         return Err("`versions` has too many entries or they do not rise".to_owned());
     }

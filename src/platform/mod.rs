@@ -71,7 +71,6 @@ pub struct Platform {
     pub class: Option<Class>,
     /// Interfaces that are its bridges where facts do not say.
     pub bridges: Vec<Card>,
-    /// Its default or only bridge networks by facts are named in facts, not here.
     eras: Vec<Era>,
     owned: Vec<Owned>,
     attachments: Vec<Attachment>,
@@ -495,6 +494,61 @@ mod tests {
                 panic!("{name}: {message}");
             }
         }
+    }
+
+    /// A row that can never decide is a mistake in the data: something in front of it takes all that it asks for.
+    #[test]
+    fn no_row_of_a_file_is_dead() {
+        for (name, text) in FILES {
+            let platform = data::read(name, text).expect(name);
+            let live: Vec<&str> =
+                platform.roads(&Situation::unknown()).iter().map(|road| road.item.name.as_str()).collect();
+            for road in &platform.roads {
+                assert!(live.contains(&road.name.as_str()), "{name}: `{}` never decides", road.name);
+            }
+            for hook in [Hook::Input, Hook::Forward, Hook::Output] {
+                let rows = platform.attachments.iter().filter(|attachment| attachment.hook == hook).count();
+                let mut live: Vec<String> = Vec::new();
+                for family in Family::BOTH {
+                    let found = platform.attachments(hook, family, &Situation::unknown());
+                    live.extend(found.iter().map(|found| format!("{} {}", found.item.table, found.item.why)));
+                }
+                live.sort_unstable();
+                live.dedup();
+                assert_eq!(live.len(), rows, "{name}: {hook:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_given_once() {
+        for platform in PLATFORMS.iter() {
+            let own = FILES
+                .iter()
+                .find(|(name, _)| *name == platform.name)
+                .and_then(|(name, text)| data::read(name, text).ok());
+            let own = own.expect("it parses");
+            let mut names: Vec<&str> = own.roads.iter().map(|road| road.name.as_str()).collect();
+            names.extend(own.faults.iter().map(|fault| fault.name.as_str()));
+            let count = names.len();
+            names.sort_unstable();
+            names.dedup();
+            // A fault may be called like a road that it is about, never two of a kind.
+            assert!(count - names.len() <= own.faults.len(), "{}", platform.name);
+        }
+        assert_eq!(Platform::names().count(), FILES.len() - 1);
+    }
+
+    #[test]
+    fn a_word_that_is_not_on_a_list_is_an_error() {
+        let road = |when: &str, rest: &str| {
+            data::read("x", &format!("title = \"x\"\n[[road]]\nname = \"r\"\nwhen = {{ {when} }}\n{rest}")).err()
+        };
+        assert_eq!(road("proxy = \"yes\"", "outcome = \"host\""), None);
+        assert!(road("proxi = \"yes\"", "outcome = \"host\"").is_some_and(|message| message.contains("`proxi`")));
+        assert!(road("proxy = \"on\"", "outcome = \"host\"").is_some_and(|message| message.contains("`on`")));
+        assert!(road("", "outcome = \"gone\"").is_some_and(|message| message.contains("`gone`")));
+        assert!(road("version = \">=9\"", "outcome = \"host\"").is_some_and(|message| message.contains(">=9")));
     }
 
     #[test]
