@@ -1,3 +1,4 @@
 //! Tests.
 
 mod kernel;
+mod roads;

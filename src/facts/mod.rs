@@ -28,8 +28,22 @@ pub struct Facts {
     pub podman: Option<PodmanFact>,
     /// Which variant of iptables holds the platforms' chains.
     pub iptables_variant: Option<IptablesVariant>,
+    /// The policy of filter FORWARD for IPv4. Docker sets DROP unless forwarding was on before it started.
+    pub forward_policy_ipv4: Option<ForwardPolicy>,
+    /// The policy of filter FORWARD for IPv6.
+    pub forward_policy_ipv6: Option<ForwardPolicy>,
     /// Kernel settings that matter, by sysctl name (`net.ipv4.ip_forward`).
     pub sysctls: BTreeMap<String, String>,
+}
+
+/// The policy of a built-in chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardPolicy {
+    /// ACCEPT.
+    Accept,
+    /// DROP.
+    Drop,
 }
 
 /// An interface.
@@ -70,6 +84,8 @@ pub struct DockerFact {
     pub swarm: Option<bool>,
     /// `--allow-direct-routing` (28.2 and later).
     pub allow_direct_routing: Option<bool>,
+    /// Whether Docker writes its rules in table raw (28 and later; `DOCKER_INSECURE_NO_IPTABLES_RAW=1` leaves them out).
+    pub raw_rules: Option<bool>,
     /// `--bridge-accept-fwmark` (29, nftables backend): `MARK[/MASK]`.
     pub bridge_accept_fwmark: Option<String>,
     /// Networks by name.
@@ -112,6 +128,11 @@ pub struct DockerNetwork {
     pub gateway_mode_ipv4: Option<String>,
     /// As `gateway_mode_ipv4`.
     pub gateway_mode_ipv6: Option<String>,
+    /// Interfaces from which packets routed straight to its containers are let in (28.2 and later,
+    /// `com.docker.network.bridge.trusted_host_interfaces`).
+    pub trusted_host_interfaces: Vec<String>,
+    /// Podman's `isolate`: kept apart from other networks that ask for it too.
+    pub isolate: Option<bool>,
     /// The parent interface of a macvlan or ipvlan.
     pub parent: Option<String>,
     /// Where a declaration or a compose file says it.
@@ -220,4 +241,6 @@ pub struct PodmanFact {
     pub networks: BTreeMap<String, DockerNetwork>,
     /// Containers by name.
     pub containers: BTreeMap<String, DockerContainer>,
+    /// Whether `networks` and `containers` are all there are.
+    pub complete: bool,
 }
