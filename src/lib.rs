@@ -8,6 +8,7 @@ pub mod facts;
 pub mod lower;
 pub mod net;
 pub mod netfilter;
+pub mod optimise;
 pub mod platform;
 pub mod policy;
 pub mod span;
