@@ -112,6 +112,10 @@ impl Sets {
                     Some(Family::Ipv6) => out.push_str(" family inet6"),
                     None => {}
                 }
+                if entry.live {
+                    // Whoever fills it may give its members a time to live.
+                    out.push_str(" timeout 0");
+                }
                 if entry.kind.starts_with("hash") {
                     // Writing to a String cannot fail.
                     let _ = write!(out, " maxelem {}", entry.members.len().max(BOUND).next_power_of_two());

@@ -277,7 +277,8 @@ impl<'a, 's> Writer<'a, 's> {
             let Some(rule) = of_family(whole, self.family) else { continue };
             let rule: &Rule = &rule;
             let detours: Vec<&Match> = whole.matches.iter().filter(|item| needs_detour(item)).collect();
-            if detours != open {
+            // A counter is asked for each rule anew.
+            if detours != open || detours.iter().any(|item| counts(&item.kind)) {
                 if let Some(name) = after.take() {
                     self.goto(Place::Body, &current, &name);
                     current = name;
@@ -513,10 +514,6 @@ impl<'a, 's> Writer<'a, 's> {
                         Some(Part::Words(item))
                     }
                 },
-                MatchKind::Limit(limit) => {
-                    self.check_limit(limit, rule);
-                    Some(Part::Words(item))
-                }
                 _ => Some(Part::Words(item)),
             };
             if let Some(part) = part {
