@@ -10,6 +10,7 @@ pub mod lower;
 pub mod names;
 pub mod net;
 pub mod netfilter;
+pub mod optimise;
 pub mod platform;
 pub mod policy;
 pub mod span;

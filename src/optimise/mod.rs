@@ -1,0 +1,3 @@
+//! From the netfilter form to itself: the same verdicts and effects for every packet, in fewer steps.
+
+pub mod origin;
