@@ -4,6 +4,7 @@
 
 pub mod span;
 pub mod net;
+pub mod names;
 pub mod diagnostic;
 pub mod netfilter;
 pub mod syntax;
