@@ -22,9 +22,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<Ending, Failure> {
 }
 
 fn list() -> String {
-    let width = codes::ALL.iter().map(|code| code.name.len()).max().unwrap_or_default();
+    let width = codes::all().iter().map(|code| code.name.len()).max().unwrap_or_default();
     let mut out = String::new();
-    for code in codes::ALL {
+    for code in codes::all() {
         let (level, name) = (codes::level_name(code.level), code.name);
         let _ = writeln!(out, "{}  {level:<7}  {name:<width$}  {}", code.number, code.summary);
     }

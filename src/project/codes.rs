@@ -2,6 +2,17 @@
 
 use crate::diagnostic::{Code, Level};
 
+/// Every kind of diagnostic that reading a project gives, in order of number.
+pub static CODES: &[&Code] = &[
+    &FILE_NOT_FOUND,
+    &FILE_UNREADABLE,
+    &INCLUDE_CYCLE,
+    &FILE_NOT_UTF8,
+    &INVALID_FILE_PATTERN,
+    &PATTERN_MATCHES_NOTHING,
+    &TOO_MUCH_TO_READ,
+];
+
 /// A file that a policy names does not exist.
 pub static FILE_NOT_FOUND: Code = Code {
     number: "FW0150",

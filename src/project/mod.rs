@@ -5,6 +5,8 @@
 mod glob;
 pub mod codes;
 mod load;
+#[cfg(test)]
+mod tests;
 
 pub use load::{MAX_FILE_BYTES, Options, Root, load};
 
