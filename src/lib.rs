@@ -4,9 +4,9 @@
 
 pub mod span;
 pub mod net;
-pub mod names;
 pub mod diagnostic;
 pub mod netfilter;
+pub mod names;
 pub mod syntax;
 pub mod library;
 pub mod facts;

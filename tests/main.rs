@@ -1,1 +1,5 @@
-//! Tests.
+//! Tests through the front door.
+
+mod cli;
+mod generated;
+mod layout;

@@ -3,12 +3,12 @@
 
 mod build;
 mod check;
-mod completions;
+pub mod completions;
 mod disk;
 mod explain;
 mod failure;
 mod inputs;
-mod man;
+pub mod man;
 mod output;
 pub mod render;
 mod services;

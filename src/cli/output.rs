@@ -122,3 +122,113 @@ fn remove(directory: &Path, stale: &[String]) -> Result<(), Failure> {
 fn failed(path: &Path, error: &io::Error) -> Failure {
     Failure::write(format!("`{}`", path.display()), error)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn outputs(files: &[(&str, &str)]) -> Vec<Output> {
+        files.iter().map(|&(name, text)| (name.to_owned(), text.to_owned())).collect()
+    }
+
+    /// What a directory holds; directories without content.
+    fn holds(directory: &Path) -> BTreeMap<String, String> {
+        fs::read_dir(directory)
+            .expect("directory")
+            .map(|entry| entry.expect("entry").path())
+            .map(|path| {
+                let name = path.file_name().expect("name").to_string_lossy().into_owned();
+                (name, fs::read_to_string(&path).unwrap_or_else(|_| "(directory)".to_owned()))
+            })
+            .collect()
+    }
+
+    fn table(files: &[(&str, &str)]) -> BTreeMap<String, String> {
+        outputs(files).into_iter().collect()
+    }
+
+    #[test]
+    fn all_files_are_written_and_stale_ones_removed() {
+        let directory = tempfile::tempdir().expect("directory");
+        fs::write(directory.path().join("a.ipset"), "old").expect("write");
+        fs::write(directory.path().join("b.ipset"), "another policy's").expect("write");
+        write(directory.path(), &outputs(&[("a.rules.v4", "4\n"), ("a.rules.v6", "6\n")]), &["a.ipset".to_owned()])
+            .expect("written");
+        assert_eq!(
+            holds(directory.path()),
+            table(&[("a.rules.v4", "4\n"), ("a.rules.v6", "6\n"), ("b.ipset", "another policy's")])
+        );
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_made() {
+        let directory = tempfile::tempdir().expect("directory");
+        let below = directory.path().join("x/y");
+        write(&below, &outputs(&[("a.nft", "n")]), &[]).expect("written");
+        assert_eq!(holds(&below), table(&[("a.nft", "n")]));
+    }
+
+    #[test]
+    fn one_place_that_must_not_be_replaced_keeps_all_from_being_written() {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = directory.path();
+        fs::write(path.join("a.rules.v4"), "before").expect("write");
+        fs::write(path.join("a.ipset"), "stale").expect("write");
+        let wanted = outputs(&[("a.rules.v4", "after"), ("a.rules.v6", "after")]);
+        let refused = |reason: &str| {
+            let failure = write(path, &wanted, &["a.ipset".to_owned()]).expect_err("refused").to_string();
+            assert!(failure.contains(reason) && failure.contains("a.rules.v6"), "{failure}");
+            assert_eq!(holds(path).get("a.rules.v4").map(String::as_str), Some("before"));
+            assert_eq!(holds(path).get("a.ipset").map(String::as_str), Some("stale"));
+            assert!(!holds(path).keys().any(|name| name.starts_with(".fwc-")), "a temporary file was left");
+        };
+        fs::create_dir(path.join("a.rules.v6")).expect("directory");
+        refused("it is a directory");
+        fs::remove_dir(path.join("a.rules.v6")).expect("removed");
+        fs::write(path.join("a.rules.v6"), "kept").expect("write");
+        fs::set_permissions(path.join("a.rules.v6"), fs::Permissions::from_mode(0o444)).expect("mode");
+        refused("it is read-only");
+        fs::remove_file(path.join("a.rules.v6")).expect("removed");
+        symlink("nowhere", path.join("a.rules.v6")).expect("link");
+        refused("it is a symbolic link that leads nowhere");
+    }
+
+    #[test]
+    fn a_link_stays_and_the_file_it_leads_to_is_replaced() {
+        let directory = tempfile::tempdir().expect("directory");
+        let elsewhere = tempfile::tempdir().expect("directory");
+        let target = elsewhere.path().join("rules");
+        fs::write(&target, "before").expect("write");
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o600)).expect("mode");
+        symlink(&target, directory.path().join("a.nft")).expect("link");
+        write(directory.path(), &outputs(&[("a.nft", "after")]), &[]).expect("written");
+        assert_eq!(fs::read_to_string(&target).expect("target"), "after");
+        assert!(directory.path().join("a.nft").is_symlink());
+        assert_eq!(fs::metadata(&target).expect("target").permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_was_moved_is_taken_back() {
+        let directory = tempfile::tempdir().expect("directory");
+        let (old, new) = (directory.path().join("old"), directory.path().join("new"));
+        fs::write(&old, "after").expect("write");
+        fs::write(&new, "after").expect("write");
+        let moved = [Before { path: old, content: Some(b"before".to_vec()) }, Before { path: new, content: None }];
+        undo(&moved, Failure::new("why"));
+        assert_eq!(holds(directory.path()), table(&[("old", "before")]));
+    }
+
+    #[test]
+    fn a_full_disk_is_told_and_leaves_nothing() {
+        // A device that is always full stands in for the disk: it fails as a full disk does, with ENOSPC.
+        let mut full = fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+        let error = full.write_all(b"x").expect_err("full");
+        assert_eq!(
+            failed(Path::new("out/a.nft"), &error).to_string(),
+            "cannot write `out/a.nft`: no space left on device"
+        );
+    }
+}

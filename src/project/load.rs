@@ -1,7 +1,7 @@
 //! Reads a root file and everything that it leads to.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::codes::{
@@ -98,6 +98,23 @@ impl Loader<'_> {
         self.system.identity(path).unwrap_or_else(|| path.to_path_buf())
     }
 
+    /// A path without `x/..`, so that a file is shown under one name from wherever it is included; but not where `x` is a link
+    /// and leaving it leads elsewhere.
+    fn tidy(&self, path: PathBuf) -> PathBuf {
+        let mut tidy = PathBuf::new();
+        for part in path.components() {
+            let name_before = matches!(tidy.components().next_back(), Some(Component::Normal(_)));
+            match part {
+                Component::CurDir => {}
+                Component::ParentDir if name_before => drop(tidy.pop()),
+                part => tidy.push(part),
+            }
+        }
+        let directory =
+            |path: &Path| self.identity(path.parent().filter(|path| path != &Path::new("")).unwrap_or(Path::new(".")));
+        if directory(&tidy) == directory(&path) { tidy } else { path }
+    }
+
     /// Puts a text into the table. Of a text that is not UTF-8 the part before the first wrong byte is kept, so that the
     /// diagnostic has a place to point at.
     fn add(&mut self, path: &Path, bytes: Vec<u8>, asked_at: Option<Location>) -> FileId {
@@ -167,7 +184,7 @@ impl Loader<'_> {
         let paths = if kind == ImportKind::Include && glob::is_pattern(&name.value) {
             self.matching(directory, name, named_at)
         } else {
-            vec![directory.join(&*name.value)]
+            vec![self.tidy(directory.join(&*name.value))]
         };
         for path in paths {
             let read = match kind {

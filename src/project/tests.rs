@@ -119,7 +119,7 @@ fn names_are_relative_to_the_file_they_stand_in() {
         ("etc/parts/ban.list", "10.0.0.1\n"),
     ]);
     assert_eq!(said(&diagnostics), []);
-    assert_eq!(paths(&project), ["etc/site.fw", "etc/parts/web.fw", "etc/parts/../db.fw", "etc/parts/ban.list"]);
+    assert_eq!(paths(&project), ["etc/site.fw", "etc/parts/web.fw", "etc/db.fw", "etc/parts/ban.list"]);
     assert_eq!(project.imports.iter().map(|import| import.files.len()).sum::<usize>(), 3);
 }
 
@@ -184,7 +184,7 @@ fn a_file_that_is_missing_is_told_at_its_name_with_the_nearest_one() {
 #[test]
 fn a_directory_is_told_with_the_pattern_that_was_meant() {
     let (_, diagnostics) = loaded(&[("a.fw", "include \"conf.d/\"\n"), ("conf.d/x.fw", "")]);
-    assert_eq!(said(&diagnostics), [("file-unreadable", "`conf.d/` is a directory, and a file was expected")]);
+    assert_eq!(said(&diagnostics), [("file-unreadable", "`conf.d` is a directory, and a file was expected")]);
     let edit = diagnostics.first().and_then(|one| one.helps.first()?.edits.first()).expect("an edit");
     assert_eq!(edit.replacement, "\"conf.d/*.fw\"");
 }
