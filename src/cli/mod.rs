@@ -166,13 +166,16 @@ fn run() -> ExitCode {
 }
 
 /// Makes a panic say whose fault it is. The standard report, with its backtrace, is for those who ask for it.
-fn install_panic_hook() {
+pub fn install_panic_hook() {
     let standard = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
             standard(panic);
         }
-        let what = panic.payload_as_str().unwrap_or("no message");
+        let payload = panic.payload();
+        let what =
+            payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let what = what.unwrap_or("no message");
         let place = panic.location().map(|place| format!(" ({}:{})", place.file(), place.line())).unwrap_or_default();
         let _ = writeln!(
             std::io::stderr(),

@@ -94,3 +94,24 @@ pub fn ended(command: &mut Command) -> Run {
         err: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
 }
+
+/// Not a test of its own: the one below runs this binary again with it, to see what a panic of ours looks like.
+#[test]
+#[ignore = "panics on purpose; run by `a_fault_of_ours_says_so`"]
+fn panics_on_purpose() {
+    fwc::cli::install_panic_hook();
+    panic!("the third stage has no second");
+}
+
+#[test]
+fn a_fault_of_ours_says_so() {
+    let told = |backtrace: &str| {
+        let mut command = Command::new(std::env::current_exe().expect("this binary"));
+        command.args(["--ignored", "--exact", "--nocapture", "cli::panics_on_purpose"]);
+        ended(command.env("RUST_BACKTRACE", backtrace)).err
+    };
+    let short = told("0");
+    assert!(short.starts_with("fwc: internal error: the third stage has no second (tests/cli/mod.rs:"), "{short}");
+    assert!(short.contains("Please report it") && !short.contains("stack backtrace"), "{short}");
+    assert!(told("1").contains("stack backtrace"));
+}

@@ -70,8 +70,15 @@ impl<'a> Sheet<'a> {
     fn bytes(&self, location: Location) -> Option<(&'a SourceText, std::ops::Range<usize>)> {
         let source = self.source(location.file)?;
         let range = location.span.range();
-        let start = source.text.floor_char_boundary(range.start);
-        let end = source.text.ceil_char_boundary(range.end).max(start);
+        let last = source.text.len();
+        let mut start = range.start.min(last);
+        while !source.text.is_char_boundary(start) {
+            start -= 1;
+        }
+        let mut end = range.end.clamp(start, last);
+        while !source.text.is_char_boundary(end) {
+            end += 1;
+        }
         Some((source, start..end))
     }
 }
