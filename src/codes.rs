@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 
 use crate::diagnostic::{Code, Level};
 use crate::project;
+use crate::syntax;
 
 /// Each stage's own list. A stage that gives diagnostics has one line here.
-static STAGES: &[&[&Code]] = &[project::codes::CODES];
+static STAGES: &[&[&Code]] = &[&syntax::CODES, project::codes::CODES];
 
 /// All codes, by number.
 #[must_use]
