@@ -1,17 +1,22 @@
 //! fwc compiles a firewall policy into netfilter rules. The modules stand in the order of the pipeline; each uses only those
-//! before it. The library does no input or output: texts come in as values, texts go out as values.
+//! before it (`tests/layout.rs` keeps it so). The library does no input or output: texts come in as values, texts go out as
+//! values; only `cli` touches files, the environment and the terminal.
 
-pub mod check;
-pub mod diagnostic;
-pub mod emit;
-pub mod facts;
-pub mod library;
-pub mod lower;
-pub mod names;
+pub mod span;
 pub mod net;
+pub mod diagnostic;
 pub mod netfilter;
 pub mod optimise;
+pub mod names;
+pub mod syntax;
+pub mod library;
+pub mod facts;
+pub mod project;
 pub mod platform;
 pub mod policy;
-pub mod span;
-pub mod syntax;
+pub mod check;
+pub mod lower;
+pub mod emit;
+pub mod codes;
+pub mod database;
+pub mod cli;

@@ -1,1 +1,5 @@
-fn main() {}
+//! The `fwc` command. Everything is in the library's `cli` module.
+
+fn main() -> std::process::ExitCode {
+    fwc::cli::main()
+}

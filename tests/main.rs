@@ -1,4 +1,7 @@
-//! Tests.
+//! Tests through the front door.
 
+mod cli;
+mod generated;
 mod kernel;
 mod roads;
+mod layout;

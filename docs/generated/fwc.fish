@@ -1,0 +1,74 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_fwc_global_optspecs
+    string join \n color= h/help V/version
+end
+
+function __fish_fwc_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_fwc_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_fwc_using_subcommand
+    set -l cmd (__fish_fwc_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c fwc -n "__fish_fwc_needs_command" -l color -d 'When to use colours; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t'At a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c fwc -n "__fish_fwc_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c fwc -n "__fish_fwc_needs_command" -s V -l version -d 'Print version'
+complete -c fwc -n "__fish_fwc_needs_command" -f -a "build" -d 'Compile a policy into netfilter rules'
+complete -c fwc -n "__fish_fwc_needs_command" -f -a "check" -d 'Say what is wrong with policies, and write nothing'
+complete -c fwc -n "__fish_fwc_needs_command" -f -a "explain" -d 'Explain a diagnostic'
+complete -c fwc -n "__fish_fwc_needs_command" -f -a "services" -d 'List the services of the standard library'
+complete -c fwc -n "__fish_fwc_needs_command" -f -a "completions" -d 'Write a completion script for a shell'
+complete -c fwc -n "__fish_fwc_needs_command" -f -a "man" -d 'Write the manual page, in roff'
+complete -c fwc -n "__fish_fwc_using_subcommand build" -l target -d 'What to emit, whatever the source and the facts say' -r -f -a "iptables\t'iptables-restore files for IPv4 and IPv6'
+nft\t'An nft script'"
+complete -c fwc -n "__fish_fwc_using_subcommand build" -l facts -d 'What is known about the host; without it, fwc.facts.json beside the policy, if there is one' -r -F
+complete -c fwc -n "__fish_fwc_using_subcommand build" -l deny -d 'Makes errors of warnings: all of them, or one code by number or name; may be repeated' -r
+complete -c fwc -n "__fish_fwc_using_subcommand build" -s o -l output -d 'The directory that the files are written to, all or none; it is made if absent' -r -F
+complete -c fwc -n "__fish_fwc_using_subcommand build" -l color -d 'When to use colours; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t'At a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c fwc -n "__fish_fwc_using_subcommand build" -l stdout -d 'Write to the standard output, each file under a line `# --- NAME`; so it is without -o'
+complete -c fwc -n "__fish_fwc_using_subcommand build" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c fwc -n "__fish_fwc_using_subcommand check" -l target -d 'What to emit, whatever the source and the facts say' -r -f -a "iptables\t'iptables-restore files for IPv4 and IPv6'
+nft\t'An nft script'"
+complete -c fwc -n "__fish_fwc_using_subcommand check" -l facts -d 'What is known about the host; without it, fwc.facts.json beside the policy, if there is one' -r -F
+complete -c fwc -n "__fish_fwc_using_subcommand check" -l deny -d 'Makes errors of warnings: all of them, or one code by number or name; may be repeated' -r
+complete -c fwc -n "__fish_fwc_using_subcommand check" -l format -d 'How the diagnostics are written' -r -f -a "full\t'With the lines of source that take part'
+short\t'One line each: FILE:LINE:COLUMN: LEVEL[CODE]: MESSAGE'
+json\t'One JSON object a line, described in docs/diagnostics-json.md'"
+complete -c fwc -n "__fish_fwc_using_subcommand check" -l color -d 'When to use colours; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t'At a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c fwc -n "__fish_fwc_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c fwc -n "__fish_fwc_using_subcommand explain" -l color -d 'When to use colours; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t'At a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c fwc -n "__fish_fwc_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c fwc -n "__fish_fwc_using_subcommand services" -l color -d 'When to use colours; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t'At a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c fwc -n "__fish_fwc_using_subcommand services" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c fwc -n "__fish_fwc_using_subcommand completions" -l color -d 'When to use colours; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t'At a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c fwc -n "__fish_fwc_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c fwc -n "__fish_fwc_using_subcommand man" -l color -d 'When to use colours; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t'At a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c fwc -n "__fish_fwc_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'

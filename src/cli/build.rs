@@ -1,0 +1,89 @@
+//! `fwc build`: from a policy to netfilter rules.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+
+use super::failure::Failure;
+use super::inputs::{InputArguments, STANDARD_INPUT, read_root};
+use super::output::{self, Output};
+use super::render::{Sheet, full};
+use super::{Color, Ending, disk, print, print_aside};
+use crate::database::{self, Database};
+use crate::syntax::tree::Target;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The policy; `-` for the standard input
+    file: PathBuf,
+    #[command(flatten)]
+    input: InputArguments,
+    /// The directory that the files are written to, all or none; it is made if absent
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Write to the standard output, each file under a line `# --- NAME`; so it is without -o
+    #[arg(long, conflicts_with = "output")]
+    stdout: bool,
+}
+
+/// What the files of each target end in; a build may make some of them and not others.
+fn endings(target: Target) -> &'static [&'static str] {
+    match target {
+        Target::Iptables => &["rules.v4", "rules.v6", "ipset", "empty.v4", "empty.v6"],
+        Target::Nft => &["nft"],
+    }
+}
+
+pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure> {
+    let levels = arguments.input.levels()?;
+    let root = read_root(&arguments.file)?;
+    let options = arguments.input.options(&arguments.file)?;
+    let stem = stem(&arguments.file)?;
+    let mut db = Database::default();
+    let input = db.load(&disk::Disk, root, options);
+    let compiled = database::compile(&db, input, stem.clone());
+    let project = database::project(&db, input);
+    let sheet = Sheet::new(&project.files, &compiled.diagnostics, &levels);
+    let tally = sheet.tally();
+    print_aside(&full::render(&sheet, color.on(std::io::stderr().is_terminal())));
+    print_aside(&tally.line());
+    if tally.errors > 0 {
+        return Ok(Ending::Errors);
+    }
+    match &arguments.output {
+        Some(directory) => {
+            output::write(directory, &compiled.outputs, &stale(&stem, compiled.target, &compiled.outputs))?
+        }
+        None => print(&listing(&compiled.outputs))?,
+    }
+    Ok(Ending::Clean)
+}
+
+/// What the output files are named after.
+fn stem(file: &Path) -> Result<String, Failure> {
+    if file.as_os_str() == STANDARD_INPUT {
+        return Ok("policy".to_owned());
+    }
+    let stem = file.file_stem().unwrap_or_default();
+    let unnamed =
+        || Failure::new(format!("the name of `{}` is not UTF-8, and outputs are named after it", file.display()));
+    stem.to_str().map(str::to_owned).ok_or_else(unnamed)
+}
+
+/// Files of the same stem and target that an earlier build may have left and this one does not make.
+fn stale(stem: &str, target: Option<Target>, outputs: &[Output]) -> Vec<String> {
+    let endings = target.map(endings).unwrap_or_default();
+    let names = endings.iter().map(|ending| format!("{stem}.{ending}"));
+    names.filter(|name| outputs.iter().all(|(made, _)| made != name)).collect()
+}
+
+fn listing(outputs: &[Output]) -> String {
+    let mut out = String::new();
+    for (name, text) in outputs {
+        let _ = write!(out, "# --- {name}\n{text}");
+        if !text.is_empty() && !text.ends_with('\n') {
+            out.push('\n');
+        }
+    }
+    out
+}

@@ -1,0 +1,142 @@
+//! `fwc check`: what is wrong with policies.
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+
+use super::failure::Failure;
+use super::inputs::{InputArguments, read_root};
+use super::render::{Levels, Sheet, Tally, full, json, short};
+use super::{Color, Ending, Format, disk, print};
+use crate::database::{self, Database, ProjectInput};
+use crate::diagnostic::Diagnostic;
+use crate::project::{ImportKind, Options, ReadError, System};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Policies; of a directory, every *.fw below it that no other includes; `-` for the standard input
+    #[arg(required = true)]
+    path: Vec<PathBuf>,
+    #[command(flatten)]
+    input: InputArguments,
+    /// How the diagnostics are written
+    #[arg(long, default_value = "full")]
+    format: Format,
+}
+
+/// How deep a directory is searched for policies.
+const DEPTH: usize = 32;
+
+pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure> {
+    let levels = arguments.input.levels()?;
+    let mut roots = Vec::new();
+    for path in &arguments.path {
+        if path.is_dir() {
+            roots.extend(policies(path)?);
+        } else {
+            roots.push(path.clone());
+        }
+    }
+    let writer = Writer { format: arguments.format, color: color.on(std::io::stdout().is_terminal()), levels };
+    let mut tally = Tally::default();
+    // An included file's faults are the same from wherever it is included; they are told once.
+    let mut told = BTreeSet::new();
+    for root in &roots {
+        let mut db = Database::default();
+        let text = read_root(root)?;
+        let options = arguments.input.options(root)?;
+        let input = db.load(&disk::Disk, text, options);
+        tally += writer.write(&db, input, &mut told)?;
+    }
+    if arguments.format != Format::Json {
+        print(&tally.line())?;
+    }
+    Ok(if tally.errors > 0 { Ending::Errors } else { Ending::Clean })
+}
+
+/// What was told: path, place, code, message.
+type Told = BTreeSet<(String, crate::span::Span, &'static str, String)>;
+
+struct Writer {
+    format: Format,
+    color: bool,
+    levels: Levels,
+}
+
+impl Writer {
+    fn write(&self, db: &Database, input: ProjectInput, told: &mut Told) -> Result<Tally, Failure> {
+        let project = database::project(db, input);
+        let compiled = database::compile(db, input, "policy".to_owned());
+        let new = compiled.diagnostics.iter().filter(|one| {
+            let location = one.primary.location;
+            let path = project.source(location.file).map(|source| source.path.to_string()).unwrap_or_default();
+            told.insert((path, location.span, one.code.number, one.message.clone()))
+        });
+        let diagnostics: Vec<Diagnostic> = new.cloned().collect();
+        let sheet = Sheet::new(&project.files, &diagnostics, &self.levels);
+        print(&match self.format {
+            Format::Full => full::render(&sheet, self.color),
+            Format::Short => short::render(&sheet),
+            Format::Json => json::render(&sheet),
+        })?;
+        Ok(sheet.tally())
+    }
+}
+
+/// The policies below a directory that no other policy below it includes. Files that only include each other in a circle have
+/// no such file among them; then the first by name stands for the circle.
+fn policies(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut found = Vec::new();
+    search(directory, DEPTH, &mut found)?;
+    found.sort_unstable();
+    if found.is_empty() {
+        return Err(Failure::new(format!("there is no policy (*.fw) below `{}`", directory.display())));
+    }
+    let reached: Vec<BTreeSet<PathBuf>> = found.iter().map(|path| includes(path)).collect::<Result<_, _>>()?;
+    let identity = |path: &Path| disk::Disk.identity(path).unwrap_or_else(|| path.to_path_buf());
+    let included: BTreeSet<&PathBuf> = reached.iter().flatten().collect();
+    let mut covered: BTreeSet<PathBuf> = BTreeSet::new();
+    let mut roots = Vec::new();
+    let is_included = |path: &PathBuf| included.contains(&identity(path));
+    for circles in [false, true] {
+        for (path, reaches) in found.iter().zip(&reached) {
+            let wanted = if circles { !covered.contains(&identity(path)) } else { !is_included(path) };
+            if wanted {
+                covered.insert(identity(path));
+                covered.extend(reaches.iter().cloned());
+                roots.push(path.clone());
+            }
+        }
+    }
+    roots.sort_unstable();
+    Ok(roots)
+}
+
+/// The files that a policy includes, directly or through others; not itself.
+fn includes(path: &Path) -> Result<BTreeSet<PathBuf>, Failure> {
+    let mut db = Database::default();
+    let input = db.load(&disk::Disk, read_root(path)?, Options::default());
+    let project = database::project(&db, input);
+    let included = project.imports.iter().filter(|import| import.kind == ImportKind::Include);
+    let paths = included.flat_map(|import| &import.files).filter_map(|&file| project.source(file));
+    Ok(paths.filter_map(|source| disk::Disk.identity(Path::new(&*source.path))).collect())
+}
+
+/// Finds `*.fw`. Links to directories are not followed, and what begins with a dot is left alone.
+fn search(directory: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let entries = disk::Disk.list(directory).map_err(|error: ReadError| Failure::read(directory.display(), error))?;
+    for entry in entries {
+        let path = directory.join(&entry.name);
+        if entry.name.as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        if entry.directory {
+            if depth > 1 && !path.is_symlink() {
+                search(&path, depth - 1, found)?;
+            }
+        } else if path.extension().is_some_and(|extension| extension == "fw") {
+            found.push(path);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! Files on disk, as the loader sees them.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::failure::words;
+use crate::project::{Entry, ReadError, System};
+
+/// The file system of this machine.
+pub(super) struct Disk;
+
+impl System for Disk {
+    fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
+        // Looked at before it is opened: opening a pipe waits for its writer.
+        let kind = fs::metadata(path).map_err(|error| reason(&error))?;
+        if kind.is_dir() {
+            return Err(ReadError::Directory);
+        }
+        if !kind.is_file() {
+            return Err(ReadError::Special);
+        }
+        read_bounded(fs::File::open(path).map_err(|error| reason(&error))?, limit)
+    }
+
+    fn identity(&self, path: &Path) -> Option<PathBuf> {
+        fs::canonicalize(path).ok()
+    }
+
+    fn list(&self, directory: &Path) -> Result<Vec<Entry>, ReadError> {
+        let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+        let entries = fs::read_dir(directory).map_err(|error| reason(&error))?;
+        Ok(entries
+            .filter_map(Result::ok)
+            .map(|entry| Entry { name: entry.file_name(), directory: entry.path().is_dir() })
+            .collect())
+    }
+}
+
+/// Reads to the end, or to one byte beyond `limit`, which is too much.
+pub(super) fn read_bounded(source: impl io::Read, limit: u64) -> Result<Vec<u8>, ReadError> {
+    let mut bytes = Vec::new();
+    source.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| reason(&error))?;
+    if bytes.len() as u64 > limit { Err(ReadError::TooLarge) } else { Ok(bytes) }
+}
+
+pub(super) fn reason(error: &io::Error) -> ReadError {
+    match error.kind() {
+        io::ErrorKind::NotFound => ReadError::NotFound,
+        io::ErrorKind::IsADirectory => ReadError::Directory,
+        _ => ReadError::Other(words(error)),
+    }
+}

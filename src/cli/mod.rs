@@ -1,0 +1,210 @@
+//! The command line: the only part that reads and writes files, looks at the environment and knows of a terminal. One file for
+//! each command.
+
+mod build;
+mod check;
+pub mod completions;
+mod disk;
+mod explain;
+mod failure;
+mod inputs;
+pub mod man;
+mod output;
+pub mod render;
+mod services;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+
+use failure::Failure;
+
+/// How a command ends when all is well; a failure ends it with 2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// Nothing above a warning.
+    Clean,
+    /// At least one error.
+    Errors,
+}
+
+/// The arguments.
+#[derive(Debug, Parser)]
+#[command(
+    name = "fwc",
+    version,
+    about = "A firewall policy compiler for Linux hosts that run containers and guests",
+    after_help = "Exit status: 0 clean or warnings only, 1 errors, 2 usage or input/output, 101 a fault of fwc itself.",
+    disable_help_subcommand = true
+)]
+struct Arguments {
+    /// When to use colours; NO_COLOR and CLICOLOR_FORCE are respected
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Compile a policy into netfilter rules
+    Build(build::Arguments),
+    /// Say what is wrong with policies, and write nothing
+    Check(check::Arguments),
+    /// Explain a diagnostic
+    Explain(explain::Arguments),
+    /// List the services of the standard library
+    Services(services::Arguments),
+    /// Write a completion script for a shell
+    Completions(completions::Arguments),
+    /// Write the manual page, in roff
+    Man(man::Arguments),
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Color {
+    /// At a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl Color {
+    /// Whether to colour what goes to a stream. <https://no-color.org> and <https://bixense.com/clicolors>: the argument
+    /// outweighs the environment, NO_COLOR outweighs CLICOLOR_FORCE, and either outweighs what the stream is.
+    fn on(self, stream_is_terminal: bool) -> bool {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto if set("NO_COLOR").is_some() => false,
+            Self::Auto if set("CLICOLOR_FORCE").is_some_and(|value| value != "0") => true,
+            Self::Auto => stream_is_terminal && std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
+        }
+    }
+}
+
+/// How diagnostics are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// With the lines of source that take part
+    Full,
+    /// One line each: FILE:LINE:COLUMN: LEVEL[CODE]: MESSAGE
+    Short,
+    /// One JSON object a line, described in docs/diagnostics-json.md
+    Json,
+}
+
+/// What to emit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum TargetArgument {
+    /// iptables-restore files for IPv4 and IPv6
+    Iptables,
+    /// An nft script
+    Nft,
+}
+
+impl From<TargetArgument> for crate::syntax::tree::Target {
+    fn from(target: TargetArgument) -> Self {
+        match target {
+            TargetArgument::Iptables => Self::Iptables,
+            TargetArgument::Nft => Self::Nft,
+        }
+    }
+}
+
+/// Room for trees that are deeply nested. The parser bounds the depth; this is what the bound may cost.
+const STACK: usize = 64 << 20;
+
+/// Runs the command that the process's arguments say.
+#[must_use]
+pub fn main() -> ExitCode {
+    install_panic_hook();
+    let worker = std::thread::Builder::new().name("fwc".to_owned()).stack_size(STACK).spawn(run);
+    match worker.map(std::thread::JoinHandle::join) {
+        Ok(Ok(code)) => code,
+        // The hook has said what there is to say.
+        Ok(Err(_)) => ExitCode::from(101),
+        Err(error) => {
+            eprintln!("fwc: cannot start a thread: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(usage) => {
+            let code = u8::try_from(usage.exit_code()).unwrap_or(2);
+            // A reader that has gone away is no reason to complain.
+            let _ = usage.print();
+            return ExitCode::from(code);
+        }
+    };
+    let color = arguments.color;
+    let ending = match arguments.command {
+        Command::Build(arguments) => build::run(&arguments, color),
+        Command::Check(arguments) => check::run(&arguments, color),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Services(arguments) => services::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
+    };
+    match ending {
+        Ok(Ending::Clean) => ExitCode::SUCCESS,
+        Ok(Ending::Errors) => ExitCode::from(1),
+        Err(failure) => {
+            let _ = writeln!(std::io::stderr(), "fwc: {failure}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Makes a panic say whose fault it is. The standard report, with its backtrace, is for those who ask for it.
+pub fn install_panic_hook() {
+    let standard = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
+            standard(panic);
+        }
+        let payload = panic.payload();
+        let what =
+            payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let what = what.unwrap_or("no message");
+        let place = panic.location().map(|place| format!(" ({}:{})", place.file(), place.line())).unwrap_or_default();
+        let _ = writeln!(
+            std::io::stderr(),
+            "fwc: internal error: {what}{place}\n\
+             This is a fault of fwc {}, not of your policy; no output file was touched. Please report it, with the policy if you \
+             may share it. RUST_BACKTRACE=1 shows more.",
+            env!("CARGO_PKG_VERSION")
+        );
+    }));
+}
+
+/// The definition of the command line, for completions and manual pages.
+#[must_use]
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
+/// Writes to the standard output. A reader that has closed its end (`fwc … | head`) has seen what it wanted.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::write("the standard output", &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes to the standard error. There is nowhere to complain if that fails.
+fn print_aside(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}

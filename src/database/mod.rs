@@ -1,0 +1,167 @@
+//! The one database, under the command line and under the language server: salsa keeps what each text came to and does again
+//! only what a change touches. Salsa's attributes live in this module alone; the stages are plain functions of plain values.
+//!
+//! Queries return their diagnostics; nothing is accumulated on the side. A tree's equality ignores spans (so that a stage may
+//! compare what two versions of a file say), and for that very reason no query here may be cut off early by it: a diagnostic
+//! that was computed for the old spans would point at the wrong lines. Hence `no_eq` on every query that carries spans; an
+//! unchanged text is recognised when it is set, before salsa hears of it.
+
+#![allow(missing_docs, reason = "salsa's macros make methods that have no documentation")]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use salsa::Setter as _;
+
+use crate::diagnostic::Diagnostic;
+use crate::project::{Import, Options, Project, Root, System, load};
+use crate::span::{FileId, SourceText};
+use crate::syntax;
+use crate::syntax::Parsed;
+use crate::syntax::tree::Target;
+
+/// What the queries need of a database.
+#[salsa::db]
+pub trait Db: salsa::Database {}
+
+/// The database.
+#[salsa::db]
+#[derive(Clone, Default)]
+pub struct Database {
+    storage: salsa::Storage<Self>,
+    /// Texts by path, so that a project that is read again finds its files.
+    files: HashMap<Arc<str>, SourceFile>,
+}
+
+#[salsa::db]
+impl salsa::Database for Database {}
+
+#[salsa::db]
+impl Db for Database {}
+
+/// A text.
+#[salsa::input]
+pub struct SourceFile {
+    /// Its place in the project's table.
+    #[returns(copy)]
+    pub id: FileId,
+    /// Path and content.
+    #[returns(ref)]
+    pub source: SourceText,
+}
+
+/// Everything that a build is a function of.
+#[salsa::input]
+pub struct ProjectInput {
+    /// The table of texts; each with whether it is a policy file.
+    #[returns(ref)]
+    pub files: Vec<(SourceFile, bool)>,
+    /// What each statement led to.
+    #[returns(ref)]
+    pub imports: Vec<Import>,
+    /// The standard library's files.
+    #[returns(ref)]
+    pub library: Vec<FileId>,
+    /// The facts file.
+    #[returns(copy)]
+    pub facts: Option<FileId>,
+    /// What the command line says about the target.
+    #[returns(copy)]
+    pub target: Option<Target>,
+    /// What went wrong while the texts were read.
+    #[returns(ref)]
+    pub loading: Vec<Diagnostic>,
+}
+
+impl Database {
+    /// Reads a project. Reading again after a change keeps what the unchanged texts came to.
+    pub fn load(&mut self, system: &dyn System, root: Root, options: Options) -> ProjectInput {
+        let mut table: Vec<Option<SourceFile>> = Vec::new();
+        let (project, loading) = load(system, root, options, &mut |id, source| {
+            let file = self.file(id, source);
+            let at = id.0 as usize;
+            if table.len() <= at {
+                table.resize(at + 1, None);
+            }
+            if let Some(slot) = table.get_mut(at) {
+                *slot = Some(file);
+            }
+            Arc::clone(parse(self, file))
+        });
+        table.resize(project.files.len(), None);
+        let files = (0u32..)
+            .zip(&project.files)
+            .zip(table)
+            .map(|((id, source), known)| {
+                known.map_or_else(|| (self.file(FileId(id), source), false), |policy| (policy, true))
+            })
+            .collect();
+        ProjectInput::new(self, files, project.imports, project.library, project.facts, project.target, loading)
+    }
+
+    /// The input for a text: the one that it had before, with what changed set anew.
+    fn file(&mut self, id: FileId, source: &SourceText) -> SourceFile {
+        if let Some(&file) = self.files.get(&source.path) {
+            if file.source(self) != source {
+                file.set_source(self).to(source.clone());
+            }
+            if file.id(self) != id {
+                file.set_id(self).to(id);
+            }
+            return file;
+        }
+        let file = SourceFile::new(self, id, source.clone());
+        self.files.insert(Arc::clone(&source.path), file);
+        file
+    }
+}
+
+/// What a text says.
+#[salsa::tracked(returns(ref), no_eq)]
+pub fn parse(db: &dyn Db, file: SourceFile) -> Arc<Parsed> {
+    Arc::new(syntax::parse(&file.source(db).text, file.id(db)))
+}
+
+/// The project as a plain value, for the stages behind.
+#[salsa::tracked(returns(ref), no_eq)]
+pub fn project(db: &dyn Db, input: ProjectInput) -> Arc<Project> {
+    let files = input.files(db);
+    Arc::new(Project {
+        root: FileId(0),
+        files: files.iter().map(|(file, _)| file.source(db).clone()).collect(),
+        parsed: files.iter().map(|&(file, policy)| policy.then(|| Arc::clone(parse(db, file)))).collect(),
+        imports: input.imports(db).clone(),
+        library: input.library(db).clone(),
+        facts: input.facts(db),
+        target: input.target(db),
+    })
+}
+
+/// What is wrong with the texts themselves: what could not be read and what could not be parsed.
+#[salsa::tracked(returns(ref), no_eq)]
+pub fn source_diagnostics(db: &dyn Db, input: ProjectInput) -> Arc<Vec<Diagnostic>> {
+    let parsed = input.files(db).iter().filter(|(_, policy)| *policy);
+    let mut diagnostics = input.loading(db).clone();
+    diagnostics.extend(parsed.flat_map(|&(file, _)| parse(db, file).diagnostics.iter().cloned()));
+    Arc::new(diagnostics)
+}
+
+/// What a project comes to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Compiled {
+    /// Everything there is to say about it, by file and place.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The target that was chosen: command line, source, facts, iptables.
+    pub target: Option<Target>,
+    /// The files to write, name and text. Empty if there is an error.
+    pub outputs: Vec<(String, String)>,
+}
+
+/// The whole road for one project. Output files are named after `stem`.
+#[salsa::tracked(returns(ref), no_eq)]
+pub fn compile(db: &dyn Db, input: ProjectInput, stem: String) -> Arc<Compiled> {
+    let project = project(db, input);
+    let diagnostics = source_diagnostics(db, input).to_vec();
+    let _ = stem;
+    Arc::new(Compiled { diagnostics, target: project.target, outputs: Vec::new() })
+}

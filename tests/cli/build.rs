@@ -1,0 +1,60 @@
+//! `fwc build`.
+
+use std::os::unix::ffi::OsStrExt as _;
+
+use super::Place;
+
+#[test]
+fn a_file_that_cannot_be_read_ends_with_2() {
+    let place = Place::new(&[("d/a.fw", "")]);
+    let missing = place.run(&["build", "b.fw"]);
+    assert_eq!((missing.code, missing.err.as_str()), (Some(2), "fwc: cannot read `b.fw`: there is no such file\n"));
+    let directory = place.run(&["build", "d"]);
+    assert_eq!((directory.code, directory.err.as_str()), (Some(2), "fwc: cannot read `d`: it is a directory\n"));
+    let facts = place.run(&["build", "d/a.fw", "--facts", "none.json"]);
+    assert_eq!((facts.code, facts.err.as_str()), (Some(2), "fwc: cannot read `none.json`: there is no such file\n"));
+}
+
+#[test]
+fn an_error_ends_with_1_and_touches_nothing() {
+    let place = Place::new(&[("site.fw", "include \"missing.fw\"\n"), ("out/site.rules.v4", "before\n")]);
+    let run = place.run(&["build", "site.fw", "-o", "out"]);
+    assert_eq!(run.code, Some(1), "{}", run.err);
+    assert_eq!(run.out, "");
+    assert!(run.err.contains("[FW0150] Error: there is no file `missing.fw`"), "{}", run.err);
+    assert!(run.err.ends_with("1 error\n"), "{}", run.err);
+    assert_eq!(place.names("out"), ["site.rules.v4"]);
+    assert_eq!(std::fs::read_to_string(place.path("out/site.rules.v4")).expect("file"), "before\n");
+    let fresh = place.run(&["build", "site.fw", "-o", "fresh"]);
+    assert_eq!(fresh.code, Some(1));
+    assert!(!place.path("fresh").exists(), "the directory was made for nothing");
+}
+
+#[test]
+fn facts_beside_the_policy_are_used_and_named() {
+    let place =
+        Place::new(&[("site.fw", ""), ("fwc.facts.json", "{\"version\": 1}"), ("other.json", "{\"version\": 1}")]);
+    assert_eq!(place.run(&["build", "site.fw"]).err, "fwc: using the facts in fwc.facts.json\n");
+    assert_eq!(place.run(&["build", "site.fw", "--facts", "other.json"]).err, "");
+}
+
+#[test]
+fn the_standard_input_is_a_policy_in_this_directory() {
+    let place = Place::new(&[("base.fw", "include \"missing.fw\"\n")]);
+    let run = place.run_with(&["build", "-"], b"include \"base.fw\"\n");
+    assert_eq!(run.code, Some(1));
+    assert!(run.err.contains("base.fw:1:9"), "{}", run.err);
+}
+
+#[test]
+fn a_name_that_is_not_utf8_is_told() {
+    let place = Place::new(&[]);
+    let name = std::ffi::OsStr::from_bytes(b"p\xff.fw");
+    std::fs::write(place.path(name), "include \"x\"\n").expect("write");
+    let build = place.run(&["build".as_ref(), name]);
+    assert_eq!(build.code, Some(2));
+    assert!(build.err.contains("is not UTF-8, and outputs are named after it"), "{}", build.err);
+    // Checking makes no file, so the name does not matter.
+    let check = place.run(&["check".as_ref(), name]);
+    assert_eq!(check.code, Some(1), "{}", check.err);
+}

@@ -1,0 +1,129 @@
+//! `fwc check`: the forms, the levels, the colours, the directories.
+
+use super::{Place, ended};
+
+fn faulty() -> Place {
+    Place::new(&[("site.fw", "# a policy\ninclude \"bsae.fw\"\ninclude \"conf.d/*.fw\"\n"), ("base.fw", "")])
+}
+
+#[test]
+fn short_is_one_line_for_each() {
+    let run = faulty().run(&["check", "--format", "short", "site.fw"]);
+    assert_eq!(run.code, Some(1));
+    assert_eq!(
+        run.out,
+        "site.fw:2:9: error[FW0150]: there is no file `bsae.fw`\n\
+         site.fw:3:9: warning[FW0155]: no file matches `conf.d/*.fw`\n\
+         1 error, 1 warning\n"
+    );
+    assert_eq!(run.err, "");
+}
+
+#[test]
+fn full_shows_the_line_and_the_line_as_it_should_be() {
+    let run = faulty().run(&["check", "site.fw"]);
+    assert!(run.out.contains("[FW0150] Error: there is no file `bsae.fw`"), "{}", run.out);
+    assert!(run.out.contains("2 │ include \"bsae.fw\""), "{}", run.out);
+    assert!(run.out.contains("2 | include \"base.fw\""), "{}", run.out);
+    assert!(run.out.ends_with("\n1 error, 1 warning\n"), "{}", run.out);
+    assert!(!run.out.contains('\x1b'), "colours without a terminal");
+}
+
+#[test]
+fn json_is_one_object_a_line() {
+    let run = faulty().run(&["check", "--format", "json", "site.fw"]);
+    let objects: Vec<serde_json::Value> =
+        run.out.lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
+    assert_eq!(objects.len(), 2);
+    let first = objects.first().expect("one");
+    assert_eq!(first["code"], "FW0150");
+    assert_eq!(first["name"], "file-not-found");
+    assert_eq!(first["level"], "error");
+    assert_eq!(first["primary"]["file"], "site.fw");
+    assert_eq!((first["primary"]["line"].as_u64(), first["primary"]["column"].as_u64()), (Some(2), Some(9)));
+    assert_eq!((first["primary"]["start"].as_u64(), first["primary"]["end"].as_u64()), (Some(19), Some(28)));
+    assert_eq!(first["helps"][0]["edits"][0]["replacement"], "\"base.fw\"");
+}
+
+#[test]
+fn warnings_end_well_unless_denied() {
+    let place = Place::new(&[("site.fw", "include \"conf.d/*.fw\"\n")]);
+    let status = |deny: &[&str]| {
+        let mut arguments = vec!["check", "--format", "short", "site.fw"];
+        arguments.extend(deny.iter().flat_map(|code| ["--deny", code]));
+        let run = place.run(&arguments);
+        (run.code, run.out.lines().last().unwrap_or_default().to_owned())
+    };
+    assert_eq!(status(&[]), (Some(0), "1 warning".to_owned()));
+    for deny in ["warnings", "FW0155", "pattern-matches-nothing", "fw0155"] {
+        assert_eq!(status(&[deny]), (Some(1), "1 error".to_owned()), "{deny}");
+    }
+    assert_eq!(status(&["include-cycle"]), (Some(0), "1 warning".to_owned()));
+}
+
+#[test]
+fn a_clean_policy_says_nothing() {
+    let place = Place::new(&[("site.fw", "# nothing\n")]);
+    let run = place.run(&["check", "site.fw"]);
+    assert_eq!((run.code, run.out.as_str(), run.err.as_str()), (Some(0), "", ""));
+}
+
+#[test]
+fn colours_obey_the_argument_then_the_environment() {
+    let place = faulty();
+    let coloured = |arguments: &[&str], environment: &[(&str, &str)]| {
+        let mut command = place.command(arguments);
+        command.args(["check", "site.fw"]).envs(environment.iter().copied());
+        ended(&mut command).out.contains("\x1b[")
+    };
+    assert!(!coloured(&[], &[]));
+    assert!(coloured(&["--color", "always"], &[]));
+    assert!(coloured(&["--color", "always"], &[("NO_COLOR", "1")]));
+    assert!(coloured(&[], &[("CLICOLOR_FORCE", "1")]));
+    assert!(!coloured(&[], &[("CLICOLOR_FORCE", "0")]));
+    assert!(!coloured(&[], &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
+    assert!(!coloured(&["--color", "never"], &[("CLICOLOR_FORCE", "1")]));
+}
+
+#[test]
+fn of_a_directory_those_are_checked_that_no_other_includes() {
+    let place = Place::new(&[
+        ("p/a/host.fw", "include \"../base.fw\"\n"),
+        ("p/b/host.fw", "include \"../base.fw\"\n"),
+        ("p/base.fw", "include \"missing.fw\"\n"),
+        ("p/ring1.fw", "include \"ring2.fw\"\n"),
+        ("p/ring2.fw", "include \"ring1.fw\"\n"),
+        ("p/.hidden/x.fw", "include \"missing.fw\"\n"),
+        ("p/notes.txt", "include \"missing.fw\"\n"),
+    ]);
+    let run = place.run(&["check", "--format", "short", "p"]);
+    assert_eq!(
+        run.out,
+        "p/base.fw:1:9: error[FW0150]: there is no file `p/missing.fw`\n\
+         p/ring2.fw:1:9: error[FW0152]: this include closes a circle\n\
+         2 errors\n"
+    );
+    let empty = Place::new(&[("p/notes.txt", "")]);
+    let run = empty.run(&["check", "p"]);
+    assert_eq!((run.code, run.err.as_str()), (Some(2), "fwc: there is no policy (*.fw) below `p`\n"));
+}
+
+#[test]
+fn what_would_move_a_cursor_is_shown_as_what_it_is() {
+    let place = Place::new(&[("site.fw", "include \"\x1b[2Jx\u{202e}.fw\"\n")]);
+    for form in ["full", "short"] {
+        let run = place.run(&["check", "--format", form, "site.fw"]);
+        assert_eq!(run.code, Some(1));
+        assert!(!run.out.contains(['\x1b', '\u{202e}']), "{form}: {:?}", run.out);
+    }
+}
+
+#[test]
+fn a_line_of_a_megabyte_is_told_and_not_drawn() {
+    let long = format!("include \"{}.fw\"\n", "x".repeat(1 << 20));
+    let place = Place::new(&[("site.fw", "")]);
+    place.write("site.fw", long.as_bytes());
+    let run = place.run(&["check", "site.fw"]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.out.lines().count() < 20);
+}
