@@ -1,51 +1,13 @@
 //! What names stand for: every declaration of a project, by kind. A declaration may stand anywhere, also in an included file.
 
 use std::cell::Cell;
-use std::collections::HashMap;
-use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::facts::Facts;
+use crate::project::Project;
 use crate::span::{FileId, Location, Span};
-use crate::syntax::tree::{self, SetValue, Statement, StatementKind, Tree};
-
-/// One parsed text of a project.
-#[derive(Clone, Debug)]
-pub struct ProjectFile {
-    /// Which.
-    pub id: FileId,
-    /// Its tree.
-    pub tree: Arc<Tree>,
-    /// Which files each `include` of it means, in order. Each file is read once, where it is first included.
-    pub includes: HashMap<Box<str>, Vec<FileId>>,
-    /// Part of the standard library: its names need not be used.
-    pub library: bool,
-}
-
-/// Everything that a policy is made from. All texts are read; nothing here touches a disk.
-#[derive(Clone, Debug, Default)]
-pub struct Project {
-    /// The files of the policy and of the standard library.
-    pub files: Vec<ProjectFile>,
-    /// The file that was asked for.
-    pub root: FileId,
-    /// The prelude of the standard library.
-    pub prelude: Option<FileId>,
-    /// Facts from `fwc.facts.json` and from compose files.
-    pub facts: Facts,
-    /// Texts of files that sets are read from, by the file that names them and the name.
-    pub set_files: HashMap<(FileId, Box<str>), (FileId, Arc<str>)>,
-}
-
-impl Project {
-    /// A file by its number.
-    #[must_use]
-    pub fn file(&self, id: FileId) -> Option<&ProjectFile> {
-        self.files.iter().find(|file| file.id == id)
-    }
-}
+use crate::syntax::tree::{self, SetValue, Statement, StatementKind};
 
 /// A declaration: the node, where its name stands, and whether anything uses it.
 #[derive(Debug)]
@@ -56,6 +18,8 @@ pub struct Declared<'a, T> {
     pub file: FileId,
     /// Its name's place.
     pub location: Location,
+    /// The whole statement's place.
+    pub statement: Location,
     /// Whether something refers to it.
     pub used: Cell<bool>,
     library: bool,
@@ -116,9 +80,9 @@ impl<'a> Names<'a> {
     pub fn collect(project: &'a Project, diagnostics: &mut Vec<Diagnostic>) -> Self {
         let mut names = Self::default();
         let mut seen = Vec::new();
-        for file in project.files.iter().filter(|file| file.library) {
-            for statement in &file.tree.statements {
-                names.declare(file.id, true, statement, diagnostics);
+        for &file in &project.library {
+            for statement in project.parsed(file).iter().flat_map(|parsed| &parsed.tree.statements) {
+                names.declare(file, true, statement, diagnostics);
             }
         }
         names.walk(project, project.root, &mut seen);
@@ -135,10 +99,10 @@ impl<'a> Names<'a> {
             return;
         }
         seen.push(id);
-        let Some(file) = project.file(id) else { return };
-        for statement in &file.tree.statements {
-            if let StatementKind::Include(path) = &statement.value {
-                for &included in file.includes.get(&*path.value).into_iter().flatten() {
+        let Some(parsed) = project.parsed(id) else { return };
+        for statement in &parsed.tree.statements {
+            if matches!(statement.value, StatementKind::Include(_)) {
+                for &included in project.import(at(id, statement.span)).iter().flat_map(|import| &import.files) {
                     self.walk(project, included, seen);
                 }
             } else {
@@ -148,34 +112,20 @@ impl<'a> Names<'a> {
     }
 
     fn declare(&mut self, file: FileId, library: bool, statement: &'a Statement, out: &mut Vec<Diagnostic>) {
+        let here = Place { file, library, statement: at(file, statement.span) };
         match &statement.value {
             StatementKind::Interface(node) => {
-                put(&mut self.interfaces, node.as_ref(), &node.name, file, library, |node| node.value.is_none(), out);
+                put(&mut self.interfaces, &**node, &node.name, here, |node| node.value.is_none(), out);
             }
-            StatementKind::Set(node) => put(
-                &mut self.sets,
-                node.as_ref(),
-                &node.name,
-                file,
-                library,
-                |node| node.value == SetValue::Parameter,
-                out,
-            ),
-            StatementKind::Service(node) => {
-                put(&mut self.services, node.as_ref(), &node.name, file, library, |_| false, out);
+            StatementKind::Set(node) => {
+                put(&mut self.sets, &**node, &node.name, here, |node| node.value == SetValue::Parameter, out);
             }
-            StatementKind::Group(node) => {
-                put(&mut self.groups, node.as_ref(), &node.name, file, library, |_| false, out);
-            }
-            StatementKind::Guest(node) => {
-                put(&mut self.guests, node.as_ref(), &node.name, file, library, |_| false, out);
-            }
-            StatementKind::Network(node) => {
-                put(&mut self.networks, node.as_ref(), &node.name, file, library, |_| false, out);
-            }
-            StatementKind::Container(node) => {
-                put(&mut self.containers, node.as_ref(), &node.name, file, library, |_| false, out);
-            }
+            StatementKind::Service(node) => put(&mut self.services, &**node, &node.name, here, |_| false, out),
+            // The prelude's parts are groups that nobody applies.
+            StatementKind::Group(node) if !library => put(&mut self.groups, &**node, &node.name, here, |_| false, out),
+            StatementKind::Guest(node) => put(&mut self.guests, &**node, &node.name, here, |_| false, out),
+            StatementKind::Network(node) => put(&mut self.networks, &**node, &node.name, here, |_| false, out),
+            StatementKind::Container(node) => put(&mut self.containers, &**node, &node.name, here, |_| false, out),
             _ => {}
         }
     }
@@ -213,17 +163,25 @@ impl<'a> Names<'a> {
     }
 }
 
+/// Where a declaration stands.
+#[derive(Clone, Copy)]
+struct Place {
+    file: FileId,
+    library: bool,
+    statement: Location,
+}
+
 fn put<'a, T>(
     table: &mut Table<'a, T>,
     node: &'a T,
     name: &'a tree::Name,
-    file: FileId,
-    library: bool,
+    here: Place,
     parameter: impl Fn(&T) -> bool,
     out: &mut Vec<Diagnostic>,
 ) {
-    let location = Location { file, span: name.span };
-    let declared = Declared { node, file, location, used: Cell::new(false), library };
+    let Place { file, library, statement } = here;
+    let location = at(file, name.span);
+    let declared = Declared { node, file, location, statement, used: Cell::new(false), library };
     if let Some(earlier) = table.get(&*name.value) {
         // The author's own declaration goes before the standard library's; a value goes before a parameter.
         if parameter(node) {

@@ -11,14 +11,16 @@ use crate::facts::{self, Facts};
 use crate::names::{dscp, helper, reject, syslog};
 use crate::net::{AddressSet, Card, Family, PortSet};
 use crate::netfilter::Reject;
+use crate::library;
 use crate::platform;
 use crate::names::closest as nearest;
-use crate::policy::names::{Names, Project, at, find};
+use crate::policy::names::{Names, at, find};
 use crate::policy::who::{self, Places, Role};
 use crate::policy::{
     Action, Assertion, CardSet, Change, ChangeKind, Class, Containers, Early, Flow, Gate, GateLine, Group, Judgement, Limit,
     LiveSet, LocalCards, Log, Nat, Options, Party, Policy, Published, Rank, RawChain, Traffic, service,
 };
+use crate::project::{ImportKind, Project};
 use crate::span::{FileId, Location, Spanned};
 use crate::syntax::tree::{
     self, Clauses, Direction, GuestKind, InterfaceValue, LimitAmount, Name, Place, RateUnit, Rule, RuleOption, Sentence,
@@ -167,8 +169,8 @@ struct Ends {
 pub fn resolve(project: &Project) -> (Policy, Vec<Diagnostic>) {
     let mut out = Vec::new();
     let names = Names::collect(project, &mut out);
-    let mut facts = project.facts.clone();
-    declared_facts(&names, &mut facts, &mut out);
+    let mut facts = gather_facts(project, &mut out);
+    declared_facts(project, &names, &mut facts, &mut out);
     let platforms = platforms(&names, &facts, &mut out);
     let cards = local_cards(&names, &facts, &platforms);
     let known_cards = known_cards(&names, &facts, &cards);
@@ -195,22 +197,49 @@ pub fn resolve(project: &Project) -> (Policy, Vec<Diagnostic>) {
     (policy, out)
 }
 
+/// Facts from `fwc.facts.json` and from compose files.
+fn gather_facts(project: &Project, out: &mut Vec<Diagnostic>) -> Facts {
+    let mut facts = Facts::default();
+    if let Some(file) = project.facts {
+        let (read, diagnostics) = facts::json::read(project.text(file), file);
+        facts = read;
+        out.extend(diagnostics);
+    }
+    for import in project.imports.iter().filter(|import| import.kind == ImportKind::Compose) {
+        let environment = import.environment.map(|file| project.text(file));
+        for &file in &import.files {
+            let (read, diagnostics) = facts::compose::read(project.text(file), environment, file);
+            out.extend(diagnostics);
+            let (merged, diagnostics) = facts.merge(read);
+            facts = merged;
+            out.extend(diagnostics);
+        }
+    }
+    facts
+}
+
 /// Facts said in source: `fact`, `container`, `network`. They go before what a file says.
-fn declared_facts(names: &Names<'_>, facts: &mut Facts, out: &mut Vec<Diagnostic>) {
+fn declared_facts(project: &Project, names: &Names<'_>, facts: &mut Facts, out: &mut Vec<Diagnostic>) {
     for &(file, statement) in &names.statements {
         match &statement.value {
-            StatementKind::Fact(fact) => facts::declared::apply(facts, fact, file, out),
-            StatementKind::Container(container) => declared_container(file, container, facts, names, out),
+            StatementKind::Fact(fact) => out.extend(facts::declared::declare(facts, fact, file)),
+            StatementKind::Container(container) => declared_container(project, file, container, facts, names, out),
             _ => {}
         }
     }
 }
 
-fn declared_container(file: FileId, node: &tree::Container, facts: &mut Facts, names: &Names<'_>, out: &mut Vec<Diagnostic>) {
+fn declared_container(
+    project: &Project,
+    file: FileId,
+    node: &tree::Container,
+    facts: &mut Facts,
+    names: &Names<'_>,
+    out: &mut Vec<Diagnostic>,
+) {
     let empty = Facts::default();
     let cards = LocalCards::default();
-    let project = Project::default();
-    let places = Places { project: &project, names, facts: &empty, cards: &cards, known_cards: &[] };
+    let places = Places { project, names, facts: &empty, cards: &cards, known_cards: &[] };
     let own = node.address.as_ref().map(|who| places.own(file, who, out));
     let addresses = own.iter().flat_map(|set| set.ranges()).map(|range| range.first).collect();
     let mut ports = Vec::new();
@@ -426,6 +455,13 @@ fn class_of(platform: &platform::Platform) -> Option<Class> {
     })
 }
 
+fn backend_name(backend: facts::Backend) -> &'static str {
+    match backend {
+        facts::Backend::Iptables => "iptables",
+        facts::Backend::Nftables => "nftables",
+    }
+}
+
 fn is_bridge(network: &facts::DockerNetwork) -> bool {
     network.driver.as_deref().is_none_or(|driver| driver == "bridge")
 }
@@ -582,7 +618,7 @@ fn name_facts(policy: &mut Policy, names: &Names<'_>, facts: &Facts, out: &mut V
     if let Some(docker) = &facts.docker {
         let mut used = Vec::new();
         used.extend(docker.version.as_ref().map(|version| format!("version {version}")));
-        used.extend(docker.firewall_backend.map(|backend| format!("firewall backend {}", backend.name())));
+        used.extend(docker.firewall_backend.map(|backend| format!("firewall backend {}", backend_name(backend))));
         let switches = [("userland-proxy", docker.userland_proxy), ("iptables", docker.iptables), ("ip6tables", docker.ip6tables)];
         used.extend(switches.iter().filter_map(|(name, value)| Some(format!("{name} {}", if (*value)? { "on" } else { "off" }))));
         if !used.is_empty() {
@@ -615,10 +651,13 @@ impl<'a> Resolver<'_, 'a> {
     fn prelude(&mut self) {
         let mut unwanted = Vec::new();
         let mut parts: Vec<&str> = STATE_PARTS.to_vec();
-        let prelude = self.places.project.prelude.and_then(|id| self.places.project.file(id));
+        let project = self.places.project;
+        let path = library::path("prelude");
+        let prelude = project.library.iter().copied().find(|&id| project.source(id).is_some_and(|source| *source.path == *path));
         let groups: Vec<(FileId, &tree::Group)> = prelude
+            .and_then(|id| Some((id, project.parsed(id)?)))
             .iter()
-            .flat_map(|file| file.tree.statements.iter().map(move |statement| (file.id, statement)))
+            .flat_map(|&(id, parsed)| parsed.tree.statements.iter().map(move |statement| (id, statement)))
             .filter_map(|(file, statement)| match &statement.value {
                 StatementKind::Group(group) => Some((file, &**group)),
                 _ => None,

@@ -6,8 +6,9 @@ use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::facts::{DockerContainer, Facts, InstanceFact};
 use crate::net::{AddressRange, AddressSet, Card, Protocol};
 use crate::names::closest as nearest;
-use crate::policy::names::{Names, Project, at, find};
+use crate::policy::names::{Names, at, find};
 use crate::policy::{CardSet, Class, LocalCards, Party, Published};
+use crate::project::Project;
 use crate::span::{FileId, Location, Spanned};
 use crate::syntax::tree::{GuestKind, InterfaceValue, Name, One, Place, SetValue, View, Who};
 
@@ -298,7 +299,7 @@ impl Places<'_, '_> {
             inside.push(name.to_owned());
             let parties = match &set.node.value {
                 SetValue::Who(who) => self.who(set.file, who, role, inside, out),
-                SetValue::File(path) => self.set_file(set.file, path, out),
+                SetValue::File(path) => self.set_file(set.statement, path, out),
                 SetValue::Live => vec![Party { live: Some(Arc::from(name)), ..Party::of(Class::Outside) }],
                 SetValue::Parameter => Vec::new(),
             };
@@ -338,9 +339,11 @@ impl Places<'_, '_> {
         }
     }
 
-    fn set_file(&self, file: FileId, path: &Name, out: &mut Vec<Diagnostic>) -> Vec<Party> {
+    fn set_file(&self, statement: Location, path: &Name, out: &mut Vec<Diagnostic>) -> Vec<Party> {
+        let file = statement.file;
         // A file that could not be read was reported where texts are loaded.
-        let Some((id, text)) = self.project.set_files.get(&(file, path.value.clone())) else { return Vec::new() };
+        let Some(&id) = self.project.import(statement).and_then(|import| import.files.first()) else { return Vec::new() };
+        let text = self.project.text(id);
         let mut ranges = Vec::new();
         let mut offset = 0;
         for line in text.split_inclusive('\n') {
@@ -353,7 +356,7 @@ impl Places<'_, '_> {
                     Err(message) => out.push(
                         Diagnostic::new(
                             &SET_FILE_LINE,
-                            at(*id, crate::span::Span::new(start, start + word.len())),
+                            at(id, crate::span::Span::new(start, start + word.len())),
                             message,
                         )
                         .related(at(file, path.span), "the set is read from this file")
