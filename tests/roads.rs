@@ -233,6 +233,8 @@ fn other_versions_and_settings_take_their_own_roads() {
         (six, bare, "outside", "tcp", "2001:db8::10", 8081, "published-placeholder", Hangs),
         (six, bare, "outside", "tcp", "2001:db8::10", 8080, "to-host", Host),
         (six, no_proxy, "host", "tcp", "::1", 8081, "published-dnat-from-ipv6-loopback", Lost),
+        (six, v28, "outside", "tcp", "fe80::1", 8081, "published-link-local-proxy", Delivered),
+        (six, v26, "outside", "tcp", "fe80::1", 8081, "published-link-local-lost", Lost),
         (web, v28, "outside", "tcp", "172.17.0.2", 80, "inside-raw-drop-published", Dropped),
         (web, v28, "outside", "tcp", "172.17.0.2", 81, "inside-unpublished", Dropped),
         (web, v29, "c1", "tcp", "203.0.113.10", 8080, "published-dnat-from-other-bridge", Delivered),
@@ -265,10 +267,18 @@ fn without_facts_every_road_is_named_with_what_would_settle_it() {
         .with(Attribute::Family, "ipv6");
     let found = docker.roads(&asked);
     let names: std::collections::BTreeSet<&str> = found.iter().map(|found| found.item.name.as_str()).collect();
-    let expected = ["published-dnat-forward", "published-placeholder", "published-proxy", "to-host"];
+    let expected = [
+        "published-dnat-forward",
+        "published-link-local-lost",
+        "published-link-local-placeholder",
+        "published-link-local-proxy",
+        "published-placeholder",
+        "published-proxy",
+        "to-host",
+    ];
     assert_eq!(names.into_iter().collect::<Vec<_>>(), expected);
     assert!(found.iter().all(|found| !found.conditions.is_empty()));
-    let settled = docker.with_defaults(docker.with_version(asked.clone(), "26.1.5"));
+    let settled = docker.with_defaults(docker.with_version(asked.with(Attribute::LinkLocal, "no"), "26.1.5"));
     let names: Vec<&str> = docker.roads(&settled).iter().map(|found| found.item.name.as_str()).collect();
     assert_eq!(names, ["published-proxy"], "26.1 writes no ip6tables rules by default");
     // Direct routes: the version settles it, and the condition says so.

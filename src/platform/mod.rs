@@ -8,6 +8,7 @@
 
 mod connection;
 mod data;
+mod members;
 mod situation;
 
 use std::sync::LazyLock;

@@ -78,6 +78,8 @@ attributes! {
     FacingAddress = "facing-address" { "yes", "no" }
     /// Whether both networks ask to be kept apart (Podman's `isolate`).
     Isolate = "isolate" { "yes", "no" }
+    /// Whether the two ends use IPv6 link-local addresses.
+    LinkLocal = "link-local" { "yes", "no" }
     /// Whether the daemon is part of a swarm.
     Swarm = "swarm" { "yes", "no" }
 }
