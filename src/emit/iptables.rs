@@ -2,9 +2,10 @@
 //!
 //! A rule of the netfilter form may need several lines: lists are multiplied out, since iptables compares with one interface,
 //! address or protocol at a time. What iptables cannot negate (one of several interfaces) becomes a jump around the rule: the
-//! excluded packets *go to* a new chain that holds the rest. `goto` keeps the meaning of RETURN, for a chain that was gone to
-//! returns to where the first one was called from. A counter (a limit) is never written twice: the lines lead to one chain that holds it.
+//! excluded packets return from a chain that was called for the rule, or *go to* a new chain that holds the rest. `goto` keeps
+//! the meaning of RETURN, for a chain that was gone to returns to where the first one was called from. A counter (a limit) is never written twice: the lines lead to one chain that holds it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -271,43 +272,66 @@ impl<'a, 's> Writer<'a, 's> {
 
     fn chain(&mut self, chain: &Chain) {
         let mut current = chain.name.clone();
-        let mut open: Vec<&Match> = Vec::new();
-        let mut after: Option<Arc<str>> = None;
-        for whole in &chain.rules {
-            let Some(rule) = of_family(whole, self.family) else { continue };
-            let rule: &Rule = &rule;
-            let detours: Vec<&Match> = whole.matches.iter().filter(|item| needs_detour(item)).collect();
+        let mut rest = chain.rules.as_slice();
+        while let Some(first) = rest.first() {
+            let detours = |rule: &'_ Rule| -> Vec<Match> {
+                // Most rules have none, and an empty list costs nothing.
+                rule.matches.iter().filter(|item| needs_detour(item)).cloned().collect()
+            };
+            let around = detours(first);
             // A counter is asked for each rule anew.
-            if detours != open || detours.iter().any(|item| counts(&item.kind)) {
-                if let Some(name) = after.take() {
-                    self.goto(Place::Body, &current, &name);
-                    current = name;
+            let alone = around.iter().any(|item| counts(&item.kind));
+            let length = if alone { 1 } else { rest.iter().take_while(|rule| detours(rule) == around).count().max(1) };
+            let (group, after) = rest.split_at(length.min(rest.len()));
+            rest = after;
+            let shares = group.iter().filter_map(|rule| of_family(rule, self.family));
+            if around.is_empty() {
+                for rule in shares {
+                    current = self.rule(&current, &rule);
                 }
-                open = detours;
-                if !open.is_empty() {
-                    let name = self.fresh(&current);
-                    for item in &open {
-                        let positive = Rule {
-                            matches: vec![Match::is(item.kind.clone())],
-                            origin: rule.origin,
-                            ..Rule::default()
-                        };
-                        self.set_remark(rule);
-                        self.lines(&current, &positive, End::Goto(&name));
-                    }
-                    after = Some(name);
-                }
+            } else if shares.clone().next().is_some() {
+                current = self.detour(&current, &around, &shares.collect::<Vec<_>>());
             }
-            current = self.rule(&current, rule);
-        }
-        if let Some(name) = after.take() {
-            self.goto(Place::Body, &current, &name);
-            current = name;
         }
         if chain.base.is_some_and(|base| !base.accept) {
             self.remark.clear();
             self.line(Place::Body, &current, &[], &[], 0, End::Verdict(&Verdict::Drop), None);
         }
+    }
+
+    /// Writes rules that packets with any of the excluded properties go around; gives the chain that the next rule belongs in.
+    ///
+    /// Where none of the rules leaves the chain by RETURN or goto, they stand in a chain that is called and that the excluded leave by
+    /// RETURN. Otherwise the excluded go to a new chain, which holds what follows. That is one goto deeper, and nf_tables counts
+    /// those, so that it is not the rule.
+    fn detour(&mut self, current: &Arc<str>, around: &[Match], rules: &[Cow<Rule>]) -> Arc<str> {
+        let leaves = |rule: &Cow<Rule>| {
+            matches!(rule.verdict, Some(Verdict::Return | Verdict::Goto(_) | Verdict::GotoMap { .. }))
+        };
+        let deeper = rules.iter().any(leaves);
+        let next = self.fresh(current);
+        let inner = if deeper { current } else { &next };
+        if !deeper {
+            self.remark.clear();
+            self.line(Place::Body, current, &[], &[], 0, End::Jump(&next), None);
+        }
+        if let Some(first) = rules.first() {
+            self.set_remark(first);
+        }
+        for item in around {
+            let positive = Rule { matches: vec![Match::is(item.kind.clone())], ..Rule::default() };
+            self.lines(inner, &positive, if deeper { End::Goto(&next) } else { End::Verdict(&Verdict::Return) });
+        }
+        let mut last = inner.clone();
+        for rule in rules {
+            last = self.rule(&last, rule);
+        }
+        if !deeper {
+            return current.clone();
+        }
+        self.remark.clear();
+        self.goto(Place::Body, &last, &next);
+        next
     }
 
     fn goto(&mut self, place: Place, from: &str, to: &str) {
@@ -332,6 +356,10 @@ impl<'a, 's> Writer<'a, 's> {
             write::number(&mut self.remark, line);
         }
         if let Some(comment) = &rule.comment {
+            // The remark of a folded rule begins with the first of its places.
+            if comment.starts_with(self.remark.as_str()) {
+                self.remark.clear();
+            }
             if !self.remark.is_empty() {
                 self.remark.push(' ');
             }

@@ -201,6 +201,10 @@ impl<'a, 's> Writer<'a, 's> {
             write::number(&mut self.remark, line);
         }
         if let Some(comment) = &rule.comment {
+            // The remark of a folded rule begins with the first of its places.
+            if comment.starts_with(self.remark.as_str()) {
+                self.remark.clear();
+            }
             if !self.remark.is_empty() {
                 self.remark.push(' ');
             }
@@ -787,9 +791,11 @@ impl<'a, 's> Writer<'a, 's> {
                 out.push_str(names.get(usize::from(*level)).unwrap_or(&"warn"));
             }
             // Writing to a String cannot fail.
-            Effect::SetMark { value, mask: u32::MAX } => drop(write!(out, " meta mark set 0x{value:x}")),
+            Effect::SetMark { value, mask: u32::MAX } => {
+                let _ = write!(out, " meta mark set 0x{value:x}");
+            }
             Effect::SetMark { value, mask } => {
-                drop(write!(out, " meta mark set meta mark & 0x{:x} ^ 0x{value:x}", !mask))
+                let _ = write!(out, " meta mark set meta mark & 0x{:x} ^ 0x{value:x}", !mask);
             }
             Effect::SetDscp(value) => {
                 out.push_str(if family == Some(Family::Ipv6) { " ip6" } else { " ip" });
@@ -873,7 +879,9 @@ impl<'a, 's> Writer<'a, 's> {
                 });
             }
             // Writing to a String cannot fail.
-            Verdict::Dnat { address, port: None } => drop(write!(out, " dnat {ip} to {address}")),
+            Verdict::Dnat { address, port: None } => {
+                let _ = write!(out, " dnat {ip} to {address}");
+            }
             Verdict::Dnat { address, port: Some(port) } => {
                 let _ = if address.is_ipv6() {
                     write!(out, " dnat {ip} to [{address}]:{port}")
@@ -881,9 +889,13 @@ impl<'a, 's> Writer<'a, 's> {
                     write!(out, " dnat {ip} to {address}:{port}")
                 };
             }
-            Verdict::Snat(address) => drop(write!(out, " snat {ip} to {address}")),
+            Verdict::Snat(address) => {
+                let _ = write!(out, " snat {ip} to {address}");
+            }
             Verdict::Masquerade => out.push_str(" masquerade"),
-            Verdict::Redirect(port) => drop(write!(out, " redirect to :{port}")),
+            Verdict::Redirect(port) => {
+                let _ = write!(out, " redirect to :{port}");
+            }
             Verdict::GotoMap { fields, elements } => self.map(out, fields, elements, family),
         }
     }

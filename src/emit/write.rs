@@ -63,7 +63,9 @@ pub(super) fn address(out: &mut String, address: IpAddr) {
             }
         }
         // Writing to a String cannot fail.
-        IpAddr::V6(address) => drop(write!(out, "{address}")),
+        IpAddr::V6(address) => {
+            let _ = write!(out, "{address}");
+        }
     }
 }
 
