@@ -1,3 +1,4 @@
 //! Tests.
 
+mod interpreter;
 mod kernel;
