@@ -166,7 +166,6 @@ impl Loader<'_> {
                 self.policy.guests.push(GuestBlock {
                     kind: guest.kind,
                     name: guest.name.value.to_string(),
-                    cards: guest.cards.iter().map(|card| card.value.clone()).collect(),
                     mac: guest.mac.as_ref().map(|mac| mac.value),
                     address: guest.address.clone(),
                     gates,

@@ -4,6 +4,7 @@
 
 mod icmp;
 mod load;
+mod rules;
 
 pub use load::load;
 
@@ -92,6 +93,8 @@ pub struct Answer {
     pub verdict: Verdict,
     /// The rule that decided, by its number in [`Policy::labels`]; `None`: an implied deny, or nothing.
     pub rule: Option<usize>,
+    /// Whether a rule decided, not a default or what is implied at the end.
+    pub by_rule: bool,
     /// Whether whatever no rule names is refused in this flow, on this card.
     pub closed: bool,
 }
@@ -120,8 +123,6 @@ pub struct GuestBlock {
     pub kind: GuestKind,
     /// Its name.
     pub name: String,
-    /// Its cards.
-    pub cards: Vec<Card>,
     /// Its Ethernet address.
     pub mac: Option<Mac>,
     /// Its addresses.
@@ -187,14 +188,16 @@ impl Policy {
         {
             gates.push(self.gate(block, rules, Direction::In, attempt));
         }
-        // Every judge must consent. A gate that consents speaks where the rest of the policy says nothing.
+        // Every judge must consent. What a judge's own rule says goes before defaults, which come after all rules; and a gate
+        // speaks where the rest of the policy says nothing.
         let mut result = flow;
         for gate in gates {
             result = match (result.verdict, gate.verdict) {
-                (Verdict::Deny | Verdict::Reject, _) => result,
-                (_, Verdict::Deny | Verdict::Reject) | (Verdict::Platform, _) => gate,
-                (Verdict::Varies, _) => result,
-                (_, Verdict::Varies) => gate,
+                _ if result.by_rule && matches!(result.verdict, Verdict::Deny | Verdict::Reject | Verdict::Varies) => {
+                    result
+                }
+                _ if gate.by_rule || result.verdict == Verdict::Platform => gate,
+                (_, Verdict::Deny | Verdict::Reject) => gate,
                 _ => result,
             };
         }
@@ -218,10 +221,12 @@ impl Policy {
             match self.matches(rule, attempt) {
                 Some(true) => return Answer { closed: is_closed, ..self.decided(rule) },
                 Some(false) => {}
-                None => return Answer { verdict: Verdict::Varies, rule: Some(rule.id), closed: is_closed },
+                None => {
+                    return Answer { verdict: Verdict::Varies, rule: Some(rule.id), by_rule: true, closed: is_closed };
+                }
             }
         }
-        closed.unwrap_or(Answer { verdict: Verdict::Platform, rule: None, closed: false })
+        closed.unwrap_or(Answer { verdict: Verdict::Platform, rule: None, by_rule: false, closed: false })
     }
 
     /// Whether any rule speaks of this flow at all.
@@ -239,7 +244,7 @@ impl Policy {
             // A default without places is about what comes from outside.
             if (words || attempt.from.class == Class::Outside) && self.matches(rule, attempt) != Some(false) {
                 let closed = matches!(rule.action, Action::Deny | Action::Reject(_));
-                return Some(Answer { closed, ..self.decided(rule) });
+                return Some(Answer { closed, by_rule: false, ..self.decided(rule) });
             }
         }
         let allows: Vec<&FlatRule> = self
@@ -253,7 +258,7 @@ impl Policy {
         }
         let via = |rule: &&FlatRule| rule.clauses.iter().any(|clauses| !clauses.via.is_empty());
         let closed = !allows.iter().all(|rule| via(rule)) || allows.iter().any(|rule| self.via(rule, attempt));
-        closed.then_some(Answer { verdict: Verdict::Deny, rule: None, closed: true })
+        closed.then_some(Answer { verdict: Verdict::Deny, rule: None, by_rule: false, closed: true })
     }
 
     fn decided(&self, rule: &FlatRule) -> Answer {
@@ -265,7 +270,7 @@ impl Policy {
             Action::Reject(_) => Verdict::Reject,
             Action::Log => Verdict::Platform,
         };
-        Answer { verdict, rule: Some(rule.id), closed: false }
+        Answer { verdict, rule: Some(rule.id), by_rule: true, closed: false }
     }
 
     fn gate(
@@ -280,18 +285,18 @@ impl Policy {
             let strange_address =
                 block.address.as_ref().is_some_and(|who| self.lists(who, attempt.from.address) == Some(false));
             if strange_mac || strange_address {
-                return Answer { verdict: Verdict::Deny, rule: None, closed: true };
+                return Answer { verdict: Verdict::Deny, rule: None, by_rule: true, closed: true };
             }
         }
         for (_, rule) in rules.iter().filter(|(own, rule)| *own == direction && rule.action != Action::Log) {
             match self.matches(rule, attempt) {
                 Some(true) => return Answer { closed: true, ..self.decided(rule) },
                 Some(false) => {}
-                None => return Answer { verdict: Verdict::Varies, rule: Some(rule.id), closed: true },
+                None => return Answer { verdict: Verdict::Varies, rule: Some(rule.id), by_rule: true, closed: true },
             }
         }
         let verdict = if direction == Direction::In { Verdict::Deny } else { Verdict::Allow };
-        Answer { verdict, rule: None, closed: verdict == Verdict::Deny }
+        Answer { verdict, rule: None, by_rule: false, closed: verdict == Verdict::Deny }
     }
 
     /// The block of a party, by its name.

@@ -215,3 +215,28 @@ fn the_kernel_does_what_the_policy_says() {
     assert_eq!(failures, 0, "the kernel and the policy disagree");
     assert!(only.is_some() || total >= 20_000, "only {total} packets were sent");
 }
+
+#[test]
+fn debug_pick() {
+    for case in HOSTS {
+        let start = std::time::Instant::now();
+        let subject = Subject::new(case);
+        let grid = Grid::new(&subject.model, &subject.policy);
+        let cases = grid.pick(&subject.model, &subject.policy, EACH, PACKETS, &mut Random::new(77));
+        let decided: BTreeSet<usize> = cases.iter().filter_map(|case| case.answer.rule).collect();
+        println!(
+            "{}: grid {} cases {} decided {}/{} {:?}",
+            case.name,
+            grid.len(),
+            cases.len(),
+            decided.len(),
+            subject.policy.labels.len(),
+            start.elapsed()
+        );
+        for id in 0..subject.policy.labels.len() {
+            if !decided.contains(&id) && !subject.policy.prelude.iter().any(|r| r.id == id) {
+                println!("  not {}", subject.policy.labels[id]);
+            }
+        }
+    }
+}

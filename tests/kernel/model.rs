@@ -18,8 +18,6 @@ use crate::interpreter::{Attempt, Class, Party, Policy};
 /// A published port or range.
 #[derive(Clone, Debug)]
 pub struct Published {
-    /// The container.
-    pub name: String,
     /// Its bridge.
     pub card: String,
     /// Its address.
@@ -90,7 +88,6 @@ impl Model {
         for port in &container.ports {
             let first = port.port.expect("the truth gives ports");
             self.published.push(Published {
-                name: name.to_owned(),
                 card: bridge.to_owned(),
                 address,
                 protocol: fwc::net::Protocol::by_name(&port.protocol).expect("a protocol").0,

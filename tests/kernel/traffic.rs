@@ -58,7 +58,7 @@ impl Grid {
         let mut edges = BTreeSet::new();
         for range in policy.address_ranges() {
             for address in [before(range.first), Some(range.first), Some(range.last), after(range.last)] {
-                edges.extend(address.filter(|&address| is_ordinary(address) && !model.plan.owns(address)));
+                edges.extend(address.filter(|&address| is_ordinary(address) && !model.plan.is_edge(address)));
             }
         }
         // Somebody on the Internet whom nobody named.
@@ -275,8 +275,7 @@ fn is_ordinary(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => {
             let first = address.octets()[0];
-            // The ends of a subnet that the host is on are broadcast addresses; those of others are like any.
-            first != 0 && first != 127 && first < 224 && ![0, 255].contains(&address.octets()[3])
+            first != 0 && first != 127 && first < 224
         }
         IpAddr::V6(address) => {
             let first = address.segments()[0];
