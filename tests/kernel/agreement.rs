@@ -8,7 +8,7 @@ use super::model::Model;
 use super::namespace::inside;
 use super::oracle::{Entry, Oracle, Outcome, Probe};
 use super::packet::{ACK, Payload};
-use super::program::{build_host, load, load_platform, open_forwarding};
+use super::program::{Files, build_host, load, load_platform, open_forwarding};
 use super::traffic::{Case, Grid, Random};
 use crate::interpreter::{Class, Policy, Verdict, load as read_policy};
 
@@ -159,9 +159,8 @@ fn states(
 }
 
 /// One host under one program: how many packets were sent, which rules decided, and what was wrong.
-fn run(case: &HostCase, backend: Backend) -> Option<(usize, BTreeSet<usize>, Vec<String>)> {
+fn run(case: &HostCase, backend: Backend, files: &Files) -> Option<(usize, BTreeSet<usize>, Vec<String>)> {
     let subject = Subject::new(case);
-    let files = build_host(case, backend).unwrap_or_else(|error| panic!("{}: {backend:?}: {error}", case.name));
     let name = format!("{} with {backend:?}", case.name);
     inside(&name, &subject.model.plan, |namespace| {
         load_platform(namespace, case, &subject.model, backend);
@@ -170,7 +169,7 @@ fn run(case: &HostCase, backend: Backend) -> Option<(usize, BTreeSet<usize>, Vec
         let cases = grid.pick(&subject.model, &subject.policy, EACH, PACKETS, &mut Random::new(seed));
         let mut oracle = Oracle::new(namespace);
         let baseline = Baseline::of(&mut oracle, &subject.model, backend, &cases);
-        load(oracle.namespace, &files, backend).unwrap_or_else(|error| panic!("{}: {backend:?}: {error}", case.name));
+        load(oracle.namespace, files, backend).unwrap_or_else(|error| panic!("{}: {backend:?}: {error}", case.name));
         let probes: Vec<Probe> = cases.iter().map(|case| case.probe).collect();
         let outcomes = oracle.judge(&probes);
         let mut faults = Vec::new();
@@ -191,7 +190,15 @@ fn the_kernel_does_what_the_policy_says() {
     let only = std::env::var("FWC_HOST").ok();
     for case in HOSTS.iter().filter(|case| only.as_deref().is_none_or(|only| only == case.name)) {
         for &backend in case.backends {
-            let Some((packets, decided, faults)) = run(case, backend) else { return };
+            let files = match build_host(case, backend) {
+                Ok(files) => files,
+                Err(error) => {
+                    println!("{} with {backend:?}: not built: {error}", case.name);
+                    failures += 1;
+                    continue;
+                }
+            };
+            let Some((packets, decided, faults)) = run(case, backend, &files) else { return };
             let subject = Subject::new(case);
             let policy = &subject.policy;
             let rules = policy.rules.len() + policy.defaults.len();
@@ -216,27 +223,98 @@ fn the_kernel_does_what_the_policy_says() {
     assert!(only.is_some() || total >= 20_000, "only {total} packets were sent");
 }
 
+/// A host whose policy is translated by hand below, once for each program.
+const SMALL: HostCase = HostCase {
+    name: "small",
+    policy: "tests/data/hosts/small.fw",
+    facts: "tests/data/hosts/docker-web.facts.json",
+    truth: "tests/data/hosts/docker-web.facts.json",
+    cards: "ens33 203.0.113.10/24 2001:db8::10/64
+        docker0 172.17.0.1/16
+        br-app 172.18.0.1/16",
+    rulesets: &["docker-28.5/b-web"],
+    replace: &[],
+    backends: Backend::ALL,
+};
+
+const BY_HAND_V4: &str = "*filter
+:fwc-input - [0:0]
+:fwc-forward - [0:0]
+-A fwc-input -i docker0 -j RETURN
+-A fwc-input -i br-+ -j RETURN
+-A fwc-input -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
+-A fwc-input -p icmp -m icmp --icmp-type 3 -j ACCEPT
+-A fwc-input -p icmp -m icmp --icmp-type 11 -j ACCEPT
+-A fwc-input -p icmp -m icmp --icmp-type 12 -j ACCEPT
+-A fwc-input -p igmp -j ACCEPT
+-A fwc-input -i lo -j ACCEPT
+-A fwc-input -m conntrack --ctstate INVALID -j DROP
+-A fwc-input -i ens33 -p udp --sport 67 --dport 68 -j ACCEPT
+-A fwc-input -s 198.51.100.0/24 -i ens33 -p tcp --dport 22 -j ACCEPT
+-A fwc-input -i ens33 -p tcp --dport 113 -j REJECT --reject-with tcp-reset
+-A fwc-input -j DROP
+-A fwc-forward -m conntrack --ctstate ESTABLISHED,RELATED -j RETURN
+-A fwc-forward -i ens33 -o docker0 -m conntrack --ctstate INVALID -j DROP
+-A fwc-forward -i ens33 -o br-+ -m conntrack --ctstate INVALID -j DROP
+-A fwc-forward -i ens33 -o docker0 -p tcp -m conntrack --ctstate DNAT --ctorigdstport 8080 --ctdir ORIGINAL -j RETURN
+-A fwc-forward -i ens33 -o br-+ -p tcp -m conntrack --ctstate DNAT --ctorigdstport 8080 --ctdir ORIGINAL -j RETURN
+-A fwc-forward -i ens33 -o docker0 -j DROP
+-A fwc-forward -i ens33 -o br-+ -j DROP
+COMMIT
+";
+
+const BY_HAND_V6: &str = "*filter
+:fwc-input - [0:0]
+-A fwc-input -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
+-A fwc-input -i lo -j ACCEPT
+-A fwc-input -p ipv6-icmp -m icmp6 --icmpv6-type 135 -j ACCEPT
+-A fwc-input -p ipv6-icmp -m icmp6 --icmpv6-type 136 -j ACCEPT
+-A fwc-input -p ipv6-icmp -m icmp6 --icmpv6-type 130 -j ACCEPT
+-A fwc-input -p ipv6-icmp -m icmp6 --icmpv6-type 131 -j ACCEPT
+-A fwc-input -p ipv6-icmp -m icmp6 --icmpv6-type 132 -j ACCEPT
+-A fwc-input -p ipv6-icmp -m icmp6 --icmpv6-type 143 -j ACCEPT
+-A fwc-input -p ipv6-icmp -m icmp6 --icmpv6-type 133 -j ACCEPT
+-A fwc-input -p ipv6-icmp -m icmp6 --icmpv6-type 1 -j ACCEPT
+-A fwc-input -p ipv6-icmp -m icmp6 --icmpv6-type 2 -j ACCEPT
+-A fwc-input -p ipv6-icmp -m icmp6 --icmpv6-type 3 -j ACCEPT
+-A fwc-input -p ipv6-icmp -m icmp6 --icmpv6-type 4 -j ACCEPT
+-A fwc-input -m conntrack --ctstate INVALID -j DROP
+-A fwc-input -i ens33 -p tcp --dport 8080 -j ACCEPT
+-A fwc-input -i ens33 -p tcp --dport 113 -m conntrack --ctstate NEW -j REJECT --reject-with tcp-reset
+-A fwc-input -s 2001:db8:1::/48 -i ens33 -p tcp --dport 22 -j ACCEPT
+-A fwc-input -j DROP
+COMMIT
+";
+
+const BY_HAND_ATTACH: &str = "set -e
+$IPTABLES -w -I INPUT -j fwc-input
+$IPTABLES -w -I DOCKER-USER -j fwc-forward
+$IP6TABLES -w -I INPUT -j fwc-input
+";
+
 #[test]
-fn debug_pick() {
-    for case in HOSTS {
-        let start = std::time::Instant::now();
-        let subject = Subject::new(case);
-        let grid = Grid::new(&subject.model, &subject.policy);
-        let cases = grid.pick(&subject.model, &subject.policy, EACH, PACKETS, &mut Random::new(77));
-        let decided: BTreeSet<usize> = cases.iter().filter_map(|case| case.answer.rule).collect();
-        println!(
-            "{}: grid {} cases {} decided {}/{} {:?}",
-            case.name,
-            grid.len(),
-            cases.len(),
-            decided.len(),
-            subject.policy.labels.len(),
-            start.elapsed()
-        );
-        for id in 0..subject.policy.labels.len() {
-            if !decided.contains(&id) && !subject.policy.prelude.iter().any(|r| r.id == id) {
-                println!("  not {}", subject.policy.labels[id]);
-            }
+fn a_translation_by_hand_agrees_and_a_wrong_one_does_not() {
+    for backend in [Backend::IptablesNft, Backend::IptablesLegacy] {
+        let files = |v4: &str| {
+            let texts = [("small.rules.v4", v4), ("small.rules.v6", BY_HAND_V6), ("small.attach", BY_HAND_ATTACH)];
+            texts.map(|(name, text)| (name.to_owned(), text.to_owned())).into_iter().collect::<Files>()
+        };
+        let Some((packets, _, faults)) = run(&SMALL, backend, &files(BY_HAND_V4)) else { return };
+        assert!(packets >= PACKETS, "only {packets} packets");
+        assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults[..faults.len().min(12)].join("\n"));
+        for (right, wrong) in [
+            ("-s 198.51.100.0/24", "-s 198.51.100.0/25"),
+            ("--dport 22 ", "--dport 22:23 "),
+            ("--ctorigdstport 8080", "--ctorigdstport 7001"),
+            ("REJECT --reject-with tcp-reset", "DROP"),
+            ("-A fwc-input -j DROP\n", ""),
+            ("-A fwc-input -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT\n", ""),
+            ("-A fwc-input -m conntrack --ctstate INVALID -j DROP\n", ""),
+        ] {
+            assert!(BY_HAND_V4.contains(right), "{right}");
+            let (_, _, faults) =
+                run(&SMALL, backend, &files(&BY_HAND_V4.replace(right, wrong))).expect("it ran before");
+            assert!(!faults.is_empty(), "{backend:?}: nothing noticed {wrong:?} for {right:?}");
         }
     }
 }
