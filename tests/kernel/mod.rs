@@ -1,8 +1,13 @@
 //! Tests that ask the kernel. They need root and `/dev/net/tun`; elsewhere each says that it was skipped, and why.
 
+pub mod hosts;
+pub mod model;
 pub mod namespace;
 pub mod oracle;
 pub mod packet;
+pub mod program;
 pub mod tap;
+pub mod traffic;
 
+mod agreement;
 mod oracle_proof;
