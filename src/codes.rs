@@ -144,7 +144,11 @@ mod tests {
     fn every_code_is_explained_with_an_example() {
         for code in all() {
             let fenced = code.explanation.contains("```");
-            assert!(fenced || code.explanation.contains("\n    "), "{} has no example", code.number);
+            assert!(
+                fenced || code.explanation.contains("\n    ") || code.explanation.contains("\n| `"),
+                "{} has no example",
+                code.number
+            );
             assert!(code.explanation.len() > 200, "{} says too little", code.number);
             assert!(!code.summary.ends_with('.') && !code.summary.is_empty(), "{}", code.number);
         }

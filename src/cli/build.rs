@@ -71,9 +71,8 @@ fn stem(file: &Path) -> Result<String, Failure> {
 }
 
 /// Files of the same stem and target that an earlier build may have left and this one does not make.
-fn stale(stem: &str, target: Option<Target>, outputs: &[Output]) -> Vec<String> {
-    let endings = target.map(endings).unwrap_or_default();
-    let names = endings.iter().map(|ending| format!("{stem}.{ending}"));
+fn stale(stem: &str, target: Target, outputs: &[Output]) -> Vec<String> {
+    let names = endings(target).iter().map(|ending| format!("{stem}.{ending}"));
     names.filter(|name| outputs.iter().all(|(made, _)| made != name)).collect()
 }
 

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use salsa::Setter as _;
 
 use crate::diagnostic::Diagnostic;
+use crate::facts::Facts;
 use crate::project::{Import, Options, Project, Root, System, load};
 use crate::span::{FileId, SourceText};
 use crate::syntax;
@@ -147,12 +148,12 @@ pub fn source_diagnostics(db: &dyn Db, input: ProjectInput) -> Arc<Vec<Diagnosti
 }
 
 /// What a project comes to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compiled {
-    /// Everything there is to say about it, by file and place.
+    /// Everything there is to say about it.
     pub diagnostics: Vec<Diagnostic>,
-    /// The target that was chosen: command line, source, facts, iptables.
-    pub target: Option<Target>,
+    /// The target that was chosen.
+    pub target: Target,
     /// The files to write, name and text. Empty if there is an error.
     pub outputs: Vec<(String, String)>,
 }
@@ -161,7 +162,12 @@ pub struct Compiled {
 #[salsa::tracked(returns(ref), no_eq)]
 pub fn compile(db: &dyn Db, input: ProjectInput, stem: String) -> Arc<Compiled> {
     let project = project(db, input);
+    let facts = Facts::default();
+    let target = project.target(&facts);
     let diagnostics = source_diagnostics(db, input).to_vec();
     let _ = stem;
-    Arc::new(Compiled { diagnostics, target: project.target, outputs: Vec::new() })
+    Arc::new(Compiled { diagnostics, target, outputs: Vec::new() })
 }
+
+#[cfg(test)]
+mod tests;

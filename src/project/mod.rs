@@ -13,9 +13,10 @@ pub use load::{MAX_FILE_BYTES, Options, Root, load};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::facts::{Backend, Facts};
 use crate::span::{FileId, Location, SourceText};
 use crate::syntax::Parsed;
-use crate::syntax::tree::Target;
+use crate::syntax::tree::{StatementKind, Target};
 
 /// A root file and what it leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +54,22 @@ impl Project {
     #[must_use]
     pub fn parsed(&self, file: FileId) -> Option<&Parsed> {
         self.parsed.get(file.0 as usize)?.as_deref()
+    }
+
+    /// What to emit: what the command line says, else the source (the root file before those that it includes), else what the
+    /// facts suggest (nft where Docker itself uses nftables), else iptables.
+    #[must_use]
+    pub fn target(&self, facts: &Facts) -> Target {
+        let said = || {
+            let statements = self.parsed.iter().flatten().flat_map(|parsed| &parsed.tree.statements);
+            statements.filter_map(|statement| match &statement.value {
+                StatementKind::Target(target) => Some(target.value),
+                _ => None,
+            })
+        };
+        let backend = facts.docker.as_ref().and_then(|docker| docker.firewall_backend);
+        let suggested = || (backend == Some(Backend::Nftables)).then_some(Target::Nft);
+        self.target.or_else(|| said().next()).or_else(suggested).unwrap_or(Target::Iptables)
     }
 
     /// What the statement at `at` (the whole statement's span) led to.

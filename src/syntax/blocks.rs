@@ -82,7 +82,13 @@ pub(super) static TOO_DEEP: Code = Code {
     summary: "more than 64 blocks inside one another",
     explanation: "\
 Blocks may stand inside one another, up to 64 deep. Nobody can read such a policy; the file was probably made by a program that lost
-count of its braces. Each of `from`, `to` and `via` can be said once on the way in, so three levels are enough for anything.
+count of its braces. Each of `from`, `to` and `via` can be said once on the way in, so three levels are enough for anything:
+
+    from office {
+        to host {
+            via wan { allow ssh }
+        }
+    }
 ",
 };
 
@@ -106,7 +112,12 @@ pub(super) static TOO_MANY: Code = Code {
     summary: "more faults in one file than are worth telling",
     explanation: "\
 After 500 diagnostics of one file the rest is only counted. A file with that many is most likely not a policy: look whether it is the
-right one. `fwc check` also reads the rules of iptables and nftables, but those files do not end in `.fw`.
+right one, and whether a single fault near its beginning makes all the rest.
+
+    *filter                                   # made by iptables-save: not a policy
+    -A INPUT -p tcp --dport 22 -j ACCEPT
+
+    allow ssh from any to host                # the same, as a policy says it
 ",
 };
 

@@ -1,0 +1,107 @@
+//! What is done again after a change, and that places stay right.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::project::{Entry, ReadError};
+
+/// Open buffers: path and text.
+struct Buffers(Vec<(&'static str, String)>);
+
+impl System for Buffers {
+    fn read(&self, path: &Path, _: u64) -> Result<Vec<u8>, ReadError> {
+        let found = self.0.iter().find(|(known, _)| Path::new(known) == path);
+        found.map(|(_, text)| text.clone().into_bytes()).ok_or(ReadError::NotFound)
+    }
+
+    fn identity(&self, path: &Path) -> Option<PathBuf> {
+        Some(path.to_path_buf())
+    }
+
+    fn list(&self, _: &Path) -> Result<Vec<Entry>, ReadError> {
+        Err(ReadError::NotFound)
+    }
+}
+
+fn load(db: &mut Database, buffers: &Buffers) -> ProjectInput {
+    let (path, text) = buffers.0.first().expect("a root");
+    db.load(buffers, Root { path: path.into(), bytes: text.clone().into_bytes() }, Options::default())
+}
+
+/// A database that counts how often a query runs.
+fn counting() -> (Database, Arc<Mutex<Vec<String>>>) {
+    let ran = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&ran);
+    let event = move |event: salsa::Event| {
+        if let salsa::EventKind::WillExecute { database_key } = event.kind {
+            log.lock().expect("log").push(format!("{database_key:?}"));
+        }
+    };
+    (Database { storage: salsa::Storage::new(Some(Box::new(event))), files: HashMap::new() }, ran)
+}
+
+fn parsed_again(ran: &Mutex<Vec<String>>) -> usize {
+    let mut ran = ran.lock().expect("log");
+    let count = ran.iter().filter(|query| query.starts_with("parse(")).count();
+    ran.clear();
+    count
+}
+
+#[test]
+fn only_the_text_that_changed_is_parsed_again() {
+    let (mut db, ran) = counting();
+    let mut buffers = Buffers(vec![
+        ("site.fw", "include \"a.fw\"\ninclude \"b.fw\"\n".into()),
+        ("a.fw", "allow ping to host\n".into()),
+        ("b.fw", "allow ssh to host\n".into()),
+    ]);
+    let first = load(&mut db, &buffers);
+    assert_eq!(source_diagnostics(&db, first).len(), 0);
+    assert_eq!(parsed_again(&ran), 3 + crate::library::FILES.len());
+    let second = load(&mut db, &buffers);
+    assert_eq!(source_diagnostics(&db, second).len(), 0);
+    assert_eq!(parsed_again(&ran), 0, "nothing changed");
+    if let Some((_, text)) = buffers.0.last_mut() {
+        text.push_str("allow http to host\n");
+    }
+    let third = load(&mut db, &buffers);
+    assert_eq!(project(&db, third).parsed(FileId(2)).map(|parsed| parsed.tree.statements.len()), Some(2));
+    assert_eq!(parsed_again(&ran), 1, "one text changed");
+}
+
+#[test]
+fn a_fault_that_moves_down_is_told_at_its_new_place() {
+    let mut db = Database::default();
+    let mut buffers = Buffers(vec![("site.fw", "allow tcp 99999 to host\n".into())]);
+    let place = |db: &mut Database, buffers: &Buffers| {
+        let input = load(db, buffers);
+        source_diagnostics(db, input).first().map(|one| one.primary.location.span.start)
+    };
+    let before = place(&mut db, &buffers).expect("a fault");
+    if let Some((_, text)) = buffers.0.first_mut() {
+        text.insert_str(0, "# a line above\n");
+    }
+    assert_eq!(place(&mut db, &buffers), Some(before + 15));
+}
+
+#[test]
+fn the_target_is_said_by_the_command_line_then_the_source_then_the_facts() {
+    let chosen = |text: &str, asked: Option<Target>, facts: &Facts| {
+        let mut db = Database::default();
+        let root = Root { path: "site.fw".into(), bytes: text.as_bytes().to_vec() };
+        let input = db.load(&Buffers(Vec::new()), root, Options { target: asked, facts: None });
+        project(&db, input).target(facts)
+    };
+    let nftables = Facts {
+        docker: Some(crate::facts::DockerFact {
+            firewall_backend: Some(crate::facts::Backend::Nftables),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    assert_eq!(chosen("", None, &Facts::default()), Target::Iptables);
+    assert_eq!(chosen("", None, &nftables), Target::Nft);
+    assert_eq!(chosen("target iptables\n", None, &nftables), Target::Iptables);
+    assert_eq!(chosen("use target iptables\n", Some(Target::Nft), &Facts::default()), Target::Nft);
+}
