@@ -1,11 +1,8 @@
 //! Tests through the front door.
 
-<<<<<<< HEAD
 mod cli;
 mod generated;
-=======
 mod interpreter;
->>>>>>> oracle
 mod kernel;
 mod roads;
 mod layout;

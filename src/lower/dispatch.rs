@@ -7,9 +7,9 @@ use std::sync::Arc;
 use crate::net::{Card, Family, PortSet, Protocol};
 use crate::netfilter::{Attachment, Hook, Match, MatchKind, Rule, TableFamily, TableKind, Verdict};
 use crate::policy::{Action, Class, Flow, Judgement, Published};
-use crate::syntax::tree::Target;
+use crate::netfilter::Target;
 
-use super::condition::{self, Seat};
+use super::condition::Seat;
 use super::{Program, gate, has_part};
 
 /// Classes on this machine, in the order in which their cards are asked for.

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::{AddressRange, AddressSet, Card, Family};
 use crate::netfilter::{Effect, Hook, Match, MatchKind, Rule, State, TableFamily, TableKind, Verdict};
-use crate::policy::{Action, Class, Flow, Gate, GateLine, Judgement, Rank, who};
-use crate::syntax::tree::{Direction, GuestKind, Target};
+use crate::policy::{Class, Flow, Gate, GateLine, Judgement, Rank, who};
+use crate::netfilter::Target;
+use crate::syntax::tree::{Direction, GuestKind};
 
-use super::condition::{self, Seat};
+use super::condition::Seat;
 use super::dispatch::{chain_name, goto, to};
 use super::{CONSENT_MARK, Program, has_part, state};
 
 /// Traffic to a guest that iptables does not see.
 pub static GUEST_ROAD_UNSEEN: Code = Code {
-    number: "FW0601",
+    number: "FW0311",
     name: "guest-road-unseen",
     level: Level::Warning,
     summary: "iptables cannot tell a tap for traffic from the host or routed to the guest",
@@ -24,7 +25,7 @@ pub static GUEST_ROAD_UNSEEN: Code = Code {
 
 /// An instance that cannot be told from its neighbours.
 pub static GATE_WITHOUT_ADDRESS: Code = Code {
-    number: "FW0602",
+    number: "FW0312",
     name: "gate-without-address",
     level: Level::Error,
     summary: "an instance on a shared bridge has rules of its own but no address",

@@ -7,6 +7,7 @@ mod condition;
 mod dispatch;
 mod gate;
 mod nat;
+pub mod summary;
 
 use std::sync::Arc;
 
@@ -18,9 +19,15 @@ use crate::netfilter::{
 };
 use crate::policy::{Action, Class, Flow, Judgement, Policy, Rank, who};
 use crate::span::Location;
-use crate::syntax::tree::Target;
+use crate::netfilter::Target;
 
 pub use condition::{Conjunction, Seat};
+
+/// Every code that this stage gives.
+pub static CODES: &[&crate::diagnostic::Code] = &[
+    &gate::GUEST_ROAD_UNSEEN,
+    &gate::GATE_WITHOUT_ADDRESS,
+];
 
 /// Marks a packet that a group allowed, between the group's chain and the guest's.
 pub const CONSENT_MARK: u32 = 0x2000_0000;

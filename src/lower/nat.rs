@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::net::{Card, Family};
 use crate::netfilter::{Effect, Hook, Match, MatchKind, Rule, TableFamily, TableKind, Verdict};
 use crate::policy::{Class, Flow, Judgement, Nat, Party};
-use crate::syntax::tree::Target;
+use crate::netfilter::Target;
 
 use super::condition::{self, Seat};
 use super::dispatch::to;

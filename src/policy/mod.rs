@@ -16,6 +16,43 @@ use crate::netfilter::{IcmpType, Reject};
 use crate::span::Location;
 use crate::syntax::tree::{Direction, GuestKind, Target, View};
 
+/// Every code that this stage gives.
+pub static CODES: &[&crate::diagnostic::Code] = &[
+    &names::DUPLICATE_NAME,
+    &names::MISSING_PARAMETER,
+    &names::UNUSED_NAME,
+    &resolve::ALLOW_TO_WHOM,
+    &resolve::ALLOW_EVERYTHING,
+    &resolve::CLAUSE_SAID_TWICE,
+    &resolve::VIA_CROSSES_NOTHING,
+    &resolve::MISPLACED_STATEMENT,
+    &resolve::UNKNOWN_GROUP,
+    &resolve::GROUP_CYCLE,
+    &resolve::UNKNOWN_PLATFORM,
+    &resolve::UNKNOWN_WORD,
+    &resolve::EARLY_TOO_RICH,
+    &resolve::FORWARD_WHERE,
+    &resolve::CHANGE_NOT_POSSIBLE,
+    &resolve::FAMILIES_NEVER_MEET,
+    &service::UNKNOWN_SERVICE,
+    &service::SERVICE_CYCLE,
+    &service::UNKNOWN_ICMP_TYPE,
+    &who::UNKNOWN_PLACE,
+    &who::SET_CYCLE,
+    &who::EMPTY_SET,
+    &who::SET_FILE_LINE,
+    &who::UNKNOWN_CONTAINER,
+    &who::CONTAINER_ORIGIN,
+    &who::UNPUBLISHED_CONTAINER,
+    &who::HOST_ADDRESS,
+    &who::CONTAINER_ADDRESS,
+    &who::MISPLACED_WORD,
+    &who::NESTED_NEGATION,
+    &who::DEFAULT_ROUTE_UNKNOWN,
+    &who::UNDECLARED_CARD,
+    &who::CARD_NAME_TOO_LONG,
+];
+
 /// Where a connection's end lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Class {

@@ -62,14 +62,7 @@ pub enum StatementKind {
     Chain(Box<RawChain>),
 }
 
-/// What to emit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Target {
-    /// `iptables-restore` files for IPv4 and IPv6.
-    Iptables,
-    /// An nft script.
-    Nft,
-}
+pub use crate::netfilter::Target;
 
 /// `use NAME [except NAME…]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
