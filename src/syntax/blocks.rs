@@ -9,6 +9,7 @@ use crate::syntax::Parsed;
 use crate::syntax::build::{Builder, Report};
 use crate::syntax::fault;
 use crate::syntax::grammar::{Grammar, Rule, rule_of};
+use crate::syntax::quick;
 use crate::syntax::scan::{Cut, Ending, Fault, Piece, Scanner};
 use crate::syntax::tree::{Direction, Gate, Statement, StatementKind, Tree};
 use crate::syntax::values::shown;
@@ -270,6 +271,11 @@ impl Reader<'_> {
             }
             return None;
         };
+        if rule == Rule::rule_line
+            && let Some(statement) = quick::rule(text, base, span)
+        {
+            return Some(statement);
+        }
         match Grammar::parse(rule, text) {
             Ok(pairs) => Builder::new(&mut self.report, base).statement(rule, pairs, span),
             Err(_) if self.report.is_full() => {

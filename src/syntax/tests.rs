@@ -354,3 +354,152 @@ fn measure_a_hundred_thousand_rules() {
     assert_eq!(scan::Scanner::new(&text).count(), 100_000);
     println!("scan alone {:?}", scan.elapsed());
 }
+
+/// What the grammar makes of one rule, without the quick reader.
+fn by_grammar(text: &str) -> (Option<String>, Vec<Diagnostic>) {
+    use pest::Parser;
+    let mut report = build::Report { file: FileId(0), diagnostics: Vec::new(), left_out: 0 };
+    let statement = grammar::Grammar::parse(grammar::Rule::rule_line, text).ok().and_then(|pairs| {
+        build::Builder::new(&mut report, 7).statement(grammar::Rule::rule_line, pairs, Span::new(7, 7 + text.len()))
+    });
+    (statement.map(|statement| format!("{statement:?}")), report.diagnostics)
+}
+
+#[test]
+fn the_quick_reader_reads_as_the_grammar_does() {
+    let words = [
+        "allow",
+        "deny",
+        "reject",
+        "log",
+        "with",
+        "tcp",
+        "udp",
+        "sctp",
+        "icmp",
+        "protocol",
+        "gre",
+        "ssh",
+        "http-alt",
+        "a.b",
+        "_x",
+        "3com",
+        "443",
+        "8000-8010",
+        "8010-8000",
+        "0",
+        "70000",
+        "80x",
+        "443/tcp",
+        "from",
+        "to",
+        "via",
+        "any",
+        "world",
+        "host",
+        "container",
+        "guest",
+        "instance",
+        "network",
+        "mac",
+        "db",
+        "1e:0b:85:27:8d:65",
+        "10.1.1.1",
+        "10.0.0.0/8",
+        "10.0.0.1/8",
+        "10.0.0.1-10.0.0.9",
+        "10.1.1.300",
+        "::1",
+        "fd00::/8",
+        "fe80::1",
+        "abcd:",
+        "dead",
+        "dead:beef",
+        ":",
+        "not",
+        "user",
+        "root",
+        "on",
+        "at",
+        "inside",
+        "direct",
+        "limit",
+        "10/minute",
+        "early",
+        "eth0",
+        "br-+",
+        "br-*",
+        "eth0.100",
+        "eth0:1",
+        "+",
+        "-",
+        "a+b",
+        "ipv4",
+        "ipv6",
+        "office",
+        "in",
+        "in-x",
+        "tcp4",
+        "fromage",
+        "host1",
+        "%",
+        "@",
+        "x@y",
+        "{",
+        "}",
+        ",",
+        "\"q\"",
+        "#",
+        "é",
+        ";",
+    ];
+    // A linear congruential generator (Knuth, MMIX) makes the same sentences in every run.
+    let mut state = 42u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).expect("31 bits") % below
+    };
+    let mut texts: Vec<String> = Vec::new();
+    for name in ["syntax/constructs.fw", "syntax/faults.fw", "syntax/blocks.fw"] {
+        texts.extend(fixture(name).lines().map(|line| line.trim().to_owned()));
+    }
+    for _ in 0..40_000 {
+        let count = 1 + random(6);
+        let mut text = words[random(4)].to_owned();
+        for _ in 0..count {
+            text.push_str(["", " ", " ", " ", "  ", "\t"][random(6)]);
+            text.push_str(words[random(words.len())]);
+        }
+        texts.push(text);
+    }
+    // Well-formed ones, with a word put in somewhere now and then.
+    for _ in 0..40_000 {
+        let mut parts = vec![words[random(4)]];
+        parts
+            .extend([vec![], vec!["tcp", "443"], vec!["udp"], vec!["ssh"], vec!["tcp", "8000-8010"]][random(5)].iter());
+        for clause in ["from", "to"] {
+            if random(3) > 0 {
+                parts.push(clause);
+                parts.push(words[26 + random(28)]);
+            }
+        }
+        if random(3) == 0 {
+            parts.extend(["via", words[60 + random(8)]]);
+        }
+        if random(4) == 0 {
+            parts.insert(random(parts.len() + 1), words[random(words.len())]);
+        }
+        texts.push(parts.join(" "));
+    }
+    let (mut quick, mut both) = (0, 0);
+    for text in &texts {
+        let (slow, diagnostics) = by_grammar(text);
+        both += usize::from(slow.is_some());
+        if let Some(statement) = quick::rule(text, 7, Span::new(7, 7 + text.len())) {
+            quick += 1;
+            assert_eq!(Some(format!("{statement:?}")), slow, "{text}");
+            assert_eq!(diagnostics, [], "{text}");
+        }
+    }
+    assert!(quick > 10_000 && both > quick, "{quick} of {both}");
+}
