@@ -384,7 +384,7 @@ pub(super) fn mark(text: &str, at: Location) -> Result<u32, Diagnostic> {
 /// Reads the word after `protocol`.
 pub(super) fn protocol(text: &str, at: Location) -> Result<Protocol, Diagnostic> {
     Protocol::by_name(text).ok_or_else(|| {
-        let diagnostic = Diagnostic::new(&UNKNOWN_WORD, at, format!("there is no IP protocol `{}` here", shown(text)))
+        let diagnostic = Diagnostic::new(&UNKNOWN_WORD, at, format!("`{}` is not a known IP protocol", shown(text)))
             .label("expected a name such as `gre` or a number from 0 to 255");
         match nearest(text, Protocol::NAMES.map(|(name, _)| name)) {
             Some(name) => diagnostic.fix(format!("did you mean `{name}`?"), at, name),
