@@ -259,6 +259,7 @@ fn declared_container(
                 last_port: (range.last > range.first).then_some(range.last),
                 container_port: publish.to.as_ref().map_or(range.first, |to| to.value),
                 ingress: false,
+                one_of_range: false,
                 location: Some(at(file, publish.item.span)),
             }));
         }
@@ -282,6 +283,7 @@ fn declared_container(
             addresses,
             ports,
             location: Some(at(file, node.name.span)),
+            ..facts::DockerContainer::default()
         },
     );
 }
