@@ -14,6 +14,7 @@ mod situation;
 use std::sync::LazyLock;
 
 pub use connection::{Connection, Endpoints, Header, Origin, Prediction, predict};
+pub use members::bridges;
 pub use situation::{Attribute, Condition, Situation, When};
 
 use crate::net::{Card, Family};
@@ -72,6 +73,8 @@ pub struct Platform {
     pub class: Option<Class>,
     /// Interfaces that are its bridges where facts do not say.
     pub bridges: Vec<Card>,
+    /// The bridge over which containers on overlay networks are published.
+    pub swarm_bridge: Option<String>,
     eras: Vec<Era>,
     owned: Vec<Owned>,
     attachments: Vec<Attachment>,
