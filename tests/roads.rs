@@ -234,6 +234,7 @@ fn other_versions_and_settings_take_their_own_roads() {
         (six, bare, "outside", "tcp", "2001:db8::10", 8081, "published-placeholder", Hangs),
         (six, bare, "outside", "tcp", "2001:db8::10", 8080, "to-host", Host),
         (six, no_proxy, "host", "tcp", "::1", 8081, "published-dnat-from-ipv6-loopback", Lost),
+        (web, v28, "c1", "tcp", "203.0.113.10", 8080, "published-proxy", Delivered),
         (six, v28, "outside", "tcp", "fe80::1", 8081, "published-link-local-proxy", Delivered),
         (six, v26, "outside", "tcp", "fe80::1", 8081, "published-link-local-lost", Lost),
         (web, v28, "outside", "tcp", "172.17.0.2", 80, "inside-raw-drop-published", Dropped),
@@ -284,6 +285,14 @@ fn without_facts_every_road_is_named_with_what_would_settle_it() {
     let settled = docker.with_defaults(docker.with_version(asked.with(Attribute::LinkLocal, "no"), "26.1.5"));
     let names: Vec<&str> = docker.roads(&settled).iter().map(|found| found.item.name.as_str()).collect();
     assert_eq!(names, ["published-proxy"], "26.1 writes no ip6tables rules by default");
+    // Conditions are what was assumed, not what follows from it, and name nothing that a version does not have.
+    let said: Vec<String> = found
+        .iter()
+        .filter(|found| found.item.name == "to-host")
+        .map(|found| found.conditions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+        .collect();
+    assert!(said.contains(&"version 28.0.0 and later, proxy yes, mode routed or isolated".to_owned()), "{said:#?}");
+    assert!(said.contains(&"version 27.0 to before 28.0.0, rules no, proxy yes, mode routed".to_owned()), "{said:#?}");
     // Direct routes: the version settles it, and the condition says so.
     let direct = docker.with_defaults(
         Situation::unknown()
