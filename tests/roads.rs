@@ -13,8 +13,8 @@ use fwc::facts::Facts;
 use fwc::net::{Family, Protocol};
 use fwc::netfilter::{Hook, TableFamily};
 use fwc::platform::{
-    Attribute, Class, Connection, Header, Leg, Origin, Outcome, Platform, Prediction, Role, Situation, owner_of,
-    owner_of_comment, owner_of_table, predict,
+    Attribute, Class, Connection, Header, Leg, Origin, Outcome, Platform, Prediction, Role, Situation, bridges,
+    owner_of, owner_of_comment, owner_of_table, predict,
 };
 use serde::Deserialize;
 
@@ -197,6 +197,7 @@ fn other_versions_and_settings_take_their_own_roads() {
         facts.sysctls.insert("net.bridge.bridge-nf-call-iptables".to_owned(), "0".to_owned());
     };
     let v28: fn(&mut Facts) = |facts| version(facts, "28.0.4");
+    let routed: fn(&mut Facts) = |facts| version(facts, "27.5.1");
     let v29: fn(&mut Facts) = |facts| version(facts, "29.0.1");
     let v29_nft: fn(&mut Facts) = |facts| {
         version(facts, "29.1.0");
@@ -207,7 +208,7 @@ fn other_versions_and_settings_take_their_own_roads() {
         (docker.userland_proxy, docker.ip6tables) = (Some(false), Some(false));
     };
     let no_proxy: fn(&mut Facts) = |facts| facts.docker.as_mut().expect("docker").userland_proxy = Some(false);
-    let (web, six) = ("docker-20.10-web", "docker-20.10-ipv6");
+    let (web, six, modes) = ("docker-20.10-web", "docker-20.10-ipv6", "docker-28.5-gateway-modes");
     let rows: &[Row] = &[
         (web, v26, "outside", "tcp", "203.0.113.10", 8080, "published-dnat-forward", Delivered),
         (web, v26, "outside", "tcp", "2001:db8::10", 8080, "published-proxy", Delivered),
@@ -233,10 +234,13 @@ fn other_versions_and_settings_take_their_own_roads() {
         (six, bare, "outside", "tcp", "2001:db8::10", 8081, "published-placeholder", Hangs),
         (six, bare, "outside", "tcp", "2001:db8::10", 8080, "to-host", Host),
         (six, no_proxy, "host", "tcp", "::1", 8081, "published-dnat-from-ipv6-loopback", Lost),
+        (web, v28, "c1", "tcp", "203.0.113.10", 8080, "published-proxy", Delivered),
         (six, v28, "outside", "tcp", "fe80::1", 8081, "published-link-local-proxy", Delivered),
         (six, v26, "outside", "tcp", "fe80::1", 8081, "published-link-local-lost", Lost),
         (web, v28, "outside", "tcp", "172.17.0.2", 80, "inside-raw-drop-published", Dropped),
         (web, v28, "outside", "tcp", "172.17.0.2", 81, "inside-unpublished", Dropped),
+        (modes, routed, "t1", "tcp", "172.18.0.2", 80, "inside-routed-isolated", Dropped),
+        (modes, |_| {}, "t1", "tcp", "172.18.0.2", 80, "inside-opened", Delivered),
         (web, v29, "c1", "tcp", "203.0.113.10", 8080, "published-dnat-from-other-bridge", Delivered),
         (web, v29, "c1", "tcp", "172.18.0.1", 8080, "published-dnat-from-other-bridge", Delivered),
         (web, v29, "c0", "tcp", "203.0.113.10", 8080, "published-proxy", Delivered),
@@ -281,6 +285,14 @@ fn without_facts_every_road_is_named_with_what_would_settle_it() {
     let settled = docker.with_defaults(docker.with_version(asked.with(Attribute::LinkLocal, "no"), "26.1.5"));
     let names: Vec<&str> = docker.roads(&settled).iter().map(|found| found.item.name.as_str()).collect();
     assert_eq!(names, ["published-proxy"], "26.1 writes no ip6tables rules by default");
+    // Conditions are what was assumed, not what follows from it, and name nothing that a version does not have.
+    let said: Vec<String> = found
+        .iter()
+        .filter(|found| found.item.name == "to-host")
+        .map(|found| found.conditions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+        .collect();
+    assert!(said.contains(&"version 28.0.0 and later, proxy yes, mode routed or isolated".to_owned()), "{said:#?}");
+    assert!(said.contains(&"version 27.0 to before 28.0.0, rules no, proxy yes, mode routed".to_owned()), "{said:#?}");
     // Direct routes: the version settles it, and the condition says so.
     let direct = docker.with_defaults(
         Situation::unknown()
@@ -385,6 +397,55 @@ fn every_chain_of_a_recorded_rule_set_has_its_owner() {
     let comment = owner_of_comment("generated for LXD network-forward lxdbr0");
     assert_eq!(comment.map(|owned| owned.owner.as_str()), Some("LXD"));
     assert!(owner_of_comment("ssh").is_none());
+}
+
+/// moby's golden listing of a service with a published port: DNAT to the mesh's namespace with the port kept, accepted before
+/// every isolation; IPv6 has only the socket with which dockerd holds the port.
+#[test]
+fn the_routing_mesh_keeps_the_port_and_is_ipv4_only() {
+    let facts = r#"{
+        "default-route": "eth0",
+        "interfaces": { "eth0": { "addresses": ["203.0.113.10/24", "2001:db8::10/64"] } },
+        "docker": {
+            "version": "28.5.2", "userland-proxy": true, "iptables": true, "swarm": true, "complete": true,
+            "networks": { "ingress": { "driver": "overlay", "subnets": ["10.0.0.0/24"] } },
+            "containers": { "svc": { "networks": ["ingress"], "ports": [
+                { "port": 8095, "container-port": 80, "ingress": true },
+                { "port": 8096, "container-port": 80 }
+            ] } }
+        }
+    }"#;
+    let facts: Facts = serde_json::from_str(facts).expect("facts");
+    let ask = |address: &str, port: u16| {
+        let mut found = predict(&facts, &connection("outside", "tcp", address.parse().expect("an address"), port));
+        assert_eq!(found.len(), 1, "{address} {port}: {found:#?}");
+        found.remove(0)
+    };
+    let mesh = ask("203.0.113.10", 8095);
+    assert_eq!((mesh.road, mesh.outcome), ("ingress-forward", &Outcome::Delivered));
+    let header = mesh.headers.first().expect("one hook");
+    assert_eq!(
+        (header.output.as_deref(), header.port, header.original_port),
+        (Some("docker_gwbridge"), Some(8095), Some(8095))
+    );
+    assert_eq!(ask("2001:db8::10", 8095).road, "ingress-placeholder");
+    let direct = ask("203.0.113.10", 8096);
+    assert_eq!(direct.road, "published-dnat-forward");
+    assert_eq!(direct.headers.first().and_then(|header| header.output.as_deref()), Some("docker_gwbridge"));
+}
+
+#[test]
+fn bridges_come_from_facts_or_else_from_their_names() {
+    let names = |platform: &str, facts: &Facts| {
+        let platform = Platform::load(platform).expect("a platform");
+        bridges(platform, facts).iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names("docker", &Facts::default()), "br-+ docker0 docker_gwbridge");
+    assert_eq!(
+        names("docker", &scenario("docker-28.5-gateway-modes").facts),
+        "br-isol br-routed br-trust br-unprot docker0"
+    );
+    assert_eq!(names("podman", &scenario("podman-5.8-nftables").facts), "br-app podman0 podman1 podman2 podman3");
 }
 
 #[test]

@@ -48,6 +48,8 @@ pub struct Endpoints {
     pub departure: Option<String>,
     /// [`Interface::Parent`].
     pub parent: Option<String>,
+    /// [`Interface::SwarmBridge`].
+    pub swarm_bridge: Option<String>,
     /// The target's own address for the dialled family, or the one that a proxy uses.
     pub target: Option<IpAddr>,
     /// The target's own port.
@@ -149,7 +151,8 @@ impl<'a> Asking<'a> {
             None => Situation::unknown(),
         };
         let family = Family::of(connection.address);
-        Self { facts, view, connection, family, situation, endpoints: Endpoints::default() }
+        let endpoints = Endpoints { swarm_bridge: platform.swarm_bridge.clone(), ..Endpoints::default() };
+        Self { facts, view, connection, family, situation, endpoints }
     }
 
     fn answer(mut self, opener: Option<Member<'_>>, target: Option<Target<'_>>) -> (Situation, Endpoints) {
@@ -248,13 +251,26 @@ impl<'a> Asking<'a> {
     /// The container that is meant.
     fn target(&mut self, target: &Target<'_>) {
         let member = &target.member;
-        let has_family = member.has_family(self.family);
-        // A proxied connection to a container without the dialled family goes on over IPv4, under that family's settings.
-        let inner = if has_family == Some(false) { Family::Ipv4 } else { self.family };
-        self.known(Attribute::TargetFamily, has_family);
-        self.endpoints.bridge = member.bridge().map(str::to_owned);
-        self.endpoints.parent = member.network.and_then(|(_, network)| network.parent.clone());
-        self.endpoints.target = member.address(inner);
+        match member.network {
+            Some((_, network)) => {
+                let has_family = member.has_family(self.family);
+                self.known(Attribute::TargetFamily, has_family);
+                // A proxied connection to a container without the dialled family goes on over IPv4, under that family's
+                // settings.
+                let inner = if has_family == Some(false) { Family::Ipv4 } else { self.family };
+                self.endpoints.bridge.clone_from(&network.bridge);
+                self.endpoints.parent.clone_from(&network.parent);
+                self.endpoints.target = member.address(inner);
+                self.network(network, inner);
+            }
+            // On overlay networks alone: met over the swarm's bridge, which is IPv4 and an ordinary nat network otherwise.
+            None => {
+                self.endpoints.bridge = self.endpoints.swarm_bridge.clone();
+                self.known(Attribute::TargetFamily, Some(self.family == Family::Ipv4));
+                self.known(Attribute::Internal, Some(false));
+                self.is(Attribute::Mode, "nat");
+            }
+        }
         match target.publish {
             Some(publish) => self.published(publish),
             None => {
@@ -263,9 +279,6 @@ impl<'a> Asking<'a> {
                 // One publish that opens it is enough; that none does takes facts that are complete.
                 self.known(Attribute::Opened, (opened || self.view.complete).then_some(opened));
             }
-        }
-        if let Some((_, network)) = member.network {
-            self.network(network, inner);
         }
     }
 
@@ -337,7 +350,7 @@ fn header(step: &super::Step, connection: &Connection, endpoints: &Endpoints) ->
         Interface::Loopback => Some("lo".to_owned()),
         Interface::Departure => endpoints.departure.clone(),
         Interface::Parent => endpoints.parent.clone(),
-        Interface::SwarmBridge => Some("docker_gwbridge".to_owned()),
+        Interface::SwarmBridge => endpoints.swarm_bridge.clone(),
     };
     let (address, port) = match step.destination {
         Destination::Dialled => (Some(connection.address), Some(connection.port)),

@@ -37,6 +37,7 @@ struct File {
     class: Option<String>,
     #[serde(default)]
     bridges: Vec<String>,
+    swarm_bridge: Option<String>,
     #[serde(default)]
     versions: Vec<String>,
     #[serde(default)]
@@ -143,6 +144,7 @@ pub(super) fn read(name: &str, text: &str) -> Result<Platform, String> {
         name: name.to_owned(),
         class: file.class.as_deref().map(class).transpose()?,
         bridges: file.bridges.iter().map(|text| Card::parse(text)).collect(),
+        swarm_bridge: file.swarm_bridge.clone(),
         defaults: file
             .default
             .iter()
@@ -309,8 +311,8 @@ fn outcome(word: &str) -> Result<Outcome, String> {
     }
 }
 
-fn interface(word: &String) -> Result<Interface, String> {
-    match word.as_str() {
+fn interface(word: &str) -> Result<Interface, String> {
+    match word {
         "arrival" => Ok(Interface::Arrival),
         "bridge" => Ok(Interface::Bridge),
         "loopback" => Ok(Interface::Loopback),
@@ -330,8 +332,8 @@ fn step(row: &StepRow) -> Result<Step, String> {
             Some("stray") => Leg::Stray,
             Some(word) => return unknown("leg", word),
         },
-        input: row.r#in.as_ref().map(interface).transpose()?,
-        output: row.out.as_ref().map(interface).transpose()?,
+        input: row.r#in.as_deref().map(interface).transpose()?,
+        output: row.out.as_deref().map(interface).transpose()?,
         destination: match row.to.as_str() {
             "dialled" => Destination::Dialled,
             "target" => Destination::Target,

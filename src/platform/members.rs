@@ -7,7 +7,7 @@ use super::Platform;
 use super::connection::{Connection, Origin};
 use super::situation::{Attribute, Situation};
 use crate::facts::{Backend, DockerContainer, DockerNetwork, Facts, InstanceFact, PublishedPort};
-use crate::net::{Family, Protocol};
+use crate::net::{Card, Family, Protocol};
 
 /// One platform's part of the facts, in one shape for all of them.
 #[derive(Default)]
@@ -127,7 +127,12 @@ impl View {
                 !network.internal
                     && !matches!(network.driver.as_deref(), Some("overlay" | "macvlan" | "ipvlan" | "host" | "none"))
             });
-            if member.network.is_some() {
+            let joins = |driver: &str| {
+                let mut joined = container.networks.iter().filter_map(|name| self.networks.get(name));
+                joined.any(|network| network.driver.as_deref() == Some(driver))
+            };
+            // A container on overlay networks is published over the swarm's bridge, which facts need not list.
+            if member.network.is_some() || publish.ingress || joins("overlay") {
                 return Some(Target { member, publish: Some(publish) });
             }
         }
@@ -283,4 +288,22 @@ fn bridged<'a>(
         containers: members.iter().map(container).collect(),
         ..View::default()
     }
+}
+
+/// The interfaces that are bridges of `platform` on this host: those that the facts name and, unless the facts have all of them, the
+/// names that the platform gives by itself.
+#[must_use]
+pub fn bridges(platform: &Platform, facts: &Facts) -> Vec<Card> {
+    let views = views(facts);
+    let view = views.iter().find(|view| view.platform == platform.name);
+    let known = view.iter().flat_map(|view| view.networks.values()).filter_map(|network| network.bridge.as_deref());
+    let mut cards: Vec<Card> = known.map(Card::exact).collect();
+    if view.is_none_or(|view| !view.complete) {
+        // A pattern that covers a name makes the name superfluous.
+        cards.retain(|card| !platform.bridges.iter().any(|pattern| pattern.covers(card)));
+        cards.extend(platform.bridges.iter().cloned());
+    }
+    cards.sort_unstable();
+    cards.dedup();
+    cards
 }

@@ -14,6 +14,7 @@ mod situation;
 use std::sync::LazyLock;
 
 pub use connection::{Connection, Endpoints, Header, Origin, Prediction, predict};
+pub use members::bridges;
 pub use situation::{Attribute, Condition, Situation, When};
 
 use crate::net::{Card, Family};
@@ -72,6 +73,8 @@ pub struct Platform {
     pub class: Option<Class>,
     /// Interfaces that are its bridges where facts do not say.
     pub bridges: Vec<Card>,
+    /// The bridge over which containers on overlay networks are published.
+    pub swarm_bridge: Option<String>,
     eras: Vec<Era>,
     owned: Vec<Owned>,
     attachments: Vec<Attachment>,
@@ -397,11 +400,22 @@ impl Platform {
         item: impl Fn(usize) -> Option<&'a T>,
     ) -> Vec<Possible<'a, T>> {
         let situation = self.narrowed(situation);
-        decide(whens, &situation)
+        let mut decisions: Vec<Decision> = decide(whens, &situation)
             .into_iter()
-            .filter(|decision| {
-                !self.impossible.iter().any(|impossible| holds(impossible, &decision.situation) == Some(true))
+            .filter_map(|Decision { row, situation: found }| {
+                let mut trimmed = self.trimmed(found.clone())?;
+                // What follows from the rest is no condition of its own: Docker before 29 has no other backend than iptables.
+                for &attribute in Attribute::ALL {
+                    if found.get(attribute) == situation.get(attribute) {
+                        trimmed.set(attribute, situation.get(attribute));
+                    }
+                }
+                Some(Decision { row, situation: trimmed })
             })
+            .collect();
+        merge(&mut decisions);
+        decisions
+            .into_iter()
             .filter_map(|Decision { row, situation: narrowed }| {
                 let conditions = Attribute::ALL
                     .iter()
@@ -413,13 +427,40 @@ impl Platform {
             .collect()
     }
 
-    /// The situation with only versions that the file knows.
+    /// The situation without values that the file rules out together with what is known of the others; `None` if nothing is
+    /// left.
+    fn trimmed(&self, mut situation: Situation) -> Option<Situation> {
+        loop {
+            let before = situation.clone();
+            for &attribute in self.impossible.iter().flat_map(|when| when.asked.iter().map(|(attribute, _)| attribute))
+            {
+                let values = situation.get(attribute);
+                let mut left = 0;
+                for value in (0..situation::Values::BITS).map(|bit| 1 << bit).filter(|value| values & value != 0) {
+                    let mut alone = situation.clone();
+                    alone.set(attribute, value);
+                    let out = self.impossible.iter().any(|when| holds(when, &alone) == Some(true));
+                    left |= if out { 0 } else { value };
+                }
+                if left == 0 {
+                    return None;
+                }
+                situation.set(attribute, left);
+            }
+            if situation == before {
+                return Some(situation);
+            }
+        }
+    }
+
+    /// The situation with only versions that the file knows, and only what can go together.
     fn narrowed(&self, situation: &Situation) -> Situation {
         let mut narrowed = situation.clone();
         let known = (1u32 << self.eras.len()) - 1;
         let known = situation::Values::try_from(known).unwrap_or(situation::Values::MAX);
         narrowed.set(Attribute::Version, situation.get(Attribute::Version) & known);
-        narrowed
+        // What contradicts the file altogether is answered as if the file did not rule it out.
+        self.trimmed(narrowed.clone()).unwrap_or(narrowed)
     }
 
     fn condition(&self, attribute: Attribute, values: situation::Values) -> Condition {
@@ -449,6 +490,39 @@ impl Platform {
         }
         out.extend(start.map(|first| format!("{} and later", first.name)));
         out
+    }
+}
+
+/// Joins decisions for one row whose situations differ in a single attribute: together they are one situation.
+fn merge(decisions: &mut Vec<Decision>) {
+    let joined = |a: &Decision, b: &Decision| {
+        let mut differ = Attribute::ALL.iter().filter(|at| a.situation.get(**at) != b.situation.get(**at));
+        match (a.row == b.row, differ.next(), differ.next()) {
+            (true, Some(&only), None) => {
+                let mut both = a.situation.clone();
+                both.set(only, a.situation.get(only) | b.situation.get(only));
+                Some(both)
+            }
+            (true, None, _) => Some(a.situation.clone()),
+            _ => None,
+        }
+    };
+    let mut at = 0;
+    while at < decisions.len() {
+        let found = decisions.iter().enumerate().skip(at + 1).find_map(|(other, decision)| {
+            let both = decisions.get(at).and_then(|first| joined(first, decision))?;
+            Some((other, both))
+        });
+        match found {
+            Some((other, both)) => {
+                decisions.remove(other);
+                if let Some(first) = decisions.get_mut(at) {
+                    first.situation = both;
+                }
+                at = 0;
+            }
+            None => at += 1,
+        }
     }
 }
 
@@ -523,19 +597,14 @@ mod tests {
 
     #[test]
     fn names_are_given_once() {
-        for platform in PLATFORMS.iter() {
-            let own = FILES
-                .iter()
-                .find(|(name, _)| *name == platform.name)
-                .and_then(|(name, text)| data::read(name, text).ok());
-            let own = own.expect("it parses");
-            let mut names: Vec<&str> = own.roads.iter().map(|road| road.name.as_str()).collect();
-            names.extend(own.faults.iter().map(|fault| fault.name.as_str()));
-            let count = names.len();
-            names.sort_unstable();
-            names.dedup();
-            // A fault may be called like a road that it is about, never two of a kind.
-            assert!(count - names.len() <= own.faults.len(), "{}", platform.name);
+        let unique = |names: Vec<&str>| {
+            let all = names.len();
+            all == names.into_iter().collect::<std::collections::BTreeSet<_>>().len()
+        };
+        for (name, text) in FILES {
+            let own = data::read(name, text).expect(name);
+            assert!(unique(own.roads.iter().map(|road| road.name.as_str()).collect()), "{name}: roads");
+            assert!(unique(own.faults.iter().map(|fault| fault.name.as_str()).collect()), "{name}: faults");
         }
         assert_eq!(Platform::names().count(), FILES.len() - 1);
     }
