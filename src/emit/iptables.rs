@@ -284,7 +284,8 @@ impl<'a, 's> Writer<'a, 's> {
             let length = if alone { 1 } else { rest.iter().take_while(|rule| detours(rule) == around).count().max(1) };
             let (group, after) = rest.split_at(length.min(rest.len()));
             rest = after;
-            let shares = group.iter().filter_map(|rule| of_family(rule, self.family));
+            let family = self.family;
+            let shares = group.iter().filter_map(|rule| of_family(rule, family));
             if around.is_empty() {
                 for rule in shares {
                     current = self.rule(&current, &rule);
