@@ -1,1 +1,5 @@
 //! Tests.
+
+mod emit;
+mod kernel;
+mod optimise;

@@ -1,0 +1,3 @@
+//! Tests that need the kernel: each says by name where it is skipped.
+
+mod accept;
