@@ -9,5 +9,6 @@ pub mod program;
 pub mod tap;
 pub mod traffic;
 
+mod accept;
 mod agreement;
 mod oracle_proof;
