@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::hosts::{Backend, HOSTS, HostCase};
+use super::emitted::{Backend, Files, load};
+use super::hosts::{HOSTS, HostCase};
 use super::model::Model;
 use super::namespace::inside;
 use super::oracle::{Entry, Oracle, Outcome, Probe};
 use super::packet::{ACK, Payload};
-use super::program::{Files, build_host, load, load_platform, open_forwarding};
+use super::program::{build_host, load_platform, open_forwarding};
 use super::traffic::{Case, Grid, Random};
 use crate::interpreter::{Class, Policy, Verdict, load as read_policy};
 

@@ -1,5 +1,6 @@
 //! Tests that ask the kernel. They need root and `/dev/net/tun`; elsewhere each says that it was skipped, and why.
 
+pub mod emitted;
 pub mod hosts;
 pub mod model;
 pub mod namespace;
@@ -10,4 +11,5 @@ pub mod tap;
 pub mod traffic;
 
 mod agreement;
+mod mutants;
 mod oracle_proof;
