@@ -11,5 +11,6 @@ pub mod tap;
 pub mod traffic;
 
 mod agreement;
+mod loading;
 mod mutants;
 mod oracle_proof;
