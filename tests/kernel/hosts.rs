@@ -1,5 +1,7 @@
 //! The hosts of the packet run: a policy, what is known of the host, its cards, and the rule set that its platform wrote.
 
+use super::emitted::Backend;
+
 /// A host.
 pub struct HostCase {
     /// Its name in reports.
@@ -18,39 +20,6 @@ pub struct HostCase {
     pub replace: &'static [(&'static str, &'static str)],
     /// What it is tested with.
     pub backends: &'static [Backend],
-}
-
-/// Which program loads the rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Backend {
-    /// `iptables` of the nf_tables variant.
-    IptablesNft,
-    /// `iptables` of the legacy variant.
-    IptablesLegacy,
-    /// `nft`.
-    Nft,
-}
-
-impl Backend {
-    /// All of them.
-    pub const ALL: &'static [Self] = &[Self::IptablesNft, Self::IptablesLegacy, Self::Nft];
-    const IPTABLES: &'static [Self] = &[Self::IptablesNft, Self::IptablesLegacy];
-
-    /// The word in the names of the iptables programs; the platform's own rules are loaded by them beside nft, too.
-    pub fn variant(self) -> &'static str {
-        match self {
-            Self::IptablesLegacy => "legacy",
-            _ => "nft",
-        }
-    }
-
-    /// The word of `fwc build --target`.
-    pub fn target(self) -> &'static str {
-        match self {
-            Self::Nft => "nft",
-            _ => "iptables",
-        }
-    }
 }
 
 const DOCKER_CARDS: &str = "ens33 203.0.113.10/24 2001:db8::10/64

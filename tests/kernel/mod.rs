@@ -1,5 +1,6 @@
 //! Tests that ask the kernel. They need root and `/dev/net/tun`; elsewhere each says that it was skipped, and why.
 
+pub mod emitted;
 pub mod hosts;
 pub mod model;
 pub mod namespace;
@@ -11,4 +12,6 @@ pub mod traffic;
 
 mod accept;
 mod agreement;
+mod loading;
+mod mutants;
 mod oracle_proof;

@@ -1,74 +1,19 @@
-//! Getting rules into a namespace: those that platforms wrote, and those that `fwc build` writes.
+//! A host's rules: those that its platforms wrote, and those that `fwc build` writes for its policy.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use super::hosts::{Backend, HostCase};
+use super::emitted::{Backend, Files, build};
+use super::hosts::HostCase;
 use super::model::Model;
 use super::namespace::Namespace;
-
-/// Emitted files: name and text.
-pub type Files = BTreeMap<String, String>;
 
 fn project(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// What `fwc build` writes for a policy; its diagnostics if it fails.
-pub fn build(policy: &Path, facts: Option<&Path>, target: &str) -> Result<Files, String> {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fwc"));
-    command.arg("build").arg(policy).args(["--target", target]).arg("-o").arg(directory.path());
-    if let Some(facts) = facts {
-        command.arg("--facts").arg(facts);
-    }
-    let output = command.output().expect("fwc runs");
-    if !output.status.success() {
-        return Err(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr)));
-    }
-    let entries = std::fs::read_dir(directory.path()).expect("its own directory");
-    Ok(entries
-        .map(|entry| {
-            let path = entry.expect("a directory entry").path();
-            let name = path.file_name().expect("a file has a name").to_string_lossy().into_owned();
-            (name, std::fs::read_to_string(&path).expect("output is text"))
-        })
-        .collect())
-}
-
 /// What `fwc build` writes for a host.
 pub fn build_host(case: &HostCase, backend: Backend) -> Result<Files, String> {
     build(&project(case.policy), Some(&project(case.facts)), backend.target())
-}
-
-fn ending<'a>(files: &'a Files, ending: &str) -> Option<&'a String> {
-    files.iter().find(|(name, _)| name.ends_with(ending)).map(|(_, text)| text)
-}
-
-/// Loads emitted files: sets, rules, jumps, in the order in which a host does.
-pub fn load(namespace: &Namespace, files: &Files, backend: Backend) -> Result<(), String> {
-    if let Some(script) = ending(files, ".nft") {
-        namespace.run("nft", &["-f", "-"], script)?;
-    }
-    if backend == Backend::Nft && ending(files, ".rules.v4").is_none() {
-        return Ok(());
-    }
-    let variant = backend.variant();
-    if let Some(sets) = ending(files, ".ipset") {
-        namespace.run("ipset", &["restore", "-exist"], sets)?;
-    }
-    for (program, suffix) in [("iptables", ".rules.v4"), ("ip6tables", ".rules.v6")] {
-        if let Some(rules) = ending(files, suffix) {
-            namespace.run(&format!("{program}-{variant}-restore"), &["-w", "--noflush"], rules)?;
-        }
-    }
-    if let Some(script) = ending(files, ".attach") {
-        let commands = [("IPTABLES", format!("iptables-{variant}")), ("IP6TABLES", format!("ip6tables-{variant}"))];
-        let commands: Vec<(&str, &str)> = commands.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        namespace.run_with("sh", &["-s"], script, &commands)?;
-    }
-    Ok(())
 }
 
 /// Loads the rule sets that the host's platforms wrote, with what its containers publish.
