@@ -71,8 +71,8 @@ fn stem(file: &Path) -> Result<String, Failure> {
     };
     match stem.to_str() {
         None => Err(refuse("is not UTF-8")),
-        // The outputs say their own names in comments; a line end in one would begin a rule.
-        Some(stem) if stem.contains(char::is_control) => Err(refuse("has control characters")),
+        // The outputs say their own names and their sources' in comments; a line end in one would begin a rule.
+        Some(_) if file.to_string_lossy().contains(char::is_control) => Err(refuse("has control characters")),
         Some(stem) => Ok(stem.to_owned()),
     }
 }
