@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::failure::Failure;
 use super::inputs::{InputArguments, STANDARD_INPUT, read_root};
 use super::output::{self, Output};
-use super::render::{Sheet, full};
+use super::render::{Sheet, full, harmless};
 use super::{Color, Ending, disk, print, print_aside};
 use crate::database::{self, Database};
 use crate::syntax::tree::Target;
@@ -29,8 +29,8 @@ pub(super) struct Arguments {
 /// What the files of each target end in; a build may make some of them and not others.
 fn endings(target: Target) -> &'static [&'static str] {
     match target {
-        Target::Iptables => &["rules.v4", "rules.v6", "ipset", "empty.v4", "empty.v6"],
-        Target::Nft => &["nft"],
+        Target::Iptables => &["rules.v4", "rules.v6", "ipset", "attach", "empty.v4", "empty.v6"],
+        Target::Nft => &["nft", "empty.nft"],
     }
 }
 
@@ -65,9 +65,16 @@ fn stem(file: &Path) -> Result<String, Failure> {
         return Ok("policy".to_owned());
     }
     let stem = file.file_stem().unwrap_or_default();
-    let unnamed =
-        || Failure::new(format!("the name of `{}` is not UTF-8, and outputs are named after it", file.display()));
-    stem.to_str().map(str::to_owned).ok_or_else(unnamed)
+    let refuse = |what: &str| {
+        let shown = harmless(&file.to_string_lossy()).replace('\n', "\\n");
+        Failure::new(format!("the name of `{shown}` {what}, and outputs are named after it"))
+    };
+    match stem.to_str() {
+        None => Err(refuse("is not UTF-8")),
+        // The outputs say their own names and their sources' in comments; a line end in one would begin a rule.
+        Some(_) if file.to_string_lossy().contains(char::is_control) => Err(refuse("has control characters")),
+        Some(stem) => Ok(stem.to_owned()),
+    }
 }
 
 /// Files of the same stem and target that an earlier build may have left and this one does not make.

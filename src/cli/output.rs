@@ -70,8 +70,9 @@ fn inspect(path: &Path) -> Result<Before, Failure> {
 fn stage(path: &Path, text: &str) -> io::Result<NamedTempFile> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
-    // What the user's umask leaves of it, as for any file that a program makes.
-    builder.prefix(".fwc-").permissions(fs::Permissions::from_mode(0o666));
+    // What the user's umask leaves of it, as for any file that a program makes. A script can be run.
+    let mode = if text.starts_with("#!") { 0o777 } else { 0o666 };
+    builder.prefix(".fwc-").permissions(fs::Permissions::from_mode(mode));
     let mut file = builder.tempfile_in(directory)?;
     file.write_all(text.as_bytes())?;
     if let Ok(there) = fs::metadata(path) {
@@ -161,6 +162,16 @@ mod tests {
             holds(directory.path()),
             table(&[("a.rules.v4", "4\n"), ("a.rules.v6", "6\n"), ("b.ipset", "another policy's")])
         );
+    }
+
+    #[test]
+    fn a_script_can_be_run_and_a_list_of_rules_cannot() {
+        let directory = tempfile::tempdir().expect("directory");
+        write(directory.path(), &outputs(&[("a.attach", "#!/bin/sh\n"), ("a.rules.v4", "*filter\n")]), &[])
+            .expect("written");
+        let mode = |name: &str| fs::metadata(directory.path().join(name)).expect("file").permissions().mode();
+        assert_eq!(mode("a.attach") & 0o100, 0o100);
+        assert_eq!(mode("a.rules.v4") & 0o111, 0);
     }
 
     #[test]

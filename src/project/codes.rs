@@ -44,8 +44,8 @@ pub static FILE_UNREADABLE: Code = Code {
     level: Level::Error,
     summary: "a file that the policy names cannot be read",
     explanation: "\
-The file is there, but it is a directory, a device or a pipe, or the system refuses to read it (permissions, a loop of symbolic \
-links, a fault of the disk). The message has the system's own words.
+The file is there, but it is a directory, a device or a pipe, its name has control characters (the outputs name their sources), or \
+the system refuses to read it (permissions, a loop of symbolic links, a fault of the disk). The message has the system's own words.
 
 A policy without one of its parts says something else than its author meant, so nothing is built.
 

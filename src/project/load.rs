@@ -238,6 +238,12 @@ impl Loader<'_> {
         if let Some(&id) = self.known.get(&identity) {
             return Some(id);
         }
+        // Outputs name their sources in comments; a line end in such a name would begin a rule.
+        if path.to_string_lossy().contains(char::is_control) {
+            let message = format!("the name `{}` has control characters", path.to_string_lossy().escape_debug());
+            self.diagnostics.push(Diagnostic::new(&FILE_UNREADABLE, at, message).help("give the file another name"));
+            return None;
+        }
         let id = match self.read(path) {
             Ok(bytes) => self.add(path, bytes, Some(at)),
             Err(error) => {

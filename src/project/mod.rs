@@ -152,7 +152,7 @@ impl std::fmt::Display for ReadError {
             Self::NotFound => "there is no such file",
             Self::Directory => "it is a directory",
             Self::Special => "it is not a regular file",
-            Self::TooLarge => "it is too large",
+            Self::TooLarge => "it is larger than 64 MiB",
             Self::Other(words) => words,
         })
     }

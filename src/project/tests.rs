@@ -209,6 +209,13 @@ fn bytes_that_are_not_utf8_are_told_where_they_stand() {
 }
 
 #[test]
+fn a_name_that_would_write_a_line_of_its_own_is_refused() {
+    let (project, diagnostics) = loaded(&[("a.fw", "include \"d/*.fw\"\n"), ("d/x\n-F\n.fw", "")]);
+    assert_eq!(said(&diagnostics), [("file-unreadable", "the name `d/x\\n-F\\n.fw` has control characters")]);
+    assert_eq!(paths(&project), ["a.fw"]);
+}
+
+#[test]
 fn a_compose_file_brings_its_environment() {
     let (project, diagnostics) =
         loaded(&[("a.fw", "compose \"app/compose.yml\"\n"), ("app/compose.yml", ""), ("app/.env", "PORT=80\n")]);

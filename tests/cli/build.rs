@@ -54,6 +54,13 @@ fn a_name_that_is_not_utf8_is_told() {
     let build = place.run(&["build".as_ref(), name]);
     assert_eq!(build.code, Some(2));
     assert!(build.err.contains("is not UTF-8, and outputs are named after it"), "{}", build.err);
+    std::fs::write(place.path("a\n-A INPUT -j ACCEPT.fw"), "").expect("write");
+    let lines = place.run(&["build", "a\n-A INPUT -j ACCEPT.fw"]);
+    assert_eq!(lines.code, Some(2));
+    assert_eq!(
+        lines.err,
+        "fwc: the name of `a\\n-A INPUT -j ACCEPT.fw` has control characters, and outputs are named after it\n"
+    );
     // Checking makes no file, so the name does not matter.
     let check = place.run(&["check".as_ref(), name]);
     assert_eq!(check.code, Some(1), "{}", check.err);

@@ -127,3 +127,20 @@ fn a_line_of_a_megabyte_is_told_and_not_drawn() {
     assert_eq!(run.code, Some(1));
     assert!(run.out.lines().count() < 20);
 }
+
+#[test]
+fn two_hundred_faults_in_a_large_file_are_drawn_quickly_and_with_their_own_lines() {
+    let place = Place::new(&[("site.fw", "")]);
+    place.write("site.fw", "# nothing\nalow ssh to host\n".repeat(50_000).as_bytes());
+    let begin = std::time::Instant::now();
+    let run = place.run(&["check", "site.fw"]);
+    assert!(run.out.contains("[ site.fw:400:1 ]") && run.out.contains("\n 400 │ alow ssh to host\n"), "{}", run.out);
+    assert!(run.out.contains("more are not shown; --format short lists them all"));
+    assert!(begin.elapsed().as_secs() < 20, "{:?}", begin.elapsed());
+}
+
+#[test]
+fn a_place_without_words_is_marked_too() {
+    let place = Place::new(&[("site.fw", "alow ssh to host\n")]);
+    assert!(place.run(&["check", "site.fw"]).out.contains("──┬─"));
+}

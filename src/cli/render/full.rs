@@ -1,6 +1,7 @@
 //! The form for people: the lines of source that take part, with every party marked (ariadne).
 
-use std::collections::HashMap;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::ops::Range;
 
@@ -8,12 +9,14 @@ use ariadne::{Cache, Color, Config, IndexType, Label, Report, ReportKind, Source
 
 use super::{Sheet, harmless, is_dangerous, repair, short};
 use crate::diagnostic::{Diagnostic, Level};
-use crate::span::SourceText;
+use crate::span::LineIndex;
 
 /// Longer lines are not drawn; the short form stands in.
 const LONGEST_LINE: usize = 500;
 /// So many are written in full. Nobody reads more, and the rest is counted.
 const MOST: usize = 200;
+/// A party that stands farther away than so many bytes is named, not drawn.
+const EXCERPT: usize = 64 << 10;
 
 /// The diagnostics of a sheet. When there are too many, errors have precedence.
 #[must_use]
@@ -24,10 +27,10 @@ pub fn render(sheet: &Sheet<'_>, color: bool) -> String {
         shown.diagnostics.truncate(MOST);
         shown.diagnostics.sort_by_key(|(_, one)| (one.primary.location, one.code.number));
     }
-    let mut texts = Texts { files: sheet.files, drawn: HashMap::new() };
+    let lines: Vec<OnceCell<LineIndex>> = sheet.files.iter().map(|_| OnceCell::new()).collect();
     let mut out = String::new();
     for &(level, diagnostic) in &shown.diagnostics {
-        match drawing(&shown, level, diagnostic, color, &mut texts) {
+        match drawing(&shown, level, diagnostic, color, &lines) {
             Some(text) => out.push_str(&text),
             None => out.push_str(&short::one(&shown, level, diagnostic)),
         }
@@ -40,55 +43,60 @@ pub fn render(sheet: &Sheet<'_>, color: bool) -> String {
     out
 }
 
-type Place = (usize, Range<usize>);
-
 /// `None` if it cannot be drawn: no text to point at, or a line that no terminal shows.
 fn drawing(
     sheet: &Sheet<'_>,
     level: Level,
     diagnostic: &Diagnostic,
     color: bool,
-    texts: &mut Texts<'_>,
+    lines: &[OnceCell<LineIndex>],
 ) -> Option<String> {
     let kind = match level {
         Level::Error => ReportKind::Error,
         Level::Warning => ReportKind::Warning,
         Level::Note => ReportKind::Advice,
     };
-    let primary = place(sheet, diagnostic.primary.location)?;
-    // Without any label ariadne would draw nothing, not even where it is; an empty message leaves the mark alone.
-    let mut label = Label::new(primary.clone()).with_color(tint(level)).with_priority(1);
-    if !diagnostic.primary.message.is_empty() {
-        label = label.with_message(harmless(&diagnostic.primary.message));
+    let primary = mark(sheet, &diagnostic.primary)?;
+    let mut excerpts = Excerpts { sheet, lines, of: BTreeMap::new() };
+    excerpts.include(&primary);
+    let mut others = Vec::new();
+    let mut elsewhere = Vec::new();
+    for label in &diagnostic.related {
+        match mark(sheet, label).filter(|mark| excerpts.include(mark)) {
+            Some(mark) => others.push(mark),
+            None => elsewhere.extend(short::location(sheet.files, label.location).map(|place| (place, &label.message))),
+        }
     }
+    let mut texts = excerpts.cut();
     let config = Config::new().with_color(color).with_index_type(IndexType::Byte);
-    let mut report = Report::build(kind, primary)
+    let mut report = Report::build(kind, texts.place(&primary))
         .with_config(config)
         .with_code(diagnostic.code.number)
         .with_message(harmless(&diagnostic.message))
-        .with_label(label);
-    for other in &diagnostic.related {
-        if let Some(place) = place(sheet, other.location) {
-            report.add_label(Label::new(place).with_color(Color::Cyan).with_message(harmless(&other.message)));
-        }
+        .with_label(texts.label(&primary).with_color(tint(level)).with_priority(1));
+    for other in &others {
+        report.add_label(texts.label(other).with_color(Color::Cyan));
     }
     for help in &diagnostic.helps {
         let mut text = harmless(&help.message);
         let mut path = sheet.source(diagnostic.primary.location.file).map_or("", |source| &source.path);
-        for line in repair::lines(sheet, help) {
+        for line in repair::lines(sheet, help, lines) {
             if line.path != path {
                 let _ = write!(text, "\nin {}:", harmless(line.path));
                 path = line.path;
             }
-            let _ = write!(text, "\n{:>5} | {}", line.line, line.text);
+            let _ = write!(text, "\n{} | {}", line.line, line.text);
         }
         report.add_help(text);
+    }
+    for (place, message) in elsewhere {
+        report.add_note(format!("{place}: {}", harmless(message)));
     }
     for note in &diagnostic.notes {
         report.add_note(harmless(note));
     }
     let mut out = Vec::new();
-    report.finish().write(texts, &mut out).ok()?;
+    report.finish().write(&mut texts, &mut out).ok()?;
     let text = String::from_utf8_lossy(&out);
     Some(text.lines().fold(String::with_capacity(text.len()), |mut all, line| {
         all.push_str(line.trim_end());
@@ -105,31 +113,107 @@ fn tint(level: Level) -> Color {
     }
 }
 
-fn place(sheet: &Sheet<'_>, location: crate::span::Location) -> Option<Place> {
-    let (source, range) = sheet.bytes(location)?;
-    let before = source.text.get(..range.start)?;
-    let from = before.len() - before.rfind('\n').map_or(0, |at| at + 1);
-    let after = source.text.get(range.start..)?;
-    let to = after.find('\n').unwrap_or(after.len());
-    (from + to <= LONGEST_LINE).then_some((location.file.0 as usize, range))
+/// A place to mark: file, bytes, and what is said there.
+struct Mark<'a> {
+    file: usize,
+    range: Range<usize>,
+    message: &'a str,
 }
 
-/// The texts, with what would harm a terminal taken out, split into lines when first drawn.
-struct Texts<'a> {
-    files: &'a [SourceText],
-    drawn: HashMap<usize, Source<String>>,
+/// `None` if its line is too long to be drawn.
+fn mark<'a>(sheet: &Sheet<'_>, label: &'a crate::diagnostic::Label) -> Option<Mark<'a>> {
+    let (source, range) = sheet.bytes(label.location)?;
+    let (from, _) = line_at(&source.text, range.start);
+    let (_, to) = line_at(&source.text, range.end);
+    let lines = source.text.get(from..to)?;
+    let drawable = lines.split('\n').all(|line| line.len() <= LONGEST_LINE);
+    // ariadne draws no mark at all for a label without words.
+    let message = if label.message.is_empty() { "here" } else { &label.message };
+    drawable.then_some(Mark { file: label.location.file.0 as usize, range, message })
 }
 
-impl Cache<usize> for Texts<'_> {
+/// Where the line begins and ends that holds `offset`.
+fn line_at(text: &str, offset: usize) -> (usize, usize) {
+    let start = text.get(..offset).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
+    let end = text.get(offset..).and_then(|after| after.find('\n')).map_or(text.len(), |at| offset + at);
+    (start, end)
+}
+
+/// The part of each file that has marks. ariadne goes through all lines of what it is given for every diagnostic, which for
+/// large files takes longer than the compiler does.
+struct Excerpts<'a> {
+    sheet: &'a Sheet<'a>,
+    lines: &'a [OnceCell<LineIndex>],
+    of: BTreeMap<usize, Range<usize>>,
+}
+
+impl Excerpts<'_> {
+    /// Widens the excerpt of a mark's file. Refuses what would make it too large.
+    fn include(&mut self, mark: &Mark<'_>) -> bool {
+        let Some(source) = self.sheet.files.get(mark.file) else { return false };
+        let (start, _) = line_at(&source.text, mark.range.start);
+        let (_, end) = line_at(&source.text, mark.range.end);
+        let known = self.of.get(&mark.file).cloned().unwrap_or(start..end);
+        let wider = known.start.min(start)..known.end.max(end);
+        let fits = wider.len() <= EXCERPT;
+        if fits {
+            self.of.insert(mark.file, wider);
+        }
+        fits
+    }
+
+    fn cut(self) -> Texts {
+        let mut texts = Texts { of: HashMap::new() };
+        for (file, range) in self.of {
+            let (Some(source), Some(lines)) = (self.sheet.files.get(file), self.lines.get(file)) else { continue };
+            let lines = lines.get_or_init(|| LineIndex::new(&source.text));
+            let (line, _) = lines.line_column(u32::try_from(range.start).unwrap_or(u32::MAX));
+            // Empty lines stand for those before the excerpt: ariadne's own offset of line numbers does not reach its margin.
+            let before = line.saturating_sub(1) as usize;
+            let text = "\n".repeat(before) + &same_length(source.text.get(range.clone()).unwrap_or_default());
+            let place = Excerpt { path: harmless(&source.path), start: range.start, before, text: Source::from(text) };
+            texts.of.insert(file, place);
+        }
+        texts
+    }
+}
+
+/// The part of a file that is drawn, with what would harm a terminal taken out.
+struct Excerpt {
+    path: String,
+    /// Where it begins in the file.
+    start: usize,
+    /// How many bytes stand in it for the lines before.
+    before: usize,
+    text: Source<String>,
+}
+
+/// What ariadne draws from, by file.
+struct Texts {
+    of: HashMap<usize, Excerpt>,
+}
+
+impl Texts {
+    fn place(&self, mark: &Mark<'_>) -> (usize, Range<usize>) {
+        let (start, before) = self.of.get(&mark.file).map_or((0, 0), |excerpt| (excerpt.start, excerpt.before));
+        let moved = |offset: usize| offset.saturating_sub(start) + before;
+        (mark.file, moved(mark.range.start)..moved(mark.range.end))
+    }
+
+    fn label(&self, mark: &Mark<'_>) -> Label<(usize, Range<usize>)> {
+        Label::new(self.place(mark)).with_message(harmless(mark.message))
+    }
+}
+
+impl Cache<usize> for Texts {
     type Storage = String;
 
     fn fetch(&mut self, id: &usize) -> Result<&Source<String>, impl std::fmt::Debug> {
-        let Some(file) = self.files.get(*id) else { return Err("a place in no file") };
-        Ok(self.drawn.entry(*id).or_insert_with(|| Source::from(same_length(&file.text))))
+        self.of.get(id).map(|excerpt| &excerpt.text).ok_or("a place in no file")
     }
 
     fn display<'b>(&self, id: &'b usize) -> Option<impl std::fmt::Display + 'b> {
-        self.files.get(*id).map(|file| harmless(&file.path))
+        self.of.get(id).map(|excerpt| excerpt.path.clone())
     }
 }
 

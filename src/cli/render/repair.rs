@@ -1,5 +1,7 @@
 //! What a help's edits make of the lines that they touch.
 
+use std::cell::OnceCell;
+
 use crate::diagnostic::Help;
 use crate::span::LineIndex;
 
@@ -16,7 +18,7 @@ pub(super) struct Repaired<'a> {
 }
 
 /// The lines that the edits touch, as they would be; an edit beyond the texts is left out.
-pub(super) fn lines<'a>(sheet: &Sheet<'a>, help: &Help) -> Vec<Repaired<'a>> {
+pub(super) fn lines<'a>(sheet: &Sheet<'a>, help: &Help, indexes: &[OnceCell<LineIndex>]) -> Vec<Repaired<'a>> {
     let mut edits: Vec<_> = help
         .edits
         .iter()
@@ -53,7 +55,9 @@ pub(super) fn lines<'a>(sheet: &Sheet<'a>, help: &Help) -> Vec<Repaired<'a>> {
         if text.len() > LONGEST {
             continue;
         }
-        let first = LineIndex::new(&source.text).line_column(u32::try_from(whole.start).unwrap_or(u32::MAX)).0;
+        let Some(index) = indexes.get(file.0 as usize) else { continue };
+        let index = index.get_or_init(|| LineIndex::new(&source.text));
+        let first = index.line_column(u32::try_from(whole.start).unwrap_or(u32::MAX)).0;
         let numbered = (first..).zip(text.lines());
         out.extend(numbered.map(|(line, text)| Repaired { path: &source.path, line, text: harmless(text) }));
     }
