@@ -1,6 +1,8 @@
 //! From pest's pairs to the tree. Reads every value; a statement with a value that cannot be read is given up, after all of its
 //! values have been looked at, so that each fault is told in one run.
 
+#![allow(clippy::result_large_err, reason = "as in `values`, whose readers are called here")]
+
 use pest::iterators::{Pair, Pairs};
 
 use crate::diagnostic::{Code, Diagnostic, Level};
@@ -234,7 +236,7 @@ impl<'r> Builder<'r> {
         } else if text.starts_with("log") {
             Action::Log
         } else {
-            Action::Reject(self.first_name(pair.into_inner()))
+            Action::Reject(self.first_name(pair.into_inner()).map(Box::new))
         };
         Spanned::new(action, span)
     }
@@ -322,7 +324,7 @@ impl<'r> Builder<'r> {
             match pair.as_rule() {
                 Rule::not => negated = true,
                 Rule::on => on = self.names(pair),
-                Rule::at => at = pair.into_inner().next().and_then(|inner| self.address(&inner)),
+                Rule::at => at = pair.into_inner().next().and_then(|inner| self.address(&inner)).map(Box::new),
                 Rule::view => {
                     let which = if pair.as_str() == "inside" { View::Inside } else { View::Direct };
                     view = Some(Spanned::new(which, self.span(&pair)));

@@ -475,10 +475,10 @@ fn foreign(case: &Case<'_>) -> Option<Diagnostic> {
                 return told(index, "no `;` is needed".into(), "leave it out", change);
             }
         }
-        if let Some(plain) = word.strip_prefix('!') {
-            if let Some(change) = case.try_token(index, format!("not {plain}").trim_end()) {
-                return told(index, format!("`{}` is written with `not`", shown(word)), "write `not`", change);
-            }
+        if let Some(plain) = word.strip_prefix('!')
+            && let Some(change) = case.try_token(index, format!("not {plain}").trim_end())
+        {
+            return told(index, format!("`{}` is written with `not`", shown(word)), "write `not`", change);
         }
         let instead = match word {
             "->" | "=>" | ">" | "dst" | "daddr" | "dest" | "destination" | "-d" => Some("to"),

@@ -295,7 +295,7 @@ impl<'t> Scanner<'t> {
                     let stop = self.word_end(self.at);
                     let word = self.slice(self.at..stop);
                     if strange.is_none()
-                        && let Some(length) = word.iter().position(|&byte| byte < b' ' || byte >= 0x7f)
+                        && let Some(length) = word.iter().position(|byte| !(b' '..0x7f).contains(byte))
                     {
                         strange = Some(Fault::Character(self.at + length));
                     }

@@ -238,7 +238,7 @@ pub enum Action {
     /// Silently not.
     Deny,
     /// Not, with an answer; `with NAME` picks it.
-    Reject(Option<Name>),
+    Reject(Option<Box<Name>>),
     /// Writes to the kernel log and goes on.
     Log,
 }
@@ -314,8 +314,8 @@ pub struct One {
     pub place: Spanned<Place>,
     /// The cards it is on: names of interfaces or cards.
     pub on: Vec<Name>,
-    /// The host address that was dialled.
-    pub at: Option<Spanned<AddressRange>>,
+    /// The host address that was dialled. Seldom there and large, hence in a box.
+    pub at: Option<Box<Spanned<AddressRange>>>,
     /// Which of a container's ports are meant.
     pub view: Option<Spanned<View>>,
 }

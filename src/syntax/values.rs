@@ -1,6 +1,8 @@
 //! Values inside statements: addresses, ports, rates, times and the like. The grammar takes each as a word; here it is read,
 //! and what is wrong with it is said in the words of the field.
 
+#![allow(clippy::result_large_err, reason = "a fault is rare, and a box around it would be one more thing to read")]
+
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::{AddressRange, Mac, PortRange, Protocol};
 use crate::span::Location;
