@@ -79,6 +79,10 @@ impl Loader<'_> {
             if let StatementKind::Group(group) = &statement.value
                 && !self.except.contains(&*group.name.value)
             {
+                if &*group.name.value == "invalid" {
+                    self.policy.drops_invalid = true;
+                    self.policy.before_invalid = self.policy.prelude.len();
+                }
                 self.statements(&group.body, &[], &here, &mut |loader, rule| loader.policy.prelude.push(rule));
             }
         }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use super::{Attempt, Class, Party, Policy, Verdict, load};
+use super::{Attempt, Class, Party, Policy, State, Verdict, load};
 
 fn policy(text: &str) -> Policy {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -46,6 +46,7 @@ fn tcp(from: &str, to: &str, port: u16) -> Attempt {
         protocol: 6,
         icmp: None,
         source_port: Some(40_000),
+        state: State::New,
     }
 }
 
@@ -161,7 +162,7 @@ fn limits_vary_and_the_prelude_stands_before_the_rules() {
     assert_eq!(says("allow tcp 22 to host limit 1/minute\n", &tcp(PEER, HOST, 22)), Verdict::Varies);
     let too_big = |text| {
         let mut attempt = tcp("outside ens33 2001:db8::1", "host - 2001:db8::10", 1);
-        (attempt.protocol, attempt.port, attempt.icmp) = (58, None, Some((2, 0)));
+        (attempt.protocol, attempt.port, attempt.icmp, attempt.state) = (58, None, Some((2, 0)), State::Invalid);
         says(text, &attempt)
     };
     assert_eq!(too_big("default deny to host\n"), Verdict::Allow);
