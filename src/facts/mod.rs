@@ -7,6 +7,10 @@ mod decode;
 mod document;
 pub mod json;
 mod merge;
+#[cfg(test)]
+mod schema;
+#[cfg(test)]
+mod tests;
 pub mod validate;
 mod yaml;
 
@@ -20,6 +24,7 @@ use crate::span::Location;
 
 /// Everything that is known. The JSON form is `fwc.facts.json`, described in `docs/facts.md`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Facts {
     /// Version of this schema; 1.
@@ -47,9 +52,11 @@ pub struct Facts {
 
 /// An interface.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct InterfaceFact {
     /// Its addresses with prefix lengths.
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub addresses: Vec<ipnet::IpNet>,
     /// The bridge that it is a port of.
     pub bridge: Option<String>,
@@ -57,6 +64,7 @@ pub struct InterfaceFact {
 
 /// iptables-nft or iptables-legacy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum IptablesVariant {
     /// `iptables` prints `(nf_tables)`.
@@ -67,6 +75,7 @@ pub enum IptablesVariant {
 
 /// Docker.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct DockerFact {
     /// The daemon's version: `28.5.2`.
@@ -99,6 +108,7 @@ pub struct DockerFact {
 
 /// Who writes a platform's rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Backend {
     /// iptables.
@@ -109,6 +119,7 @@ pub enum Backend {
 
 /// A Docker network.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct DockerNetwork {
     /// `bridge` (the default), `host`, `macvlan`, `ipvlan`, `overlay`, `none`.
@@ -116,6 +127,7 @@ pub struct DockerNetwork {
     /// The bridge's interface name.
     pub bridge: Option<String>,
     /// Subnets.
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub subnets: Vec<ipnet::IpNet>,
     /// Gateway addresses.
     pub gateways: Vec<IpAddr>,
@@ -148,6 +160,7 @@ pub struct DockerNetwork {
 
 /// A container.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct DockerContainer {
     /// The networks that it is on, by name; `host` for the host's own.
@@ -172,6 +185,7 @@ pub struct DockerContainer {
 
 /// One published port or range.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PublishedPort {
     /// `tcp`, `udp` or `sctp`.
@@ -231,6 +245,7 @@ fn tcp() -> String {
 
 /// LXD or Incus.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct InstancesFact {
     /// `nftables` or `iptables` (the xtables driver).
@@ -243,14 +258,17 @@ pub struct InstancesFact {
 
 /// A bridge that a platform manages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct BridgeFact {
     /// Subnets.
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub subnets: Vec<ipnet::IpNet>,
 }
 
 /// An instance or a virtual machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct InstanceFact {
     /// The bridge that it is on.
@@ -265,6 +283,7 @@ pub struct InstanceFact {
 
 /// libvirt.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct LibvirtFact {
     /// `firewall_backend` of network.conf.
@@ -277,6 +296,7 @@ pub struct LibvirtFact {
 
 /// Podman.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct PodmanFact {
     /// netavark's firewall driver.
