@@ -1,0 +1,111 @@
+//! The pest grammar, and which of its rules reads a statement that begins with a given word.
+
+use pest_derive::Parser;
+
+/// The parser that pest makes of `grammar/fwc.pest`.
+#[derive(Parser)]
+#[grammar = "grammar/fwc.pest"]
+pub(super) struct Grammar;
+
+/// Words that begin a statement, with the rule that reads it.
+pub(super) const STATEMENTS: [(&str, Rule); 32] = [
+    ("allow", Rule::rule_line),
+    ("deny", Rule::rule_line),
+    ("reject", Rule::rule_line),
+    ("log", Rule::rule_line),
+    ("default", Rule::default_line),
+    ("assert", Rule::assert_line),
+    ("apply", Rule::apply_line),
+    ("mark", Rule::change_line),
+    ("dscp", Rule::change_line),
+    ("clamp", Rule::change_line),
+    ("notrack", Rule::change_line),
+    ("helper", Rule::change_line),
+    ("masquerade", Rule::masquerade_line),
+    ("forward", Rule::forward_line),
+    ("redirect", Rule::redirect_line),
+    ("use", Rule::use_line),
+    ("target", Rule::target_line),
+    ("include", Rule::include_line),
+    ("compose", Rule::compose_line),
+    ("fact", Rule::fact_line),
+    ("interface", Rule::interface_line),
+    ("set", Rule::set_line),
+    ("service", Rule::service_line),
+    ("network", Rule::network_line),
+    ("container", Rule::container_line),
+    ("group", Rule::group_head),
+    ("guest", Rule::guest_head),
+    ("instance", Rule::guest_head),
+    ("from", Rule::scope_head),
+    ("to", Rule::scope_head),
+    ("via", Rule::scope_head),
+    ("chain", Rule::chain_head),
+];
+
+/// The rule that reads a statement beginning with `word`.
+pub(super) fn rule_of(word: &str) -> Option<Rule> {
+    STATEMENTS.iter().find(|(known, _)| *known == word).map(|&(_, rule)| rule)
+}
+
+/// Words that are names only in quotes: those of the grammar's `reserved`.
+pub(super) const RESERVED: [&str; 58] = [
+    "allow",
+    "any",
+    "apply",
+    "assert",
+    "as",
+    "at",
+    "chain",
+    "clamp",
+    "comment",
+    "compose",
+    "container",
+    "default",
+    "deny",
+    "direct",
+    "dscp",
+    "during",
+    "early",
+    "fact",
+    "forward",
+    "from",
+    "group",
+    "guest",
+    "helper",
+    "host",
+    "icmp",
+    "include",
+    "inside",
+    "instance",
+    "interface",
+    "in",
+    "ipv4",
+    "ipv6",
+    "limit",
+    "log",
+    "mac",
+    "mark",
+    "masquerade",
+    "network",
+    "notrack",
+    "not",
+    "on",
+    "out",
+    "port",
+    "protocol",
+    "redirect",
+    "reject",
+    "sctp",
+    "service",
+    "set",
+    "source",
+    "target",
+    "tcp",
+    "to",
+    "udp",
+    "use",
+    "via",
+    "with",
+    "world",
+];
