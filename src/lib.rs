@@ -6,6 +6,7 @@ pub mod span;
 pub mod net;
 pub mod diagnostic;
 pub mod netfilter;
+pub mod optimise;
 pub mod names;
 pub mod syntax;
 pub mod library;

@@ -1,6 +1,10 @@
 //! Tests through the front door.
 
 mod cli;
+mod emit;
 mod generated;
+mod interpreter;
 mod kernel;
 mod layout;
+mod optimise;
+mod roads;

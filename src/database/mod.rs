@@ -14,7 +14,9 @@ use std::sync::Arc;
 use salsa::Setter as _;
 
 use crate::diagnostic::Diagnostic;
-use crate::facts::Facts;
+use crate::policy::Policy;
+use crate::policy::resolve::resolve;
+use crate::{check, emit, lower, optimise};
 use crate::project::{Import, Options, Project, Root, System, load};
 use crate::span::{FileId, SourceText};
 use crate::syntax;
@@ -158,15 +160,38 @@ pub struct Compiled {
     pub outputs: Vec<(String, String)>,
 }
 
+/// What the source means.
+#[salsa::tracked(returns(ref), no_eq)]
+pub fn resolved(db: &dyn Db, input: ProjectInput) -> Arc<(Policy, Vec<Diagnostic>)> {
+    Arc::new(resolve(project(db, input)))
+}
+
 /// The whole road for one project. Output files are named after `stem`.
 #[salsa::tracked(returns(ref), no_eq)]
 pub fn compile(db: &dyn Db, input: ProjectInput, stem: String) -> Arc<Compiled> {
     let project = project(db, input);
-    let facts = Facts::default();
-    let target = project.target(&facts);
-    let diagnostics = source_diagnostics(db, input).to_vec();
-    let _ = stem;
-    Arc::new(Compiled { diagnostics, target, outputs: Vec::new() })
+    let (policy, faults) = &**resolved(db, input);
+    let target = project.target(&policy.facts);
+    let mut diagnostics = source_diagnostics(db, input).to_vec();
+    diagnostics.extend(faults.iter().cloned());
+    diagnostics.extend(check::run(policy, target));
+    let mut outputs = Vec::new();
+    // A policy with a hole in it is not lowered: what it would say is not what it will say.
+    if !diagnostics.iter().any(Diagnostic::is_error) {
+        let (mut ruleset, notes) = lower::lower(policy, target);
+        diagnostics.extend(notes);
+        optimise::optimise(&mut ruleset, target, &project.files);
+        let context =
+            emit::Context { target, stem: &stem, sources: &project.files, header: lower::summary::header(policy, target) };
+        match emit::emit(&ruleset, &context) {
+            Ok(files) => outputs.extend(files.into_iter().map(|file| (file.name, file.text))),
+            Err(faults) => diagnostics.extend(faults),
+        }
+    }
+    if diagnostics.iter().any(Diagnostic::is_error) {
+        outputs.clear();
+    }
+    Arc::new(Compiled { diagnostics, target, outputs })
 }
 
 #[cfg(test)]

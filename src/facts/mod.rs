@@ -1,11 +1,21 @@
 //! Facts: what is known about the host that a policy is for. Plain values, the same whether they came from
 //! `fwc.facts.json`, from declarations in source or from a compose file. Every field may be unknown (`None`, empty).
 
+pub mod compose;
+pub mod declared;
+mod decode;
+mod document;
+pub mod json;
+mod merge;
+pub mod validate;
+mod yaml;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::diagnostic::Code;
 use crate::span::Location;
 
 /// Everything that is known. The JSON form is `fwc.facts.json`, described in `docs/facts.md`.
@@ -28,8 +38,25 @@ pub struct Facts {
     pub podman: Option<PodmanFact>,
     /// Which variant of iptables holds the platforms' chains.
     pub iptables_variant: Option<IptablesVariant>,
+    /// The policy of filter FORWARD for IPv4. Docker sets DROP unless forwarding was on before it started.
+    pub forward_policy_ipv4: Option<ForwardPolicy>,
+    /// The policy of filter FORWARD for IPv6.
+    pub forward_policy_ipv6: Option<ForwardPolicy>,
     /// Kernel settings that matter, by sysctl name (`net.ipv4.ip_forward`).
     pub sysctls: BTreeMap<String, String>,
+    /// Where each fact is said, by its path (`docker.version`), for diagnostics and for naming the facts that a build used.
+    #[serde(skip)]
+    pub sources: BTreeMap<String, Location>,
+}
+
+/// The policy of a built-in chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardPolicy {
+    /// ACCEPT.
+    Accept,
+    /// DROP.
+    Drop,
 }
 
 /// An interface.
@@ -70,6 +97,10 @@ pub struct DockerFact {
     pub swarm: Option<bool>,
     /// `--allow-direct-routing` (28.2 and later).
     pub allow_direct_routing: Option<bool>,
+    /// Whether Docker writes its rules in table raw (28 and later; `DOCKER_INSECURE_NO_IPTABLES_RAW=1` leaves them out).
+    pub raw_rules: Option<bool>,
+    /// The daemon's `ip`: the host address of ports that are published without one; unknown or `0.0.0.0`: all.
+    pub default_address: Option<IpAddr>,
     /// `--bridge-accept-fwmark` (29, nftables backend): `MARK[/MASK]`.
     pub bridge_accept_fwmark: Option<String>,
     /// Networks by name.
@@ -112,8 +143,21 @@ pub struct DockerNetwork {
     pub gateway_mode_ipv4: Option<String>,
     /// As `gateway_mode_ipv4`.
     pub gateway_mode_ipv6: Option<String>,
+    /// Interfaces from which packets routed straight to its containers are let in (28.2 and later,
+    /// `com.docker.network.bridge.trusted_host_interfaces`).
+    pub trusted_host_interfaces: Vec<String>,
+    /// Podman's `isolate`: kept apart from other networks that ask for it too.
+    pub isolate: Option<bool>,
     /// The parent interface of a macvlan or ipvlan.
     pub parent: Option<String>,
+    /// The mode of an ipvlan: `l2` (the default; the host's hooks see nothing), `l3`, `l3s`.
+    pub ipvlan_mode: Option<String>,
+    /// The compose project that it belongs to.
+    pub project: Option<String>,
+    /// Its name in that project's file, where Docker calls it by another (`backend` for `site_backend`).
+    pub compose_name: Option<String>,
+    /// Made outside of the compose file that names it (`external`): nothing more is known from there.
+    pub external: bool,
     /// Where a declaration or a compose file says it.
     #[serde(skip)]
     pub location: Option<Location>,
@@ -127,6 +171,15 @@ pub struct DockerContainer {
     pub networks: Vec<String>,
     /// Addresses that are fixed by configuration.
     pub addresses: Vec<IpAddr>,
+    /// The container in whose network namespace it lives (`network_mode: service:vpn`); it then has no network and no published
+    /// port of its own.
+    pub network_of: Option<String>,
+    /// Docker's name for it, where a policy calls it by another (by its compose service).
+    pub container_name: Option<String>,
+    /// The compose project that it belongs to.
+    pub project: Option<String>,
+    /// Its service in that project's file.
+    pub service: Option<String>,
     /// What it publishes.
     pub ports: Vec<PublishedPort>,
     /// Where a declaration or a compose file says it.
@@ -141,7 +194,7 @@ pub struct PublishedPort {
     /// `tcp`, `udp` or `sctp`.
     #[serde(default = "tcp")]
     pub protocol: String,
-    /// The host address that it is bound to; `None`: all.
+    /// The host address that it is bound to; `None`: all. `0.0.0.0` means all of IPv4, `::` all of IPv6.
     #[serde(default)]
     pub address: Option<IpAddr>,
     /// First published port on the host. `None`: Docker picks one at each start.
@@ -150,14 +203,43 @@ pub struct PublishedPort {
     /// Last published port; `None`: only `port`.
     #[serde(default)]
     pub last_port: Option<u16>,
-    /// The container's own first port.
+    /// The container's own first port. A published range goes to as many ports of the container, one to one.
     pub container_port: u16,
-    /// Published by Swarm on every node (`mode: ingress`).
+    /// Docker picks one port from `port` to `last-port` at each start (`8000-8010:80`); all go to `container-port`.
+    #[serde(default)]
+    pub one_of_range: bool,
+    /// Published by Swarm on every node (`mode: ingress`, said so; without a swarm it means nothing).
     #[serde(default)]
     pub ingress: bool,
     /// Where a declaration or a compose file says it.
     #[serde(skip)]
     pub location: Option<Location>,
+}
+
+impl PublishedPort {
+    /// The ports on the host: published, or one of which is; `None`: Docker picks one.
+    #[must_use]
+    pub fn host_ports(&self) -> Option<crate::net::PortRange> {
+        let first = self.port?;
+        Some(crate::net::PortRange { first, last: self.last_port.unwrap_or(first).max(first) })
+    }
+
+    /// The container's own ports.
+    #[must_use]
+    pub fn container_ports(&self) -> crate::net::PortRange {
+        let more = match self.host_ports() {
+            Some(range) if !self.one_of_range => range.last - range.first,
+            _ => 0,
+        };
+        let first = self.container_port;
+        crate::net::PortRange { first, last: first.saturating_add(more) }
+    }
+
+    /// Whether it is bound to addresses of that family, as far as its host address says.
+    #[must_use]
+    pub fn binds(&self, family: crate::net::Family) -> bool {
+        self.address.is_none_or(|address| crate::net::Family::of(address) == family)
+    }
 }
 
 fn tcp() -> String {
@@ -220,4 +302,78 @@ pub struct PodmanFact {
     pub networks: BTreeMap<String, DockerNetwork>,
     /// Containers by name.
     pub containers: BTreeMap<String, DockerContainer>,
+    /// Whether `networks` and `containers` are all there are.
+    pub complete: bool,
+}
+
+/// Every kind of diagnostic that reading facts can give.
+pub static CODES: &[&Code] = &[
+    &json::FACTS_SYNTAX,
+    &decode::UNKNOWN_FACT,
+    &decode::WRONG_FACT,
+    &validate::FACTS_VERSION,
+    &validate::NO_FACTS_VERSION,
+    &validate::IMPOSSIBLE_FACT,
+    &validate::UNLISTED_NETWORK,
+    &validate::PUBLISHED_TWICE,
+    &validate::DOUBTFUL_FACT,
+    &merge::CONTRADICTORY_FACTS,
+    &compose::COMPOSE_SYNTAX,
+    &compose::COMPOSE_VALUE,
+    &compose::COMPOSE_PORT,
+    &compose::UNSET_VARIABLE_IN_PORT,
+    &compose::UNSET_VARIABLE,
+    &compose::NOT_READ,
+    &compose::PROFILE,
+    &compose::UNKNOWN_COMPOSE_NETWORK,
+    &compose::NETWORK_MODE,
+    &compose::RANDOM_PORT,
+    &compose::COMPOSE_TOO_LARGE,
+];
+
+impl Facts {
+    /// The version of the schema that this program reads.
+    pub const VERSION: u32 = 1;
+
+    /// Where a fact is said, by its path.
+    #[must_use]
+    pub fn source(&self, path: &str) -> Option<Location> {
+        self.sources.get(path).copied()
+    }
+
+    /// A container by the name that a policy uses: its key here, Docker's name for it, or its compose service.
+    #[must_use]
+    pub fn container(&self, name: &str) -> Option<(&str, &DockerContainer)> {
+        let docker = self.docker.iter().flat_map(|docker| &docker.containers);
+        let podman = self.podman.iter().flat_map(|podman| &podman.containers);
+        let all = || docker.clone().chain(podman.clone());
+        let called = |container: &DockerContainer| {
+            [&container.container_name, &container.service].into_iter().flatten().any(|other| other == name)
+        };
+        all()
+            .find(|(key, _)| *key == name)
+            .or_else(|| all().find(|(_, container)| called(container)))
+            .map(|(key, container)| (key.as_str(), container))
+    }
+}
+
+/// The numbers of a version: `28.5.2` and `20.10.24+dfsg1` have three, `29` has zeros behind it.
+#[must_use]
+pub fn release(version: &str) -> Option<(u32, u32, u32)> {
+    let version = version.strip_prefix('v').unwrap_or(version);
+    let mut parts = version.splitn(3, '.').map(|part| {
+        let digits = part.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(part.len());
+        part.get(..digits)?.parse::<u32>().ok()
+    });
+    let first = parts.next()??;
+    let second = parts.next().unwrap_or(Some(0))?;
+    let third = parts.next().unwrap_or(Some(0))?;
+    Some((first, second, third))
+}
+
+/// The beginning of a text of any length, on one line, for a message.
+fn brief(text: &str) -> String {
+    let shown: String =
+        text.chars().take(40).map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect();
+    if shown.len() < text.len() && text.chars().count() > 40 { format!("{shown}…") } else { shown }
 }

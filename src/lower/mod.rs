@@ -1,1 +1,431 @@
-//! lower
+//! From the policy to the netfilter form: which hooks a flow passes, in which chains it is judged there, and which words see
+//! there what the author meant. The chains lead into one another by `goto` alone, so that RETURN anywhere leaves the whole
+//! program: an allow beside Docker says so and lets Docker decide the rest. Knows nothing of output syntax.
+
+mod change;
+mod condition;
+mod dispatch;
+mod gate;
+mod nat;
+pub mod summary;
+
+use std::sync::Arc;
+
+use crate::diagnostic::Diagnostic;
+use crate::net::{Card, Family};
+use crate::netfilter::{
+    Base, Chain, Effect, Hook, Limit, Match, MatchKind, Owner, Reject, Rule, Ruleset, Set, SetField, State, Table,
+    TableFamily, TableKind, Verdict,
+};
+use crate::policy::{Action, Class, Flow, Judgement, Policy, Rank, who};
+use crate::span::Location;
+use crate::netfilter::Target;
+
+pub use condition::{Conjunction, Seat};
+
+/// Every code that this stage gives.
+pub static CODES: &[&crate::diagnostic::Code] = &[
+    &gate::GUEST_ROAD_UNSEEN,
+    &gate::GATE_WITHOUT_ADDRESS,
+];
+
+/// Marks a packet that a group allowed, between the group's chain and the guest's.
+pub const CONSENT_MARK: u32 = 0x2000_0000;
+/// Marks a packet for masquerading, between FORWARD and POSTROUTING (iptables sees no arrival card there).
+pub const MASQUERADE_MARK: u32 = 0x1000_0000;
+
+/// Bits of the packet mark that fwc uses itself: a policy's own marks leave them alone.
+pub const RESERVED_MARKS: u32 = CONSENT_MARK | MASQUERADE_MARK;
+
+/// How many log lines of one statement may come at once.
+const LOG_BURST: u32 = 5;
+
+/// Lowers a policy for a back end. Diagnostics say where the back end cannot do what the policy says.
+#[must_use]
+pub fn lower(policy: &Policy, target: Target) -> (Ruleset, Vec<Diagnostic>) {
+    let mut program = Program::new(policy, target);
+    program.live_sets();
+    program.early();
+    program.input();
+    program.output();
+    program.forward();
+    program.bridge();
+    program.changes();
+    program.nat();
+    program.finish()
+}
+
+/// The program under construction.
+struct Program<'p> {
+    policy: &'p Policy,
+    target: Target,
+    ruleset: Ruleset,
+    out: Vec<Diagnostic>,
+    limits: Vec<(u32, TableKind, Arc<str>)>,
+}
+
+impl<'p> Program<'p> {
+    fn new(policy: &'p Policy, target: Target) -> Self {
+        Self { policy, target, ruleset: Ruleset::default(), out: Vec::new(), limits: Vec::new() }
+    }
+
+    fn finish(mut self) -> (Ruleset, Vec<Diagnostic>) {
+        self.raw_chains();
+        self.attach();
+        self.ruleset.tables.sort_by_key(|table| (table.family, table.kind));
+        (self.ruleset, self.out)
+    }
+
+    fn governed(&self, from: Class, to: Class) -> bool {
+        self.policy.flows.contains_key(&Flow { from, to })
+    }
+
+    fn table(&mut self, kind: TableKind) -> &mut Table {
+        self.ruleset.table_mut(TableFamily::Inet, kind)
+    }
+
+    /// Adds a plain chain of ours.
+    fn chain(&mut self, family: TableFamily, kind: TableKind, name: &str, rules: Vec<Rule>) {
+        let chain = Chain { name: Arc::from(name), owner: Owner::Fwc, base: None, rules };
+        self.ruleset.table_mut(family, kind).chains.push(chain);
+    }
+
+    /// Adds a chain that packets enter from a hook.
+    fn entry(&mut self, family: TableFamily, kind: TableKind, hook: Hook, name: &str, rules: Vec<Rule>) {
+        let base = Some(Base { hook, priority: priority(family, kind, hook), accept: true });
+        let chain = Chain { name: Arc::from(name), owner: Owner::Fwc, base, rules };
+        self.ruleset.table_mut(family, kind).chains.push(chain);
+    }
+
+    /// The cards of a class on this machine.
+    fn cards(&self, class: Class) -> &'p [Card] {
+        match class {
+            Class::Container => &self.policy.cards.container,
+            Class::Instance => &self.policy.cards.instance,
+            Class::Guest => &self.policy.cards.guest,
+            Class::Outside | Class::Host => &[],
+        }
+    }
+
+    /// Sets that others fill: one a family, in every table that may ask for them.
+    fn live_sets(&mut self) {
+        for live in &self.policy.live_sets {
+            for family in Family::BOTH {
+                let set = Set {
+                    name: live_set(&live.name, family),
+                    family: Some(family),
+                    fields: vec![SetField::Source],
+                    elements: Vec::new(),
+                    live: true,
+                };
+                self.table(TableKind::Filter).sets.push(set);
+            }
+        }
+    }
+
+    /// Denies before tracking.
+    fn early(&mut self) {
+        let mut rules = Vec::new();
+        for early in &self.policy.early {
+            let seat = Seat::new(Hook::Prerouting, TableKind::Raw, Flow { from: Class::Outside, to: Class::Host });
+            rules.extend(self.judge(&early.judgement, &seat));
+        }
+        if !rules.is_empty() {
+            self.entry(TableFamily::Inet, TableKind::Raw, Hook::Prerouting, "fwc-raw-prerouting", rules);
+        }
+    }
+
+    /// The rules of a flow's chain at a seat: established and invalid, the prelude, the policy's own, the end.
+    fn flow_rules(&mut self, flow: Flow, seat: &Seat) -> Vec<Rule> {
+        let policy = self.policy;
+        let mut rules = Vec::new();
+        let mut invalid_due = has_part(policy, "invalid");
+        let mut legs_done = false;
+        if has_part(policy, "established") {
+            rules.push(state(State::ESTABLISHED | State::RELATED, seat.allow.clone()));
+        }
+        let list = policy.flows.get(&flow).map(Vec::as_slice).unwrap_or_default();
+        for judgement in list {
+            let prelude_before_invalid = judgement.rank == Rank::Prelude && judgement.statement <= policy.invalid_after;
+            if invalid_due && !prelude_before_invalid {
+                rules.push(state(State::INVALID, Verdict::Drop));
+                invalid_due = false;
+            }
+            if judgement.rank >= Rank::Default && !legs_done {
+                rules.extend(self.second_legs(flow, seat));
+                legs_done = true;
+            }
+            if judgement.rank == Rank::End {
+                rules.extend(self.judged_by_gates(flow, seat));
+            }
+            if seat.covers(judgement) {
+                rules.extend(self.judge(judgement, seat));
+            }
+        }
+        if invalid_due {
+            rules.push(state(State::INVALID, Verdict::Drop));
+        }
+        if !legs_done {
+            rules.extend(self.second_legs(flow, seat));
+        }
+        rules
+    }
+
+    /// docker-proxy's own connection to a container, where an allow to that container implies it: whoever lets the client's
+    /// connection in on INPUT must let the second one out on OUTPUT.
+    fn second_legs(&self, flow: Flow, seat: &Seat) -> Vec<Rule> {
+        if flow != (Flow { from: Class::Host, to: Class::Container }) || self.proxy_is_off() {
+            return Vec::new();
+        }
+        let mut rules: Vec<Rule> = Vec::new();
+        for from in [Class::Outside, Class::Container, Class::Instance, Class::Guest] {
+            let list = self.policy.flows.get(&Flow { from, to: Class::Container }).into_iter().flatten();
+            for allow in list.filter(|judgement| judgement.action == Action::Allow && !judgement.forwarded) {
+                for published in condition::reached(self.policy, allow) {
+                    let matches = condition::container_side(published);
+                    if !rules.iter().any(|rule| rule.matches == matches) {
+                        let verdict = Some(seat.allow.clone());
+                        rules.push(Rule { matches, verdict, origin: Some(allow.location), ..Rule::default() });
+                    }
+                }
+            }
+        }
+        rules
+    }
+
+    /// Guests and instances whose own block has consented: the deny that an allow implies for the rest of the flow is not for
+    /// them.
+    fn judged_by_gates(&self, flow: Flow, seat: &Seat) -> Vec<Rule> {
+        let gates = self.policy.gates.iter().filter(|gate| who::class_of(gate.kind) == flow.to);
+        let mut rules = Vec::new();
+        for gate in gates {
+            for (family, matches) in gate::towards(gate, seat.bridged) {
+                let verdict = Some(seat.allow.clone());
+                rules.push(Rule { family, matches, verdict, origin: Some(gate.location), ..Rule::default() });
+            }
+        }
+        rules
+    }
+
+    fn proxy_is_off(&self) -> bool {
+        self.policy.facts.docker.as_ref().and_then(|docker| docker.userland_proxy) == Some(false)
+    }
+
+    /// The rules of one judgement at a seat.
+    fn judge(&mut self, judgement: &Judgement, seat: &Seat) -> Vec<Rule> {
+        let conjunctions = condition::of(self.policy, judgement, seat);
+        let mut rules = Vec::with_capacity(conjunctions.len());
+        if conjunctions.is_empty() {
+            return rules;
+        }
+        let verdict = self.verdict(judgement.action, seat);
+        let options = &judgement.options;
+        let log = options.log.clone().or_else(|| {
+            (judgement.action == Action::Log).then(|| crate::policy::Log { prefix: Arc::from("fwc "), level: 6, rate: (10, 60) })
+        });
+        for conjunction in conjunctions {
+            let base = Rule {
+                family: conjunction.family,
+                matches: conjunction.matches,
+                comment: options.comment.clone(),
+                origin: Some(judgement.location),
+                ..Rule::default()
+            };
+            if let Some(limit) = options.limit.as_ref().filter(|_| judgement.action == Action::Allow) {
+                let chain = self.limit_chain(judgement, limit, log.as_ref(), seat);
+                rules.push(Rule { verdict: Some(Verdict::Goto(chain)), ..base });
+                continue;
+            }
+            if let Some(log) = &log {
+                rules.push(log_rule(base.clone(), log, judgement.statement));
+            }
+            if let Some(verdict) = &verdict {
+                rules.push(Rule { verdict: Some(reset_for_tcp(verdict.clone(), &base.matches)), ..base });
+            }
+        }
+        rules
+    }
+
+    fn verdict(&self, action: Action, seat: &Seat) -> Option<Verdict> {
+        match action {
+            Action::Allow => Some(seat.allow.clone()),
+            Action::Deny => Some(Verdict::Drop),
+            Action::Reject(kind) if seat.can_reject() => Some(Verdict::Reject(kind)),
+            Action::Reject(_) => Some(Verdict::Drop),
+            Action::Log => None,
+        }
+    }
+
+    /// The chain that holds a statement's limit, made where first needed: within it allow, beyond it deny. Every alternative of
+    /// the statement goes there, so that they share one state.
+    fn limit_chain(
+        &mut self,
+        judgement: &Judgement,
+        limit: &crate::policy::Limit,
+        log: Option<&crate::policy::Log>,
+        seat: &Seat,
+    ) -> Arc<str> {
+        let known = self
+            .limits
+            .iter()
+            .find(|(statement, table, name)| {
+                *statement == judgement.statement && *table == seat.table && name.ends_with(seat.suffix())
+            })
+            .map(|(_, _, name)| name.clone());
+        if let Some(name) = known {
+            return name;
+        }
+        let number = judgement.statement;
+        let name: Arc<str> = Arc::from(format!("fwc-limit-{number}{}", seat.suffix()));
+        self.limits.push((number, seat.table, name.clone()));
+        let mut rules = Vec::new();
+        let origin = Some(judgement.location);
+        let state_name: Arc<str> = Arc::from(format!("fwc-{number}{}", seat.suffix()));
+        match limit.seconds {
+            Some(seconds) => {
+                let families: &[Option<Family>] =
+                    if limit.per_source { &[Some(Family::Ipv4), Some(Family::Ipv6)] } else { &[None] };
+                for &family in families {
+                    let source_prefix = family.map(|family| if family == Family::Ipv4 { 32 } else { 64 });
+                    let kind = MatchKind::Limit(Limit {
+                        count: limit.count,
+                        seconds,
+                        burst: limit.burst,
+                        source_prefix,
+                        name: state_name.clone(),
+                    });
+                    let base = Rule { family, matches: vec![Match::is(kind)], origin, ..Rule::default() };
+                    rules.push(Rule { verdict: Some(seat.allow.clone()), ..base });
+                }
+            }
+            None => {
+                for family in Family::BOTH {
+                    let whole = if family == Family::Ipv4 { 32 } else { 64 };
+                    let source_prefix = if limit.per_source { whole } else { 0 };
+                    let kind = MatchKind::ConnectionsAbove { count: limit.count, source_prefix, name: state_name.clone() };
+                    let matches = vec![Match::is(kind)];
+                    rules.push(Rule {
+                        family: Some(family),
+                        matches,
+                        verdict: Some(Verdict::Drop),
+                        origin,
+                        ..Rule::default()
+                    });
+                }
+                rules.push(Rule { verdict: Some(seat.allow.clone()), origin, ..Rule::default() });
+            }
+        }
+        if limit.seconds.is_some() {
+            if let Some(log) = log {
+                rules.push(log_rule(Rule { origin, ..Rule::default() }, log, number));
+            }
+            rules.push(Rule { verdict: Some(Verdict::Drop), origin, ..Rule::default() });
+        }
+        self.chain(seat.family, seat.table, &name, rules);
+        name
+    }
+
+    /// `chain` blocks: each lands in a chain of ours, called from ours at that hook before everything else.
+    fn raw_chains(&mut self) {
+        for (number, raw) in self.policy.raw.iter().enumerate() {
+            let Some((kind, hook)) = raw_place(&raw.table, &raw.hook) else { continue };
+            let name = format!("fwc-chain-{}", number + 1);
+            let rules = raw.lines.iter().map(|(line, location)| raw_rule(line, *location)).collect();
+            self.chain(TableFamily::Inet, kind, &name, rules);
+            let call = Rule { verdict: Some(Verdict::Jump(Arc::from(&*name))), origin: Some(raw.location), ..Rule::default() };
+            let table = self.table(kind);
+            let entry = table.chains.iter_mut().find(|chain| chain.base.is_some_and(|base| base.hook == hook));
+            match entry {
+                Some(chain) => chain.rules.insert(0, call),
+                None => {
+                    let name = entry_name(kind, hook);
+                    self.entry(TableFamily::Inet, kind, hook, &name, vec![call]);
+                }
+            }
+        }
+    }
+}
+
+/// The name of one family's part of a live set, as those who fill it must write it.
+#[must_use]
+pub fn live_set(name: &str, family: Family) -> Arc<str> {
+    Arc::from(format!("fwc-{name}-{}", if family == Family::Ipv4 { "v4" } else { "v6" }))
+}
+
+fn has_part(policy: &Policy, part: &str) -> bool {
+    policy.prelude.iter().any(|wanted| wanted == part)
+}
+
+fn state(states: u8, verdict: Verdict) -> Rule {
+    Rule { matches: vec![Match::is(MatchKind::State(states))], verdict: Some(verdict), ..Rule::default() }
+}
+
+/// A log line in front of the rule it speaks of, limited by itself so that it never changes what is decided.
+fn log_rule(mut base: Rule, log: &crate::policy::Log, statement: u32) -> Rule {
+    let (count, seconds) = log.rate;
+    base.matches.push(Match::is(MatchKind::Limit(Limit {
+        count,
+        seconds,
+        burst: LOG_BURST,
+        source_prefix: None,
+        name: Arc::from(format!("fwc-log-{statement}")),
+    })));
+    base.effects = vec![Effect::Log { prefix: log.prefix.clone(), level: log.level }];
+    base.verdict = None;
+    base
+}
+
+/// `reject with tcp-reset` holds for TCP; other protocols get the answer that they understand.
+fn reset_for_tcp(verdict: Verdict, matches: &[Match]) -> Verdict {
+    let tcp = matches.iter().any(|one| one.kind == MatchKind::Protocol(vec![crate::net::Protocol::TCP]) && !one.negated);
+    match verdict {
+        Verdict::Reject(Reject::TcpReset) if !tcp => Verdict::Reject(Reject::PortUnreachable),
+        other => other,
+    }
+}
+
+/// nft priorities: before Docker's chains of the same hook, which stand at the standard ones.
+fn priority(family: TableFamily, kind: TableKind, hook: Hook) -> i32 {
+    let standard = match (family, kind, hook) {
+        (TableFamily::Bridge, ..) => -200,
+        (_, TableKind::Raw, _) => -300,
+        (_, TableKind::Mangle, _) => -150,
+        (_, TableKind::Nat, Hook::Prerouting | Hook::Output) => -100,
+        (_, TableKind::Nat, _) => 100,
+        (_, TableKind::Filter, _) => 0,
+        (_, TableKind::Security, _) => 50,
+    };
+    standard - 10
+}
+
+fn entry_name(kind: TableKind, hook: Hook) -> String {
+    match kind {
+        TableKind::Filter => format!("fwc-{}", hook.name()),
+        _ => format!("fwc-{}-{}", kind.name(), hook.name()),
+    }
+}
+
+/// The table and hook of a `chain` block, if there is such a place.
+#[must_use]
+pub fn raw_place(table: &str, hook: &str) -> Option<(TableKind, Hook)> {
+    use Hook::{Forward, Input, Output, Postrouting, Prerouting};
+    let kinds = [TableKind::Raw, TableKind::Mangle, TableKind::Nat, TableKind::Filter, TableKind::Security];
+    let kind = kinds.into_iter().find(|kind| kind.name() == table)?;
+    let hook = [Prerouting, Input, Forward, Output, Postrouting]
+        .into_iter()
+        .find(|known| known.chain() == hook || (hook == "DOCKER-USER" && *known == Forward))?;
+    let hooks: &[Hook] = match kind {
+        TableKind::Raw => &[Prerouting, Output],
+        TableKind::Mangle => &[Prerouting, Input, Forward, Output, Postrouting],
+        TableKind::Nat => &[Prerouting, Input, Output, Postrouting],
+        TableKind::Filter | TableKind::Security => &[Input, Forward, Output],
+    };
+    hooks.contains(&hook).then_some((kind, hook))
+}
+
+/// A line of netfilter's own words. The family that its addresses are of, if it has any, is the rule's.
+fn raw_rule(line: &str, location: Location) -> Rule {
+    let addresses = line.split([' ', '\t', ',', '/']).filter_map(|word| word.parse::<std::net::IpAddr>().ok());
+    let family = addresses.map(Family::of).next();
+    Rule { family, matches: vec![Match::is(MatchKind::Unknown(Arc::from(line)))], origin: Some(location), ..Rule::default() }
+}

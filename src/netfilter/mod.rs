@@ -6,6 +6,16 @@ use std::sync::Arc;
 use crate::net::{AddressSet, Card, Family, Mac, PortSet, Protocol};
 use crate::span::Location;
 
+/// A back end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// `iptables-restore`, `ip6tables-restore` and `ipset restore`.
+    #[default]
+    Iptables,
+    /// `nft -f`.
+    Nft,
+}
+
 /// A whole program: what one `nft list ruleset`, or the four files of an iptables build, hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ruleset {

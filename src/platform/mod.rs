@@ -1,1 +1,633 @@
-//! platform
+//! Platforms as data: what Docker, LXD, libvirt and others do to a packet, which chains are theirs, and where a user may
+//! attach. One file per platform in `stdlib/platforms/`; this module reads them and answers questions. It knows no platform by
+//! name, writes no rules and has no opinion on policies.
+//!
+//! The questions are answered for a [`Situation`], in which anything may be unknown. Every list in a file is read from the top
+//! and the first row that holds decides, so an answer is exact for what is known; for the rest it is every row that could
+//! decide, each with the [`Condition`]s under which it does.
+
+mod connection;
+mod data;
+mod members;
+mod situation;
+
+use std::sync::LazyLock;
+
+pub use connection::{Connection, Endpoints, Header, Origin, Prediction, predict};
+pub use members::bridges;
+pub use situation::{Attribute, Condition, Situation, When};
+
+use crate::net::{Card, Family};
+use crate::netfilter::{Hook, TableFamily};
+use situation::{Decision, decide, holds};
+
+/// The files, by platform. Their order is the order in which owners are looked up.
+const FILES: [(&str, &str); 9] = [
+    ("docker", include_str!("../../stdlib/platforms/docker.toml")),
+    ("podman", include_str!("../../stdlib/platforms/podman.toml")),
+    ("lxd", include_str!("../../stdlib/platforms/lxd.toml")),
+    ("incus", include_str!("../../stdlib/platforms/incus.toml")),
+    ("libvirt", include_str!("../../stdlib/platforms/libvirt.toml")),
+    ("tap", include_str!("../../stdlib/platforms/tap.toml")),
+    ("router", include_str!("../../stdlib/platforms/router.toml")),
+    ("host", include_str!("../../stdlib/platforms/host.toml")),
+    ("others", include_str!("../../stdlib/platforms/others.toml")),
+];
+
+/// The rows of this file stand behind every platform's own: a host that runs containers is still a host.
+const BASE: &str = "host";
+
+/// The file of owners that are no platform: fail2ban, ufw, Kubernetes and so on. Not a name for `use`.
+const OTHERS: &str = "others";
+
+/// Read once. A file that did not parse would be missing here; a test reads each of them.
+static PLATFORMS: LazyLock<Vec<Platform>> = LazyLock::new(|| {
+    let base = FILES.iter().find(|(name, _)| *name == BASE).and_then(|(name, text)| data::read(name, text).ok());
+    let roads = base.map(|base| base.roads).unwrap_or_default();
+    let mut platforms: Vec<Platform> = FILES.iter().filter_map(|(name, text)| data::read(name, text).ok()).collect();
+    for platform in platforms.iter_mut().filter(|platform| platform.name != BASE) {
+        platform.roads.extend(roads.iter().cloned());
+    }
+    platforms
+});
+
+/// What stands behind a bridge of a platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// Docker's and Podman's.
+    Container,
+    /// LXD's and Incus'.
+    Instance,
+    /// A virtual machine.
+    Guest,
+}
+
+/// One platform, as its file describes it.
+#[derive(Clone, Debug)]
+pub struct Platform {
+    /// The name that `use` takes.
+    pub name: String,
+    /// As people write it: `Docker`.
+    pub title: String,
+    /// What its bridges lead to; `None` if it has none.
+    pub class: Option<Class>,
+    /// Interfaces that are its bridges where facts do not say.
+    pub bridges: Vec<Card>,
+    /// The bridge over which containers on overlay networks are published.
+    pub swarm_bridge: Option<String>,
+    eras: Vec<Era>,
+    owned: Vec<Owned>,
+    attachments: Vec<Attachment>,
+    roads: Vec<Road>,
+    impossible: Vec<When>,
+    faults: Vec<Fault>,
+    defaults: Vec<Preset>,
+}
+
+/// A stretch of versions that behave alike: from this one up to the next era's.
+#[derive(Clone, Debug)]
+struct Era {
+    name: String,
+    first: Vec<u64>,
+}
+
+/// A value that a setting has unless it was changed.
+#[derive(Clone, Debug)]
+struct Preset {
+    when: When,
+    attribute: Attribute,
+    value: String,
+}
+
+/// Who may write what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The owner rewrites it as it likes; nobody else's rules last there.
+    Private,
+    /// The owner made it for the user's rules (DOCKER-USER).
+    User,
+    /// Rules that shut out addresses at run time; they must stay in front of every allow.
+    Ban,
+}
+
+/// Chains or tables that belong to somebody.
+#[derive(Clone, Debug)]
+pub struct Owned {
+    /// Who: the platform's title, or the program's name.
+    pub owner: String,
+    /// What may be done with it.
+    pub role: Role,
+    family: Option<TableFamily>,
+    table: Option<String>,
+    chains: Vec<Pattern>,
+    comments: Vec<Pattern>,
+    /// How to live beside it, if there is more to say than to leave it alone.
+    pub advice: Option<String>,
+}
+
+/// A name with `*` for any text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Pattern(Vec<String>);
+
+impl Pattern {
+    fn new(text: &str) -> Self {
+        Self(text.split('*').map(str::to_owned).collect())
+    }
+
+    fn matches(&self, name: &str) -> bool {
+        let Some((first, rest)) = self.0.split_first() else { return false };
+        let Some(mut left) = name.strip_prefix(first.as_str()) else { return false };
+        let Some((last, middle)) = rest.split_last() else { return left.is_empty() };
+        for part in middle {
+            match left.find(part.as_str()) {
+                Some(at) => left = left.get(at + part.len()..).unwrap_or_default(),
+                None => return false,
+            }
+        }
+        left.ends_with(last.as_str())
+    }
+}
+
+/// Where rules of a policy can stand so that they are reached and stay.
+#[derive(Clone, Debug)]
+pub struct Attachment {
+    when: When,
+    /// Where packets are judged.
+    pub hook: Hook,
+    /// iptables' table, or the word `own` for an nft table of the policy's.
+    pub table: String,
+    /// The chain that gets the jump; for an own nft table, the base chain's hook.
+    pub chain: String,
+    /// For an own nft table: the priority below which its base chain has to be.
+    pub before_priority: Option<i32>,
+    /// Whether an accept there is final for the packet at this hook.
+    pub accept_is_final: bool,
+    /// Whether the platform itself makes the chain and the way to it.
+    pub made_by_platform: bool,
+    /// Why there, for people.
+    pub why: String,
+}
+
+/// What becomes of the first packet of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It reaches the target.
+    Delivered,
+    /// It reaches the host's own sockets: answered if one listens, else refused.
+    Host,
+    /// A rule or policy of the platform stops it; which one is in [`Road::by`].
+    Dropped,
+    /// As `Dropped`, with an answer that says so.
+    Rejected,
+    /// It gets nowhere, and not because of a rule: no route, a martian address, an answer from a wrong address.
+    Lost,
+    /// A placeholder socket takes the connection and nobody ever answers.
+    Hangs,
+}
+
+/// Which of the packets that one connection causes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Leg {
+    /// The opener's own first packet.
+    Client,
+    /// The connection that a proxy opens to the target in its stead.
+    Proxy,
+    /// An answer that conntrack takes for a connection of its own.
+    Stray,
+}
+
+/// An interface in a step of a road.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Interface {
+    /// Where the opener's packet comes in: the card towards the outside, or the opener's bridge.
+    Arrival,
+    /// The target's bridge.
+    Bridge,
+    /// `lo`.
+    Loopback,
+    /// The card towards the dialled address.
+    Departure,
+    /// The card that a macvlan or ipvlan network is on.
+    Parent,
+    /// The bridge that a swarm gives its containers to reach the outside.
+    SwarmBridge,
+}
+
+/// A destination in a step of a road.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Destination {
+    /// As the opener dialled: address and port.
+    Dialled,
+    /// The target's own address and port.
+    Target,
+    /// The address of the routing mesh's own namespace, with the dialled port.
+    Mesh,
+    /// The opener's address and port.
+    Opener,
+}
+
+/// One hook that a packet passes, and what its headers say there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The hook: input, forward or output.
+    pub hook: Hook,
+    /// Whose packet.
+    pub leg: Leg,
+    /// In-interface, where the hook has one.
+    pub input: Option<Interface>,
+    /// Out-interface, where the hook has one.
+    pub output: Option<Interface>,
+    /// Destination address and port at this hook.
+    pub destination: Destination,
+}
+
+impl Step {
+    /// Whether NAT has replaced the destination, so that conntrack's state DNAT holds and `--dport` is not what was dialled.
+    #[must_use]
+    pub fn translated(&self) -> bool {
+        self.leg == Leg::Client && matches!(self.destination, Destination::Target | Destination::Mesh)
+    }
+}
+
+/// A way that a connection takes.
+#[derive(Clone, Debug)]
+pub struct Road {
+    when: When,
+    /// Stable name: `published-dnat-forward`.
+    pub name: String,
+    /// The hooks of the filter tables, in order. Empty: no hook of the host sees it, or only prerouting does.
+    pub steps: Vec<Step>,
+    /// What becomes of it, as far as the platform decides.
+    pub outcome: Outcome,
+    /// The rule or setting that decides, if it is not delivered.
+    pub by: Option<String>,
+}
+
+/// A road that a connection may take, and what that rests on.
+#[derive(Clone, Debug)]
+pub struct Possible<'a, T> {
+    /// The road, attachment or fault.
+    pub item: &'a T,
+    /// What is taken for granted beyond the situation; empty if it is certain.
+    pub conditions: Vec<Condition>,
+}
+
+/// A behaviour of some versions that a policy has to know.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    when: When,
+    /// Stable name: `ip6tables-docker-user-missing`.
+    pub name: String,
+    /// One line.
+    pub summary: String,
+    /// What follows from it for a policy.
+    pub effect: String,
+    /// What to do.
+    pub remedy: String,
+    /// Where that is known from.
+    pub source: String,
+}
+
+impl Platform {
+    /// A platform by the name that `use` takes.
+    #[must_use]
+    pub fn load(name: &str) -> Option<&'static Self> {
+        Self::all().find(|platform| platform.name == name)
+    }
+
+    /// All platforms that `use` can name.
+    pub fn all() -> impl Iterator<Item = &'static Self> {
+        PLATFORMS.iter().filter(|platform| platform.name != OTHERS)
+    }
+
+    /// Their names, for `use` and for suggestions.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        Self::all().map(|platform| platform.name.as_str())
+    }
+
+    /// The platform whose bridge an interface of this name is, going by the name alone.
+    #[must_use]
+    pub fn of_bridge(interface: &str) -> Option<&'static Self> {
+        Self::all().find(|platform| platform.bridges.iter().any(|card| card.matches(interface)))
+    }
+
+    /// The versions at which its behaviour changes, oldest first.
+    pub fn versions(&self) -> impl Iterator<Item = &str> {
+        self.eras.iter().map(|era| era.name.as_str())
+    }
+
+    /// The situation in which this is its version (`28.5.2`, `20.10.24+dfsg1`). A version older than the oldest that the file
+    /// knows, or one that is no version, leaves it unknown.
+    #[must_use]
+    pub fn with_version(&self, mut situation: Situation, version: &str) -> Situation {
+        let numbers = data::version(version);
+        if let Some(at) = self.eras.iter().rposition(|era| !numbers.is_empty() && era.first <= numbers) {
+            situation.set(Attribute::Version, 1 << at);
+        }
+        situation
+    }
+
+    /// Fills in what the platform does unless it was told otherwise (userland-proxy on, ip6tables by version), for a host on
+    /// which nothing says so. Use it where a fact is known to be at its default, not where it is unknown.
+    #[must_use]
+    pub fn with_defaults(&self, situation: Situation) -> Situation {
+        let mut filled = situation;
+        for preset in &self.defaults {
+            if holds(&preset.when, &filled) == Some(true) && filled.value(preset.attribute).is_none() {
+                filled = filled.with(preset.attribute, &preset.value);
+            }
+        }
+        filled
+    }
+
+    /// Every road that a connection in this situation may take. Exactly one, without conditions, if enough is known.
+    #[must_use]
+    pub fn roads(&self, situation: &Situation) -> Vec<Possible<'_, Road>> {
+        self.decided(&self.roads, |road| &road.when, situation)
+    }
+
+    /// Where a policy's rules for `hook` can stand. More than one if that depends on what is not known.
+    #[must_use]
+    pub fn attachments(&self, hook: Hook, family: Family, situation: &Situation) -> Vec<Possible<'_, Attachment>> {
+        let situation = situation.clone().with(Attribute::Family, family_name(family));
+        let rows: Vec<&Attachment> = self.attachments.iter().filter(|attachment| attachment.hook == hook).collect();
+        let whens: Vec<&When> = rows.iter().map(|row| &row.when).collect();
+        self.possible(&whens, &situation, |at| rows.get(at).copied())
+    }
+
+    /// The faults that this situation has or may have.
+    #[must_use]
+    pub fn faults(&self, situation: &Situation) -> Vec<Possible<'_, Fault>> {
+        let situation = self.narrowed(situation);
+        self.faults
+            .iter()
+            .filter_map(|fault| {
+                let conditions = match holds(&fault.when, &situation)? {
+                    true => Vec::new(),
+                    false => return None,
+                };
+                Some(Possible { item: fault, conditions })
+            })
+            .chain(self.faults.iter().filter(|fault| holds(&fault.when, &situation).is_none()).map(|fault| {
+                let asked = fault.when.asked.iter();
+                let open = asked.filter(|(attribute, asked)| situation.get(*attribute) & !asked != 0);
+                let conditions = open.map(|&(attribute, asked)| self.condition(attribute, asked)).collect();
+                Possible { item: fault, conditions }
+            }))
+            .collect()
+    }
+
+    /// The chains and tables that are its own.
+    #[must_use]
+    pub fn owned(&self) -> &[Owned] {
+        &self.owned
+    }
+
+    fn decided<'a, T>(
+        &'a self,
+        rows: &'a [T],
+        when: impl Fn(&T) -> &When,
+        situation: &Situation,
+    ) -> Vec<Possible<'a, T>> {
+        let whens: Vec<&When> = rows.iter().map(when).collect();
+        self.possible(&whens, situation, |at| rows.get(at))
+    }
+
+    fn possible<'a, T>(
+        &self,
+        whens: &[&When],
+        situation: &Situation,
+        item: impl Fn(usize) -> Option<&'a T>,
+    ) -> Vec<Possible<'a, T>> {
+        let situation = self.narrowed(situation);
+        let mut decisions: Vec<Decision> = decide(whens, &situation)
+            .into_iter()
+            .filter_map(|Decision { row, situation: found }| {
+                let mut trimmed = self.trimmed(found.clone())?;
+                // What follows from the rest is no condition of its own: Docker before 29 has no other backend than iptables.
+                for &attribute in Attribute::ALL {
+                    if found.get(attribute) == situation.get(attribute) {
+                        trimmed.set(attribute, situation.get(attribute));
+                    }
+                }
+                Some(Decision { row, situation: trimmed })
+            })
+            .collect();
+        merge(&mut decisions);
+        decisions
+            .into_iter()
+            .filter_map(|Decision { row, situation: narrowed }| {
+                let conditions = Attribute::ALL
+                    .iter()
+                    .filter(|attribute| narrowed.get(**attribute) != situation.get(**attribute))
+                    .map(|&attribute| self.condition(attribute, narrowed.get(attribute)))
+                    .collect();
+                Some(Possible { item: item(row)?, conditions })
+            })
+            .collect()
+    }
+
+    /// The situation without values that the file rules out together with what is known of the others; `None` if nothing is
+    /// left.
+    fn trimmed(&self, mut situation: Situation) -> Option<Situation> {
+        loop {
+            let before = situation.clone();
+            for &attribute in self.impossible.iter().flat_map(|when| when.asked.iter().map(|(attribute, _)| attribute))
+            {
+                let values = situation.get(attribute);
+                let mut left = 0;
+                for value in (0..situation::Values::BITS).map(|bit| 1 << bit).filter(|value| values & value != 0) {
+                    let mut alone = situation.clone();
+                    alone.set(attribute, value);
+                    let out = self.impossible.iter().any(|when| holds(when, &alone) == Some(true));
+                    left |= if out { 0 } else { value };
+                }
+                if left == 0 {
+                    return None;
+                }
+                situation.set(attribute, left);
+            }
+            if situation == before {
+                return Some(situation);
+            }
+        }
+    }
+
+    /// The situation with only versions that the file knows, and only what can go together.
+    fn narrowed(&self, situation: &Situation) -> Situation {
+        let mut narrowed = situation.clone();
+        let known = (1u32 << self.eras.len()) - 1;
+        let known = situation::Values::try_from(known).unwrap_or(situation::Values::MAX);
+        narrowed.set(Attribute::Version, situation.get(Attribute::Version) & known);
+        // What contradicts the file altogether is answered as if the file did not rule it out.
+        self.trimmed(narrowed.clone()).unwrap_or(narrowed)
+    }
+
+    fn condition(&self, attribute: Attribute, values: situation::Values) -> Condition {
+        let chosen = |at: usize| values & (1 << at) != 0;
+        let values = if attribute == Attribute::Version {
+            self.era_ranges(&chosen)
+        } else {
+            let named = attribute.values().iter().enumerate();
+            named.filter(|(at, _)| chosen(*at)).map(|(_, value)| (*value).to_owned()).collect()
+        };
+        Condition { attribute, values }
+    }
+
+    /// Runs of neighbouring eras, as people write versions: `20.10 to before 28.0`, `29.0 and later`.
+    fn era_ranges(&self, chosen: &impl Fn(usize) -> bool) -> Vec<String> {
+        let mut out = Vec::new();
+        let mut start: Option<&Era> = None;
+        for (at, era) in self.eras.iter().enumerate() {
+            match (start, chosen(at)) {
+                (None, true) => start = Some(era),
+                (Some(first), false) => {
+                    out.push(format!("{} to before {}", first.name, era.name));
+                    start = None;
+                }
+                _ => {}
+            }
+        }
+        out.extend(start.map(|first| format!("{} and later", first.name)));
+        out
+    }
+}
+
+/// Joins decisions for one row whose situations differ in a single attribute: together they are one situation.
+fn merge(decisions: &mut Vec<Decision>) {
+    let joined = |a: &Decision, b: &Decision| {
+        let mut differ = Attribute::ALL.iter().filter(|at| a.situation.get(**at) != b.situation.get(**at));
+        match (a.row == b.row, differ.next(), differ.next()) {
+            (true, Some(&only), None) => {
+                let mut both = a.situation.clone();
+                both.set(only, a.situation.get(only) | b.situation.get(only));
+                Some(both)
+            }
+            (true, None, _) => Some(a.situation.clone()),
+            _ => None,
+        }
+    };
+    let mut at = 0;
+    while at < decisions.len() {
+        let found = decisions.iter().enumerate().skip(at + 1).find_map(|(other, decision)| {
+            let both = decisions.get(at).and_then(|first| joined(first, decision))?;
+            Some((other, both))
+        });
+        match found {
+            Some((other, both)) => {
+                decisions.remove(other);
+                if let Some(first) = decisions.get_mut(at) {
+                    first.situation = both;
+                }
+                at = 0;
+            }
+            None => at += 1,
+        }
+    }
+}
+
+/// Who owns a chain. `table` is iptables' table or nft's; `family` its family, where that is known.
+#[must_use]
+pub fn owner_of(family: Option<TableFamily>, table: &str, chain: &str) -> Option<&'static Owned> {
+    PLATFORMS.iter().flat_map(|platform| &platform.owned).find(|owned| {
+        owned.table.as_deref().is_none_or(|known| known == table)
+            && family.is_none_or(|family| owned.family.is_none_or(|known| known == family))
+            && owned.chains.iter().any(|pattern| pattern.matches(chain))
+    })
+}
+
+/// Who owns a whole nft table.
+#[must_use]
+pub fn owner_of_table(family: TableFamily, table: &str) -> Option<&'static Owned> {
+    owner_of(Some(family), table, "").filter(|owned| owned.table.is_some())
+}
+
+/// Who wrote a rule in a built-in chain, going by its comment (LXD's and Incus' xtables drivers own no chains).
+#[must_use]
+pub fn owner_of_comment(comment: &str) -> Option<&'static Owned> {
+    let owned = PLATFORMS.iter().flat_map(|platform| &platform.owned);
+    owned.into_iter().find(|owned| owned.comments.iter().any(|pattern| pattern.matches(comment)))
+}
+
+/// The name of a family as the data files write it.
+#[must_use]
+pub fn family_name(family: Family) -> &'static str {
+    match family {
+        Family::Ipv4 => "ipv4",
+        Family::Ipv6 => "ipv6",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_parses() {
+        for (name, text) in FILES {
+            if let Err(message) = data::read(name, text) {
+                panic!("{name}: {message}");
+            }
+        }
+    }
+
+    /// A row that can never decide is a mistake in the data: something in front of it takes all that it asks for.
+    #[test]
+    fn no_row_of_a_file_is_dead() {
+        for (name, text) in FILES {
+            let platform = data::read(name, text).expect(name);
+            let live: Vec<&str> =
+                platform.roads(&Situation::unknown()).iter().map(|road| road.item.name.as_str()).collect();
+            for road in &platform.roads {
+                assert!(live.contains(&road.name.as_str()), "{name}: `{}` never decides", road.name);
+            }
+            for hook in [Hook::Input, Hook::Forward, Hook::Output] {
+                let rows = platform.attachments.iter().filter(|attachment| attachment.hook == hook).count();
+                let mut live: Vec<String> = Vec::new();
+                for family in Family::BOTH {
+                    let found = platform.attachments(hook, family, &Situation::unknown());
+                    live.extend(found.iter().map(|found| format!("{} {}", found.item.table, found.item.why)));
+                }
+                live.sort_unstable();
+                live.dedup();
+                assert_eq!(live.len(), rows, "{name}: {hook:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_given_once() {
+        let unique = |names: Vec<&str>| {
+            let all = names.len();
+            all == names.into_iter().collect::<std::collections::BTreeSet<_>>().len()
+        };
+        for (name, text) in FILES {
+            let own = data::read(name, text).expect(name);
+            assert!(unique(own.roads.iter().map(|road| road.name.as_str()).collect()), "{name}: roads");
+            assert!(unique(own.faults.iter().map(|fault| fault.name.as_str()).collect()), "{name}: faults");
+        }
+        assert_eq!(Platform::names().count(), FILES.len() - 1);
+    }
+
+    #[test]
+    fn a_word_that_is_not_on_a_list_is_an_error() {
+        let road = |when: &str, rest: &str| {
+            data::read("x", &format!("title = \"x\"\n[[road]]\nname = \"r\"\nwhen = {{ {when} }}\n{rest}")).err()
+        };
+        assert_eq!(road("proxy = \"yes\"", "outcome = \"host\""), None);
+        assert!(road("proxi = \"yes\"", "outcome = \"host\"").is_some_and(|message| message.contains("`proxi`")));
+        assert!(road("proxy = \"on\"", "outcome = \"host\"").is_some_and(|message| message.contains("`on`")));
+        assert!(road("", "outcome = \"gone\"").is_some_and(|message| message.contains("`gone`")));
+        assert!(road("version = \">=9\"", "outcome = \"host\"").is_some_and(|message| message.contains(">=9")));
+    }
+
+    #[test]
+    fn a_pattern_matches_whole_names() {
+        assert!(Pattern::new("DOCKER").matches("DOCKER"));
+        assert!(!Pattern::new("DOCKER").matches("DOCKER-USER"));
+        assert!(Pattern::new("DOCKER-*").matches("DOCKER-USER"));
+        assert!(Pattern::new("filter-*__*").matches("filter-forward-in__br"));
+        assert!(!Pattern::new("filter-*__*").matches("filter-forward-in"));
+        assert!(Pattern::new("*").matches(""));
+    }
+}

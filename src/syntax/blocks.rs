@@ -9,6 +9,7 @@ use crate::syntax::Parsed;
 use crate::syntax::build::{Builder, Report};
 use crate::syntax::fault;
 use crate::syntax::grammar::{Grammar, Rule, rule_of};
+use crate::syntax::quick;
 use crate::syntax::scan::{Cut, Ending, Fault, Piece, Scanner};
 use crate::syntax::tree::{Direction, Gate, Statement, StatementKind, Tree};
 use crate::syntax::values::shown;
@@ -157,7 +158,7 @@ pub(super) fn read(text: &str, file: FileId) -> Parsed {
     for piece in Scanner::new(text) {
         match piece {
             Piece::Statement(cut) => reader.statement(cut),
-            Piece::Close { at, indent } => reader.close(at, indent),
+            Piece::Close(at) => reader.close(at),
         }
     }
     reader.finish()
@@ -281,6 +282,11 @@ impl Reader<'_> {
             }
             return None;
         };
+        if rule == Rule::rule_line
+            && let Some(statement) = quick::rule(text, base, span)
+        {
+            return Some(statement);
+        }
         match Grammar::parse(rule, text) {
             Ok(pairs) => Builder::new(&mut self.report, base).statement(rule, pairs, span),
             Err(_) if self.report.is_full() => {
@@ -446,7 +452,7 @@ impl Reader<'_> {
         });
     }
 
-    fn close(&mut self, at: usize, indent: Option<usize>) {
+    fn close(&mut self, at: usize) {
         if self.too_deep > 0 {
             self.too_deep -= 1;
             return;
@@ -456,7 +462,6 @@ impl Reader<'_> {
             self.assumed -= 1;
             return;
         }
-        let _ = indent;
         if self.open.is_empty() {
             let place = self.report.at(Span::new(at, at + 1));
             self.report.push(
@@ -511,8 +516,9 @@ impl Reader<'_> {
     /// Puts a statement where it belongs.
     fn place(&mut self, statement: Statement) {
         let text = self.text.get(statement.span.range()).unwrap_or_default();
-        let (word, _) = split_word(text);
+        let (word, rest) = split_word(text);
         let at = statement.span.start as usize;
+        let leave = self.report.at(Span::new(at, at + text.len() - rest.len()));
         let word_span = Span::new(at, at + word.len());
         let direction = match word {
             "in" => Some(Direction::In),
@@ -532,7 +538,7 @@ impl Reader<'_> {
                         place,
                         format!("`{word}` stands only in the block of a guest or instance"),
                     )
-                    .fix("leave it out", place, "")
+                    .fix("leave it out", leave, "")
                     .help("outside of guests, clauses say the direction: `from …`, `to …`"),
                 );
             }

@@ -1,11 +1,14 @@
 //! From pest's pairs to the tree. Reads every value; a statement with a value that cannot be read is given up, after all of its
 //! values have been looked at, so that each fault is told in one run.
 
+#![allow(clippy::result_large_err, reason = "as in `values`, whose readers are called here")]
+
 use pest::iterators::{Pair, Pairs};
 
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::{AddressRange, Card, Family, PortRange, Protocol};
 use crate::span::{FileId, Location, Span, Spanned};
+use crate::syntax::fault::UNEXPECTED;
 use crate::syntax::grammar::Rule;
 use crate::syntax::tree::{
     Action, Change, ChangeKind, Container, During, Fact, FactValue, Guest, GuestKind, Interface, InterfaceValue, Item,
@@ -233,19 +236,17 @@ impl<'r> Builder<'r> {
         } else if text.starts_with("log") {
             Action::Log
         } else {
-            Action::Reject(self.first_name(pair.into_inner()))
+            Action::Reject(self.first_name(pair.into_inner()).map(Box::new))
         };
         Spanned::new(action, span)
     }
 
     fn change(&mut self, pair: Text<'_>) -> Option<Spanned<ChangeKind>> {
         let span = self.tight(&pair);
-        let text = pair.as_str();
-        let clamp = text.starts_with("clamp");
         let kind = match pair.into_inner().next() {
-            None if clamp => ChangeKind::ClampMss,
             None => ChangeKind::Notrack,
             Some(inner) => match inner.as_rule() {
+                Rule::mss => ChangeKind::ClampMss,
                 Rule::number => ChangeKind::Mark(self.value(&inner, values::mark)?.value),
                 Rule::word => ChangeKind::Dscp(inner.as_str().into()),
                 _ => ChangeKind::Helper(unquoted(inner.as_str()).into()),
@@ -323,7 +324,7 @@ impl<'r> Builder<'r> {
             match pair.as_rule() {
                 Rule::not => negated = true,
                 Rule::on => on = self.names(pair),
-                Rule::at => at = pair.into_inner().next().and_then(|inner| self.address(&inner)),
+                Rule::at => at = pair.into_inner().next().and_then(|inner| self.address(&inner)).map(Box::new),
                 Rule::view => {
                     let which = if pair.as_str() == "inside" { View::Inside } else { View::Direct };
                     view = Some(Spanned::new(which, self.span(&pair)));
@@ -465,7 +466,7 @@ impl<'r> Builder<'r> {
 
     fn fact(&mut self, mut pairs: Pairs<'_, Rule>) -> Option<Box<Fact>> {
         let path = self.name(&pairs.next()?);
-        let pair = pairs.next()?;
+        let pair = pairs.find(|pair| pair.as_rule() != Rule::equals)?;
         let text = pair.as_str();
         let value = match text {
             _ if pair.as_rule() == Rule::string => FactValue::Text(unquoted(text).into()),
@@ -490,7 +491,7 @@ impl<'r> Builder<'r> {
 
     fn interface(&mut self, mut pairs: Pairs<'_, Rule>) -> Option<Box<Interface>> {
         let name = self.name(&pairs.next()?);
-        let mut rest = pairs.filter(|pair| pair.as_rule() != Rule::EOI).peekable();
+        let mut rest = pairs.filter(|pair| !matches!(pair.as_rule(), Rule::equals | Rule::EOI)).peekable();
         let value = match rest.peek() {
             None => None,
             Some(pair) if pair.as_rule() == Rule::default_route => {
@@ -508,7 +509,7 @@ impl<'r> Builder<'r> {
 
     fn set(&mut self, mut pairs: Pairs<'_, Rule>) -> Option<Box<Set>> {
         let name = self.name(&pairs.next()?);
-        let value = match pairs.next() {
+        let value = match pairs.find(|pair| pair.as_rule() != Rule::equals) {
             Some(pair) if pair.as_rule() == Rule::who => SetValue::Who(self.who(pair)),
             Some(pair) if pair.as_rule() == Rule::from_file => SetValue::File(self.first_name(pair.into_inner())?),
             Some(pair) if pair.as_rule() == Rule::live => SetValue::Live,
@@ -519,7 +520,7 @@ impl<'r> Builder<'r> {
 
     fn service(&mut self, mut pairs: Pairs<'_, Rule>) -> Option<Box<Service>> {
         let name = self.name(&pairs.next()?);
-        Some(Box::new(Service { name, what: self.what(pairs.next()?) }))
+        Some(Box::new(Service { name, what: self.what(pairs.find(|pair| pair.as_rule() == Rule::what)?) }))
     }
 
     fn network(&mut self, mut pairs: Pairs<'_, Rule>) -> Option<Box<Network>> {
@@ -531,7 +532,8 @@ impl<'r> Builder<'r> {
     }
 
     fn container(&mut self, mut pairs: Pairs<'_, Rule>) -> Option<Box<Container>> {
-        let (name, network) = (self.name(&pairs.next()?), self.name(&pairs.next()?));
+        let name = self.name(&pairs.next()?);
+        let network = self.name(&pairs.find(|pair| pair.as_rule() == Rule::machine)?);
         let (mut address, mut publish) = (None, Vec::new());
         for pair in pairs {
             match pair.as_rule() {
@@ -547,6 +549,16 @@ impl<'r> Builder<'r> {
     fn publish(&mut self, pair: Text<'_>) -> Option<Publish> {
         let mut pairs = pair.into_inner();
         let item = self.item(pairs.next()?);
+        if let Some(item) = &item
+            && !matches!(&item.value, Item::Name(_))
+            && !matches!(&item.value, Item::Ports { ports, .. } if !ports.is_empty())
+        {
+            let at = self.report.at(item.span);
+            self.fail(
+                Diagnostic::new(&UNEXPECTED, at, "a container publishes ports, and none is given")
+                    .label("expected a port, such as `tcp 5432`, or the name of a service"),
+            );
+        }
         let (mut at, mut to) = (None, None);
         for pair in pairs {
             match pair.as_rule() {

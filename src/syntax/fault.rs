@@ -217,9 +217,8 @@ impl Case<'_> {
     fn place(&self) -> Location {
         let range = self.range_of(self.at);
         if range.is_empty() {
-            // The last character, so that there is something to underline.
-            let start = self.text.char_indices().next_back().map_or(0, |(index, _)| index);
-            return self.location(start..self.text.len());
+            // The last word, so that there is something to underline.
+            return self.location(self.range_of(self.at.saturating_sub(1)));
         }
         self.location(range)
     }
@@ -476,10 +475,10 @@ fn foreign(case: &Case<'_>) -> Option<Diagnostic> {
                 return told(index, "no `;` is needed".into(), "leave it out", change);
             }
         }
-        if let Some(plain) = word.strip_prefix('!') {
-            if let Some(change) = case.try_token(index, format!("not {plain}").trim_end()) {
-                return told(index, format!("`{}` is written with `not`", shown(word)), "write `not`", change);
-            }
+        if let Some(plain) = word.strip_prefix('!')
+            && let Some(change) = case.try_token(index, format!("not {plain}").trim_end())
+        {
+            return told(index, format!("`{}` is written with `not`", shown(word)), "write `not`", change);
         }
         let instead = match word {
             "->" | "=>" | ">" | "dst" | "daddr" | "dest" | "destination" | "-d" => Some("to"),
@@ -500,6 +499,13 @@ fn foreign(case: &Case<'_>) -> Option<Diagnostic> {
                 &format!("write `{instead}`"),
                 change,
             );
+        }
+        if matches!(word, "and" | "or" | "&" | "&&" | "|" | "||") && index > 0 {
+            let (left, right) = (case.text_of(index - 1), case.text_of(index + 1));
+            let range = case.range_of(index - 1).start..case.range_of(index + 1).end;
+            if let Some(change) = case.try_replace(range, format!("{{ {left}, {right} }}")) {
+                return told(index, "several of a kind are a list in braces".into(), "write a list", change);
+            }
         }
         if matches!(word, "port" | "ports" | "dport" | "dports" | "--dport" | "--dports" | "-p" | "proto" | "th") {
             if let Some(change) = case.try_without(index) {
@@ -652,46 +658,50 @@ fn list_marks(case: &Case<'_>) -> Option<Diagnostic> {
     let found = case.found();
     let marks = |message: &str| Diagnostic::new(&LIST_MARKS, case.place(), message);
     if found == "," {
-        if let Some(change) = case.try_without(case.at) {
+        if case.depth_of(case.at) == 0
+            && let Some(change) = in_braces(case, case.at)
+        {
+            return Some(case.fix(marks("several of a kind need braces around them"), "put them in braces", change));
+        }
+        if let Some(change) = case.try_token(case.at, "") {
             return Some(case.fix(marks("this comma is one too many"), "leave it out", change));
         }
-        if case.depth_of(case.at) > 0 {
-            return None;
-        }
-        // Several of a kind without braces: from some word before the comma to some word behind the last one.
-        let furthest = case.tokens.len().min(case.at + 24);
-        for first in (case.at.saturating_sub(4)..case.at).rev() {
-            for last in (case.at + 1..furthest).rev() {
-                let range = case.range_of(first).start..case.range_of(last).end;
-                let list = format!("{{ {} }}", case.text.get(range.clone())?);
-                if let Some(change) = case.try_replace(range, list) {
-                    return Some(case.fix(
-                        marks("several of a kind need braces around them"),
-                        "put them in braces",
-                        change,
-                    ));
-                }
-            }
-        }
         return None;
     }
-    if case.depth_of(case.at) == 0 || case.at >= case.tokens.len() || found == "}" {
+    if case.before() == ","
+        && case.depth_of(case.at) == 0
+        && let Some(change) = in_braces(case, case.at - 1)
+    {
+        return Some(case.fix(marks("several of a kind need braces around them"), "put them in braces", change));
+    }
+    // Where a service is expected the grammar points at the one before the gap.
+    let gap = (case.at..case.at + 16).find_map(|index| missing_comma(case, index));
+    if let Some((index, change)) = gap {
+        let place = case.location(case.range_of(index));
+        let diagnostic = Diagnostic::new(&LIST_MARKS, place, "a comma is missing in front of this");
+        return Some(case.fix(diagnostic, "put commas between the members", change));
+    }
+    (case.depth_of(case.at) > 0 && found == "{").then(|| {
+        marks("a list cannot stand inside of a list")
+            .help("write all members into one list, or give the inner one a name with `set`")
+    })
+}
+
+/// Commas from the gap before the token at `at` to the end of its list.
+fn missing_comma(case: &Case<'_>, at: usize) -> Option<(usize, Change)> {
+    let before = at.checked_sub(1).map_or("", |index| case.text_of(index));
+    if case.depth_of(at) == 0
+        || at >= case.tokens.len()
+        || matches!(before, "{" | ",")
+        || matches!(case.text_of(at), "}" | "{" | ",")
+    {
         return None;
     }
-    let here = case.range_of(case.at).start;
-    let after = case.range_of(case.at - 1).end;
-    if found == "{" {
-        return Some(
-            marks("a list cannot stand inside of a list")
-                .help("write all members into one list, or give the inner one a name with `set`"),
-        );
-    }
-    if case.before() == "{" {
-        return None;
-    }
+    let here = case.range_of(at).start;
+    let after = case.range_of(at - 1).end;
     let change = case.try_replace(after..here, ", ").or_else(|| {
         // More than one may be missing.
-        let commas = (case.at..case.tokens.len()).take_while(|&index| case.depth_of(index) > 0);
+        let commas = (at..case.tokens.len()).take_while(|&index| case.depth_of(index) > 0);
         let mut list = String::new();
         let mut end = after;
         for index in commas.take(64) {
@@ -704,7 +714,22 @@ fn list_marks(case: &Case<'_>) -> Option<Diagnostic> {
         }
         case.try_replace(after..end, list)
     })?;
-    Some(case.fix(marks("a comma is missing in front of this"), "put commas between the members", change))
+    Some((at, change))
+}
+
+/// Braces around the members that stand about the comma at `comma`: from some word before it to some word behind the last one.
+fn in_braces(case: &Case<'_>, comma: usize) -> Option<Change> {
+    let furthest = case.tokens.len().min(comma + 24);
+    for first in (comma.saturating_sub(4)..comma).rev() {
+        for last in (comma + 1..furthest).rev() {
+            let range = case.range_of(first).start..case.range_of(last).end;
+            let list = format!("{{ {} }}", case.text.get(range.clone())?);
+            if let Some(change) = case.try_replace(range, list) {
+                return Some(change);
+            }
+        }
+    }
+    None
 }
 
 /// Words that are no names and yet not reserved, for finding what was meant.
@@ -730,6 +755,33 @@ const OTHER_WORDS: [&str; 18] = [
 ];
 
 fn misspelt(case: &Case<'_>) -> Option<Diagnostic> {
+    let cannot = |index: usize, what: &str| {
+        Diagnostic::new(
+            &UNEXPECTED,
+            case.location(case.range_of(index)),
+            format!("{what} `{}`", shown(case.text_of(index))),
+        )
+    };
+    if matches!(case.found(), "per" | "a") && case.at > 0 {
+        let range = case.range_of(case.at - 1).start..case.range_of(case.at + 1).end;
+        let rate = format!("{}/{}", case.before(), case.text_of(case.at + 1));
+        if let Some(change) = case.try_replace(range, rate) {
+            return Some(case.fix(
+                cannot(case.at, "a rate is written with `/`, not with"),
+                "write it in one word",
+                change,
+            ));
+        }
+    }
+    if matches!(case.found(), ":" | ":=" | "==" | "is")
+        || matches!(case.rule, Rule::set_line | Rule::interface_line | Rule::service_line)
+    {
+        let here = case.range_of(case.at).start;
+        let change = case.try_token(case.at, "=").or_else(|| case.try_replace(here..here, "= "));
+        if let Some(change) = change {
+            return Some(case.fix(cannot(case.at, "a `=` is expected in front of"), "write `=`", change));
+        }
+    }
     for index in [Some(case.at), case.at.checked_sub(1)].into_iter().flatten().filter(|&index| index > 0) {
         let word = case.text_of(index);
         let known = RESERVED.iter().chain(&OTHER_WORDS).copied().filter(|&known| known != word);
@@ -759,9 +811,7 @@ fn unexpected(case: &Case<'_>, positives: &[Rule]) -> Diagnostic {
         };
         let message = if message.len() < 100 { message } else { "the line ends too early".to_owned() };
         let mut diagnostic = Diagnostic::new(&UNEXPECTED, case.place(), message);
-        if !expected.is_empty() {
-            diagnostic = diagnostic.label(format!("expected {expected} behind `{}`", shown(before)));
-        }
+        diagnostic = diagnostic.label(format!("nothing follows `{}`", shown(before)));
         return with_form(case, diagnostic);
     }
     if positives.contains(&Rule::EOI) {
@@ -780,11 +830,8 @@ fn unexpected(case: &Case<'_>, positives: &[Rule]) -> Diagnostic {
         if case.rule == Rule::assert_line && rank(found) == Some(5) {
             return diagnostic.help("an assert says what must hold; options belong to rules");
         }
-        let gap = case.range_of(case.at.saturating_sub(1)).end;
-        if let Some(change) = case.try_replace(gap..case.text.len(), "") {
-            diagnostic = case.fix(diagnostic, "leave it out", change);
-        }
-        return diagnostic;
+        // No edit takes the words out: what is left could be wider than what was meant.
+        return diagnostic.help("behind a remark's `#` anything may stand; everything else has to be understood");
     }
     let diagnostic = match expected.as_str() {
         "" => Diagnostic::new(&UNEXPECTED, case.place(), format!("`{}` cannot stand here", shown(found))),
@@ -867,6 +914,9 @@ fn expected(positives: &[Rule]) -> String {
             Rule::protocol_word => "a protocol such as `gre`",
             Rule::action | Rule::assert_action => "`allow`, `deny` or `reject`",
             Rule::target => "`iptables` or `nft`",
+            Rule::equals => "`=`",
+            Rule::on_word => "`on`",
+            Rule::mss => "`mss`",
             Rule::default_route => "`default-route`",
             Rule::fact_path => "a fact such as `docker.version`",
             Rule::from_file => "`from file`",

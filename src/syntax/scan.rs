@@ -8,13 +8,8 @@ use std::ops::Range;
 pub(super) enum Piece {
     /// A statement, or the head of a block.
     Statement(Cut),
-    /// `}` where no list is open.
-    Close {
-        /// Where it stands.
-        at: usize,
-        /// How far its line is indented; `None` if something stands before it on its line.
-        indent: Option<usize>,
-    },
+    /// `}` where no list is open, and its place.
+    Close(usize),
 }
 
 /// A statement cut out of the text.
@@ -300,7 +295,7 @@ impl<'t> Scanner<'t> {
                     let stop = self.word_end(self.at);
                     let word = self.slice(self.at..stop);
                     if strange.is_none()
-                        && let Some(length) = word.iter().position(|&byte| byte < b' ' || byte >= 0x7f)
+                        && let Some(length) = word.iter().position(|byte| !(b' '..0x7f).contains(byte))
                     {
                         strange = Some(Fault::Character(self.at + length));
                     }
@@ -388,11 +383,9 @@ impl Iterator for Scanner<'_> {
                 b' ' | b'\t' | b'\r' => self.at += 1,
                 b'#' => self.at = self.line_end(self.at),
                 b'}' => {
-                    let at = self.at;
-                    let indent = self.fresh.then_some(at - self.line_start);
                     self.at += 1;
                     self.fresh = false;
-                    return Some(Piece::Close { at, indent });
+                    return Some(Piece::Close(self.at - 1));
                 }
                 _ => {
                     debug_assert!(self.text.is_char_boundary(self.at));

@@ -62,14 +62,7 @@ pub enum StatementKind {
     Chain(Box<RawChain>),
 }
 
-/// What to emit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Target {
-    /// `iptables-restore` files for IPv4 and IPv6.
-    Iptables,
-    /// An nft script.
-    Nft,
-}
+pub use crate::netfilter::Target;
 
 /// `use NAME [except NAME…]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -245,7 +238,7 @@ pub enum Action {
     /// Silently not.
     Deny,
     /// Not, with an answer; `with NAME` picks it.
-    Reject(Option<Name>),
+    Reject(Option<Box<Name>>),
     /// Writes to the kernel log and goes on.
     Log,
 }
@@ -321,8 +314,8 @@ pub struct One {
     pub place: Spanned<Place>,
     /// The cards it is on: names of interfaces or cards.
     pub on: Vec<Name>,
-    /// The host address that was dialled.
-    pub at: Option<Spanned<AddressRange>>,
+    /// The host address that was dialled. Seldom there and large, hence in a box.
+    pub at: Option<Box<Spanned<AddressRange>>>,
     /// Which of a container's ports are meant.
     pub view: Option<Spanned<View>>,
 }

@@ -1,6 +1,8 @@
 //! Values inside statements: addresses, ports, rates, times and the like. The grammar takes each as a word; here it is read,
 //! and what is wrong with it is said in the words of the field.
 
+#![allow(clippy::result_large_err, reason = "a fault is rare, and a box around it would be one more thing to read")]
+
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::{AddressRange, Mac, PortRange, Protocol};
 use crate::span::Location;
@@ -384,7 +386,7 @@ pub(super) fn mark(text: &str, at: Location) -> Result<u32, Diagnostic> {
 /// Reads the word after `protocol`.
 pub(super) fn protocol(text: &str, at: Location) -> Result<Protocol, Diagnostic> {
     Protocol::by_name(text).ok_or_else(|| {
-        let diagnostic = Diagnostic::new(&UNKNOWN_WORD, at, format!("there is no IP protocol `{}` here", shown(text)))
+        let diagnostic = Diagnostic::new(&UNKNOWN_WORD, at, format!("`{}` is not a known IP protocol", shown(text)))
             .label("expected a name such as `gre` or a number from 0 to 255");
         match nearest(text, Protocol::NAMES.map(|(name, _)| name)) {
             Some(name) => diagnostic.fix(format!("did you mean `{name}`?"), at, name),

@@ -1,8 +1,17 @@
 //! Tests that ask the kernel. They need root and `/dev/net/tun`; elsewhere each says that it was skipped, and why.
 
+pub mod emitted;
+pub mod hosts;
+pub mod model;
 pub mod namespace;
 pub mod oracle;
 pub mod packet;
+pub mod program;
 pub mod tap;
+pub mod traffic;
 
+mod accept;
+mod agreement;
+mod loading;
+mod mutants;
 mod oracle_proof;

@@ -3,7 +3,6 @@
 
 use std::io::{Read, Write};
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use nix::sched::{CloneFlags, unshare};
@@ -49,6 +48,12 @@ impl HostPlan {
     /// Whether `address` is one of the host's own.
     pub fn owns(&self, address: IpAddr) -> bool {
         self.cards.iter().flat_map(|card| &card.addresses).any(|net| net.addr() == address)
+    }
+
+    /// Whether `address` is the host's own, or the first or last of a subnet that it is on (anycast and broadcast).
+    pub fn is_edge(&self, address: IpAddr) -> bool {
+        let mut nets = self.cards.iter().flat_map(|card| &card.addresses);
+        nets.any(|net| [net.addr(), net.network(), net.broadcast()].contains(&address))
     }
 
     /// The card that the route to `address` leaves by.
@@ -195,11 +200,6 @@ impl Namespace {
         }
     }
 
-    /// A directory of this namespace's own, removed with it.
-    pub fn directory(&self) -> PathBuf {
-        self.directory.path().to_owned()
-    }
-
     /// Forgets every tracked connection.
     pub fn forget_connections(&self) {
         // nlmsghdr { length 20, CTNETLINK << 8 | DELETE, REQUEST | ACK, sequence 1, port 0 }, nfgenmsg { any, 0, 0 }.
@@ -214,10 +214,5 @@ impl Namespace {
         let length = recv(socket, &mut answer, MsgFlags::empty()).expect("netlink answers");
         let error = i32::from_ne_bytes(answer[16..20].try_into().expect("four bytes"));
         assert!(length >= 20 && error == 0, "conntrack entries could not be deleted: error {error}");
-    }
-
-    /// The number of a card in [`Namespace::taps`].
-    pub fn card(&self, name: &str) -> Option<usize> {
-        self.plan.cards.iter().position(|card| card.name == name)
     }
 }

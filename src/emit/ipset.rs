@@ -1,0 +1,242 @@
+//! Sets beside iptables: the `ipset restore` file.
+//!
+//! A set is filled under another name and then swapped with the one that rules look into (`ipset swap` is one step in the kernel), so that
+//! no packet meets a half-filled list while the file is loaded, and members of an earlier build are gone afterwards. A live
+//! set is made if absent and its members are left alone.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use super::{NOT_IN_BACK_END, State, write};
+use crate::net::{AddressRange, Family, PortRange};
+use crate::netfilter::{Ruleset, Set, SetField, SetValue, TableFamily};
+
+/// Members that a set can hold; it takes no memory until there are so many. The kernel refuses to make a set again under the same
+/// name with another bound (`mtype_same_set`), so that it must not follow the number of members.
+const BOUND: usize = 1 << 20;
+
+/// All sets of a build.
+#[derive(Default)]
+pub(super) struct Sets {
+    entries: Vec<Entry>,
+    known: FxHashMap<(u64, &'static str, Option<Family>), String>,
+    /// Family of each set of the rule set, by its name.
+    pub(super) families: FxHashMap<Arc<str>, Option<Family>>,
+}
+
+struct Entry {
+    name: String,
+    kind: &'static str,
+    family: Option<Family>,
+    members: Vec<String>,
+    live: bool,
+}
+
+impl Sets {
+    /// The sets that the rule set declares.
+    pub(super) fn declared(ruleset: &Ruleset, state: &mut State) -> Self {
+        let mut sets = Self::default();
+        for set in
+            ruleset.tables.iter().filter(|table| table.family != TableFamily::Bridge).flat_map(|table| &table.sets)
+        {
+            if sets.families.insert(set.name.clone(), set.family).is_some() {
+                continue;
+            }
+            if set.name.len() > 31 || !write_safe(&set.name) {
+                let message = format!("`{}` cannot be the name of a set", set.name);
+                state.fault(&super::UNUSABLE_TEXT, None, message, "use at most 31 letters, digits, `-`, `_` and `.`");
+            }
+            match kind(&set.fields) {
+                Some(kind) => sets.entries.push(Entry {
+                    name: set.name.to_string(),
+                    kind,
+                    family: set.family,
+                    members: members(set),
+                    live: set.live,
+                }),
+                None => {
+                    let message = format!("ipset has no type for the set `{}`", set.name);
+                    state.fault(&NOT_IN_BACK_END, None, message, "choose the nft target, whose sets take every field");
+                }
+            }
+        }
+        sets
+    }
+
+    /// The set that holds exactly these addresses, all of `family`.
+    pub(super) fn addresses(&mut self, family: Family, ranges: &[AddressRange]) -> &str {
+        let mut members = Vec::with_capacity(ranges.len());
+        for range in ranges {
+            push_nets(range, &mut |net| members.push(net.to_owned()));
+        }
+        self.generated("net", "hash:net", Some(family), members)
+    }
+
+    /// The set that holds exactly these ports, whatever the protocol: the rule says that.
+    pub(super) fn ports(&mut self, ranges: &[PortRange]) -> &str {
+        let members = ranges.iter().map(PortRange::to_string).collect();
+        self.generated("port", "bitmap:port range 0-65535", None, members)
+    }
+
+    /// A set whose name follows from its members: rules of an earlier build keep the set that they were made for.
+    fn generated(&mut self, word: &str, kind: &'static str, family: Option<Family>, members: Vec<String>) -> &str {
+        // FNV-1a: the name has to be the same on every machine and with every release.
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        for byte in members.iter().flat_map(|member| member.bytes().chain([b'\n'])) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        let entries = &mut self.entries;
+        self.known.entry((hash, kind, family)).or_insert_with(|| {
+            let digit = match family {
+                Some(Family::Ipv4) => "4",
+                Some(Family::Ipv6) => "6",
+                None => "",
+            };
+            let name = format!("fwc-{word}{digit}-{hash:016x}");
+            entries.push(Entry { name: name.clone(), kind, family, members, live: false });
+            name
+        })
+    }
+
+    /// The file's content; empty if there are no sets.
+    pub(super) fn text(&self) -> String {
+        let mut out = String::with_capacity(self.entries.iter().map(|entry| 200 + entry.members.len() * 48).sum());
+        for entry in &self.entries {
+            let parameters = |out: &mut String| {
+                out.push_str(entry.kind);
+                match entry.family {
+                    Some(Family::Ipv4) => out.push_str(" family inet"),
+                    Some(Family::Ipv6) => out.push_str(" family inet6"),
+                    None => {}
+                }
+                if entry.live {
+                    // Whoever fills it may give its members a time to live.
+                    out.push_str(" timeout 0");
+                }
+                if entry.kind.starts_with("hash") {
+                    // Writing to a String cannot fail.
+                    let _ = write!(out, " maxelem {}", entry.members.len().max(BOUND).next_power_of_two());
+                }
+                out.push_str(" -exist\n");
+            };
+            let _ = write!(out, "create {} ", entry.name);
+            parameters(&mut out);
+            if entry.live {
+                continue;
+            }
+            // One spare name for each type: a spare that a broken load left behind then always fits.
+            let digit = if entry.family == Some(Family::Ipv6) { "6" } else { "" };
+            let word: String = entry.kind.split(' ').next().unwrap_or("").replace([':', ','], "-");
+            let spare = format!("fwc-new-{word}{digit}");
+            let _ = write!(out, "create {spare} ");
+            parameters(&mut out);
+            let _ = writeln!(out, "flush {spare}");
+            for member in &entry.members {
+                out.push_str("add ");
+                out.push_str(&spare);
+                out.push(' ');
+                out.push_str(member);
+                out.push('\n');
+            }
+            let _ = writeln!(out, "swap {spare} {}\ndestroy {spare}", entry.name);
+        }
+        out
+    }
+}
+
+/// Whether a name needs no quoting anywhere.
+pub(super) fn write_safe(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with('-')
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte))
+}
+
+/// The ipset type whose fields, in this order, are `fields`. It follows from the fields alone and never from the members, for a
+/// set cannot change its type while rules look into it.
+fn kind(fields: &[SetField]) -> Option<&'static str> {
+    use SetField::{Destination, DestinationService, InInterface, Source, SourceMac};
+    Some(match fields {
+        [Source | Destination] => "hash:net",
+        [Source | Destination, DestinationService] => "hash:net,port",
+        [Source, Destination] | [Destination, Source] => "hash:net,net",
+        [Source, DestinationService, Destination] | [Destination, DestinationService, Source] => "hash:net,port,net",
+        [SourceMac] => "hash:mac",
+        [Source | Destination, SourceMac] => "hash:ip,mac",
+        [Source | Destination, InInterface] => "hash:net,iface",
+        _ => return None,
+    })
+}
+
+/// The flags with which a rule looks packets up in a set of these fields.
+pub(super) fn flags(fields: &[SetField]) -> String {
+    let mut out = String::new();
+    for field in fields {
+        if !out.is_empty() {
+            out.push(',');
+        }
+        out.push_str(match field {
+            SetField::Source | SetField::SourceMac | SetField::InInterface => "src",
+            SetField::Destination | SetField::DestinationService | SetField::OriginalService => "dst",
+        });
+    }
+    out
+}
+
+fn members(set: &Set) -> Vec<String> {
+    let mut out = BTreeSet::new();
+    let mut ordered = Vec::with_capacity(set.elements.len());
+    for element in &set.elements {
+        // A range that is no prefix becomes several members, in every field that has one.
+        let mut words: Vec<String> = vec![String::new()];
+        for value in element {
+            let mut alternatives: Vec<String> = Vec::new();
+            match value {
+                SetValue::Address(range) => push_nets(range, &mut |net| alternatives.push(net.to_owned())),
+                SetValue::Service(protocol, ports) => alternatives.push(format!("{}:{ports}", protocol.0)),
+                SetValue::Mac(mac) => alternatives.push(mac.to_string()),
+                SetValue::Interface(card) => alternatives.push(card.name.clone()),
+            }
+            words = words
+                .iter()
+                .flat_map(|word| {
+                    alternatives.iter().map(
+                        move |next| {
+                            if word.is_empty() { next.clone() } else { format!("{word},{next}") }
+                        },
+                    )
+                })
+                .collect();
+        }
+        for word in words {
+            if out.insert(word.clone()) {
+                ordered.push(word);
+            }
+        }
+    }
+    ordered
+}
+
+/// Gives each prefix of a range. ipset's `net` takes no prefix of length 0 (it is written as its halves) and, in IPv6, no range.
+fn push_nets(range: &AddressRange, give: &mut impl FnMut(&str)) {
+    let mut word = String::with_capacity(20);
+    match write::prefix_length(range) {
+        Some(0) => match range.family() {
+            Family::Ipv4 => ["0.0.0.0/1", "128.0.0.0/1"].into_iter().for_each(give),
+            Family::Ipv6 => ["::/1", "8000::/1"].into_iter().for_each(give),
+        },
+        Some(_) => {
+            write::range(&mut word, range);
+            give(&word);
+        }
+        None => {
+            for net in range.prefixes() {
+                word.clear();
+                let _ = write!(word, "{net}");
+                give(&word);
+            }
+        }
+    }
+}

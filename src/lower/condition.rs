@@ -1,0 +1,437 @@
+//! The words that see, at a hook, what a judgement means: for each seat (a hook and the road that leads there) a judgement
+//! becomes a list of alternatives, each a conjunction of matches.
+
+use std::net::IpAddr;
+
+use crate::net::{AddressRange, AddressSet, Card, Family, PortRange, PortSet, Protocol};
+use crate::netfilter::{Hook, Match, MatchKind, SetField, TableFamily, TableKind, Verdict};
+use crate::policy::{Action, CardSet, Class, Flow, Judgement, Party, Policy, Published, Traffic};
+use crate::syntax::tree::View;
+
+use super::live_set;
+
+/// Where a judgement's rules stand.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    /// The hook.
+    pub hook: Hook,
+    /// The table.
+    pub table: TableKind,
+    /// Its family.
+    pub family: TableFamily,
+    /// The flow that is judged.
+    pub flow: Flow,
+    /// Traffic to containers that docker-proxy takes in on INPUT, at the published port.
+    pub proxied: bool,
+    /// Frames between bridge ports, seen with their ports.
+    pub bridged: bool,
+    /// What an allow says here.
+    pub allow: Verdict,
+    /// Only these families come here.
+    pub families: Vec<Family>,
+    /// Whether ports must be compared as they were before our own destination NAT.
+    pub translated: bool,
+}
+
+impl Seat {
+    /// A seat at a hook of the inet tables, for both families, where an allow accepts.
+    #[must_use]
+    pub fn new(hook: Hook, table: TableKind, flow: Flow) -> Self {
+        Self {
+            hook,
+            table,
+            family: TableFamily::Inet,
+            flow,
+            proxied: false,
+            bridged: false,
+            allow: Verdict::Accept,
+            families: Family::BOTH.to_vec(),
+            translated: false,
+        }
+    }
+
+    /// REJECT exists in filter tables alone.
+    #[must_use]
+    pub fn can_reject(&self) -> bool {
+        self.table == TableKind::Filter
+    }
+
+    /// Tells apart the limits of seats that count separately.
+    #[must_use]
+    pub fn suffix(&self) -> &'static str {
+        match (self.table, self.bridged, self.hook, self.proxied, &self.allow) {
+            (TableKind::Mangle, ..) => "m",
+            (_, true, ..) => "b",
+            (_, _, Hook::Input, ..) => "i",
+            (_, _, Hook::Output, ..) => "o",
+            (.., Verdict::Return) => "r",
+            _ => "f",
+        }
+    }
+
+    /// Whether a judgement has a say here at all.
+    #[must_use]
+    pub fn covers(&self, judgement: &Judgement) -> bool {
+        if self.proxied {
+            // docker-proxy carries what is dialled at a host address, never what a `forward` translated.
+            return judgement.to.view != Some(View::Direct) && !judgement.forwarded;
+        }
+        true
+    }
+}
+
+/// Matches that must all hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conjunction {
+    /// Only packets of this family; `None`: the matches are the same in both.
+    pub family: Option<Family>,
+    /// The matches.
+    pub matches: Vec<Match>,
+}
+
+/// One service as it is compared: protocol, dialled ports, and what publishes them.
+struct Service<'a> {
+    family: Option<Family>,
+    protocol: Option<Protocol>,
+    ports: Option<PortSet>,
+    icmp: Option<&'a [crate::netfilter::IcmpType]>,
+    published: Option<&'a Published>,
+}
+
+/// The alternatives of a judgement at a seat. Empty: it can never hold here.
+#[must_use]
+pub fn of(policy: &Policy, judgement: &Judgement, seat: &Seat) -> Vec<Conjunction> {
+    let mut list = Vec::new();
+    let possible = crate::policy::resolve::families(judgement);
+    for service in services(judgement) {
+        let address = service.published.and_then(|published| published.address);
+        let apart = seat.families.len() < 2
+            || possible.len() < 2
+            || service.family.is_some()
+            || address.is_some()
+            || names_address(&judgement.from)
+            || names_address(&judgement.to);
+        let both: Vec<Option<Family>> =
+            if apart { possible.iter().filter(|family| seat.families.contains(family)).map(|&family| Some(family)).collect() } else { vec![None] };
+        for family in both {
+            let fits = |other: Option<Family>| family.is_none() || other.is_none() || family == other;
+            if !fits(service.family) || !fits(address.map(Family::of)) {
+                continue;
+            }
+            for road in roads(policy, judgement, seat, &service, family) {
+                list.extend(assemble(judgement, seat, &service, family, road));
+            }
+        }
+    }
+    list
+}
+
+fn names_address(party: &Party) -> bool {
+    party.addresses.is_some()
+        || party.live.is_some()
+        || party.at.is_some()
+        || party.except.iter().any(|except| except.addresses.is_some() || except.live.is_some())
+}
+
+/// The services of a judgement: for a named container, only what it publishes.
+fn services(judgement: &Judgement) -> Vec<Service<'_>> {
+    let plain = |traffic: &'_ Traffic| Service {
+        family: traffic.family,
+        protocol: traffic.protocol,
+        ports: traffic.ports.clone(),
+        icmp: None,
+        published: None,
+    };
+    let mut list = Vec::new();
+    for traffic in judgement.traffic.iter() {
+        let Some(published) = &judgement.to.published else {
+            list.push(Service { icmp: traffic.icmp.as_deref(), ..plain(traffic) });
+            continue;
+        };
+        for one in published.iter() {
+            if let Some(ports) = dialled(traffic, one, judgement.to.view) {
+                list.push(Service {
+                    protocol: Some(one.protocol),
+                    ports: Some(ports),
+                    published: Some(one),
+                    ..plain(traffic)
+                });
+            }
+        }
+    }
+    list
+}
+
+/// The published ports of `one` that a traffic means: by what is dialled, or by the container's own port (`inside`).
+#[must_use]
+pub fn dialled(traffic: &Traffic, one: &Published, view: Option<View>) -> Option<PortSet> {
+    if traffic.protocol.is_some_and(|protocol| protocol != one.protocol) {
+        return None;
+    }
+    let whole = PortSet::new([one.ports]);
+    let Some(ports) = &traffic.ports else { return Some(whole) };
+    let meant = if view == Some(View::Inside) {
+        (one.ports.first..=one.ports.last)
+            .filter(|port| ports.contains(one.container_port.saturating_add(port - one.ports.first)))
+            .map(PortRange::single)
+            .collect()
+    } else {
+        ports.intersection(&whole)
+    };
+    (!meant.is_empty()).then_some(meant)
+}
+
+/// Everything known that an allow to containers reaches through a host address.
+#[must_use]
+pub fn reached<'p>(policy: &'p Policy, allow: &Judgement) -> Vec<&'p Published> {
+    let named = allow.to.published.as_deref();
+    policy
+        .containers
+        .published
+        .iter()
+        .filter(|one| allow.to.view != Some(View::Direct) && named.is_none_or(|list| list.contains(one)))
+        .filter(|one| allow.traffic.iter().any(|traffic| dialled(traffic, one, allow.to.view).is_some()))
+        .collect()
+}
+
+/// The container's side of a publication: what docker-proxy connects to.
+#[must_use]
+pub fn container_side(one: &Published) -> Vec<Match> {
+    let last = one.container_port.saturating_add(one.ports.last - one.ports.first);
+    let ports = PortSet::new([PortRange { first: one.container_port, last }]);
+    vec![
+        Match::not(MatchKind::OutInterface(vec![Card::exact("lo")])),
+        Match::is(MatchKind::Protocol(vec![one.protocol])),
+        Match::is(MatchKind::DestinationPort(ports)),
+    ]
+}
+
+/// How the service's ports show at a seat.
+enum Ports {
+    /// In the packet's own header.
+    Header,
+    /// In the connection's original direction.
+    Original,
+}
+
+/// One way in which a judgement's traffic shows at a seat.
+struct Road {
+    ports: Ports,
+    extra: Vec<Match>,
+}
+
+fn roads(policy: &Policy, judgement: &Judgement, seat: &Seat, service: &Service<'_>, family: Option<Family>) -> Vec<Road> {
+    let header = || Road { ports: Ports::Header, extra: Vec::new() };
+    if seat.hook == Hook::Prerouting {
+        return vec![header()];
+    }
+    if seat.proxied {
+        let at = service.published.and_then(|one| one.address).map(single);
+        return vec![Road { ports: Ports::Header, extra: at.map(|set| Match::is(MatchKind::Destination(set))).into_iter().collect() }];
+    }
+    if seat.flow.to == Class::Container && matches!(seat.hook, Hook::Forward | Hook::Output) {
+        return container_roads(policy, judgement, seat, service, family);
+    }
+    if judgement.forwarded {
+        // What our own `forward` translated, and nothing that was sent to the target itself.
+        let mut extra = vec![Match::is(MatchKind::DestinationTranslated), Match::is(MatchKind::DirectionOriginal)];
+        extra.extend(at(judgement).map(|set| Match::is(MatchKind::OriginalDestination(set))));
+        return vec![Road { ports: Ports::Original, extra }];
+    }
+    let routed_in = matches!(seat.flow.to, Class::Instance | Class::Guest) && seat.hook == Hook::Forward && !seat.bridged;
+    let has_ports = service.ports.is_some();
+    if has_ports && (routed_in || seat.translated) {
+        return vec![Road { ports: Ports::Original, extra: vec![Match::is(MatchKind::DirectionOriginal)] }];
+    }
+    vec![header()]
+}
+
+fn at(judgement: &Judgement) -> Option<AddressSet> {
+    judgement.to.at.clone()
+}
+
+fn single(address: IpAddr) -> AddressSet {
+    AddressSet::new([AddressRange::single(address)])
+}
+
+/// The roads to a container through FORWARD and OUTPUT: NAT's, and the container's own address.
+fn container_roads(policy: &Policy, judgement: &Judgement, seat: &Seat, service: &Service<'_>, family: Option<Family>) -> Vec<Road> {
+    let original = || Match::is(MatchKind::DirectionOriginal);
+    let translated = || Match::is(MatchKind::DestinationTranslated);
+    let dialled_at = |extra: &mut Vec<Match>| {
+        if let Some(address) = service.published.and_then(|one| one.address) {
+            extra.push(Match::is(MatchKind::OriginalDestination(single(address))));
+        }
+        if let Some(set) = at(judgement) {
+            let set = family.map_or_else(|| set.clone(), |family| set.of_family(family));
+            extra.push(Match::is(MatchKind::OriginalDestination(set)));
+        }
+    };
+    let allow = judgement.action == Action::Allow;
+    match judgement.to.view {
+        Some(View::Direct) => {
+            return vec![Road { ports: Ports::Header, extra: vec![Match::not(MatchKind::DestinationTranslated)] }];
+        }
+        // A container that is not named is compared by its own port, which NAT has put into the header.
+        Some(View::Inside) if service.published.is_none() => {
+            let mut extra = vec![original(), translated()];
+            dialled_at(&mut extra);
+            return vec![Road { ports: Ports::Header, extra }];
+        }
+        _ => {}
+    }
+    if seat.flow.from == Class::Host && allow && service.ports.is_none() && judgement.to.at.is_none() && judgement.to.published.is_none() {
+        // From this machine the container's own address cannot be told from docker-proxy's second connection.
+        return vec![Road { ports: Ports::Header, extra: Vec::new() }];
+    }
+    let mut roads = Vec::new();
+    let mut extra = vec![original()];
+    if allow || service.published.is_some() {
+        extra.push(translated());
+    }
+    dialled_at(&mut extra);
+    // A deny without ports needs no word of the original direction: it is for every packet towards a container.
+    if !allow && service.ports.is_none() && extra.len() == 1 {
+        extra.clear();
+    }
+    roads.push(Road { ports: Ports::Original, extra });
+    if allow && !policy.containers.routed_bridges.is_empty() && service.published.is_none() && judgement.to.at.is_none() {
+        let bridges = policy.containers.routed_bridges.clone();
+        roads.push(Road { ports: Ports::Header, extra: vec![Match::is(MatchKind::OutInterface(bridges)), original()] });
+    }
+    roads
+}
+
+fn assemble(judgement: &Judgement, seat: &Seat, service: &Service<'_>, family: Option<Family>, road: Road) -> Vec<Conjunction> {
+    let mut base = Vec::new();
+    if let Some(via) = &judgement.via {
+        let arrives = judgement.from.class == Class::Outside;
+        base.push(card_match(via, arrives, seat));
+    }
+    let mut alternatives = vec![base];
+    for (party, role_from) in [(&judgement.from, true), (&judgement.to, false)] {
+        let Some(own) = party_matches(party, role_from, seat, family) else { return Vec::new() };
+        for alternative in &mut alternatives {
+            alternative.extend(own.iter().cloned());
+        }
+        for except in &party.except {
+            let Some(terms) = party_matches(except, role_from, seat, family) else { continue };
+            alternatives = subtract(alternatives, &terms);
+        }
+    }
+    for matches in &mut alternatives {
+        service_matches(matches, judgement, service, &road);
+    }
+    alternatives
+        .into_iter()
+        .map(|matches| Conjunction { family, matches })
+        .collect()
+}
+
+/// Takes a conjunction away: not all of its terms. One alternative for each term that fails, those before it holding, so that
+/// the alternatives never overlap.
+fn subtract(alternatives: Vec<Vec<Match>>, terms: &[Match]) -> Vec<Vec<Match>> {
+    let mut list = Vec::new();
+    for alternative in alternatives {
+        for (index, term) in terms.iter().enumerate() {
+            let mut matches = alternative.clone();
+            matches.extend(terms.iter().take(index).cloned());
+            matches.push(Match { negated: !term.negated, kind: term.kind.clone() });
+            list.push(matches);
+        }
+    }
+    list
+}
+
+fn card_match(cards: &CardSet, arrives: bool, seat: &Seat) -> Match {
+    let list = cards.cards.clone();
+    let kind = match (arrives, seat.bridged) {
+        (true, false) => MatchKind::InInterface(list),
+        (false, false) => MatchKind::OutInterface(list),
+        (true, true) => MatchKind::InPort(list),
+        (false, true) => MatchKind::OutPort(list),
+    };
+    Match { negated: cards.complement, kind }
+}
+
+/// What a party shows at a seat. `None`: nothing of this family, or nothing that could be seen.
+pub fn party_matches(party: &Party, from: bool, seat: &Seat, family: Option<Family>) -> Option<Vec<Match>> {
+    let mut matches = Vec::new();
+    let arrives_known = matches!(seat.hook, Hook::Prerouting | Hook::Input | Hook::Forward);
+    let leaves_known = matches!(seat.hook, Hook::Forward | Hook::Output | Hook::Postrouting);
+    if let Some(cards) = &party.cards {
+        // A tap is a bridge port: its frames arrive, for IP, at the bridge.
+        let port = party.class == Class::Guest && party.member.is_some();
+        let view = Seat { bridged: seat.bridged || port, ..seat.clone() };
+        let host_side = party.class == Class::Host && seat.hook == Hook::Input;
+        if from && arrives_known || host_side {
+            let by_mac = port && !party.macs.is_empty();
+            if !by_mac {
+                matches.push(card_match(cards, true, &view));
+            }
+        } else if !from && leaves_known {
+            matches.push(card_match(cards, false, &view));
+        }
+    }
+    let published_target = !from && party.published.is_some();
+    if let Some(addresses) = &party.addresses
+        && !published_target
+    {
+        let set = family.map_or_else(|| addresses.clone(), |family| addresses.of_family(family));
+        if set.is_empty() {
+            return None;
+        }
+        matches.push(Match::is(if from { MatchKind::Source(set) } else { MatchKind::Destination(set) }));
+    }
+    if let Some(live) = &party.live {
+        let field = if from { SetField::Source } else { SetField::Destination };
+        matches.push(Match::is(MatchKind::InSet { set: live_set(live, family?), fields: vec![field] }));
+    }
+    if !party.macs.is_empty() && from && arrives_known {
+        matches.push(Match::is(MatchKind::SourceMac(party.macs.clone())));
+    }
+    if let Some(user) = &party.user {
+        matches.push(Match::is(MatchKind::User(user.to_string())));
+    }
+    if let Some(at) = &party.at
+        && !from
+    {
+        let set = family.map_or_else(|| at.clone(), |family| at.of_family(family));
+        if set.is_empty() {
+            return None;
+        }
+        match (party.class, seat.hook) {
+            // Containers are dialled at a host address, which only the connection remembers after NAT.
+            (Class::Container, Hook::Forward | Hook::Output) => {}
+            (Class::Instance | Class::Guest | Class::Outside, Hook::Forward) => {
+                matches.push(Match::is(MatchKind::OriginalDestination(set)));
+            }
+            _ => matches.push(Match::is(MatchKind::Destination(set))),
+        }
+    }
+    Some(matches)
+}
+
+fn service_matches(matches: &mut Vec<Match>, judgement: &Judgement, service: &Service<'_>, road: &Road) {
+    matches.extend(road.extra.iter().cloned());
+    if let Some(protocol) = service.protocol {
+        matches.push(Match::is(MatchKind::Protocol(vec![protocol])));
+    } else if judgement.options.source_ports.is_some() {
+        matches.push(Match::is(MatchKind::Protocol(vec![Protocol::TCP, Protocol::UDP])));
+    }
+    if let Some(ports) = &judgement.options.source_ports {
+        matches.push(Match::is(MatchKind::SourcePort(ports.clone())));
+    }
+    if let Some(ports) = &service.ports {
+        matches.push(Match::is(match road.ports {
+            Ports::Header => MatchKind::DestinationPort(ports.clone()),
+            Ports::Original => MatchKind::OriginalDestinationPort(ports.clone()),
+        }));
+    }
+    if let Some(types) = service.icmp {
+        matches.push(Match::is(MatchKind::IcmpType(types.to_vec())));
+    }
+    if let Some((days, times)) = judgement.options.during {
+        matches.push(Match::is(MatchKind::Time { days, times }));
+    }
+}

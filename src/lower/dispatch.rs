@@ -1,0 +1,380 @@
+//! The entry chains: which flow a packet belongs to is told from its cards, then a `goto` leads to the flow's own chain.
+//! A flow that nobody mentions goes back to the platform at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::net::{Card, Family, PortSet, Protocol};
+use crate::netfilter::{Attachment, Hook, Match, MatchKind, Rule, TableFamily, TableKind, Verdict};
+use crate::policy::{Action, Class, Flow, Judgement, Published};
+use crate::netfilter::Target;
+
+use super::condition::Seat;
+use super::{Program, gate, has_part};
+
+/// Classes on this machine, in the order in which their cards are asked for.
+const LOCAL: [Class; 3] = [Class::Container, Class::Instance, Class::Guest];
+
+/// Origins of traffic that arrives: the rest, outside, comes last because only the others have cards to be told by.
+const ORIGINS: [Class; 4] = [Class::Container, Class::Instance, Class::Guest, Class::Outside];
+
+impl Program<'_> {
+    /// What comes to the host: `to host`, and `to container` by docker-proxy's road.
+    pub(super) fn input(&mut self) {
+        let governed: Vec<bool> = ORIGINS.iter().map(|&from| self.governed(from, Class::Host)).collect();
+        let proxied: Vec<bool> = ORIGINS.iter().map(|&from| self.divides_input(from)).collect();
+        let gated = self.target == Target::Iptables && self.policy.gates.iter().any(gate::is_on_tap);
+        let routed_gates = self.policy.gates.iter().any(|gate| !gate::is_on_tap(gate));
+        if !governed.iter().chain(&proxied).any(|&yes| yes) && !gated && !routed_gates {
+            return;
+        }
+        let mut rules = Vec::new();
+        if has_part(self.policy, "loopback") {
+            rules.push(to(vec![Match::is(MatchKind::InInterface(vec![Card::exact("lo")]))], Verdict::Accept));
+        }
+        rules.extend(self.gate_calls(Hook::Input));
+        for (index, from) in ORIGINS.into_iter().enumerate() {
+            let flow = Flow { from, to: Class::Host };
+            let origin = self.arrives_from(from);
+            if proxied[index] {
+                let chain = format!("fwc-{from}-published");
+                for matches in published_matches(&self.policy.containers.published) {
+                    let all = origin.iter().cloned().chain(matches.1).collect();
+                    rules.push(Rule { family: matches.0, ..to(all, goto(&chain)) });
+                }
+                self.published_chain(from, &chain);
+            }
+            if from == Class::Guest && self.target == Target::Nft && origin.is_empty() {
+                continue;
+            }
+            if governed[index] {
+                let seat = Seat { translated: self.has_redirects(), ..Seat::new(Hook::Input, TableKind::Filter, flow) };
+                let mut own = self.flow_rules(flow, &seat);
+                self.widen_for_proxy(from, &mut own);
+                let chain = chain_name(flow);
+                self.chain(TableFamily::Inet, TableKind::Filter, &chain, own);
+                rules.extend(each(&origin, goto(&chain)));
+            } else if from != Class::Outside {
+                rules.extend(each(&origin, Verdict::Return));
+            }
+        }
+        self.entry(TableFamily::Inet, TableKind::Filter, Hook::Input, "fwc-input", rules);
+    }
+
+    /// What the host opens.
+    pub(super) fn output(&mut self) {
+        let governed = |to| self.governed(Class::Host, to);
+        let routed_gates = self.policy.gates.iter().any(|gate| !gate.addresses.is_empty());
+        let any = LOCAL.into_iter().chain([Class::Outside]).any(governed);
+        if !any && !routed_gates {
+            return;
+        }
+        let mut rules = Vec::new();
+        let flow = Flow { from: Class::Host, to: Class::Container };
+        let lo = || Match::is(MatchKind::OutInterface(vec![Card::exact("lo")]));
+        if self.governed(Class::Host, Class::Container) {
+            // The host's connection to its own address, which Docker's NAT turns to a container, still shows the loopback.
+            let matches = vec![lo(), Match::is(MatchKind::DestinationTranslated), Match::is(MatchKind::DirectionOriginal)];
+            rules.push(to(matches, goto(&chain_name(flow))));
+        }
+        if has_part(self.policy, "loopback") {
+            rules.push(to(vec![lo()], Verdict::Accept));
+        }
+        rules.extend(self.gate_calls(Hook::Output));
+        for class in LOCAL.into_iter().chain([Class::Outside]) {
+            let flow = Flow { from: Class::Host, to: class };
+            let cards = self.cards(class);
+            let target =
+                if class == Class::Outside { Vec::new() } else { vec![Match::is(MatchKind::OutInterface(cards.to_vec()))] };
+            if class != Class::Outside && cards.is_empty() {
+                continue;
+            }
+            if self.governed(Class::Host, class) {
+                let seat = Seat::new(Hook::Output, TableKind::Filter, flow);
+                let own = self.flow_rules(flow, &seat);
+                let chain = chain_name(flow);
+                self.chain(TableFamily::Inet, TableKind::Filter, &chain, own);
+                rules.push(to(target, goto(&chain)));
+            } else if class != Class::Outside {
+                rules.push(to(target, Verdict::Return));
+            }
+        }
+        self.entry(TableFamily::Inet, TableKind::Filter, Hook::Output, "fwc-output", rules);
+    }
+
+    /// What passes through.
+    pub(super) fn forward(&mut self) {
+        let gated = self.target == Target::Iptables && self.policy.gates.iter().any(gate::is_on_tap);
+        let routed_gates = self.policy.gates.iter().any(|gate| !gate.addresses.is_empty());
+        let any = self.policy.flows.keys().any(|flow| flow.from != Class::Host && flow.to != Class::Host);
+        if !any && !gated && !routed_gates {
+            return;
+        }
+        let containers_apart = self.containers_in_mangle();
+        let mut rules = Vec::new();
+        if gated {
+            rules.push(to(vec![Match::is(MatchKind::Bridged)], goto("fwc-bridged")));
+        }
+        rules.extend(self.gate_calls(Hook::Forward));
+        rules.extend(self.forward_dispatch(TableKind::Filter, containers_apart));
+        self.entry(TableFamily::Inet, TableKind::Filter, Hook::Forward, "fwc-forward", rules);
+        if containers_apart && self.container_flows().next().is_some() {
+            let rules = self.forward_dispatch(TableKind::Mangle, true);
+            self.entry(TableFamily::Inet, TableKind::Mangle, Hook::Forward, "fwc-mangle-forward", rules);
+        }
+    }
+
+    fn container_flows(&self) -> impl Iterator<Item = Flow> {
+        let flows = self.policy.flows.keys().copied();
+        flows.filter(|flow| flow.from != Class::Host && flow.to != Class::Host && touches_containers(*flow))
+    }
+
+    /// Where FORWARD's packets go. With `apart`, IPv6 flows of containers are judged in mangle: there a deny holds on every
+    /// version of Docker, also those that never lead IPv6 to DOCKER-USER.
+    fn forward_dispatch(&mut self, table: TableKind, apart: bool) -> Vec<Rule> {
+        let mut rules = Vec::new();
+        let leaves = |cards: &[Card]| Match::is(MatchKind::OutInterface(cards.to_vec()));
+        let arrives = |cards: &[Card]| Match::is(MatchKind::InInterface(cards.to_vec()));
+        for to_class in LOCAL.into_iter().chain([Class::Outside]) {
+            let target = match to_class {
+                Class::Outside => Vec::new(),
+                _ if self.cards(to_class).is_empty() => continue,
+                _ => vec![leaves(self.cards(to_class))],
+            };
+            let flows: Vec<Flow> = ORIGINS.iter().map(|&from| Flow { from, to: to_class }).collect();
+            let here = |flow: &Flow| {
+                self.policy.flows.contains_key(flow) && (table == TableKind::Filter || touches_containers(*flow))
+            };
+            if !flows.iter().any(here) {
+                if to_class != Class::Outside {
+                    rules.push(to(target, Verdict::Return));
+                }
+                continue;
+            }
+            let mut inner = Vec::new();
+            for flow in flows {
+                let origin = match flow.from {
+                    Class::Outside => Vec::new(),
+                    _ if self.cards(flow.from).is_empty() => continue,
+                    _ => vec![arrives(self.cards(flow.from))],
+                };
+                let families: &[Family] = match (table, apart && touches_containers(flow)) {
+                    (TableKind::Mangle, _) => &[Family::Ipv6],
+                    (_, true) => &[Family::Ipv4],
+                    _ => &Family::BOTH,
+                };
+                let family = if let [one] = families { Some(*one) } else { None };
+                let governed = self.policy.flows.contains_key(&flow) && (table == TableKind::Filter || touches_containers(flow));
+                if !governed {
+                    if flow.from != Class::Outside {
+                        inner.push(to(origin, Verdict::Return));
+                    }
+                    continue;
+                }
+                let chain = if table == TableKind::Mangle { format!("{}-m", chain_name(flow)) } else { chain_name(flow) };
+                let seat = Seat {
+                    allow: if touches_containers(flow) { Verdict::Return } else { Verdict::Accept },
+                    families: families.to_vec(),
+                    translated: self.has_forwards(),
+                    ..Seat::new(Hook::Forward, table, flow)
+                };
+                let own = self.flow_rules(flow, &seat);
+                self.chain(TableFamily::Inet, table, &chain, own);
+                inner.push(Rule { family, ..to(origin, goto(&chain)) });
+                if family.is_some() {
+                    inner.push(to(inner.last().map(|rule| rule.matches.clone()).unwrap_or_default(), Verdict::Return));
+                }
+            }
+            if to_class == Class::Outside {
+                rules.extend(inner);
+            } else {
+                let chain = match table {
+                    TableKind::Mangle => format!("fwc-to-{to_class}-m"),
+                    _ => format!("fwc-to-{to_class}"),
+                };
+                self.chain(TableFamily::Inet, table, &chain, inner);
+                rules.push(to(target, goto(&chain)));
+            }
+        }
+        rules
+    }
+
+    /// Whether IPv6 traffic of containers must be judged in mangle: with iptables, unless it is known that Docker leads IPv6 to
+    /// DOCKER-USER (never in 20.10; by default from 27; up to 26 with `ip6tables` on).
+    pub(super) fn containers_in_mangle(&self) -> bool {
+        if self.target == Target::Nft || !self.policy.containers.used {
+            return false;
+        }
+        let Some(docker) = &self.policy.facts.docker else { return true };
+        let major = docker.version.as_ref().and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+        match (major, docker.ip6tables) {
+            (Some(major), Some(true)) => major < 23,
+            (Some(major), None) => major < 27,
+            _ => true,
+        }
+    }
+
+    /// The matches that tell an origin on INPUT. Guests on taps are told by their bridge port.
+    fn arrives_from(&self, from: Class) -> Vec<Match> {
+        if from == Class::Guest {
+            let taps: Vec<Card> =
+                self.policy.gates.iter().filter(|gate| gate::is_on_tap(gate)).flat_map(|gate| gate.cards.clone()).collect();
+            if !taps.is_empty() {
+                return if self.target == Target::Iptables { vec![Match::is(MatchKind::InPort(taps))] } else { Vec::new() };
+            }
+        }
+        let cards = self.cards(from);
+        if cards.is_empty() { Vec::new() } else { vec![Match::is(MatchKind::InInterface(cards.to_vec()))] }
+    }
+
+    /// Whether facts divide INPUT for an origin: something is published, and the flow to containers is governed.
+    fn divides_input(&self, from: Class) -> bool {
+        self.policy.containers.used
+            && self.governed(from, Class::Container)
+            && !self.policy.containers.published.is_empty()
+            && !self.proxy_is_off()
+            && (from == Class::Outside || !self.cards(from).is_empty())
+    }
+
+    fn published_chain(&mut self, from: Class, chain: &str) {
+        let flow = Flow { from, to: Class::Container };
+        let seat = Seat { proxied: true, ..Seat::new(Hook::Input, TableKind::Filter, flow) };
+        let rules = self.flow_rules(flow, &seat);
+        self.chain(TableFamily::Inet, TableKind::Filter, chain, rules);
+    }
+
+    /// Without facts docker-proxy's ports look like the host's. An allow to containers that names its ports lets them in on the
+    /// roads that exist: IPv6 from outside, everything from containers.
+    fn widen_for_proxy(&mut self, from: Class, rules: &mut Vec<Rule>) {
+        if !self.policy.containers.published.is_empty() || self.proxy_is_off() || !self.policy.containers.used {
+            return;
+        }
+        let flow = Flow { from, to: Class::Container };
+        let iptables_off = self.policy.facts.docker.as_ref().and_then(|docker| docker.iptables) == Some(false);
+        let families = match from {
+            Class::Outside if !iptables_off => vec![Family::Ipv6],
+            _ => Family::BOTH.to_vec(),
+        };
+        let list: Vec<Judgement> = self.policy.flows.get(&flow).into_iter().flatten().cloned().collect();
+        let mut added = Vec::new();
+        let mut narrowed = false;
+        for judgement in list {
+            let decided = judgement.traffic.iter().all(|traffic| traffic.ports.is_some());
+            let plain = judgement.to.view.is_none() && !judgement.forwarded && judgement.to.published.is_none();
+            if !decided || !plain || judgement.action == Action::Log || judgement.rank != crate::policy::Rank::Rule {
+                continue;
+            }
+            // A deny in front of the allow narrows it here too; a deny alone must not close a port of the host.
+            if judgement.action != Action::Allow && narrowed {
+                continue;
+            }
+            narrowed |= judgement.action == Action::Allow;
+            let seat = Seat { proxied: true, families: families.clone(), ..Seat::new(Hook::Input, TableKind::Filter, flow) };
+            if judgement.action == Action::Allow {
+                added.extend(self.judge(&judgement, &seat));
+            }
+        }
+        // Before the defaults of the flow, behind its own rules: the host's rules and these speak of different ports.
+        let end = rules
+            .iter()
+            .rposition(|rule| rule.verdict == Some(Verdict::Drop) && rule.matches.is_empty())
+            .unwrap_or(rules.len());
+        let end = end.min(self.first_default(from, rules).unwrap_or(end));
+        rules.splice(end..end, added);
+    }
+
+    /// Where the defaults of a flow to the host begin among its rules.
+    fn first_default(&self, from: Class, rules: &[Rule]) -> Option<usize> {
+        let list = self.policy.flows.get(&Flow { from, to: Class::Host })?;
+        let first = list.iter().find(|judgement| judgement.rank >= crate::policy::Rank::Default)?;
+        rules.iter().position(|rule| rule.origin == Some(first.location))
+    }
+
+    fn has_redirects(&self) -> bool {
+        self.policy.nat.iter().any(|nat| matches!(nat, crate::policy::Nat::Redirect { .. }))
+    }
+
+    fn has_forwards(&self) -> bool {
+        self.policy.nat.iter().any(|nat| matches!(nat, crate::policy::Nat::Forward { .. }))
+    }
+
+    /// The jumps into our entry chains.
+    pub(super) fn attach(&mut self) {
+        if self.target == Target::Nft {
+            return;
+        }
+        let docker = self.policy.containers.used && self.docker_user_exists();
+        let mut attachments = Vec::new();
+        for table in &self.ruleset.tables {
+            for chain in &table.chains {
+                let Some(base) = chain.base else { continue };
+                for family in Family::BOTH {
+                    let user = docker && base.hook == Hook::Forward && table.kind == TableKind::Filter;
+                    // Without a version IPv6 is attached to FORWARD itself: 20.10 never leads it to DOCKER-USER.
+                    let user = user && (family == Family::Ipv4 || !self.containers_in_mangle());
+                    let parent = if user { "DOCKER-USER" } else { base.hook.chain() };
+                    attachments.push(Attachment {
+                        family,
+                        table: table.kind,
+                        parent: parent.to_owned(),
+                        chain: chain.name.clone(),
+                        create_parent: user,
+                    });
+                }
+            }
+        }
+        self.ruleset.attachments = attachments;
+    }
+
+    /// Docker with its iptables backend makes DOCKER-USER; Podman and Docker without iptables or with nftables do not.
+    fn docker_user_exists(&self) -> bool {
+        if !self.policy.platforms.iter().any(|name| name == "docker") {
+            return false;
+        }
+        let Some(docker) = &self.policy.facts.docker else { return true };
+        docker.iptables != Some(false) && docker.firewall_backend != Some(crate::facts::Backend::Nftables)
+    }
+}
+
+fn touches_containers(flow: Flow) -> bool {
+    flow.from == Class::Container || flow.to == Class::Container
+}
+
+/// The chain of a flow.
+pub(super) fn chain_name(flow: Flow) -> String {
+    format!("fwc-{}-{}", flow.from, flow.to)
+}
+
+pub(super) fn goto(chain: &str) -> Verdict {
+    Verdict::Goto(Arc::from(chain))
+}
+
+pub(super) fn to(matches: Vec<Match>, verdict: Verdict) -> Rule {
+    Rule { matches, verdict: Some(verdict), ..Rule::default() }
+}
+
+/// One rule for an origin; none where it could not be told (an empty list of matches is outside, which comes last).
+fn each(origin: &[Match], verdict: Verdict) -> Option<Rule> {
+    Some(to(origin.to_vec(), verdict))
+}
+
+/// What docker-proxy listens for, gathered by protocol and address.
+fn published_matches(published: &[Published]) -> Vec<(Option<Family>, Vec<Match>)> {
+    let mut table: BTreeMap<(Option<std::net::IpAddr>, Protocol), Vec<crate::net::PortRange>> = BTreeMap::new();
+    for one in published {
+        table.entry((one.address, one.protocol)).or_default().push(one.ports);
+    }
+    table
+        .into_iter()
+        .map(|((address, protocol), ports)| {
+            let mut matches = Vec::new();
+            if let Some(address) = address {
+                let set = crate::net::AddressSet::new([crate::net::AddressRange::single(address)]);
+                matches.push(Match::is(MatchKind::Destination(set)));
+            }
+            matches.push(Match::is(MatchKind::Protocol(vec![protocol])));
+            matches.push(Match::is(MatchKind::DestinationPort(PortSet::new(ports))));
+            (address.map(Family::of), matches)
+        })
+        .collect()
+}

@@ -1,0 +1,480 @@
+//! Guests and instances with a block of their own: judges before the flows. A packet must pass the `out` judge of the guest it
+//! comes from and the `in` judge of the guest it goes to; in these chains an allow is RETURN, consent, and a deny is final.
+
+use std::sync::Arc;
+
+use crate::diagnostic::{Code, Diagnostic, Level};
+use crate::net::{AddressRange, AddressSet, Card, Family};
+use crate::netfilter::{Effect, Hook, Match, MatchKind, Rule, State, TableFamily, TableKind, Verdict};
+use crate::policy::{Class, Flow, Gate, GateLine, Judgement, Rank, who};
+use crate::netfilter::Target;
+use crate::syntax::tree::{Direction, GuestKind};
+
+use super::condition::Seat;
+use super::dispatch::{chain_name, goto, to};
+use super::{CONSENT_MARK, Program, has_part, state};
+
+/// Traffic to a guest that iptables does not see.
+pub static GUEST_ROAD_UNSEEN: Code = Code {
+    number: "FW0311",
+    name: "guest-road-unseen",
+    level: Level::Warning,
+    summary: "iptables cannot tell a tap for traffic from the host or routed to the guest",
+    explanation: "iptables knows a tap (`physdev`) only for frames that are bridged, and for those that arrive. For what the host itself or a\nrouter on this host sends to a guest, the bridge has not chosen the port yet when OUTPUT and FORWARD are passed.\n\n```fw\nguest vm1 on tap1i0 { in allow ssh from office }                        # warning\nguest vm1 on tap1i0 address 192.0.2.5 { in allow ssh from office }      # judged by its address\n```\n\nGive the guest's address, or build for nft (`target nft`), whose bridge table sees every port.",
+};
+
+/// An instance that cannot be told from its neighbours.
+pub static GATE_WITHOUT_ADDRESS: Code = Code {
+    number: "FW0312",
+    name: "gate-without-address",
+    level: Level::Error,
+    summary: "an instance on a shared bridge has rules of its own but no address",
+    explanation: "Rules for one instance need something that tells it from the others on its bridge.\n\n```fw\ninstance blog on lxdbr0 { in allow http from lan }                         # error\ninstance blog on lxdbr0 address 10.10.10.5 { in allow http from lan }\n```\n\nGive its fixed address here or in fwc.facts.json.",
+};
+
+/// Whether a gate stands at a tap of its own rather than at an address behind a shared bridge.
+pub(super) fn is_on_tap(gate: &Gate) -> bool {
+    gate.kind == GuestKind::Guest
+}
+
+/// The matches that mean "towards this guest", by family.
+pub(super) fn towards(gate: &Gate, bridged: bool) -> Vec<(Option<Family>, Vec<Match>)> {
+    if is_on_tap(gate) && bridged {
+        return vec![(None, vec![Match::is(MatchKind::OutPort(gate.cards.clone()))])];
+    }
+    by_address(gate, |set| MatchKind::Destination(set), |cards| MatchKind::OutInterface(cards))
+}
+
+/// The matches that mean "from this guest", by family.
+fn from(gate: &Gate) -> Vec<(Option<Family>, Vec<Match>)> {
+    if is_on_tap(gate) {
+        return vec![(None, vec![Match::is(MatchKind::InPort(gate.cards.clone()))])];
+    }
+    by_address(gate, MatchKind::Source, MatchKind::InInterface)
+}
+
+fn by_address(
+    gate: &Gate,
+    address: impl Fn(AddressSet) -> MatchKind,
+    card: impl Fn(Vec<Card>) -> MatchKind,
+) -> Vec<(Option<Family>, Vec<Match>)> {
+    Family::BOTH
+        .into_iter()
+        .filter_map(|family| {
+            let set = gate.addresses.of_family(family);
+            if set.is_empty() {
+                return None;
+            }
+            let mut matches = Vec::new();
+            if !is_on_tap(gate) {
+                matches.push(Match::is(card(gate.cards.clone())));
+            }
+            matches.push(Match::is(address(set)));
+            Some((Some(family), matches))
+        })
+        .collect()
+}
+
+/// Who is at the other end of what a chain judges.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Peer {
+    /// The host itself: called from INPUT or OUTPUT.
+    Host,
+    /// Everyone else: called where packets pass through.
+    Others,
+}
+
+impl Peer {
+    fn suffix(self) -> &'static str {
+        if self == Self::Host { "-h" } else { "" }
+    }
+}
+
+impl Program<'_> {
+    /// The calls of the judges at a hook of the inet tables, with their chains.
+    pub(super) fn gate_calls(&mut self, hook: Hook) -> Vec<Rule> {
+        let mut rules = Vec::new();
+        let policy = self.policy;
+        for gate in &policy.gates {
+            let tap = is_on_tap(gate);
+            // With nft a tap's judges stand in the bridge table, which sees every port.
+            if tap && self.target == Target::Nft {
+                continue;
+            }
+            if gate.addresses.is_empty() {
+                self.unseen(gate, hook);
+            }
+            let peer = if hook == Hook::Forward { Peer::Others } else { Peer::Host };
+            let mut call = |program: &mut Self, matches: Vec<(Option<Family>, Vec<Match>)>, direction| {
+                let mut called = false;
+                for (family, matches) in matches {
+                    let chain = gate_chain(gate, direction, peer);
+                    rules.push(Rule { family, ..to(matches, Verdict::Jump(Arc::from(&*chain))) });
+                    called = true;
+                }
+                if called {
+                    program.gate_chain(gate, direction, peer, TableFamily::Inet, tap);
+                }
+            };
+            match hook {
+                Hook::Input => call(self, from(gate), Direction::Out),
+                Hook::Output => call(self, towards(gate, false), Direction::In),
+                _ => {
+                    if !tap {
+                        call(self, from(gate), Direction::Out);
+                    }
+                    call(self, towards(gate, false), Direction::In);
+                }
+            }
+        }
+        rules
+    }
+
+    fn unseen(&mut self, gate: &Gate, hook: Hook) {
+        if hook != Hook::Forward {
+            return;
+        }
+        let diagnostic = if is_on_tap(gate) {
+            Diagnostic::new(
+                &GUEST_ROAD_UNSEEN,
+                gate.location,
+                format!("traffic from this host, or routed by it, to `{}` is not judged", gate.name),
+            )
+            .label("iptables sees its tap for bridged frames alone")
+            .help("give its address (`address 192.0.2.5`), or build for nft")
+        } else {
+            Diagnostic::new(
+                &GATE_WITHOUT_ADDRESS,
+                gate.location,
+                format!("`{}` cannot be told from others on its bridge", gate.name),
+            )
+            .help(format!("give its fixed address: `instance {} on … address 10.0.3.5`, or a fact", gate.name))
+        };
+        self.out.push(diagnostic);
+    }
+
+    /// Everything about taps where bridged frames pass: in iptables' FORWARD, or in nft's bridge table.
+    pub(super) fn bridge(&mut self) {
+        let policy = self.policy;
+        if !policy.gates.iter().any(is_on_tap) {
+            return;
+        }
+        let (family, name) = match self.target {
+            Target::Iptables => (TableFamily::Inet, "fwc-bridged"),
+            Target::Nft => (TableFamily::Bridge, "fwc-bridge-forward"),
+        };
+        let gates: Vec<&Gate> = policy.gates.iter().filter(|gate| is_on_tap(gate)).collect();
+        let taps: Vec<Card> = gates.iter().flat_map(|gate| gate.cards.clone()).collect();
+        let mut rules = Vec::new();
+        for gate in &gates {
+            for (direction, matches) in [(Direction::Out, from(gate)), (Direction::In, towards(gate, true))] {
+                for (_, matches) in matches {
+                    let chain = gate_chain(gate, direction, Peer::Others);
+                    rules.push((direction == Direction::In, to(matches, Verdict::Jump(Arc::from(&*chain)))));
+                }
+                if self.target == Target::Nft || direction == Direction::Out || gate.addresses.is_empty() {
+                    self.gate_chain(gate, direction, Peer::Others, family, true);
+                }
+            }
+        }
+        rules.sort_by_key(|(inward, _)| *inward);
+        let mut rules: Vec<Rule> = rules.into_iter().map(|(_, rule)| rule).collect();
+        // The judges have consented; the flows that the policy speaks of judge the rest of what is new.
+        rules.push(Rule {
+            effects: vec![Effect::SetMark { value: 0, mask: CONSENT_MARK }],
+            ..Rule::default()
+        });
+        if has_part(policy, "established") {
+            rules.push(state(State::ESTABLISHED | State::RELATED, Verdict::Accept));
+        }
+        for (from_guest, to_guest) in [(true, true), (false, true), (true, false)] {
+            let class = |guest: bool| if guest { Class::Guest } else { Class::Outside };
+            let flow = Flow { from: class(from_guest), to: class(to_guest) };
+            let mut matches = Vec::new();
+            if from_guest {
+                matches.push(Match::is(MatchKind::InPort(taps.clone())));
+            }
+            if to_guest {
+                matches.push(Match::is(MatchKind::OutPort(taps.clone())));
+            }
+            if policy.flows.contains_key(&flow) {
+                let chain = format!("{}-b", chain_name(flow));
+                let seat = Seat { bridged: true, family, ..Seat::new(Hook::Forward, TableKind::Filter, flow) };
+                let own = self.flow_rules(flow, &seat);
+                self.chain(family, TableKind::Filter, &chain, own);
+                rules.push(to(matches, goto(&chain)));
+            } else {
+                rules.push(to(matches, Verdict::Accept));
+            }
+        }
+        match self.target {
+            Target::Iptables => self.chain(family, TableKind::Filter, name, rules),
+            Target::Nft => {
+                self.entry(family, TableKind::Filter, Hook::Forward, name, rules);
+                self.bridge_host_side(&gates);
+            }
+        }
+    }
+
+    /// nft alone: between a tap and the host, routed traffic included.
+    fn bridge_host_side(&mut self, gates: &[&Gate]) {
+        for (hook, direction, name) in [
+            (Hook::Input, Direction::Out, "fwc-bridge-input"),
+            (Hook::Output, Direction::In, "fwc-bridge-output"),
+        ] {
+            let mut rules = Vec::new();
+            for gate in gates {
+                let matches = if direction == Direction::Out { from(gate) } else { towards(gate, true) };
+                for (_, matches) in matches {
+                    rules.push(to(matches, Verdict::Jump(Arc::from(&*gate_chain(gate, direction, Peer::Host)))));
+                }
+                self.gate_chain(gate, direction, Peer::Host, TableFamily::Bridge, true);
+            }
+            let flow = match direction {
+                Direction::Out => Flow { from: Class::Guest, to: Class::Host },
+                Direction::In => Flow { from: Class::Host, to: Class::Guest },
+            };
+            if self.policy.flows.contains_key(&flow) {
+                let taps: Vec<Card> = gates.iter().flat_map(|gate| gate.cards.clone()).collect();
+                let seat = Seat {
+                    bridged: true,
+                    family: TableFamily::Bridge,
+                    ..Seat::new(hook, TableKind::Filter, flow)
+                };
+                let own = self.flow_rules(flow, &seat);
+                let chain = format!("{}-b", chain_name(flow));
+                self.chain(TableFamily::Bridge, TableKind::Filter, &chain, own);
+                let ports =
+                    if direction == Direction::Out { MatchKind::InPort(taps) } else { MatchKind::OutPort(taps) };
+                rules.push(to(vec![Match::is(ports)], goto(&chain)));
+            }
+            self.entry(TableFamily::Bridge, TableKind::Filter, hook, name, rules);
+        }
+    }
+
+    /// One judge's chain.
+    fn gate_chain(&mut self, gate: &Gate, direction: Direction, peer: Peer, family: TableFamily, tap: bool) {
+        let name = gate_chain(gate, direction, peer);
+        if self.has_chain(family, &name) {
+            return;
+        }
+        let class = who::class_of(gate.kind);
+        let flow = match direction {
+            Direction::In => Flow { from: Class::Outside, to: class },
+            Direction::Out => Flow { from: class, to: Class::Outside },
+        };
+        let hook = match (peer, direction) {
+            (Peer::Others, _) => Hook::Forward,
+            (Peer::Host, Direction::In) => Hook::Output,
+            (Peer::Host, Direction::Out) => Hook::Input,
+        };
+        let seat = Seat {
+            allow: Verdict::Return,
+            bridged: tap,
+            family,
+            ..Seat::new(hook, TableKind::Filter, flow)
+        };
+        let mut rules = Vec::new();
+        let drop = |matches, family| Rule { family, origin: Some(gate.location), ..to(matches, Verdict::Drop) };
+        if direction == Direction::Out {
+            if let Some(mac) = gate.mac {
+                rules.push(drop(vec![Match::not(MatchKind::SourceMac(vec![mac]))], None));
+            }
+            if tap {
+                for known in Family::BOTH {
+                    let own = gate.addresses.of_family(known);
+                    if !own.is_empty() {
+                        let own = own.union(&unconfigured(known));
+                        rules.push(drop(vec![Match::not(MatchKind::Source(own))], Some(known)));
+                    }
+                }
+            }
+        }
+        if has_part(self.policy, "established") {
+            rules.push(state(State::ESTABLISHED | State::RELATED, Verdict::Return));
+        }
+        rules.extend(self.gate_prelude(direction, class, &seat));
+        rules.push(Rule { effects: vec![Effect::SetMark { value: 0, mask: CONSENT_MARK }], ..Rule::default() });
+        let lines: Vec<&GateLine> =
+            gate.lines.iter().filter(|(way, _)| *way == direction).map(|(_, line)| line).collect();
+        rules.extend(self.gate_lines(&lines, direction, peer, &seat));
+        if direction == Direction::In {
+            rules.push(drop(Vec::new(), None));
+        }
+        self.chain(family, TableKind::Filter, &name, rules);
+    }
+
+    /// What the prelude lets live between a guest and the rest.
+    fn gate_prelude(&mut self, direction: Direction, class: Class, seat: &Seat) -> Vec<Rule> {
+        let policy = self.policy;
+        let other = |judgement: &Judgement| match direction {
+            Direction::In => judgement.to.class == class,
+            Direction::Out => judgement.from.class == class,
+        };
+        let mut rules: Vec<Rule> = Vec::new();
+        for judgement in policy.gate_prelude.iter().filter(|judgement| judgement.rank == Rank::Prelude && other(judgement)) {
+            for rule in self.judge(judgement, seat) {
+                if !rules.contains(&rule) {
+                    rules.push(rule);
+                }
+            }
+        }
+        rules
+    }
+
+    fn gate_lines(&mut self, lines: &[&GateLine], direction: Direction, peer: Peer, seat: &Seat) -> Vec<Rule> {
+        let mut rules: Vec<Rule> = Vec::new();
+        let mut done: Vec<u32> = Vec::new();
+        for line in lines {
+            match line {
+                GateLine::Rule(judgement) => {
+                    if done.contains(&judgement.statement) {
+                        continue;
+                    }
+                    done.push(judgement.statement);
+                    let same: Vec<&Judgement> = lines
+                        .iter()
+                        .filter_map(|line| match line {
+                            GateLine::Rule(other) if other.statement == judgement.statement => Some(&**other),
+                            _ => None,
+                        })
+                        .collect();
+                    rules.extend(self.gate_rule(&same, direction, peer, seat));
+                }
+                GateLine::Apply(group, location) => {
+                    let chain = self.group_chain(group, direction, peer, seat);
+                    let call = to(Vec::new(), Verdict::Jump(Arc::from(&*chain)));
+                    rules.push(Rule { origin: Some(*location), ..call });
+                    let consent = MatchKind::Mark { value: CONSENT_MARK, mask: CONSENT_MARK };
+                    let consented = to(vec![Match::is(consent)], Verdict::Return);
+                    rules.push(Rule { origin: Some(*location), ..consented });
+                }
+            }
+        }
+        rules
+    }
+
+    /// The rules of one statement of a gate: all its judgements, one for each class at the other end.
+    fn gate_rule(&mut self, same: &[&Judgement], direction: Direction, peer: Peer, seat: &Seat) -> Vec<Rule> {
+        let other = |judgement: &Judgement| match direction {
+            Direction::In => judgement.from.clone(),
+            Direction::Out => judgement.to.clone(),
+        };
+        let here: Vec<&Judgement> =
+            same.iter().copied().filter(|judgement| (other(judgement).class == Class::Host) == (peer == Peer::Host)).collect();
+        let whole = |class| here.iter().any(|judgement| other(judgement).class == class && other(judgement).is_whole_class());
+        let everyone = peer == Peer::Host && whole(Class::Host) || whole(Class::Outside) && whole(Class::Guest);
+        let mut rules: Vec<Rule> = Vec::new();
+        for judgement in here {
+            let party = other(judgement);
+            let class = party.class;
+            let conditions = if everyone || party.is_whole_class() && peer == Peer::Host {
+                Vec::new()
+            } else if party.is_whole_class() || class == Class::Container || class == Class::Instance {
+                self.behind(class, direction, seat)
+            } else {
+                Vec::new()
+            };
+            for mut rule in self.judge(judgement, seat) {
+                rule.matches.splice(0..0, conditions.iter().cloned());
+                if !rules.contains(&rule) {
+                    rules.push(rule);
+                }
+            }
+        }
+        rules
+    }
+
+    /// The matches that tell a class at the other end.
+    fn behind(&self, class: Class, direction: Direction, seat: &Seat) -> Vec<Match> {
+        let arrives = direction == Direction::In;
+        let taps: Vec<Card> =
+            self.policy.gates.iter().filter(|gate| is_on_tap(gate)).flat_map(|gate| gate.cards.clone()).collect();
+        let local: Vec<Card> = [Class::Container, Class::Instance, Class::Guest]
+            .into_iter()
+            .flat_map(|class| self.cards(class).iter().cloned())
+            .collect();
+        let card = |cards: Vec<Card>| if arrives { MatchKind::InInterface(cards) } else { MatchKind::OutInterface(cards) };
+        let port = |cards: Vec<Card>| if arrives { MatchKind::InPort(cards) } else { MatchKind::OutPort(cards) };
+        match class {
+            Class::Outside if seat.bridged => vec![Match::not(port(taps))],
+            Class::Outside if local.is_empty() => Vec::new(),
+            Class::Outside => vec![Match::not(card(local))],
+            Class::Guest if seat.bridged => vec![Match::is(port(taps))],
+            Class::Host => Vec::new(),
+            other => {
+                let cards = self.cards(other).to_vec();
+                if cards.is_empty() { Vec::new() } else { vec![Match::is(card(cards))] }
+            }
+        }
+    }
+
+    /// A group's chain: an allow marks the packet and returns, so that the guest's chain knows of it. One chain serves every
+    /// guest that applies the group, and can be loaded alone.
+    fn group_chain(&mut self, group: &str, direction: Direction, peer: Peer, seat: &Seat) -> String {
+        let way = if direction == Direction::In { "" } else { "-o" };
+        let name = short(&format!("fwc-group-{group}"), &format!("{way}{}", peer.suffix()));
+        if self.has_chain(seat.family, &name) {
+            return name;
+        }
+        // Entered before its lines are known, so that a group is made once however many apply it.
+        self.chain(seat.family, TableKind::Filter, &name, Vec::new());
+        let policy = self.policy;
+        let Some(found) = policy.groups.iter().find(|known| *known.name == *group) else { return name };
+        let lines: Vec<&GateLine> = found.lines.iter().collect();
+        let marked = self.gate_lines(&lines, direction, peer, seat);
+        let mut rules = Vec::with_capacity(marked.len() * 2);
+        for rule in marked {
+            let consents = rule.verdict == Some(Verdict::Return);
+            let already = rule.matches.iter().any(|one| matches!(one.kind, MatchKind::Mark { .. }));
+            if consents && !already {
+                rules.push(Rule {
+                    effects: vec![Effect::SetMark { value: CONSENT_MARK, mask: CONSENT_MARK }],
+                    verdict: None,
+                    ..rule.clone()
+                });
+                let consent = MatchKind::Mark { value: CONSENT_MARK, mask: CONSENT_MARK };
+                rules.push(Rule { matches: vec![Match::is(consent)], family: None, ..rule });
+            } else {
+                rules.push(rule);
+            }
+        }
+        let table = self.ruleset.table_mut(seat.family, TableKind::Filter);
+        if let Some(chain) = table.chains.iter_mut().find(|chain| *chain.name == *name) {
+            chain.rules = rules;
+        }
+        name
+    }
+
+    fn has_chain(&mut self, family: TableFamily, name: &str) -> bool {
+        self.ruleset.table_mut(family, TableKind::Filter).chains.iter().any(|chain| *chain.name == *name)
+    }
+}
+
+fn gate_chain(gate: &Gate, direction: Direction, peer: Peer) -> String {
+    let kind = if gate.kind == GuestKind::Guest { "guest" } else { "inst" };
+    let way = if direction == Direction::In { "in" } else { "out" };
+    short(&format!("fwc-{kind}-{}", gate.name), &format!("-{way}{}", peer.suffix()))
+}
+
+/// A chain's name within iptables' 28 bytes: what is too long is cut, and told apart by a number made from the whole.
+fn short(name: &str, suffix: &str) -> String {
+    const MAX: usize = 28;
+    if name.len() + suffix.len() <= MAX {
+        return format!("{name}{suffix}");
+    }
+    // FNV-1a: small, stable for all time, and only there to keep two long names apart.
+    let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let digits = format!("~{:04x}", hash & 0xffff);
+    let mut room = MAX - suffix.len() - digits.len();
+    while !name.is_char_boundary(room) {
+        room -= 1;
+    }
+    format!("{}{digits}{suffix}", name.get(..room).unwrap_or_default())
+}
+
+/// Sources that a guest uses before it has an address, and on its link.
+fn unconfigured(family: Family) -> AddressSet {
+    let texts: &[&str] = if family == Family::Ipv4 { &["0.0.0.0"] } else { &["::", "fe80::/10"] };
+    texts.iter().filter_map(|text| text.parse::<AddressRange>().ok()).collect()
+}

@@ -1,0 +1,109 @@
+//! What is in force, flow by flow, in words: the top of every output file, and what a build prints.
+
+use std::collections::BTreeSet;
+
+use crate::net::Card;
+use crate::netfilter::Target;
+use crate::policy::{Action, CardSet, Class, Flow, Judgement, Policy, Rank, Traffic};
+
+/// The lines at the top of a file: facts that the build rests on, then every flow.
+#[must_use]
+pub fn header(policy: &Policy, target: Target) -> Vec<String> {
+    let mut lines = Vec::new();
+    lines.push(format!(
+        "Target: {}.",
+        match target {
+            Target::Iptables => "iptables-restore --noflush",
+            Target::Nft => "nft -f",
+        }
+    ));
+    if policy.facts_used.is_empty() {
+        lines.push("Facts: none; holds for every supported version and setting of the platforms.".to_owned());
+    } else {
+        lines.extend(policy.facts_used.iter().map(|fact| format!("Fact: {fact}.")));
+    }
+    lines.extend(flows(policy));
+    lines
+}
+
+/// One line for every flow that can exist on this host: what ends it, or that it is left alone.
+#[must_use]
+pub fn flows(policy: &Policy) -> Vec<String> {
+    let classes = classes(policy);
+    let mut lines = Vec::new();
+    let mut alone = Vec::new();
+    for flow in Flow::all().filter(|flow| classes.contains(&flow.from) && classes.contains(&flow.to)) {
+        match policy.flows.get(&flow) {
+            Some(judgements) => lines.push(format!("{flow}: {}.", in_force(judgements))),
+            None => alone.push(flow.to_string()),
+        }
+    }
+    if !alone.is_empty() {
+        lines.push(format!("Left to the platform: {}.", alone.join(", ")));
+    }
+    lines
+}
+
+fn classes(policy: &Policy) -> BTreeSet<Class> {
+    let mut classes = BTreeSet::from([Class::Outside, Class::Host]);
+    for (class, cards) in [
+        (Class::Container, &policy.cards.container),
+        (Class::Instance, &policy.cards.instance),
+        (Class::Guest, &policy.cards.guest),
+    ] {
+        if !cards.is_empty() {
+            classes.insert(class);
+        }
+    }
+    classes.extend(policy.flows.keys().flat_map(|flow| [flow.from, flow.to]));
+    classes
+}
+
+fn in_force(judgements: &[Judgement]) -> String {
+    let count = |action: fn(Action) -> bool| {
+        let statements: BTreeSet<u32> = judgements
+            .iter()
+            .filter(|judgement| judgement.rank == Rank::Rule && action(judgement.action))
+            .map(|judgement| judgement.statement)
+            .collect();
+        statements.len()
+    };
+    let (allows, denies) =
+        (count(|action| action == Action::Allow), count(|action| matches!(action, Action::Deny | Action::Reject(_))));
+    let mut parts = Vec::new();
+    let plural = |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
+    if allows > 0 {
+        parts.push(plural(allows, "allow", "allows"));
+    }
+    if denies > 0 {
+        parts.push(plural(denies, "deny", "denies"));
+    }
+    let mut open = true;
+    for judgement in judgements.iter().filter(|judgement| judgement.rank >= Rank::Default) {
+        let what = match judgement.action {
+            Action::Allow => "allow",
+            Action::Deny => "deny",
+            Action::Reject(_) => "reject",
+            Action::Log => "log",
+        };
+        let partial = judgement.via.is_some()
+            || !judgement.from.is_whole_class()
+            || !judgement.to.is_whole_class()
+            || *judgement.traffic != [Traffic::ALL];
+        let via = judgement.via.as_ref().map(|cards| format!(" via {}", names(cards))).unwrap_or_default();
+        let some = if partial && judgement.via.is_none() { " of what its default names" } else { "" };
+        parts.push(format!("then {what} the rest{via}{some}"));
+        open &= partial;
+    }
+    if open {
+        parts.push("what remains is left to the platform".to_owned());
+    }
+    parts.join(", ")
+}
+
+/// Cards in words.
+#[must_use]
+pub fn names(cards: &CardSet) -> String {
+    let list = cards.cards.iter().map(Card::to_string).collect::<Vec<_>>().join(", ");
+    if cards.complement { format!("every card but {list}") } else { list }
+}

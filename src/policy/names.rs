@@ -1,0 +1,214 @@
+//! What names stand for: every declaration of a project, by kind. A declaration may stand anywhere, also in an included file.
+
+use std::cell::Cell;
+
+use rustc_hash::FxHashMap;
+
+use crate::diagnostic::{Code, Diagnostic, Level};
+use crate::project::Project;
+use crate::span::{FileId, Location, Span};
+use crate::syntax::tree::{self, SetValue, Statement, StatementKind};
+
+/// A declaration: the node, where its name stands, and whether anything uses it.
+#[derive(Debug)]
+pub struct Declared<'a, T> {
+    /// The node.
+    pub node: &'a T,
+    /// The file it is in.
+    pub file: FileId,
+    /// Its name's place.
+    pub location: Location,
+    /// The whole statement's place.
+    pub statement: Location,
+    /// Whether something refers to it.
+    pub used: Cell<bool>,
+    library: bool,
+}
+
+type Table<'a, T> = FxHashMap<&'a str, Declared<'a, T>>;
+
+/// The declarations of a project.
+#[derive(Debug, Default)]
+pub struct Names<'a> {
+    /// Interfaces.
+    pub interfaces: Table<'a, tree::Interface>,
+    /// Sets.
+    pub sets: Table<'a, tree::Set>,
+    /// Services.
+    pub services: Table<'a, tree::Service>,
+    /// Groups.
+    pub groups: Table<'a, tree::Group>,
+    /// Guests and instances.
+    pub guests: Table<'a, tree::Guest>,
+    /// Networks.
+    pub networks: Table<'a, tree::Network>,
+    /// Containers.
+    pub containers: Table<'a, tree::Container>,
+    /// The policy's statements in order, includes in their place, standard library left out.
+    pub statements: Vec<(FileId, &'a Statement)>,
+}
+
+/// A name that is declared twice.
+pub static DUPLICATE_NAME: Code = Code {
+    number: "FW0101",
+    name: "duplicate-name",
+    level: Level::Error,
+    summary: "a name is declared twice",
+    explanation: "Each interface, set, service, group, guest, network and container has one declaration. With two, a reader (and the\ncompiler) cannot know which is meant.\n\n```fw\nset office = { 198.51.100.0/24 }\nset office = { 203.0.113.0/24 }   # error\n```\n\nKeep one, or give the second a name of its own. A declaration without a value (`interface wan`, `set admins`) is a\nparameter: it may stand beside the one declaration that gives the value.",
+};
+
+/// A declaration without a value that nothing completes.
+pub static MISSING_PARAMETER: Code = Code {
+    number: "FW0102",
+    name: "missing-parameter",
+    level: Level::Error,
+    summary: "an interface or set is declared without a value, and no including file gives it one",
+    explanation: "`interface wan` and `set admins` without `=` are parameters of a file that others include. The including file must give\nthe value:\n\n```fw\ninterface wan = eno1\nset admins = { 10.0.0.0/24 }\ninclude \"base.fw\"\n```\n\nWithout it nothing can be built: no card and no address is guessed.",
+};
+
+/// A name that nothing uses.
+pub static UNUSED_NAME: Code = Code {
+    number: "FW0103",
+    name: "unused-name",
+    level: Level::Warning,
+    summary: "a declaration that no rule uses",
+    explanation: "A set, service, group or interface that no rule mentions decides nothing. Often the rule that should use it was\nforgotten or misspelt.\n\n```fw\nset office = { 198.51.100.0/24 }   # warning: nothing uses `office`\nallow ssh from any to host\n```\n\nUse it, or delete the line.",
+};
+
+impl<'a> Names<'a> {
+    /// Collects the declarations of a project; duplicates and incomplete parameters are reported.
+    pub fn collect(project: &'a Project, diagnostics: &mut Vec<Diagnostic>) -> Self {
+        let mut names = Self::default();
+        let mut seen = Vec::new();
+        for &file in &project.library {
+            for statement in project.parsed(file).iter().flat_map(|parsed| &parsed.tree.statements) {
+                names.declare(file, true, statement, diagnostics);
+            }
+        }
+        names.walk(project, project.root, &mut seen);
+        for index in 0..names.statements.len() {
+            let (file, statement) = names.statements[index];
+            names.declare(file, false, statement, diagnostics);
+        }
+        names.parameters(diagnostics);
+        names
+    }
+
+    fn walk(&mut self, project: &'a Project, id: FileId, seen: &mut Vec<FileId>) {
+        if seen.contains(&id) {
+            return;
+        }
+        seen.push(id);
+        let Some(parsed) = project.parsed(id) else { return };
+        for statement in &parsed.tree.statements {
+            if matches!(statement.value, StatementKind::Include(_)) {
+                for &included in project.import(at(id, statement.span)).iter().flat_map(|import| &import.files) {
+                    self.walk(project, included, seen);
+                }
+            } else {
+                self.statements.push((id, statement));
+            }
+        }
+    }
+
+    fn declare(&mut self, file: FileId, library: bool, statement: &'a Statement, out: &mut Vec<Diagnostic>) {
+        let here = Place { file, library, statement: at(file, statement.span) };
+        match &statement.value {
+            StatementKind::Interface(node) => {
+                put(&mut self.interfaces, &**node, &node.name, here, |node| node.value.is_none(), out);
+            }
+            StatementKind::Set(node) => {
+                put(&mut self.sets, &**node, &node.name, here, |node| node.value == SetValue::Parameter, out);
+            }
+            StatementKind::Service(node) => put(&mut self.services, &**node, &node.name, here, |_| false, out),
+            // The prelude's parts are groups that nobody applies.
+            StatementKind::Group(node) if !library => put(&mut self.groups, &**node, &node.name, here, |_| false, out),
+            StatementKind::Guest(node) => put(&mut self.guests, &**node, &node.name, here, |_| false, out),
+            StatementKind::Network(node) => put(&mut self.networks, &**node, &node.name, here, |_| false, out),
+            StatementKind::Container(node) => put(&mut self.containers, &**node, &node.name, here, |_| false, out),
+            _ => {}
+        }
+    }
+
+    fn parameters(&self, out: &mut Vec<Diagnostic>) {
+        let interfaces = self.interfaces.iter().filter(|(_, declared)| declared.node.value.is_none());
+        let sets = self.sets.iter().filter(|(_, declared)| declared.node.value == SetValue::Parameter);
+        for (kind, name, location) in interfaces
+            .map(|(name, declared)| ("interface", name, declared.location))
+            .chain(sets.map(|(name, declared)| ("set", name, declared.location)))
+        {
+            let value = if kind == "set" { "{ 192.0.2.0/24 }" } else { "eth0" };
+            out.push(
+                Diagnostic::new(&MISSING_PARAMETER, location, format!("{kind} `{name}` has no value"))
+                    .label("a parameter, which no including file gives")
+                    .help(format!("say what it is here, or in the file that includes this one: `{kind} {name} = {value}`")),
+            );
+        }
+    }
+
+    /// Reports what nothing used.
+    pub fn unused(&self, out: &mut Vec<Diagnostic>) {
+        fn each<T>(kind: &str, table: &Table<'_, T>, out: &mut Vec<Diagnostic>) {
+            for (name, declared) in table.iter().filter(|(_, declared)| !declared.library && !declared.used.get()) {
+                out.push(
+                    Diagnostic::new(&UNUSED_NAME, declared.location, format!("nothing uses {kind} `{name}`"))
+                        .help("use it in a rule, or delete the line"),
+                );
+            }
+        }
+        each("interface", &self.interfaces, out);
+        each("set", &self.sets, out);
+        each("service", &self.services, out);
+        each("group", &self.groups, out);
+    }
+}
+
+/// Where a declaration stands.
+#[derive(Clone, Copy)]
+struct Place {
+    file: FileId,
+    library: bool,
+    statement: Location,
+}
+
+fn put<'a, T>(
+    table: &mut Table<'a, T>,
+    node: &'a T,
+    name: &'a tree::Name,
+    here: Place,
+    parameter: impl Fn(&T) -> bool,
+    out: &mut Vec<Diagnostic>,
+) {
+    let Place { file, library, statement } = here;
+    let location = at(file, name.span);
+    let declared = Declared { node, file, location, statement, used: Cell::new(false), library };
+    if let Some(earlier) = table.get(&*name.value) {
+        // The author's own declaration goes before the standard library's; a value goes before a parameter.
+        if parameter(node) {
+            return;
+        }
+        if !earlier.library && !parameter(earlier.node) {
+            out.push(
+                Diagnostic::new(&DUPLICATE_NAME, location, format!("`{}` is declared twice", name.value))
+                    .label("second declaration")
+                    .related(earlier.location, "first declaration")
+                    .help("delete one, or give it another name"),
+            );
+            return;
+        }
+    }
+    table.insert(&name.value, declared);
+}
+
+/// Looks a name up and notes that it is used.
+pub fn find<'t, 'a, T>(table: &'t Table<'a, T>, name: &str) -> Option<&'t Declared<'a, T>> {
+    let declared = table.get(name)?;
+    declared.used.set(true);
+    Some(declared)
+}
+
+/// A place in a file.
+#[must_use]
+pub fn at(file: FileId, span: Span) -> Location {
+    Location { file, span }
+}

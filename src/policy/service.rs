@@ -1,0 +1,143 @@
+//! From the words for services to protocols and ports.
+
+use crate::diagnostic::{Code, Diagnostic, Level};
+use crate::names::{closest as nearest, icmp};
+use crate::net::{Family, PortSet, Protocol};
+use crate::policy::Traffic;
+use crate::policy::names::{Names, at, find};
+use crate::span::{FileId, Spanned};
+use crate::syntax::tree::Item;
+
+/// A service that nobody declares.
+pub static UNKNOWN_SERVICE: Code = Code {
+    number: "FW0111",
+    name: "unknown-service",
+    level: Level::Error,
+    summary: "a service name that neither the policy nor the standard library declares",
+    explanation: "A word where a service belongs must be declared, here or in the standard library (`fwc services` lists that).\n\n```fw\nallow htpps to container      # error: did you mean `https`?\n```\n\nCorrect the name, say protocol and port (`tcp 8443`), or declare it: `service app = tcp 8443`.",
+};
+
+/// A service that is made of itself.
+pub static SERVICE_CYCLE: Code = Code {
+    number: "FW0112",
+    name: "service-cycle",
+    level: Level::Error,
+    summary: "a service is defined by itself",
+    explanation: "```fw\nservice web = { web, tcp 8080 }   # error\n```\n\nA service may be made of others, but not, by whatever road, of itself. Take the name out of its own definition.",
+};
+
+/// An ICMP type that does not exist.
+pub static UNKNOWN_ICMP_TYPE: Code = Code {
+    number: "FW0113",
+    name: "unknown-icmp-type",
+    level: Level::Error,
+    summary: "an ICMP type name that neither ICMP nor ICMPv6 has",
+    explanation: "```fw\nallow icmp ecko-request to host   # error: did you mean `echo-request`?\n```\n\nThe names are those of iptables and nft: `echo-request`, `destination-unreachable`, `packet-too-big`, … A number is\nrefused, since ICMP and ICMPv6 number differently.",
+};
+
+/// Resolves services to traffic, merged so that each protocol appears once. An unknown name costs itself alone.
+pub fn traffic(names: &Names<'_>, file: FileId, items: &[Spanned<Item>], out: &mut Vec<Diagnostic>) -> Vec<Traffic> {
+    let mut list = Vec::new();
+    for item in items {
+        add(names, file, item, &mut Vec::new(), &mut list, out);
+    }
+    merge(list)
+}
+
+fn add<'a>(
+    names: &Names<'a>,
+    file: FileId,
+    item: &Spanned<Item>,
+    inside: &mut Vec<&'a str>,
+    list: &mut Vec<Traffic>,
+    out: &mut Vec<Diagnostic>,
+) {
+    match &item.value {
+        Item::Ports { protocol, ports } => list.push(Traffic {
+            protocol: Some(*protocol),
+            ports: (!ports.is_empty()).then(|| PortSet::new(ports.iter().copied())),
+            ..Traffic::ALL
+        }),
+        Item::Protocol(protocol) => list.push(Traffic { protocol: Some(*protocol), ..Traffic::ALL }),
+        Item::Icmp(None) => list.extend(Family::BOTH.map(|family| icmp_traffic(family, None))),
+        Item::Icmp(Some(name)) => {
+            let found: Vec<Traffic> = Family::BOTH
+                .into_iter()
+                .filter_map(|family| Some(icmp_traffic(family, Some(icmp::lookup(family, name)?))))
+                .collect();
+            if found.is_empty() {
+                let mut unknown = Diagnostic::new(
+                    &UNKNOWN_ICMP_TYPE,
+                    at(file, item.span),
+                    format!("`{name}` is no type of ICMP or ICMPv6"),
+                );
+                if let Some(near) = nearest(name, Family::BOTH.into_iter().flat_map(icmp::names)) {
+                    unknown = unknown.help(format!("did you mean `icmp {near}`?"));
+                }
+                out.push(unknown);
+            }
+            list.extend(found);
+        }
+        Item::Name(name) => {
+            let Some(declared) = find(&names.services, name) else {
+                out.push(unknown_service(names, file, item, name));
+                return;
+            };
+            if inside.contains(&&*declared.node.name.value) {
+                out.push(
+                    Diagnostic::new(&SERVICE_CYCLE, declared.location, format!("service `{name}` is defined by itself"))
+                        .help("take it out of its own definition"),
+                );
+                return;
+            }
+            inside.push(&declared.node.name.value);
+            for member in &declared.node.what {
+                add(names, declared.file, member, inside, list, out);
+            }
+            inside.pop();
+        }
+    }
+}
+
+fn unknown_service(names: &Names<'_>, file: FileId, item: &Spanned<Item>, name: &str) -> Diagnostic {
+    let place = at(file, item.span);
+    let unknown = Diagnostic::new(&UNKNOWN_SERVICE, place, format!("no service is called `{name}`"));
+    if names.sets.contains_key(name) || names.interfaces.contains_key(name) {
+        return unknown.label("this is a set or an interface").help(format!("write `from {name}` or `to {name}`"));
+    }
+    match nearest(name, names.services.keys().copied()) {
+        Some(near) => unknown.fix(format!("did you mean `{near}`?"), place, near),
+        None => unknown.help("say protocol and port, as in `tcp 8443`, or declare it: `service NAME = tcp 8443`"),
+    }
+}
+
+fn icmp_traffic(family: Family, types: Option<Vec<crate::netfilter::IcmpType>>) -> Traffic {
+    let protocol = if family == Family::Ipv4 { Protocol::ICMP } else { Protocol::ICMPV6 };
+    Traffic { family: Some(family), protocol: Some(protocol), ports: None, icmp: types }
+}
+
+/// One entry a protocol: ports of the same protocol together, in order of first mention.
+fn merge(list: Vec<Traffic>) -> Vec<Traffic> {
+    let mut merged: Vec<Traffic> = Vec::with_capacity(list.len());
+    for traffic in list {
+        let same = merged.iter_mut().find(|known| known.family == traffic.family && known.protocol == traffic.protocol);
+        let Some(known) = same else {
+            merged.push(traffic);
+            continue;
+        };
+        known.ports = match (&known.ports, &traffic.ports) {
+            (Some(a), Some(b)) => Some(a.union(b)),
+            _ => None,
+        };
+        known.icmp = match (known.icmp.take(), traffic.icmp) {
+            (Some(mut a), Some(b)) => {
+                a.extend(b);
+                a.sort_unstable();
+                a.dedup();
+                Some(a)
+            }
+            _ => None,
+        };
+    }
+    merged
+}

@@ -1,0 +1,184 @@
+//! Reads the commonest rules without the grammar: one action, one service, one place in each clause, no options. Long policies
+//! are made of such lines, and pest takes fifteen times as long for one. Whatever is not plainly of this form is left to the
+//! grammar, faults above all; a test holds that both give the same tree for whatever is read here.
+
+use crate::net::Protocol;
+use crate::span::{FileId, Location, Span, Spanned};
+use crate::syntax::grammar::RESERVED;
+use crate::syntax::tree::{
+    Action, Clauses, Item, Name, One, Place, Rule as PolicyRule, Sentence, Statement, StatementKind, Who,
+};
+use crate::syntax::values;
+
+/// The words of a statement, one ahead.
+struct Words<'t> {
+    text: &'t str,
+    base: usize,
+    /// The word that comes next, and where it stands in the file.
+    next: Option<(&'t str, Span)>,
+    at: usize,
+    /// Whether a byte was met that only the grammar knows what to do with.
+    strange: bool,
+}
+
+impl<'t> Words<'t> {
+    fn new(text: &'t str, base: usize) -> Self {
+        let mut words = Self { text, base, next: None, at: 0, strange: false };
+        words.advance();
+        words
+    }
+
+    fn advance(&mut self) {
+        let bytes = self.text.as_bytes();
+        while matches!(bytes.get(self.at), Some(b' ' | b'\t')) {
+            self.at += 1;
+        }
+        let start = self.at;
+        while let Some(byte) = bytes.get(self.at) {
+            match byte {
+                b'a'..=b'z'
+                | b'A'..=b'Z'
+                | b'0'..=b'9'
+                | b'-'
+                | b'_'
+                | b'.'
+                | b':'
+                | b'/'
+                | b'+'
+                | b'*'
+                | b'@'
+                | b'%' => {}
+                b' ' | b'\t' => break,
+                _ => {
+                    self.strange = true;
+                    break;
+                }
+            }
+            self.at += 1;
+        }
+        let word = self.text.get(start..self.at).filter(|word| !word.is_empty());
+        self.next = word.map(|word| (word, Span::new(self.base + start, self.base + self.at)));
+    }
+
+    fn peek(&self) -> Option<&'t str> {
+        self.next.map(|(word, _)| word)
+    }
+
+    fn take(&mut self) -> Option<(&'t str, Span)> {
+        let word = self.next?;
+        self.advance();
+        Some(word)
+    }
+
+    /// Takes the next word if it is this one.
+    fn skip(&mut self, keyword: &str) -> bool {
+        let found = self.peek() == Some(keyword);
+        if found {
+            self.advance();
+        }
+        found
+    }
+}
+
+fn is_reserved(word: &str) -> bool {
+    RESERVED.contains(&word)
+}
+
+/// A name of the policy, as the grammar's `name` without quotes.
+fn is_name(word: &str) -> bool {
+    word.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_') && is_machine(word)
+}
+
+fn is_machine(word: &str) -> bool {
+    word.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+        && !is_reserved(word)
+}
+
+fn is_card(word: &str) -> bool {
+    let stem = word.strip_suffix(['+', '*']).unwrap_or(word);
+    stem.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && stem.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'@'))
+        && !is_reserved(word)
+}
+
+/// The rule in `text`, if it is of the simple form; `base` is where it begins, `span` what the statement covers.
+pub(super) fn rule(text: &str, base: usize, span: Span) -> Option<Statement> {
+    let mut words = Words::new(text, base);
+    let (action, action_span) = words.take()?;
+    let action = match action {
+        "allow" => Action::Allow,
+        "deny" => Action::Deny,
+        "reject" => Action::Reject(None),
+        "log" => Action::Log,
+        _ => return None,
+    };
+    let what = match words.peek() {
+        None | Some("from" | "to" | "via") => Vec::new(),
+        Some(_) => vec![item(&mut words)?],
+    };
+    let from = if words.skip("from") { Some(who(&mut words)?) } else { None };
+    let to = if words.skip("to") { Some(who(&mut words)?) } else { None };
+    let via = if words.skip("via") {
+        let (word, at) = words.take().filter(|(word, _)| is_card(word))?;
+        vec![Name::new(word.into(), at)]
+    } else {
+        Vec::new()
+    };
+    if words.next.is_some() || words.strange {
+        return None;
+    }
+    let sentence = Sentence { family: None, what, clauses: Clauses { from, to, via } };
+    let rule = PolicyRule { action: Spanned::new(action, action_span), sentence, options: Vec::new() };
+    Some(Statement::new(StatementKind::Rule(Box::new(rule)), span))
+}
+
+fn item(words: &mut Words<'_>) -> Option<Spanned<Item>> {
+    let (word, at) = words.take()?;
+    let protocol = match word {
+        "tcp" => Protocol::TCP,
+        "udp" => Protocol::UDP,
+        "sctp" => Protocol::SCTP,
+        _ => return is_name(word).then(|| Spanned::new(Item::Name(word.into()), at)),
+    };
+    let digit = words.peek().and_then(|word| word.bytes().next()).is_some_and(|byte| byte.is_ascii_digit());
+    if !digit {
+        return Some(Spanned::new(Item::Ports { protocol, ports: Vec::new() }, at));
+    }
+    let (ports, end) = words.take()?;
+    let ports = vec![values::ports(ports, nowhere()).ok()?];
+    Some(Spanned::new(Item::Ports { protocol, ports }, at.to(end)))
+}
+
+fn who(words: &mut Words<'_>) -> Option<Who> {
+    let (word, at) = words.take()?;
+    let mut span = at;
+    let mut named = |words: &mut Words<'_>| {
+        let (name, at) = words.next.filter(|(word, _)| is_machine(word))?;
+        words.advance();
+        span = span.to(at);
+        Some(Name::new(name.into(), at))
+    };
+    let place = match word {
+        "any" => Place::Any,
+        "world" => Place::World,
+        "host" => Place::Host(None),
+        "container" => Place::Container(named(words)),
+        "guest" => Place::Guest(named(words)),
+        "instance" => Place::Instance(named(words)),
+        _ if is_name(word) => Place::Name(word.into()),
+        _ if is_reserved(word) => return None,
+        _ => match values::address(word, nowhere()) {
+            Ok((range, None)) => Place::Address(range),
+            // A warning is for the other reader to tell.
+            _ => return None,
+        },
+    };
+    let one = One { negated: false, place: Spanned::new(place, span), on: Vec::new(), at: None, view: None };
+    Some(Who { span, negated: false, members: vec![one] })
+}
+
+/// A place for diagnostics that are thrown away: the grammar's reader makes them again.
+fn nowhere() -> Location {
+    Location { file: FileId(0), span: Span::default() }
+}

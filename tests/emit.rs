@@ -1,0 +1,355 @@
+//! Every match, effect and verdict, and the text that each becomes.
+
+use std::sync::Arc;
+
+use fwc::emit::{Context, OutputFile, Target, base, emit, entry_chain};
+use fwc::net::{AddressRange, AddressSet, Card, Family, PortRange, PortSet, Protocol};
+use fwc::netfilter::{
+    Attachment, Chain, Effect, Hook, IcmpType, Limit, Match, MatchKind, Owner, Reject, Rule, Ruleset, Set, SetField,
+    SetValue, State, TableFamily, TableKind, Verdict,
+};
+use fwc::span::{FileId, Location, SourceText, Span};
+
+pub fn addresses(text: &str) -> AddressSet {
+    text.split_whitespace().map(|part| part.parse::<AddressRange>().expect(part)).collect()
+}
+
+pub fn ports(text: &str) -> PortSet {
+    let range = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        PortRange { first: first.parse().expect(part), last: last.parse().expect(part) }
+    };
+    text.split_whitespace().map(range).collect()
+}
+
+pub fn is(kind: MatchKind) -> Match {
+    Match::is(kind)
+}
+
+pub fn not(kind: MatchKind) -> Match {
+    Match::not(kind)
+}
+
+pub fn protocol(protocol: Protocol) -> Match {
+    is(MatchKind::Protocol(vec![protocol]))
+}
+
+pub fn cards(text: &str) -> Vec<Card> {
+    text.split_whitespace().map(Card::parse).collect()
+}
+
+pub fn rule(matches: Vec<Match>, verdict: Verdict) -> Rule {
+    Rule { matches, verdict: Some(verdict), ..Rule::default() }
+}
+
+pub fn limit(source_prefix: Option<u8>) -> Match {
+    is(MatchKind::Limit(Limit { count: 10, seconds: 60, burst: 5, source_prefix, name: "fwc-ssh".into() }))
+}
+
+pub fn chain(name: &str, rules: Vec<Rule>) -> Chain {
+    Chain { name: name.into(), owner: Owner::Fwc, base: None, rules }
+}
+
+/// Adds the chain of ours at a hook, with its attachment in both families.
+pub fn at_hook(ruleset: &mut Ruleset, kind: TableKind, hook: Hook, rules: Vec<Rule>) {
+    let name: Arc<str> = entry_chain(kind, hook).into();
+    for family in Family::BOTH {
+        ruleset.attachments.push(Attachment {
+            family,
+            table: kind,
+            parent: hook.chain().to_owned(),
+            chain: name.clone(),
+            create_parent: false,
+        });
+    }
+    let chain = Chain { name, owner: Owner::Fwc, base: Some(base(kind, hook)), rules };
+    ruleset.table_mut(TableFamily::Inet, kind).chains.push(chain);
+}
+
+/// Every match that both back ends have.
+pub fn matches() -> Vec<Vec<Match>> {
+    let tcp = || protocol(Protocol::TCP);
+    let mut out = vec![
+        vec![],
+        vec![is(MatchKind::InInterface(cards("eth0")))],
+        vec![is(MatchKind::InInterface(cards("eth0 br-+ br-app wg0")))],
+        vec![not(MatchKind::InInterface(cards("eth0")))],
+        vec![not(MatchKind::InInterface(cards("eth0 br-+")))],
+        vec![is(MatchKind::Source(addresses("10.0.0.0/8")))],
+        vec![is(MatchKind::Source(addresses("2001:db8::/32 2001:db9::1")))],
+        vec![is(MatchKind::Source(addresses("10.0.0.1-10.0.0.6 10.9.0.0/16")))],
+        vec![not(MatchKind::Source(addresses("10.0.0.1-10.0.0.6 10.9.0.0/16")))],
+        vec![is(MatchKind::Source(addresses("10.0.0.1 10.0.0.3 10.0.0.5 10.0.0.7 10.0.0.9 10.0.0.11 ::1")))],
+        vec![not(MatchKind::Source(addresses("10.0.0.1 10.0.0.3 10.0.0.5 10.0.0.7 10.0.0.9 10.0.0.11")))],
+        vec![is(MatchKind::Destination(addresses("192.0.2.1")))],
+        vec![not(MatchKind::Destination(addresses("192.0.2.0/24")))],
+        vec![is(MatchKind::Source(addresses("0.0.0.0/0")))],
+        vec![is(MatchKind::DestinationLocal)],
+        vec![not(MatchKind::DestinationLocal)],
+        vec![is(MatchKind::DestinationMulticast)],
+        vec![tcp()],
+        vec![is(MatchKind::Protocol(vec![Protocol::TCP, Protocol::UDP, Protocol(47)]))],
+        vec![not(MatchKind::Protocol(vec![Protocol::TCP]))],
+        vec![not(MatchKind::Protocol(vec![Protocol::TCP, Protocol::UDP]))],
+        vec![tcp(), is(MatchKind::SourcePort(ports("1024-65535")))],
+        vec![tcp(), is(MatchKind::DestinationPort(ports("22")))],
+        vec![tcp(), is(MatchKind::DestinationPort(ports("80 443 8000-8010")))],
+        vec![tcp(), not(MatchKind::DestinationPort(ports("80 443")))],
+        vec![
+            is(MatchKind::Protocol(vec![Protocol::TCP, Protocol::UDP])),
+            is(MatchKind::DestinationPort(ports("1 3 5 7 9 11 13 15 17 19 21 23 25 27 29 31-33"))),
+        ],
+        vec![protocol(Protocol::SCTP), is(MatchKind::DestinationPort(ports("5060")))],
+        vec![protocol(Protocol::ICMP), is(MatchKind::IcmpType(vec![IcmpType { kind: 8, code: None }]))],
+        vec![
+            protocol(Protocol::ICMP),
+            is(MatchKind::IcmpType(vec![IcmpType { kind: 8, code: None }, IcmpType { kind: 3, code: Some(4) }])),
+        ],
+        vec![protocol(Protocol::ICMPV6), is(MatchKind::IcmpType(vec![IcmpType { kind: 128, code: None }]))],
+        vec![
+            protocol(Protocol::ICMPV6),
+            not(MatchKind::IcmpType(vec![IcmpType { kind: 1, code: Some(4) }, IcmpType { kind: 135, code: None }])),
+        ],
+        vec![tcp(), is(MatchKind::TcpFlags { mask: 0x17, set: 0x02 })],
+        vec![tcp(), not(MatchKind::TcpFlags { mask: 0x3f, set: 0 })],
+        vec![is(MatchKind::State(State::NEW))],
+        vec![is(MatchKind::State(State::ESTABLISHED | State::RELATED))],
+        vec![not(MatchKind::State(State::INVALID | State::UNTRACKED))],
+        vec![is(MatchKind::DirectionOriginal)],
+        vec![not(MatchKind::DirectionOriginal)],
+        vec![is(MatchKind::DestinationTranslated)],
+        vec![not(MatchKind::DestinationTranslated)],
+        vec![is(MatchKind::OriginalDestination(addresses("203.0.113.10")))],
+        vec![is(MatchKind::OriginalDestination(addresses("203.0.113.10 203.0.113.16/28")))],
+        vec![not(MatchKind::OriginalDestination(addresses("2001:db8::10")))],
+        vec![tcp(), is(MatchKind::OriginalDestinationPort(ports("8080")))],
+        vec![tcp(), is(MatchKind::OriginalDestinationPort(ports("80 443 8000-8010")))],
+        vec![tcp(), not(MatchKind::OriginalDestinationPort(ports("80 443")))],
+        vec![is(MatchKind::Mark { value: 1, mask: 0xff })],
+        vec![not(MatchKind::Mark { value: 1, mask: u32::MAX })],
+        vec![is(MatchKind::SourceMac(vec!["1e:0b:85:27:8d:65".parse().expect("MAC")]))],
+        vec![not(MatchKind::SourceMac(vec![
+            "1e:0b:85:27:8d:65".parse().expect("MAC"),
+            "1e:0b:85:27:8d:66".parse().expect("MAC"),
+        ]))],
+        vec![is(MatchKind::InSet { set: "fwc-office".into(), fields: vec![SetField::Source] })],
+        vec![not(MatchKind::InSet { set: "fwc-office".into(), fields: vec![SetField::Source] })],
+        vec![is(MatchKind::InSet {
+            set: "fwc-pairs".into(),
+            fields: vec![SetField::Source, SetField::DestinationService],
+        })],
+        vec![is(MatchKind::InSet { set: "fwc-banned".into(), fields: vec![SetField::Source] })],
+        vec![limit(None)],
+        vec![limit(Some(64))],
+        vec![is(MatchKind::ConnectionsAbove { count: 20, source_prefix: 0, name: "fwc-all".into() })],
+        vec![is(MatchKind::ConnectionsAbove { count: 5, source_prefix: 64, name: "fwc-each".into() })],
+        vec![is(MatchKind::Time { days: 0b001_1111, times: Some((8 * 60, 18 * 60)) })],
+        vec![is(MatchKind::Time { days: 0x7f, times: Some((22 * 60, 6 * 60)) })],
+        vec![not(MatchKind::Time { days: 0x7f, times: Some((8 * 60, 24 * 60)) })],
+        // A counter beside lists: asked once for a packet.
+        vec![
+            is(MatchKind::InInterface(cards("eth0 wg0"))),
+            tcp(),
+            is(MatchKind::DestinationPort(ports("22"))),
+            limit(None),
+        ],
+    ];
+    out.push(vec![is(MatchKind::InInterface(cards("eth0 wg0"))), not(MatchKind::InInterface(cards("lo eth1"))), tcp()]);
+    out
+}
+
+/// A policy with every match, effect and verdict that both back ends have.
+pub fn everything() -> Ruleset {
+    let mut ruleset = Ruleset::default();
+    let table = ruleset.table_mut(TableFamily::Inet, TableKind::Filter);
+    table.sets = vec![
+        Set {
+            name: "fwc-office".into(),
+            family: Some(Family::Ipv4),
+            fields: vec![SetField::Source],
+            elements: ["198.51.100.0/24", "10.0.0.1-10.0.0.6", "192.0.2.1"]
+                .map(|text| vec![SetValue::Address(text.parse().expect(text))])
+                .to_vec(),
+            live: false,
+        },
+        Set {
+            name: "fwc-pairs".into(),
+            family: Some(Family::Ipv6),
+            fields: vec![SetField::Source, SetField::DestinationService],
+            elements: vec![
+                vec![
+                    SetValue::Address("2001:db8::/32".parse().expect("prefix")),
+                    SetValue::Service(Protocol::TCP, PortRange { first: 80, last: 90 }),
+                ],
+                vec![
+                    SetValue::Address("::1".parse().expect("address")),
+                    SetValue::Service(Protocol::UDP, PortRange::single(53)),
+                ],
+            ],
+            live: false,
+        },
+        Set {
+            name: "fwc-banned".into(),
+            family: Some(Family::Ipv4),
+            fields: vec![SetField::Source],
+            elements: Vec::new(),
+            live: true,
+        },
+    ];
+    for (number, verdict) in [Verdict::Accept, Verdict::Return, Verdict::Goto("fwc-sub".into())].into_iter().enumerate()
+    {
+        // A rule that goes around by a goto makes the chain one deeper: a chain for each match keeps all of them loadable.
+        let rules = matches().into_iter().map(|matches| rule(matches, verdict.clone()));
+        let table = ruleset.table_mut(TableFamily::Inet, TableKind::Filter);
+        table.chains.extend(rules.enumerate().map(|(at, rule)| {
+            chain(&format!("fwc-{number}-{at}"), vec![rule, Rule { verdict: Some(Verdict::Drop), ..Rule::default() }])
+        }));
+    }
+    let table = ruleset.table_mut(TableFamily::Inet, TableKind::Filter);
+    let all: Vec<Rule> = table.chains.iter().map(|chain| rule(vec![], Verdict::Jump(chain.name.clone()))).collect();
+    table.chains.push(chain("fwc-sub", vec![rule(vec![is(MatchKind::State(State::NEW))], Verdict::Drop)]));
+    let mut input = all;
+    let tcp = || protocol(Protocol::TCP);
+    let log = || Effect::Log { prefix: "fwc \"input\": ".into(), level: 4 };
+    input.push(Rule { effects: vec![log()], ..Rule::default() });
+    input.push(Rule {
+        matches: vec![is(MatchKind::InInterface(cards("eth0 wg0"))), limit(Some(32))],
+        effects: vec![log(), Effect::SetMark { value: 1, mask: 0xff }],
+        verdict: Some(Verdict::Drop),
+        comment: Some("says \"why\"".into()),
+        origin: Some(Location { file: FileId(0), span: Span::new(20, 21) }),
+        ..Rule::default()
+    });
+    for how in [
+        Reject::PortUnreachable,
+        Reject::HostUnreachable,
+        Reject::NetworkUnreachable,
+        Reject::HostProhibited,
+        Reject::NetworkProhibited,
+        Reject::AdminProhibited,
+    ] {
+        input.push(rule(vec![is(MatchKind::InInterface(cards("eth0")))], Verdict::Reject(how)));
+    }
+    input.push(rule(vec![tcp()], Verdict::Reject(Reject::TcpReset)));
+    input.push(rule(
+        vec![],
+        Verdict::GotoMap {
+            fields: vec![SetField::DestinationService],
+            elements: vec![(vec![SetValue::Service(Protocol::TCP, PortRange::single(22))], "fwc-sub".into())],
+        },
+    ));
+    at_hook(&mut ruleset, TableKind::Filter, Hook::Input, input);
+    at_hook(
+        &mut ruleset,
+        TableKind::Filter,
+        Hook::Output,
+        vec![
+            rule(vec![is(MatchKind::OutInterface(cards("eth0 wg0")))], Verdict::Accept),
+            rule(vec![is(MatchKind::User("0".to_owned()))], Verdict::Accept),
+            rule(vec![not(MatchKind::User("root".to_owned()))], Verdict::Accept),
+        ],
+    );
+    at_hook(
+        &mut ruleset,
+        TableKind::Mangle,
+        Hook::Forward,
+        vec![
+            Rule { matches: vec![tcp()], effects: vec![Effect::ClampMss], ..Rule::default() },
+            Rule {
+                effects: vec![Effect::SetDscp(46), Effect::SetMark { value: 7, mask: u32::MAX }],
+                ..Rule::default()
+            },
+        ],
+    );
+    at_hook(
+        &mut ruleset,
+        TableKind::Raw,
+        Hook::Prerouting,
+        vec![
+            Rule {
+                matches: vec![tcp(), is(MatchKind::DestinationPort(ports("21")))],
+                effects: vec![Effect::Helper("ftp".into())],
+                ..Rule::default()
+            },
+            Rule { matches: vec![protocol(Protocol::UDP)], effects: vec![Effect::Notrack], ..Rule::default() },
+        ],
+    );
+    at_hook(
+        &mut ruleset,
+        TableKind::Nat,
+        Hook::Prerouting,
+        vec![
+            rule(vec![tcp()], Verdict::Dnat { address: "192.0.2.7".parse().expect("address"), port: Some(80) }),
+            rule(vec![tcp()], Verdict::Dnat { address: "2001:db8::7".parse().expect("address"), port: Some(80) }),
+            rule(vec![], Verdict::Dnat { address: "192.0.2.7".parse().expect("address"), port: None }),
+            rule(vec![protocol(Protocol::UDP)], Verdict::Redirect(53)),
+        ],
+    );
+    at_hook(
+        &mut ruleset,
+        TableKind::Nat,
+        Hook::Postrouting,
+        vec![
+            rule(
+                vec![is(MatchKind::Source(addresses("10.0.0.0/8")))],
+                Verdict::Snat("203.0.113.10".parse().expect("address")),
+            ),
+            rule(vec![is(MatchKind::OutInterface(cards("eth0")))], Verdict::Masquerade),
+        ],
+    );
+    ruleset
+}
+
+/// The files of a build, and how their sources are called.
+pub fn build(ruleset: &Ruleset, target: Target, stem: &str) -> Vec<OutputFile> {
+    let sources = [SourceText { path: "site.fw".into(), text: "allow ssh to host\n# more\nlog to host\n".into() }];
+    let context = Context { target, stem, sources: &sources, header: vec!["facts: none".to_owned()] };
+    emit(ruleset, &context).expect("the rule set has only what both back ends can say")
+}
+
+#[test]
+fn everything_in_words_of_iptables_and_nft() {
+    for target in [Target::Iptables, Target::Nft] {
+        for file in build(&everything(), target, "site") {
+            insta::assert_snapshot!(file.name.as_str(), file.text);
+        }
+    }
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    for target in [Target::Iptables, Target::Nft] {
+        assert_eq!(build(&everything(), target, "site"), build(&everything(), target, "site"));
+    }
+}
+
+#[test]
+fn what_a_back_end_cannot_say_is_an_error_at_its_source() {
+    let fault = |kind: TableKind, target: Target, rule: Rule| {
+        let mut ruleset = Ruleset::default();
+        at_hook(&mut ruleset, kind, Hook::Prerouting, vec![rule]);
+        let context = Context { target, stem: "site", sources: &[], header: Vec::new() };
+        let problems = emit(&ruleset, &context).expect_err("cannot be said");
+        problems.iter().map(|problem| problem.code.number).collect::<Vec<_>>()
+    };
+    let reject = || rule(vec![], Verdict::Reject(Reject::PortUnreachable));
+    assert_eq!(fault(TableKind::Mangle, Target::Iptables, reject()), ["FW0602"]);
+    assert_eq!(fault(TableKind::Mangle, Target::Nft, reject()), ["FW0602"]);
+    let port = || rule(vec![is(MatchKind::DestinationPort(ports("22")))], Verdict::Accept);
+    assert_eq!(fault(TableKind::Filter, Target::Iptables, port()), ["FW0605"]);
+    assert_eq!(fault(TableKind::Filter, Target::Nft, port()), ["FW0605"]);
+    let unknown = rule(vec![is(MatchKind::Unknown("-m recent --rcheck".into()))], Verdict::Drop);
+    assert_eq!(fault(TableKind::Filter, Target::Nft, unknown), ["FW0603"]);
+    let bridged = rule(vec![is(MatchKind::InPort(cards("tap0")))], Verdict::Drop);
+    assert_eq!(fault(TableKind::Filter, Target::Nft, bridged), ["FW0603"]);
+    let long = Rule {
+        effects: vec![Effect::Log { prefix: "a prefix of more than 29 bytes: ".into(), level: 4 }],
+        ..Rule::default()
+    };
+    assert_eq!(fault(TableKind::Filter, Target::Iptables, long), ["FW0601"]);
+    let slow = Limit { count: 1, seconds: 86_400, burst: 10, source_prefix: None, name: "fwc-x".into() };
+    assert_eq!(
+        fault(TableKind::Filter, Target::Iptables, rule(vec![is(MatchKind::Limit(slow))], Verdict::Accept)),
+        ["FW0604"]
+    );
+}

@@ -1,0 +1,182 @@
+//! The hosts of the packet run: a policy, what is known of the host, its cards, and the rule set that its platform wrote.
+
+use super::emitted::Backend;
+
+/// A host.
+pub struct HostCase {
+    /// Its name in reports.
+    pub name: &'static str,
+    /// The policy.
+    pub policy: &'static str,
+    /// The facts that the build is given.
+    pub facts: &'static str,
+    /// The facts that are true, where the build is given fewer.
+    pub truth: &'static str,
+    /// Its cards: a line each, the default route's first.
+    pub cards: &'static str,
+    /// Directories of recorded rule sets, in the order in which they are loaded.
+    pub rulesets: &'static [&'static str],
+    /// Words of the recorded rule sets that this host has otherwise.
+    pub replace: &'static [(&'static str, &'static str)],
+    /// What it is tested with.
+    pub backends: &'static [Backend],
+}
+
+const DOCKER_CARDS: &str = "ens33 203.0.113.10/24 2001:db8::10/64
+    eth1 192.168.2.1/24 fd00:2::1/64
+    docker0 172.17.0.1/16
+    br-app 172.18.0.1/16";
+
+/// The hosts.
+pub const HOSTS: &[HostCase] = &[
+    HostCase {
+        name: "plain",
+        policy: "tests/data/hosts/plain.fw",
+        facts: "tests/data/hosts/plain.facts.json",
+        truth: "tests/data/hosts/plain.facts.json",
+        cards: "ens33 203.0.113.10/24 2001:db8::10/64
+            eth1 192.168.2.1/24 fd00:2::1/64
+            wg0 10.9.0.1/24 fd00:9::1/64",
+        rulesets: &[],
+        replace: &[],
+        backends: Backend::ALL,
+    },
+    HostCase {
+        name: "docker-web-28.5",
+        policy: "tests/data/hosts/docker-web.fw",
+        facts: "tests/data/hosts/docker-web.facts.json",
+        truth: "tests/data/hosts/docker-web.facts.json",
+        cards: DOCKER_CARDS,
+        rulesets: &["docker-28.5/b-web"],
+        replace: &[],
+        backends: Backend::ALL,
+    },
+    HostCase {
+        name: "docker-web-20.10",
+        policy: "tests/data/hosts/docker-web.fw",
+        facts: "tests/data/hosts/docker-web.facts.json",
+        truth: "tests/data/hosts/docker-web.facts.json",
+        cards: DOCKER_CARDS,
+        rulesets: &["docker-20.10/b-web"],
+        replace: &[],
+        backends: Backend::ALL,
+    },
+    HostCase {
+        name: "vps",
+        policy: "examples/policies/01-vps/site.fw",
+        facts: "tests/data/hosts/vps.facts.json",
+        truth: "tests/data/hosts/vps.model.facts.json",
+        cards: "ens33 203.0.113.10/24 2001:db8::10/64
+            wg0 10.9.0.1/24 fd00:9::1/64
+            docker0 172.17.0.1/16
+            br-app 172.28.0.1/16",
+        rulesets: &["docker-28.5/b-web"],
+        replace: &[("172.18.", "172.28.")],
+        backends: Backend::ALL,
+    },
+    HostCase {
+        name: "home",
+        policy: "examples/policies/02-home.fw",
+        facts: "tests/data/hosts/home.facts.json",
+        truth: "tests/data/hosts/home.model.facts.json",
+        cards: "ens33 203.0.113.10/24 2001:db8::10/64
+            eth1 192.168.2.1/24 fd00:2::1/64
+            eth2 192.168.3.1/24 fd00:3::1/64
+            wlan1 192.168.4.1/24 fd00:4::1/64
+            docker0 172.17.0.1/16
+            br-app 172.18.0.1/16
+            lxdbr0 10.10.10.1/24 fd42:10::1/64",
+        rulesets: &["docker-28.5/b-web", "lxd-5.0-xtables/a-bridge"],
+        replace: &[],
+        backends: Backend::IPTABLES,
+    },
+    HostCase {
+        name: "docker-systemd",
+        policy: "examples/policies/04-docker-systemd.fw",
+        facts: "tests/data/hosts/default-route.facts.json",
+        truth: "tests/data/hosts/docker.model.facts.json",
+        cards: DOCKER_CARDS,
+        rulesets: &["docker-28.5/b-web"],
+        replace: &[],
+        backends: Backend::ALL,
+    },
+    HostCase {
+        name: "docker-router",
+        policy: "examples/policies/05-docker-router.fw",
+        facts: "tests/data/hosts/default-route.facts.json",
+        truth: "tests/data/hosts/docker.model.facts.json",
+        cards: DOCKER_CARDS,
+        rulesets: &["docker-20.10/b-web"],
+        replace: &[],
+        backends: Backend::IPTABLES,
+    },
+    HostCase {
+        name: "docker-vpn",
+        policy: "examples/policies/06-docker-vpn.fw",
+        facts: "tests/data/hosts/default-route.facts.json",
+        truth: "tests/data/hosts/docker.model.facts.json",
+        cards: DOCKER_CARDS,
+        rulesets: &["docker-28.5/b-web"],
+        replace: &[],
+        backends: Backend::ALL,
+    },
+    HostCase {
+        name: "lxd-nft",
+        policy: "examples/policies/07-lxd.fw",
+        facts: "tests/data/hosts/default-route.facts.json",
+        truth: "tests/data/hosts/lxd.model.facts.json",
+        cards: "ens33 203.0.113.10/24 2001:db8::10/64
+            lxdbr0 10.10.10.1/24 fd42:10::1/64",
+        rulesets: &["lxd-5.0-nft/a-bridge"],
+        replace: &[],
+        backends: Backend::ALL,
+    },
+    HostCase {
+        name: "lxd-xtables",
+        policy: "examples/policies/07-lxd.fw",
+        facts: "tests/data/hosts/default-route.facts.json",
+        truth: "tests/data/hosts/lxd.model.facts.json",
+        cards: "ens33 203.0.113.10/24 2001:db8::10/64
+            lxdbr0 10.10.10.1/24 fd42:10::1/64",
+        rulesets: &["lxd-5.0-xtables/a-bridge"],
+        replace: &[],
+        backends: Backend::IPTABLES,
+    },
+    HostCase {
+        name: "egress",
+        policy: "examples/policies/11-egress/site.fw",
+        facts: "tests/data/hosts/egress.facts.json",
+        truth: "tests/data/hosts/egress.model.facts.json",
+        cards: "ens33 203.0.113.10/24 2001:db8::10/64
+            docker0 172.17.0.1/16
+            br-app 172.29.0.1/16",
+        rulesets: &["docker-28.5/b-web"],
+        replace: &[("172.18.", "172.29.")],
+        backends: Backend::ALL,
+    },
+    HostCase {
+        name: "fleet",
+        policy: "examples/policies/12-fleet/host.fw",
+        facts: "tests/data/hosts/default-route.facts.json",
+        truth: "tests/data/hosts/docker.model.facts.json",
+        cards: "eno1 203.0.113.10/24 2001:db8::10/64
+            docker0 172.17.0.1/16
+            br-app 172.18.0.1/16",
+        rulesets: &["docker-28.5/b-web"],
+        replace: &[("ens33", "eno1")],
+        backends: Backend::ALL,
+    },
+    HostCase {
+        name: "libvirt-beside",
+        policy: "tests/data/hosts/plain.fw",
+        facts: "tests/data/hosts/plain.facts.json",
+        truth: "tests/data/hosts/plain.facts.json",
+        cards: "ens33 203.0.113.10/24 2001:db8::10/64
+            eth1 192.168.2.1/24 fd00:2::1/64
+            wg0 10.9.0.1/24 fd00:9::1/64
+            virbr0 192.168.122.1/24",
+        rulesets: &["libvirt-11.3-iptables/a-default", "fail2ban-1.1/iptables-multiport"],
+        replace: &[],
+        backends: Backend::IPTABLES,
+    },
+];

@@ -1,0 +1,156 @@
+//! The kernel takes every emitted file; doing it twice is doing it once; and what other programs wrote stays as it was.
+
+use std::path::Path;
+
+use super::emitted::{Backend, Files, build, load};
+use super::hosts::{HOSTS, HostCase};
+use super::model::Model;
+use super::namespace::{Namespace, inside};
+use super::program::{build_host, load_platform};
+
+/// Everything that is loaded, without counters and dates.
+fn listing(namespace: &Namespace, backend: Backend) -> Vec<String> {
+    let variant = backend.variant();
+    let mut lines = Vec::new();
+    for program in ["iptables", "ip6tables"] {
+        let text = namespace.run(&format!("{program}-{variant}-save"), &[], "").expect("rules can be listed");
+        lines.extend(text.lines().filter(|line| !line.starts_with('#')).map(|line| {
+            // `:INPUT ACCEPT [12:345]` counts packets.
+            format!("{program}: {}", line.split(" [").next().unwrap_or(line))
+        }));
+    }
+    // Tables that iptables-nft wrote are listed by it, above.
+    let text = namespace.run("nft", &["-s", "list", "tables"], "").expect("tables can be listed");
+    for table in text.lines().filter(|line| !["raw", "mangle", "nat", "filter", "security"].contains(&last(line))) {
+        let mut arguments = vec!["-s", "list"];
+        arguments.extend(table.split_whitespace());
+        let text = namespace.run("nft", &arguments, "").expect("a table can be listed");
+        lines.extend(text.lines().map(str::to_owned));
+    }
+    let sets = namespace.run("ipset", &["save"], "").expect("sets can be listed");
+    let mut sets: Vec<String> =
+        sets.lines().map(|line| line.split(" initval ").next().unwrap_or(line).to_owned()).collect();
+    // The kernel gives a set's members in the order of their hashes.
+    sets.sort();
+    lines.extend(sets);
+    lines
+}
+
+fn last(line: &str) -> &str {
+    line.rsplit(' ').next().unwrap_or_default()
+}
+
+/// The lines that are not ours: iptables' tables that have nothing but our chains are as good as absent.
+fn of_others(lines: &[String]) -> Vec<String> {
+    let mut others = Vec::new();
+    let mut ours = false;
+    for line in lines {
+        // Our own nft table runs from its first line to the brace at the margin.
+        if line.starts_with("table ") {
+            ours = line.contains(" fwc");
+        }
+        let mechanical = [": COMMIT", ": *"].iter().any(|word| line.contains(word)) || is_empty_base_chain(line);
+        if !ours && !line.contains("fwc-") && !mechanical {
+            others.push(line.clone());
+        }
+    }
+    others
+}
+
+fn is_empty_base_chain(line: &str) -> bool {
+    line.split_once(": :").is_some_and(|(_, chain)| chain.ends_with(" ACCEPT"))
+}
+
+/// The policy with more sets, groups and scopes, hence with more chains.
+fn edited(case: &HostCase, backend: Backend, directory: &Path) -> Result<Files, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let policy = root.join(case.policy);
+    // What it includes stands beside it.
+    for entry in std::fs::read_dir(policy.parent().expect("it is in a directory")).expect("the directory is there") {
+        let path = entry.expect("a directory entry").path();
+        if path.is_file() {
+            std::fs::copy(&path, directory.join(path.file_name().expect("a file has a name")))
+                .expect("it can be copied");
+        }
+    }
+    let path = directory.join(policy.file_name().expect("a file has a name"));
+    let mut text = std::fs::read_to_string(&path).expect("a policy is text");
+    text += "\nset edit-guests = { 198.18.1.0/24, 198.18.3.0/24, 198.18.5.7 }\nallow { tcp 6001, tcp 6003, udp 6005 } from edit-guests to host\n";
+    text += "allow tcp 6007 from edit-guests to host limit 10/minute per source\n";
+    std::fs::write(&path, text).expect("it can be written");
+    build(&path, Some(&root.join(case.facts)), backend.target())
+}
+
+fn empty(namespace: &Namespace, files: &Files, backend: Backend) {
+    for (program, ending) in [("iptables", ".empty.v4"), ("ip6tables", ".empty.v6")] {
+        if let Some((_, text)) = files.iter().find(|(name, _)| name.ends_with(ending)) {
+            let program = format!("{program}-{}-restore", backend.variant());
+            namespace.run(&program, &["-w", "--noflush"], text).unwrap_or_else(|error| panic!("{ending}: {error}"));
+        }
+    }
+}
+
+fn difference(one: &[String], other: &[String]) -> String {
+    let gone = one.iter().filter(|line| !other.contains(line)).map(|line| format!("- {line}"));
+    let new = other.iter().filter(|line| !one.contains(line)).map(|line| format!("+ {line}"));
+    gone.chain(new).take(12).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn loading_again_changes_nothing_and_others_keep_their_rules() {
+    let mut faults = Vec::new();
+    for case in HOSTS {
+        for &backend in case.backends {
+            let name = format!("{} with {backend:?}", case.name);
+            let model = Model::of(case);
+            let files = match build_host(case, backend) {
+                Ok(files) => files,
+                Err(error) => {
+                    faults.push(format!("{name}: not built: {error}"));
+                    continue;
+                }
+            };
+            let directory = tempfile::tempdir().expect("a temporary directory");
+            let edited = edited(case, backend, directory.path());
+            let found = inside(&name, &model.plan, |namespace| {
+                let mut faults = Vec::new();
+                load_platform(namespace, case, &model, backend);
+                let before = listing(namespace, backend);
+                let mut compare = |what: &str, one: &[String], other: &[String]| {
+                    if one != other {
+                        faults.push(format!("{name}: {what}:\n{}", difference(one, other)));
+                    }
+                };
+                let load = |files: &Files| {
+                    load(namespace, files, backend).unwrap_or_else(|error| panic!("{name}: {error}"));
+                };
+                load(&files);
+                let once = listing(namespace, backend);
+                compare("rules of others changed", &of_others(&before), &of_others(&once));
+                load(&files);
+                compare("loading again changed something", &once, &listing(namespace, backend));
+                match &edited {
+                    Ok(edited) => {
+                        load(edited);
+                        let other = listing(namespace, backend);
+                        compare("rules of others changed after an edit", &of_others(&before), &of_others(&other));
+                        load(edited);
+                        compare("loading the edit again changed something", &other, &listing(namespace, backend));
+                        load(&files);
+                        compare("going back left something", &once, &listing(namespace, backend));
+                    }
+                    Err(error) => compare(&format!("the edit is not built: {error}"), &[], &[String::new()]),
+                }
+                empty(namespace, &files, backend);
+                let emptied = listing(namespace, backend);
+                compare("emptying changed rules of others", &of_others(&before), &of_others(&emptied));
+                empty(namespace, &files, backend);
+                compare("emptying again changed something", &emptied, &listing(namespace, backend));
+                faults
+            });
+            let Some(found) = found else { return };
+            faults.extend(found);
+        }
+    }
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}

@@ -1,0 +1,186 @@
+//! What a host is, as far as a packet's meaning goes: which card is whose, what is published where. Read from the facts that
+//! are true of the host; knows nothing of rules.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Path;
+
+use fwc::facts::{DockerContainer, Facts};
+use fwc::net::Mac;
+use fwc::syntax::tree::{Place, Who};
+
+use super::hosts::HostCase;
+use super::namespace::HostPlan;
+use super::oracle::{Entry, Probe};
+use super::packet::Payload;
+use crate::interpreter::{Attempt, Class, Party, Policy};
+
+/// A published port or range.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// Its bridge.
+    pub card: String,
+    /// Its address.
+    pub address: IpAddr,
+    /// Protocol number.
+    pub protocol: u8,
+    /// The host address that it is bound to.
+    pub at: Option<IpAddr>,
+    /// First port on the host.
+    pub first: u16,
+    /// Last port on the host.
+    pub last: u16,
+    /// First port of the container.
+    pub inside: u16,
+}
+
+/// A host.
+pub struct Model {
+    /// Its cards.
+    pub plan: HostPlan,
+    /// Cards behind which something else than the outside is.
+    pub bridges: BTreeMap<String, Class>,
+    /// Fixed addresses of containers and instances, with their names.
+    pub names: BTreeMap<IpAddr, String>,
+    /// What is published.
+    pub published: Vec<Published>,
+}
+
+impl Model {
+    /// Reads a host.
+    pub fn of(case: &HostCase) -> Self {
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(case.truth)).expect(case.truth);
+        let facts: Facts = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", case.truth));
+        let mut model = Self {
+            plan: HostPlan::parse(case.cards),
+            bridges: BTreeMap::new(),
+            names: BTreeMap::new(),
+            published: Vec::new(),
+        };
+        if let Some(docker) = &facts.docker {
+            for network in docker.networks.values() {
+                model.bridges.insert(network.bridge.clone().expect("the truth names bridges"), Class::Container);
+            }
+            for (name, container) in &docker.containers {
+                let network = &docker.networks[&container.networks[0]];
+                model.container(name, container, network.bridge.as_deref().expect("the truth names bridges"));
+            }
+        }
+        if let Some(instances) = &facts.instances {
+            for (name, _) in &instances.bridges {
+                model.bridges.insert(name.clone(), Class::Instance);
+            }
+            for (name, instance) in &instances.instances {
+                model.names.extend(instance.addresses.iter().map(|&address| (address, name.clone())));
+            }
+        }
+        for card in &model.plan.cards {
+            if card.name.starts_with("virbr") {
+                model.bridges.insert(card.name.clone(), Class::Guest);
+            }
+        }
+        model
+    }
+
+    fn container(&mut self, name: &str, container: &DockerContainer, bridge: &str) {
+        let address = *container.addresses.first().expect("the truth gives containers addresses");
+        self.names.insert(address, name.to_owned());
+        for port in &container.ports {
+            let first = port.port.expect("the truth gives ports");
+            self.published.push(Published {
+                card: bridge.to_owned(),
+                address,
+                protocol: fwc::net::Protocol::by_name(&port.protocol).expect("a protocol").0,
+                at: port.address,
+                first,
+                last: port.last_port.unwrap_or(first),
+                inside: port.container_port,
+            });
+        }
+    }
+
+    /// The kind of what is behind a card.
+    pub fn class(&self, card: &str) -> Class {
+        self.bridges.get(card).copied().unwrap_or(Class::Outside)
+    }
+
+    fn party(&self, card: &str, address: IpAddr, mac: Option<[u8; 6]>) -> Party {
+        Party {
+            class: self.class(card),
+            card: Some(card.to_owned()),
+            address,
+            mac: mac.map(Mac),
+            name: self.names.get(&address).cloned(),
+        }
+    }
+
+    /// What a packet is an attempt at.
+    pub fn attempt(&self, policy: &Policy, probe: &Probe) -> Attempt {
+        let packet = &probe.packet;
+        let from = match probe.entry {
+            Entry::Host => Party { class: Class::Host, card: None, address: packet.source, mac: None, name: None },
+            Entry::Card(card) => {
+                let mac = probe.mac.unwrap_or([2, 0, 0, 0, 0, 1]);
+                self.party(&self.plan.cards[card].name, packet.source, Some(mac))
+            }
+        };
+        let dialled = packet.destination;
+        let port = packet.destination_port();
+        let (icmp, source_port) = match packet.payload {
+            Payload::Icmp { kind, code, .. } => (Some((kind, code)), None),
+            Payload::Tcp { source, .. } | Payload::Udp { source, .. } | Payload::Sctp { source, .. } => {
+                (None, Some(source))
+            }
+            Payload::Other(_) => (None, None),
+        };
+        let host = Party { class: Class::Host, card: None, address: dialled, mac: None, name: None };
+        let mut attempt = Attempt {
+            from,
+            to: host,
+            dialled,
+            port,
+            inside: port,
+            direct: false,
+            protocol: packet.protocol(),
+            icmp,
+            source_port,
+        };
+        if !self.plan.owns(dialled) {
+            let card = self.plan.route(dialled).to_owned();
+            attempt.to = self.party(&card, dialled, None);
+            attempt.direct = attempt.to.class == Class::Container;
+        } else if let Some((who, inside)) = policy.forwarded(&attempt)
+            && let Some(address) = self.address_of(who, dialled)
+        {
+            attempt.to = self.party(self.plan.route(address), address, None);
+            attempt.inside = inside.or(port);
+        } else if let Some(published) = self.published_at(attempt.protocol, dialled, port) {
+            attempt.inside = port.map(|port| port - published.first + published.inside);
+            attempt.to = self.party(&published.card, published.address, None);
+        }
+        attempt
+    }
+
+    /// What is published there.
+    pub fn published_at(&self, protocol: u8, dialled: IpAddr, port: Option<u16>) -> Option<&Published> {
+        let port = port?;
+        self.published.iter().find(|published| {
+            published.protocol == protocol
+                && (published.first..=published.last).contains(&port)
+                && published.at.is_none_or(|at| at == dialled)
+        })
+    }
+
+    /// The one address, of the family of `like`, that a `forward` goes to.
+    fn address_of(&self, who: &Who, like: IpAddr) -> Option<IpAddr> {
+        let one = who.members.first()?;
+        let address = match &one.place.value {
+            Place::Address(range) => range.first,
+            Place::Instance(Some(name)) | Place::Container(Some(name)) | Place::Guest(Some(name)) => {
+                *self.names.iter().find(|(_, known)| **known == *name.value)?.0
+            }
+            _ => return None,
+        };
+        (address.is_ipv4() == like.is_ipv4()).then_some(address)
+    }
+}

@@ -1,0 +1,202 @@
+//! Mutants: copies of the emitted text with one rule flipped, left out, or changed places with the next. Every one that means
+//! something else must be noticed by the packet run. One that nothing notices must mean the same, and the reasons for that are
+//! few: they are told from the text below, and what they do not explain fails.
+
+use std::collections::BTreeMap;
+
+use super::agreement::{Baseline, Subject};
+use super::emitted::{Backend, Files, load};
+use super::hosts::HOSTS;
+use super::namespace::inside;
+use super::oracle::{Oracle, Outcome, Probe};
+use super::program::{build_host, load_platform};
+use super::traffic::{Case, Grid, Random};
+
+/// A mutant: what was done, and the file with it done.
+struct Mutant {
+    what: String,
+    file: String,
+    text: String,
+    reason: Option<&'static str>,
+}
+
+/// Whether a line is a rule of a chain of ours, in either syntax.
+fn is_rule(line: &str) -> bool {
+    let line = line.trim();
+    verdict(line).is_some() && (line.starts_with("-A ") || !line.ends_with(['{', ';']) && !line.starts_with('#'))
+}
+
+/// Verdict words, iptables' and nft's.
+const VERDICTS: [&str; 8] = ["ACCEPT", "RETURN", "DROP", "REJECT", "accept", "return", "drop", "reject"];
+
+/// A rule's verdict: the word behind `-j`, or nft's among the last words.
+fn verdict(line: &str) -> Option<&str> {
+    let bare = without_comment(line);
+    let words: Vec<&str> = bare.split_whitespace().collect();
+    let found = words.iter().rev().find(|word| VERDICTS.contains(word))?;
+    line.find(found).map(|at| &line[at..at + found.len()])
+}
+
+/// The line without the quoted texts in it.
+fn without_comment(line: &str) -> String {
+    line.split('"').step_by(2).collect::<Vec<_>>().join("\"\"")
+}
+
+fn flipped(line: &str) -> Option<String> {
+    let word = verdict(line)?;
+    let other = match word {
+        "ACCEPT" | "RETURN" => "DROP",
+        "DROP" | "REJECT" => "RETURN",
+        "accept" | "return" => "drop",
+        _ => "return",
+    };
+    // Everything behind a reject's word is about the answer.
+    let at = line.rfind(&format!(" {word}"))? + 1;
+    let rest = &line[at + word.len()..];
+    let comment = rest.find("comment").map_or("", |at| &rest[at..]);
+    let rest = if word.eq_ignore_ascii_case("reject") { comment } else { rest };
+    Some(format!("{}{other} {}", &line[..at], rest.trim_start()))
+}
+
+/// What a rule compares, without verdict and remark.
+fn matches(line: &str) -> String {
+    let bare = without_comment(line);
+    let end = verdict(&bare).and_then(|word| bare.rfind(word)).unwrap_or(bare.len());
+    bare[..end].trim_end_matches("-j ").trim().to_owned()
+}
+
+/// The value of a field in a rule, where it says one.
+fn field(line: &str, names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| {
+        let at = line.find(&format!("{name} "))?;
+        let before = line[..at].trim_end();
+        if before.ends_with('!') {
+            return None;
+        }
+        let value = line[at + name.len()..].split_whitespace().next()?;
+        // What is negated, or a set, tells nothing here.
+        (!value.starts_with(['!', '{', '@'])).then(|| value.to_owned())
+    })
+}
+
+/// Whether no packet can match both rules: a field in which each says one value, and another.
+fn disjoint(one: &str, other: &str) -> bool {
+    let fields: [&[&str]; 5] = [
+        &["-p", "meta l4proto"],
+        &["-i", "iifname"],
+        &["-o", "oifname"],
+        &["--icmp-type", "--icmpv6-type", "icmp type", "icmpv6 type"],
+        &["--ctstate", "ct state"],
+    ];
+    fields.iter().any(|names| {
+        let (one, other) = (field(one, names), field(other, names));
+        matches!((one, other), (Some(one), Some(other)) if one != other && !one.ends_with('+') && !other.ends_with('+') && !one.contains(',') && !other.contains(','))
+    })
+}
+
+fn mutants(files: &Files) -> Vec<Mutant> {
+    let mut mutants = Vec::new();
+    for (file, text) in files.iter().filter(|(name, _)| is_program(name)) {
+        let lines: Vec<&str> = text.lines().collect();
+        let with = |changes: &[(usize, Option<&str>)]| {
+            let mut changed: Vec<Option<&str>> = lines.iter().map(|line| Some(*line)).collect();
+            for &(at, line) in changes {
+                changed[at] = line;
+            }
+            changed.into_iter().flatten().collect::<Vec<_>>().join("\n") + "\n"
+        };
+        for (at, line) in lines.iter().enumerate().filter(|(_, line)| is_rule(line)) {
+            let mut add = |what: &str, text: String, reason| {
+                mutants.push(Mutant { what: format!("{what}: {}", line.trim()), file: file.clone(), text, reason });
+            };
+            let follower = lines.get(at + 1).filter(|next| is_rule(next) && chain(next) == chain(line));
+            if let Some(flipped) = flipped(line) {
+                add("flipped", with(&[(at, Some(&flipped))]), None);
+            }
+            let same_as_next = follower
+                .is_some_and(|next| verdict(next) == verdict(line) && matches(line).starts_with(&matches(next)));
+            add("left out", with(&[(at, None)]), same_as_next.then_some("the next rule says the same of more packets"));
+            if let Some(next) = follower {
+                let reason = if verdict(line) == verdict(next) {
+                    Some("both rules have one verdict")
+                } else if disjoint(line, next) {
+                    Some("no packet matches both rules")
+                } else {
+                    None
+                };
+                add("changed places with the next", with(&[(at, Some(next)), (at + 1, Some(line))]), reason);
+            }
+        }
+    }
+    mutants
+}
+
+fn is_program(name: &str) -> bool {
+    name.ends_with(".rules.v4") || name.ends_with(".rules.v6") || name.ends_with(".nft")
+}
+
+/// iptables names the chain in each line; nft's chains end at braces, which are no rules.
+fn chain(line: &str) -> &str {
+    line.strip_prefix("-A ").and_then(|rest| rest.split(' ').next()).unwrap_or_default()
+}
+
+fn faults(baseline: &Baseline, subject: &Subject, cases: &[Case], outcomes: &[Outcome]) -> usize {
+    let numbered = cases.iter().zip(outcomes).enumerate();
+    numbered.filter(|(at, (case, outcome))| baseline.fault(*at, case, &subject.policy, **outcome).is_some()).count()
+}
+
+#[test]
+fn mutants_are_noticed() {
+    let mut unexplained = Vec::new();
+    for (name, backend) in [
+        ("plain", Backend::IptablesNft),
+        ("plain", Backend::Nft),
+        ("docker-web-28.5", Backend::IptablesNft),
+        ("docker-web-28.5", Backend::Nft),
+    ] {
+        let case = HOSTS.iter().find(|case| case.name == name).expect(name);
+        let subject = Subject::new(case);
+        let files = build_host(case, backend).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let report = inside("mutants_are_noticed", &subject.model.plan, |namespace| {
+            load_platform(namespace, case, &subject.model, backend);
+            let grid = Grid::new(&subject.model, &subject.policy);
+            let cases = grid.pick(&subject.model, &subject.policy, 8, 1_200, &mut Random::new(0x0bad_5eed));
+            let probes: Vec<Probe> = cases.iter().map(|case| case.probe).collect();
+            let mut oracle = Oracle::new(namespace);
+            let baseline = Baseline::of(&mut oracle, &subject.model, backend, &cases);
+            load(oracle.namespace, &files, backend).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let outcomes = oracle.judge(&probes);
+            assert_eq!(faults(&baseline, &subject, &cases, &outcomes), 0, "{name}: it is wrong before it is changed");
+            let all = mutants(&files);
+            let (mut noticed, mut refused) = (0, 0);
+            let mut equal: BTreeMap<&str, usize> = BTreeMap::new();
+            let mut missed = Vec::new();
+            for mutant in &all {
+                let changed = Files::from([(mutant.file.clone(), mutant.text.clone())]);
+                if load(oracle.namespace, &changed, backend).is_err() {
+                    refused += 1;
+                } else if faults(&baseline, &subject, &cases, &oracle.judge(&probes)) > 0 {
+                    noticed += 1;
+                } else if let Some(reason) = mutant.reason {
+                    *equal.entry(reason).or_default() += 1;
+                } else {
+                    missed.push(mutant.what.clone());
+                }
+                let original = Files::from([(mutant.file.clone(), files[&mutant.file].clone())]);
+                load(oracle.namespace, &original, backend).expect("it loaded before");
+            }
+            println!(
+                "{name} with {backend:?}: {} mutants, {noticed} noticed, {refused} refused by the loader, {equal:?}, {} missed",
+                all.len(),
+                missed.len()
+            );
+            missed
+        });
+        let Some(missed) = report else { return };
+        unexplained.extend(missed.into_iter().map(|what| format!("{name} with {backend:?}: {what}")));
+    }
+    for what in &unexplained {
+        println!("missed: {what}");
+    }
+    assert!(unexplained.is_empty(), "{} mutants went unnoticed", unexplained.len());
+}

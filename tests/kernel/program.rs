@@ -1,0 +1,103 @@
+//! A host's rules: those that its platforms wrote, and those that `fwc build` writes for its policy.
+
+use std::path::{Path, PathBuf};
+
+use super::emitted::{Backend, Files, build};
+use super::hosts::HostCase;
+use super::model::Model;
+use super::namespace::Namespace;
+
+fn project(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// What `fwc build` writes for a host.
+pub fn build_host(case: &HostCase, backend: Backend) -> Result<Files, String> {
+    build(&project(case.policy), Some(&project(case.facts)), backend.target())
+}
+
+/// Loads the rule sets that the host's platforms wrote, with what its containers publish.
+pub fn load_platform(namespace: &Namespace, case: &HostCase, model: &Model, backend: Backend) {
+    let variant = backend.variant();
+    for ruleset in case.rulesets {
+        let directory = project("tests/data/rulesets").join(ruleset);
+        let mut files: Vec<PathBuf> =
+            std::fs::read_dir(&directory).expect(ruleset).map(|entry| entry.expect("an entry").path()).collect();
+        // Sets come before the rules that use them.
+        files.sort_by_key(|path| !path.ends_with("ipset.save"));
+        for path in files {
+            let mut text = std::fs::read_to_string(&path).expect("rule sets are text");
+            for (old, new) in case.replace {
+                text = text.replace(old, new);
+            }
+            let name = path.file_name().expect("a file has a name").to_string_lossy().into_owned();
+            let result = match name.as_str() {
+                "ipset.save" => namespace.run("ipset", &["restore"], &text),
+                "nft.txt" => namespace.run("nft", &["-f", "-"], &text),
+                // Chains that several platforms fill (FORWARD) must keep what the ones before wrote.
+                name if name.starts_with("iptables") => {
+                    namespace.run(&format!("iptables-{variant}-restore"), &["-w", "--noflush"], &text)
+                }
+                name if name.starts_with("ip6tables") => {
+                    namespace.run(&format!("ip6tables-{variant}-restore"), &["-w", "--noflush"], &text)
+                }
+                other => panic!("{ruleset}: what is {other}?"),
+            };
+            result.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        }
+    }
+    publish(namespace, model, variant);
+}
+
+/// Adds the rules that Docker writes for a published port, where the recorded rule set does not have them.
+fn publish(namespace: &Namespace, model: &Model, variant: &str) {
+    if model.published.is_empty() {
+        return;
+    }
+    let saved = namespace.run(&format!("iptables-{variant}-save"), &["-t", "nat"], "").expect("rules can be listed");
+    let (mut nat, mut filter) = (String::new(), String::new());
+    for published in &model.published {
+        let protocol = if published.protocol == 6 { "tcp" } else { "udp" };
+        let (card, address) = (&published.card, published.address);
+        for port in published.first..=published.last {
+            if saved.lines().any(|line| line.contains(protocol) && line.contains(&format!("--dport {port} -j DNAT"))) {
+                continue;
+            }
+            let inside = port - published.first + published.inside;
+            let at = published.at.map(|at| format!("-d {at} ")).unwrap_or_default();
+            nat += &format!(
+                "-A DOCKER {at}! -i {card} -p {protocol} -m {protocol} --dport {port} -j DNAT --to-destination {address}:{inside}\n"
+            );
+            filter += &format!(
+                "-I DOCKER 1 -d {address}/32 ! -i {card} -o {card} -p {protocol} -m {protocol} --dport {inside} -j ACCEPT\n"
+            );
+        }
+    }
+    let text = format!("*nat\n{nat}COMMIT\n*filter\n{filter}COMMIT\n");
+    namespace.run(&format!("iptables-{variant}-restore"), &["-w", "--noflush"], &text).expect("Docker's rules load");
+}
+
+/// Accepts all that is forwarded with no container at either end: what an allow of the policy does to the platform's own drops.
+/// nft cannot do that: an accept there ends only its own chain.
+pub fn open_forwarding(namespace: &Namespace, model: &Model, backend: Backend, open: bool) {
+    if backend == Backend::Nft {
+        return;
+    }
+    for program in ["iptables", "ip6tables"] {
+        let mut text = String::from("*filter\n");
+        if open {
+            text += ":TEST-OPEN - [0:0]\n-I FORWARD 1 -j TEST-OPEN\n";
+            for (card, class) in &model.bridges {
+                if *class == crate::interpreter::Class::Container {
+                    text += &format!("-A TEST-OPEN -i {card} -j RETURN\n-A TEST-OPEN -o {card} -j RETURN\n");
+                }
+            }
+            text += "-A TEST-OPEN -j ACCEPT\n";
+        } else {
+            text += "-D FORWARD -j TEST-OPEN\n-F TEST-OPEN\n-X TEST-OPEN\n";
+        }
+        text += "COMMIT\n";
+        let program = format!("{program}-{}-restore", backend.variant());
+        namespace.run(&program, &["-w", "--noflush"], &text).expect("the test's own rules load");
+    }
+}

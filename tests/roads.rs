@@ -1,0 +1,463 @@
+//! Every connection that was recorded on a real daemon is predicted by the platforms' data.
+//!
+//! `data/connections/recorded.jsonl` has one measured connection a line: who opened it, what it dialled, the hooks of the filter
+//! tables that its first packet passed with what was seen there, and how it ended. `data/connections/SCENARIO.json` has the
+//! facts of the host it was measured on. The prediction knows the facts and the connection, not the recorded answer.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::path::Path;
+
+use fwc::facts::Facts;
+use fwc::net::{Family, Protocol};
+use fwc::netfilter::{Hook, TableFamily};
+use fwc::platform::{
+    Attribute, Class, Connection, Header, Leg, Origin, Outcome, Platform, Prediction, Role, Situation, bridges,
+    owner_of, owner_of_comment, owner_of_table, predict,
+};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Scenario {
+    facts: Facts,
+    /// The sockets of the host's own programs, docker-proxy's left out.
+    listening: Vec<Socket>,
+}
+
+#[derive(Deserialize)]
+struct Socket {
+    protocol: String,
+    address: Option<IpAddr>,
+    port: u16,
+    /// For a wildcard address: `ipv4` or `any`.
+    family: Option<String>,
+}
+
+impl Socket {
+    fn answers(&self, line: &Line) -> bool {
+        self.protocol == line.protocol
+            && self.port == line.port
+            && self.address.is_none_or(|address| address == line.address)
+            && (self.family.as_deref() != Some("ipv4") || line.address.is_ipv4())
+    }
+}
+
+#[derive(Deserialize)]
+struct Line {
+    scenario: String,
+    from: String,
+    protocol: String,
+    address: IpAddr,
+    port: u16,
+    answer: String,
+    hooks: Vec<Seen>,
+    about: String,
+}
+
+#[derive(Deserialize)]
+struct Seen {
+    hook: String,
+    #[serde(rename = "in")]
+    input: Option<String>,
+    #[serde(rename = "out")]
+    output: Option<String>,
+    address: IpAddr,
+    port: u16,
+    original: u16,
+}
+
+fn connection(from: &str, protocol: &str, address: IpAddr, port: u16) -> Connection {
+    let origin = match from {
+        "outside" => Origin::Outside { interface: None },
+        "host" => Origin::Host,
+        name => Origin::Inside(name.to_owned()),
+    };
+    Connection { origin, protocol: Protocol::by_name(protocol).expect("a protocol"), address, port }
+}
+
+fn directory() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/connections")
+}
+
+fn scenario(name: &str) -> Scenario {
+    let text = std::fs::read_to_string(directory().join(format!("{name}.json"))).expect("the scenario's file");
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// Whether what was seen at a hook is what was predicted. The only value that may stay open is the port to which a stray
+/// answer goes: the opener's own, which is picked at random.
+fn same(seen: &Seen, header: &Header) -> bool {
+    let free = header.leg == Leg::Stray;
+    seen.hook == header.hook.name()
+        && seen.input == header.input
+        && seen.output == header.output
+        && Some(seen.address) == header.address
+        && (free && header.port.is_none() || Some(seen.port) == header.port)
+        && (free && header.original_port.is_none() || Some(seen.original) == header.original_port)
+}
+
+/// The recording counts hooks and keeps no order between them, so they are compared as a bag.
+fn same_hooks(seen: &[Seen], headers: &[Header]) -> bool {
+    let mut left: Vec<&Header> = headers.iter().collect();
+    for one in seen {
+        match left.iter().position(|header| same(one, header)) {
+            Some(at) => drop(left.remove(at)),
+            None => return false,
+        }
+    }
+    left.is_empty()
+}
+
+/// How the outcome shows at the opener; the reason, where neither a rule nor the road decides that.
+fn shows(prediction: &Prediction, scenario: &Scenario, line: &Line) -> Result<Vec<&'static str>, &'static str> {
+    match prediction.outcome {
+        Outcome::Delivered => Ok(vec!["answered"]),
+        Outcome::Dropped | Outcome::Hangs => Ok(vec!["timeout"]),
+        Outcome::Rejected => Ok(vec!["refused", "unreachable"]),
+        Outcome::Lost => Ok(vec!["timeout", "unreachable"]),
+        Outcome::Host => {
+            let listens = scenario.listening.iter().any(|socket| socket.answers(line));
+            match (listens, line.protocol.as_str()) {
+                (true, "udp") => Err("a UDP service of the host's that answers nobody"),
+                (true, _) => Ok(vec!["answered"]),
+                (false, _) => Ok(vec!["refused"]),
+            }
+        }
+    }
+}
+
+#[test]
+fn every_recorded_connection_is_predicted() {
+    let text = std::fs::read_to_string(directory().join("recorded.jsonl")).expect("the recordings");
+    let mut scenarios: BTreeMap<String, Scenario> = BTreeMap::new();
+    let mut wrong = String::new();
+    let (mut lines, mut predicted, mut compared, mut failed) = (0, 0, 0, 0);
+    let mut left_out: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut roads: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for (number, text) in text.lines().enumerate() {
+        let line: Line = serde_json::from_str(text).unwrap_or_else(|error| panic!("line {}: {error}", number + 1));
+        let scenario = scenarios.entry(line.scenario.clone()).or_insert_with(|| scenario(&line.scenario));
+        lines += 1;
+        let found = predict(&scenario.facts, &connection(&line.from, &line.protocol, line.address, line.port));
+        let mut complain = |what: String| {
+            failed += 1;
+            let Line { scenario, from, protocol, address, port, about, .. } = &line;
+            let _ = writeln!(wrong, "{scenario} ({about}): {from} to {protocol} {address} {port}: {what}\n  {text}");
+        };
+        let [prediction] = found.as_slice() else {
+            complain(format!("{} predictions: {found:#?}", found.len()));
+            continue;
+        };
+        if !same_hooks(&line.hooks, &prediction.headers) {
+            complain(format!("predicted {} with {:?}", prediction.road, prediction.headers));
+            continue;
+        }
+        predicted += 1;
+        *roads.entry((prediction.platform, prediction.road)).or_default() += 1;
+        match shows(prediction, scenario, &line) {
+            Ok(answers) if answers.contains(&line.answer.as_str()) => compared += 1,
+            Ok(answers) => complain(format!("predicted {} ({answers:?}), recorded {}", prediction.road, line.answer)),
+            Err(reason) => *left_out.entry(reason).or_default() += 1,
+        }
+    }
+    println!("{predicted} of {lines} connections predicted, hooks and headers; outcome compared for {compared}");
+    for (reason, count) in &left_out {
+        println!("outcome left out for {count}: {reason}");
+    }
+    for ((platform, road), count) in &roads {
+        println!("{count:5} {platform}: {road}");
+    }
+    assert!(failed == 0, "{failed} of {lines} connections are predicted wrongly\n{wrong}");
+    assert!(lines >= 1133, "the recordings are incomplete: {lines}");
+}
+
+/// One row of the table of measured roads: scenario, change of its facts, opener, protocol, address, port, road, outcome.
+type Row = (&'static str, fn(&mut Facts), &'static str, &'static str, &'static str, u16, &'static str, Outcome);
+
+fn version(facts: &mut Facts, version: &str) {
+    facts.docker.as_mut().expect("a Docker scenario").version = Some(version.to_owned());
+}
+
+/// What was measured on 26.1 or read in 28.0's and 29's own listings, on the hosts of the recorded scenarios.
+#[test]
+fn other_versions_and_settings_take_their_own_roads() {
+    use Outcome::{Delivered, Dropped, Hangs, Host, Lost};
+    let v26: fn(&mut Facts) = |facts| version(facts, "26.1.5");
+    let v26_open: fn(&mut Facts) = |facts| {
+        version(facts, "26.1.5");
+        facts.forward_policy_ipv4 = Some(fwc::facts::ForwardPolicy::Accept);
+    };
+    let v26_no6: fn(&mut Facts) = |facts| {
+        version(facts, "26.1.5");
+        facts.docker.as_mut().expect("docker").ip6tables = None;
+        facts.forward_policy_ipv6 = Some(fwc::facts::ForwardPolicy::Accept);
+    };
+    let bridged: fn(&mut Facts) = |facts| {
+        facts.sysctls.insert("net.bridge.bridge-nf-call-iptables".to_owned(), "0".to_owned());
+    };
+    let v28: fn(&mut Facts) = |facts| version(facts, "28.0.4");
+    let routed: fn(&mut Facts) = |facts| version(facts, "27.5.1");
+    let v29: fn(&mut Facts) = |facts| version(facts, "29.0.1");
+    let v29_nft: fn(&mut Facts) = |facts| {
+        version(facts, "29.1.0");
+        facts.docker.as_mut().expect("docker").firewall_backend = Some(fwc::facts::Backend::Nftables);
+    };
+    let bare: fn(&mut Facts) = |facts| {
+        let docker = facts.docker.as_mut().expect("docker");
+        (docker.userland_proxy, docker.ip6tables) = (Some(false), Some(false));
+    };
+    let no_proxy: fn(&mut Facts) = |facts| facts.docker.as_mut().expect("docker").userland_proxy = Some(false);
+    let (web, six, modes) = ("docker-20.10-web", "docker-20.10-ipv6", "docker-28.5-gateway-modes");
+    let rows: &[Row] = &[
+        (web, v26, "outside", "tcp", "203.0.113.10", 8080, "published-dnat-forward", Delivered),
+        (web, v26, "outside", "tcp", "2001:db8::10", 8080, "published-proxy", Delivered),
+        (web, v26, "outside", "tcp", "2001:db8::10", 8443, "to-host", Host),
+        (web, v26, "outside", "tcp", "203.0.113.10", 9000, "to-host", Host),
+        (web, v26, "host", "tcp", "127.0.0.1", 8080, "published-proxy-from-host", Delivered),
+        (web, v26, "host", "tcp", "172.17.0.1", 8080, "published-dnat-from-host", Delivered),
+        (web, v26, "c1", "tcp", "203.0.113.10", 8080, "published-proxy", Delivered),
+        (web, v26, "c0", "udp", "203.0.113.10", 5353, "published-proxy-udp-stray", Lost),
+        (web, v26, "c0", "udp", "172.17.0.1", 5353, "published-proxy", Delivered),
+        (web, v26, "i1", "tcp", "172.20.0.1", 8080, "published-dnat-from-internal", Dropped),
+        (web, v26, "i1", "tcp", "203.0.113.10", 8080, "internal-no-route", Lost),
+        (web, v26, "c1", "tcp", "172.17.0.2", 80, "inside-isolated", Dropped),
+        (web, v26, "outside", "tcp", "172.17.0.2", 80, "inside-opened", Delivered),
+        (web, v26, "outside", "tcp", "172.18.0.2", 80, "inside-opened", Delivered),
+        (web, v26, "outside", "tcp", "172.17.0.2", 81, "inside-unpublished-policy", Dropped),
+        (web, v26_open, "outside", "tcp", "172.17.0.2", 81, "inside-unpublished-open", Delivered),
+        (web, bridged, "c0", "tcp", "172.17.0.2", 80, "inside-same-bridge-unseen", Delivered),
+        (six, v26, "outside", "tcp", "2001:db8::10", 8081, "published-dnat-forward", Delivered),
+        (six, v26, "outside", "tcp", "2001:db8::10", 9444, "published-proxy", Delivered),
+        (six, v26_no6, "outside", "tcp", "2001:db8::10", 8081, "published-proxy", Delivered),
+        (six, v26_no6, "outside", "tcp", "fd00:18::2", 81, "inside-no-rules", Delivered),
+        (six, bare, "outside", "tcp", "2001:db8::10", 8081, "published-placeholder", Hangs),
+        (six, bare, "outside", "tcp", "2001:db8::10", 8080, "to-host", Host),
+        (six, no_proxy, "host", "tcp", "::1", 8081, "published-dnat-from-ipv6-loopback", Lost),
+        (web, v28, "c1", "tcp", "203.0.113.10", 8080, "published-proxy", Delivered),
+        (six, v28, "outside", "tcp", "fe80::1", 8081, "published-link-local-proxy", Delivered),
+        (six, v26, "outside", "tcp", "fe80::1", 8081, "published-link-local-lost", Lost),
+        (web, v28, "outside", "tcp", "172.17.0.2", 80, "inside-raw-drop-published", Dropped),
+        (web, v28, "outside", "tcp", "172.17.0.2", 81, "inside-unpublished", Dropped),
+        (modes, routed, "t1", "tcp", "172.18.0.2", 80, "inside-routed-isolated", Dropped),
+        (modes, |_| {}, "t1", "tcp", "172.18.0.2", 80, "inside-opened", Delivered),
+        (web, v29, "c1", "tcp", "203.0.113.10", 8080, "published-dnat-from-other-bridge", Delivered),
+        (web, v29, "c1", "tcp", "172.18.0.1", 8080, "published-dnat-from-other-bridge", Delivered),
+        (web, v29, "c0", "tcp", "203.0.113.10", 8080, "published-proxy", Delivered),
+        (web, v29, "outside", "tcp", "172.17.0.2", 80, "inside-raw-drop", Dropped),
+        (web, v29_nft, "outside", "tcp", "203.0.113.10", 8080, "published-dnat-forward", Delivered),
+        (web, v29_nft, "outside", "tcp", "2001:db8::10", 8080, "published-proxy", Delivered),
+        (web, v29_nft, "i1", "tcp", "172.20.0.1", 8080, "published-dnat-from-internal", Dropped),
+    ];
+    for (name, change, from, protocol, address, port, road, outcome) in rows {
+        let mut facts = scenario(name).facts;
+        change(&mut facts);
+        let connection = connection(from, protocol, address.parse().expect("an address"), *port);
+        let found = predict(&facts, &connection);
+        let roads: Vec<(&str, &Outcome)> = found.iter().map(|found| (found.road, found.outcome)).collect();
+        assert_eq!(roads, [(*road, outcome)], "{name}: {from} to {protocol} {address} {port}");
+    }
+}
+
+/// Without facts the answer is every road there can be, and each says what it rests on.
+#[test]
+fn without_facts_every_road_is_named_with_what_would_settle_it() {
+    let docker = Platform::load("docker").expect("docker");
+    let asked = Situation::unknown()
+        .with(Attribute::From, "outside")
+        .with(Attribute::To, "host")
+        .with(Attribute::Publish, "yes")
+        .with(Attribute::Protocol, "tcp")
+        .with(Attribute::Family, "ipv6");
+    let found = docker.roads(&asked);
+    let names: std::collections::BTreeSet<&str> = found.iter().map(|found| found.item.name.as_str()).collect();
+    let expected = [
+        "published-dnat-forward",
+        "published-link-local-lost",
+        "published-link-local-placeholder",
+        "published-link-local-proxy",
+        "published-placeholder",
+        "published-proxy",
+        "to-host",
+    ];
+    assert_eq!(names.into_iter().collect::<Vec<_>>(), expected);
+    assert!(found.iter().all(|found| !found.conditions.is_empty()));
+    let settled = docker.with_defaults(docker.with_version(asked.with(Attribute::LinkLocal, "no"), "26.1.5"));
+    let names: Vec<&str> = docker.roads(&settled).iter().map(|found| found.item.name.as_str()).collect();
+    assert_eq!(names, ["published-proxy"], "26.1 writes no ip6tables rules by default");
+    // Conditions are what was assumed, not what follows from it, and name nothing that a version does not have.
+    let said: Vec<String> = found
+        .iter()
+        .filter(|found| found.item.name == "to-host")
+        .map(|found| found.conditions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+        .collect();
+    assert!(said.contains(&"version 28.0.0 and later, proxy yes, mode routed or isolated".to_owned()), "{said:#?}");
+    assert!(said.contains(&"version 27.0 to before 28.0.0, rules no, proxy yes, mode routed".to_owned()), "{said:#?}");
+    // Direct routes: the version settles it, and the condition says so.
+    let direct = docker.with_defaults(
+        Situation::unknown()
+            .with(Attribute::From, "outside")
+            .with(Attribute::To, "inside")
+            .with(Attribute::Family, "ipv4")
+            .with(Attribute::TargetFamily, "yes")
+            .with(Attribute::Opened, "yes"),
+    );
+    let said: Vec<String> = docker
+        .roads(&direct)
+        .iter()
+        .map(|found| {
+            let on: Vec<String> = found.conditions.iter().map(ToString::to_string).collect();
+            format!("{}: {}", found.item.name, on.join(", "))
+        })
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "inside-raw-drop: version 28.2.0 and later",
+            "inside-raw-drop-published: version 28.0.0 to before 28.2.0",
+            "inside-opened: version 20.10 to before 28.0.0",
+        ]
+    );
+}
+
+#[test]
+fn a_policy_attaches_where_its_rules_are_reached() {
+    let docker = Platform::load("docker").expect("docker");
+    let place = |version: &str, family: Family, rules: &str| {
+        let situation = docker.with_version(Situation::unknown(), version).with(Attribute::Rules, rules);
+        let found = docker.attachments(Hook::Forward, family, &situation.with(Attribute::Backend, "iptables"));
+        assert_eq!(found.len(), 1, "{version} {family}");
+        found.iter().map(|found| format!("{} {}", found.item.table, found.item.chain)).collect::<String>()
+    };
+    assert_eq!(place("20.10.24", Family::Ipv4, "yes"), "filter DOCKER-USER");
+    assert_eq!(place("20.10.24", Family::Ipv6, "yes"), "mangle FORWARD");
+    assert_eq!(place("20.10.24", Family::Ipv6, "no"), "filter FORWARD");
+    assert_eq!(place("26.1.5", Family::Ipv6, "yes"), "filter DOCKER-USER");
+    assert_eq!(place("28.5.2", Family::Ipv6, "yes"), "filter DOCKER-USER");
+    let nft = docker.with_version(Situation::unknown(), "29.0").with(Attribute::Backend, "nftables");
+    let found = docker.attachments(Hook::Forward, Family::Ipv4, &nft.with(Attribute::Rules, "yes"));
+    assert_eq!(
+        found.first().map(|found| (found.item.table.as_str(), found.item.before_priority)),
+        Some(("own", Some(0)))
+    );
+    // With nothing known, ip6tables on 20.10 is among the cases and names the version.
+    let open = docker.attachments(Hook::Forward, Family::Ipv6, &Situation::unknown());
+    let mangle = open.iter().find(|found| found.item.table == "mangle").expect("20.10's case");
+    assert!(mangle.conditions.iter().any(|condition| condition.attribute == Attribute::Version));
+}
+
+#[test]
+fn faults_are_told_by_version_and_setting() {
+    let docker = Platform::load("docker").expect("docker");
+    let names = |version: &str, family: &str| {
+        let situation = docker.with_version(Situation::unknown(), version).with(Attribute::Family, family);
+        let situation = docker.with_defaults(situation);
+        let found = docker.faults(&situation);
+        found
+            .iter()
+            .filter(|found| found.conditions.is_empty())
+            .map(|found| found.item.name.clone())
+            .collect::<Vec<_>>()
+    };
+    assert!(names("28.5.2", "ipv4").contains(&"direct-route-raw-drop".to_owned()));
+    assert!(!names("26.1.5", "ipv4").contains(&"direct-route-raw-drop".to_owned()));
+    assert!(names("26.1.5", "ipv4").contains(&"docker-user-return".to_owned()));
+    assert!(!names("28.5.2", "ipv4").contains(&"docker-user-return".to_owned()));
+    let unknown = docker.faults(&Situation::unknown().with(Attribute::Family, "ipv6"));
+    let found = unknown.iter().find(|found| found.item.name == "ip6tables-docker-user-missing").expect("may apply");
+    let on: Vec<String> = found.conditions.iter().map(ToString::to_string).collect();
+    assert_eq!(on, ["version 20.10 to before 23.0", "rules yes"]);
+}
+
+#[test]
+fn every_chain_of_a_recorded_rule_set_has_its_owner() {
+    let text = std::fs::read_to_string(directory().join("../chains.tsv")).expect("the chains");
+    let mut count = 0;
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let [owner, family, table, chain] = fields.as_slice() else { panic!("{line}") };
+        let family = match *family {
+            "ip" => TableFamily::Ipv4,
+            "ip6" => TableFamily::Ipv6,
+            "inet" => TableFamily::Inet,
+            _ => TableFamily::Bridge,
+        };
+        let found = owner_of(Some(family), table, chain);
+        assert_eq!(found.map(|found| found.owner.as_str()), Some(*owner), "{line}");
+        count += 1;
+    }
+    println!("{count} chains of recorded rule sets");
+    assert!(count > 300);
+    assert_eq!(owner_of(Some(TableFamily::Ipv4), "filter", "DOCKER-USER").map(|owned| owned.role), Some(Role::User));
+    assert_eq!(owner_of(Some(TableFamily::Ipv4), "filter", "f2b-sshd").map(|owned| owned.role), Some(Role::Ban));
+    assert!(owner_of(Some(TableFamily::Ipv4), "filter", "MY-CHAIN").is_none());
+    assert!(owner_of(Some(TableFamily::Ipv4), "filter", "INPUT").is_none());
+    assert_eq!(owner_of_table(TableFamily::Inet, "lxd").map(|owned| owned.owner.as_str()), Some("LXD"));
+    assert!(owner_of_table(TableFamily::Inet, "filter").is_none());
+    let comment = owner_of_comment("generated for LXD network-forward lxdbr0");
+    assert_eq!(comment.map(|owned| owned.owner.as_str()), Some("LXD"));
+    assert!(owner_of_comment("ssh").is_none());
+}
+
+/// moby's golden listing of a service with a published port: DNAT to the mesh's namespace with the port kept, accepted before
+/// every isolation; IPv6 has only the socket with which dockerd holds the port.
+#[test]
+fn the_routing_mesh_keeps_the_port_and_is_ipv4_only() {
+    let facts = r#"{
+        "default-route": "eth0",
+        "interfaces": { "eth0": { "addresses": ["203.0.113.10/24", "2001:db8::10/64"] } },
+        "docker": {
+            "version": "28.5.2", "userland-proxy": true, "iptables": true, "swarm": true, "complete": true,
+            "networks": { "ingress": { "driver": "overlay", "subnets": ["10.0.0.0/24"] } },
+            "containers": { "svc": { "networks": ["ingress"], "ports": [
+                { "port": 8095, "container-port": 80, "ingress": true },
+                { "port": 8096, "container-port": 80 }
+            ] } }
+        }
+    }"#;
+    let facts: Facts = serde_json::from_str(facts).expect("facts");
+    let ask = |address: &str, port: u16| {
+        let mut found = predict(&facts, &connection("outside", "tcp", address.parse().expect("an address"), port));
+        assert_eq!(found.len(), 1, "{address} {port}: {found:#?}");
+        found.remove(0)
+    };
+    let mesh = ask("203.0.113.10", 8095);
+    assert_eq!((mesh.road, mesh.outcome), ("ingress-forward", &Outcome::Delivered));
+    let header = mesh.headers.first().expect("one hook");
+    assert_eq!(
+        (header.output.as_deref(), header.port, header.original_port),
+        (Some("docker_gwbridge"), Some(8095), Some(8095))
+    );
+    assert_eq!(ask("2001:db8::10", 8095).road, "ingress-placeholder");
+    let direct = ask("203.0.113.10", 8096);
+    assert_eq!(direct.road, "published-dnat-forward");
+    assert_eq!(direct.headers.first().and_then(|header| header.output.as_deref()), Some("docker_gwbridge"));
+}
+
+#[test]
+fn bridges_come_from_facts_or_else_from_their_names() {
+    let names = |platform: &str, facts: &Facts| {
+        let platform = Platform::load(platform).expect("a platform");
+        bridges(platform, facts).iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names("docker", &Facts::default()), "br-+ docker0 docker_gwbridge");
+    assert_eq!(
+        names("docker", &scenario("docker-28.5-gateway-modes").facts),
+        "br-isol br-routed br-trust br-unprot docker0"
+    );
+    assert_eq!(names("podman", &scenario("podman-5.8-nftables").facts), "br-app podman0 podman1 podman2 podman3");
+}
+
+#[test]
+fn a_bridge_is_known_by_its_name() {
+    let class = |name: &str| Platform::of_bridge(name).and_then(|platform| platform.class);
+    assert_eq!(class("docker0"), Some(Class::Container));
+    assert_eq!(class("br-4ea7d622750f"), Some(Class::Container));
+    assert_eq!(class("podman1"), Some(Class::Container));
+    assert_eq!(class("lxdbr0"), Some(Class::Instance));
+    assert_eq!(class("incusbr0"), Some(Class::Instance));
+    assert_eq!(class("virbr0"), Some(Class::Guest));
+    assert_eq!(class("eth0"), None);
+    assert!(Platform::load("docekr").is_none());
+    assert!(Platform::load("others").is_none());
+}
