@@ -208,6 +208,21 @@ fn other_versions_and_settings_take_their_own_roads() {
         (docker.userland_proxy, docker.ip6tables) = (Some(false), Some(false));
     };
     let no_proxy: fn(&mut Facts) = |facts| facts.docker.as_mut().expect("docker").userland_proxy = Some(false);
+    let policy: fn(&mut Facts) = |facts| facts.forward_policy_ipv4 = Some(fwc::facts::ForwardPolicy::Drop);
+    let v28_bare: fn(&mut Facts) = |facts| {
+        version(facts, "28.5.2");
+        facts.docker.as_mut().expect("docker").userland_proxy = Some(false);
+    };
+    let isolated: fn(&mut Facts) = |facts| {
+        let podman = facts.podman.as_mut().expect("podman");
+        podman.networks.get_mut("app").expect("app").isolate = Some(true);
+    };
+    let macvlan: fn(&mut Facts) = |facts| {
+        let network = facts.podman.as_mut().and_then(|podman| podman.networks.get_mut("app")).expect("app");
+        (network.driver, network.parent) = (Some("macvlan".to_owned()), Some("ens33".to_owned()));
+    };
+    let same: fn(&mut Facts) = |_| {};
+    let (icc, off, podman) = ("docker-28.5-icc-false", "docker-28.5-iptables-false", "podman-5.8-nftables");
     let (web, six, modes) = ("docker-20.10-web", "docker-20.10-ipv6", "docker-28.5-gateway-modes");
     let rows: &[Row] = &[
         (web, v26, "outside", "tcp", "203.0.113.10", 8080, "published-dnat-forward", Delivered),
@@ -240,7 +255,20 @@ fn other_versions_and_settings_take_their_own_roads() {
         (web, v28, "outside", "tcp", "172.17.0.2", 80, "inside-raw-drop-published", Dropped),
         (web, v28, "outside", "tcp", "172.17.0.2", 81, "inside-unpublished", Dropped),
         (modes, routed, "t1", "tcp", "172.18.0.2", 80, "inside-routed-isolated", Dropped),
-        (modes, |_| {}, "t1", "tcp", "172.18.0.2", 80, "inside-opened", Delivered),
+        (web, same, "c0", "tcp", "2001:db8::10", 8080, "no-address-of-the-family", Lost),
+        (web, same, "web", "tcp", "172.17.0.2", 80, "inside-itself", Delivered),
+        (web, same, "i1", "tcp", "172.17.0.2", 80, "inside-from-internal", Dropped),
+        (icc, no_proxy, "c0", "tcp", "203.0.113.10", 8080, "published-hairpin-icc-off", Dropped),
+        (six, bare, "host", "tcp", "::1", 8081, "published-placeholder-from-host", Hangs),
+        (six, v28_bare, "outside", "tcp", "fe80::1", 8081, "published-link-local-placeholder", Hangs),
+        (off, policy, "outside", "tcp", "172.17.0.2", 80, "inside-no-rules-policy", Dropped),
+        (podman, same, "web", "tcp", "2001:db8::10", 8081, "no-address-of-the-family", Lost),
+        (podman, isolated, "app1", "tcp", "10.89.8.2", 80, "inside-isolated", Dropped),
+        (podman, macvlan, "app1", "tcp", "203.0.113.1", 80, "off-bridge-out", Delivered),
+        (podman, macvlan, "app1", "tcp", "203.0.113.10", 8080, "off-bridge-to-host", Lost),
+        (podman, macvlan, "outside", "tcp", "10.89.5.2", 80, "off-bridge-in", Delivered),
+        (podman, macvlan, "host", "tcp", "10.89.5.2", 80, "host-to-off-bridge", Lost),
+        (modes, same, "t1", "tcp", "172.18.0.2", 80, "inside-opened", Delivered),
         (web, v29, "c1", "tcp", "203.0.113.10", 8080, "published-dnat-from-other-bridge", Delivered),
         (web, v29, "c1", "tcp", "172.18.0.1", 8080, "published-dnat-from-other-bridge", Delivered),
         (web, v29, "c0", "tcp", "203.0.113.10", 8080, "published-proxy", Delivered),
@@ -416,11 +444,12 @@ fn the_routing_mesh_keeps_the_port_and_is_ipv4_only() {
         }
     }"#;
     let facts: Facts = serde_json::from_str(facts).expect("facts");
-    let ask = |address: &str, port: u16| {
-        let mut found = predict(&facts, &connection("outside", "tcp", address.parse().expect("an address"), port));
+    let ask_from = |from: &str, address: &str, port: u16| {
+        let mut found = predict(&facts, &connection(from, "tcp", address.parse().expect("an address"), port));
         assert_eq!(found.len(), 1, "{address} {port}: {found:#?}");
         found.remove(0)
     };
+    let ask = |address: &str, port: u16| ask_from("outside", address, port);
     let mesh = ask("203.0.113.10", 8095);
     assert_eq!((mesh.road, mesh.outcome), ("ingress-forward", &Outcome::Delivered));
     let header = mesh.headers.first().expect("one hook");
@@ -428,7 +457,12 @@ fn the_routing_mesh_keeps_the_port_and_is_ipv4_only() {
         (header.output.as_deref(), header.port, header.original_port),
         (Some("docker_gwbridge"), Some(8095), Some(8095))
     );
-    assert_eq!(ask("2001:db8::10", 8095).road, "ingress-placeholder");
+    let held = ask("2001:db8::10", 8095);
+    assert_eq!((held.road, held.outcome), ("ingress-placeholder", &Outcome::Hangs));
+    let own = ask_from("host", "127.0.0.1", 8095);
+    assert_eq!((own.road, own.outcome), ("ingress-from-host", &Outcome::Delivered));
+    let own = ask_from("host", "::1", 8095);
+    assert_eq!((own.road, own.outcome), ("ingress-placeholder-from-host", &Outcome::Hangs));
     let direct = ask("203.0.113.10", 8096);
     assert_eq!(direct.road, "published-dnat-forward");
     assert_eq!(direct.headers.first().and_then(|header| header.output.as_deref()), Some("docker_gwbridge"));
