@@ -323,7 +323,8 @@ impl Merge {
         let covered = |ports: &[super::PublishedPort], others: &[super::PublishedPort]| {
             ports.iter().all(|port| others.iter().any(|other| may_be(port, other) || may_be(other, port)))
         };
-        if !b.is_empty() && !(covered(&a, &b) && covered(&b, &a)) {
+        let agree = b.is_empty() || covered(&a, &b) && covered(&b, &a);
+        if !agree {
             self.contradiction(path, &shown_ports(&near.ports), &shown_ports(&far));
         }
     }

@@ -338,3 +338,21 @@ fn every_code_has_its_own_number_and_a_page() {
         assert!(!code.summary.ends_with('.') && code.summary.len() < 100, "{}", code.number);
     }
 }
+
+#[test]
+fn the_fact_lines_of_the_page_are_read() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/facts.md");
+    let page = std::fs::read_to_string(path).expect("docs/facts.md");
+    let text = page.split("```text\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let parsed = crate::syntax::parse(text, FileId(0));
+    assert_eq!(told(text, &parsed.diagnostics), Vec::<String>::new());
+    let mut facts = Facts::default();
+    for statement in &parsed.tree.statements {
+        let crate::syntax::tree::StatementKind::Fact(fact) = &statement.value else { panic!("{statement:?}") };
+        assert_eq!(told(text, &declared::declare(&mut facts, fact, FileId(0))), Vec::<String>::new());
+    }
+    let docker = facts.docker.expect("docker");
+    assert_eq!((docker.version.as_deref(), docker.userland_proxy), (Some("28.5.2"), Some(false)));
+    assert_eq!(docker.networks["app"].subnets.len(), 1);
+    assert_eq!(facts.sysctls["net.bridge.bridge-nf-call-iptables"], "1");
+}

@@ -397,7 +397,8 @@ impl Reader {
             let help = format!("put `{}=…` into the `.env` file, or write a default: `${{{0}:-…}}`", brief(&name));
             self.fault(unset, node.span, message, &help);
         }
-        (!faulty && !(missing && unset.level == Level::Error)).then_some(filled.text)
+        let usable = !faulty && (!missing || unset.level != Level::Error);
+        usable.then_some(filled.text)
     }
 
     fn flag(&mut self, node: &Node, what: &str) -> Option<bool> {
