@@ -195,3 +195,25 @@ fn nft_takes_every_file_cold_again_edited_and_emptied() {
     assert_eq!(run("nft -f b.nft"), run("nft -f a.nft; nft -f b.nft"), "an edit leaves nothing of the build before");
     assert_eq!(run("nft -f b.nft"), run("nft -f live.nft; nft -f b.nft"), "nor when live sets go");
 }
+
+#[test]
+fn the_kernel_takes_ten_thousand_rules_as_sets_and_trees() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let directory = directory.path();
+    for dialled in [false, true] {
+        for (target, load, tools) in [
+            (Target::Iptables, "V=nft; load site", ["iptables-nft -S", "ipset list"]),
+            (Target::Iptables, "V=legacy; load site", ["iptables-legacy -S", "ipset list"]),
+            (Target::Nft, "nft -f site.nft; nft -f site.nft", ["nft list ruleset", "true"]),
+        ] {
+            if can(&format!("the_kernel_takes_ten_thousand_rules ({load}, {dialled})"), &tools) {
+                let mut ruleset = crate::optimise::pairs(10_000, dialled);
+                fwc::optimise::optimise(&mut ruleset, target, &[]);
+                write(directory, &ruleset, target, "site");
+                let script = format!("{FUNCTIONS}\n{load}");
+                in_namespace(directory, &script).unwrap_or_else(|error| panic!("{load}, {dialled}: {error}"));
+                let _ = std::fs::remove_file(directory.join("site.ipset"));
+            }
+        }
+    }
+}
