@@ -123,7 +123,34 @@ pub fn of(policy: &Policy, judgement: &Judgement, seat: &Seat) -> Vec<Conjunctio
             }
         }
     }
+    for conjunction in &mut list {
+        drop_absent_cards(policy, seat, &mut conjunction.matches);
+    }
     list
+}
+
+/// "Every card but these" need not name cards whose traffic the entry chain has sent elsewhere.
+fn drop_absent_cards(policy: &Policy, seat: &Seat, matches: &mut Vec<Match>) {
+    if !matches!(seat.hook, Hook::Input | Hook::Forward | Hook::Output) || seat.bridged {
+        return;
+    }
+    let loopback_apart = seat.hook == Hook::Forward || policy.prelude.iter().any(|part| part == "loopback");
+    let elsewhere = |card: &Card| {
+        (loopback_apart && *card == Card::exact("lo")) || policy.cards.class_of(card).is_some()
+    };
+    matches.retain_mut(|one| {
+        let outside = match &one.kind {
+            MatchKind::InInterface(_) => seat.flow.from == Class::Outside,
+            MatchKind::OutInterface(_) => seat.flow.to == Class::Outside,
+            _ => return true,
+        };
+        let (MatchKind::InInterface(cards) | MatchKind::OutInterface(cards)) = &mut one.kind else { return true };
+        if !one.negated || !outside {
+            return true;
+        }
+        cards.retain(|card| !elsewhere(card));
+        !cards.is_empty()
+    });
 }
 
 fn names_address(party: &Party) -> bool {
@@ -150,6 +177,14 @@ fn services(judgement: &Judgement) -> Vec<Service<'_>> {
         };
         for one in published.iter() {
             if let Some(ports) = dialled(traffic, one, judgement.to.view) {
+                let known = list.iter_mut().find(|known: &&mut Service<'_>| {
+                    known.published.is_some_and(|other| (other.protocol, other.address) == (one.protocol, one.address))
+                        && known.family == traffic.family
+                });
+                if let Some(known) = known {
+                    known.ports = known.ports.as_ref().map(|before| before.union(&ports));
+                    continue;
+                }
                 list.push(Service {
                     protocol: Some(one.protocol),
                     ports: Some(ports),

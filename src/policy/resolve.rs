@@ -654,7 +654,7 @@ impl<'a> Resolver<'_, 'a> {
         let mut unwanted = Vec::new();
         let mut parts: Vec<&str> = STATE_PARTS.to_vec();
         let project = self.places.project;
-        let path = library::path("prelude");
+        let path = library::path("prelude.fw");
         let prelude = project.library.iter().copied().find(|&id| project.source(id).is_some_and(|source| *source.path == *path));
         let groups: Vec<(FileId, &tree::Group)> = prelude
             .and_then(|id| Some((id, project.parsed(id)?)))
