@@ -8,17 +8,18 @@ pub const FILES: &[(&str, &str)] = &[
     ("prelude.fw", include_str!("../stdlib/prelude.fw")),
 ];
 
-/// The text of a file, by its name with or without `std:`.
+/// The text of a file, by its name: `prelude`, `prelude.fw` and `std:prelude.fw` are one.
 #[must_use]
 pub fn text(name: &str) -> Option<&'static str> {
-    let name = name.strip_prefix("std:").unwrap_or(name);
-    FILES.iter().find(|(known, _)| *known == name).map(|&(_, text)| text)
+    let name = path(name);
+    FILES.iter().find(|(known, _)| name.strip_prefix("std:") == Some(known)).map(|&(_, text)| text)
 }
 
-/// Path of a file of the library, as diagnostics show it.
+/// Path of a file of the library, as diagnostics show it: `std:prelude.fw`, by its name with or without `std:` and `.fw`.
 #[must_use]
 pub fn path(name: &str) -> String {
-    format!("std:{name}")
+    let name = name.strip_prefix("std:").unwrap_or(name);
+    format!("std:{}.fw", name.strip_suffix(".fw").unwrap_or(name))
 }
 
 #[cfg(test)]
@@ -162,7 +163,12 @@ mod tests {
     fn files_are_found_with_and_without_the_prefix() {
         assert!(text("std:services.fw").is_some_and(|text| text.contains("service ssh")));
         assert_eq!(text("prelude.fw"), text("std:prelude.fw"));
+        assert_eq!(text("prelude"), text("std:prelude.fw"));
         assert_eq!(text("std:nothing.fw"), None);
+        for (name, _) in FILES {
+            assert_eq!(path(name), path(name.trim_end_matches(".fw")));
+            assert!(text(&path(name)).is_some());
+        }
     }
 
     #[test]

@@ -261,6 +261,8 @@ fn a_declared_fact_that_is_wrong_is_told() {
     declared::declare(&mut facts, &fact("docker.version", FactValue::Text("28.5".into())), FileId(0));
     let again = declared::declare(&mut facts, &fact("docker.version", FactValue::Text("29.0".into())), FileId(0));
     assert_eq!(again[0].code.number, "FW0409");
+    // What is said in source beats what was known before.
+    assert_eq!(facts.docker.expect("docker").version.as_deref(), Some("29.0"));
 }
 
 #[test]
@@ -301,6 +303,13 @@ fn a_running_project_and_its_compose_file_are_one() {
             "ports": [{ "port": 8080, "container-port": 80 }, { "port": 8003, "container-port": 81 }] } } } }"#;
     let (far, diagnostics) = json::read(far, FileId(1));
     assert_eq!(diagnostics, []);
+    // The other way round Docker's names stay, and each thing is there once all the same.
+    let (reversed, diagnostics) = far.clone().merge(near.clone());
+    assert_eq!(diagnostics, []);
+    let docker = reversed.docker.as_ref().expect("docker");
+    assert_eq!(docker.networks.keys().collect::<Vec<_>>(), ["site_app"]);
+    assert_eq!(docker.containers["site-web-1"].networks, ["site_app"]);
+    assert_eq!(reversed.container("web").map(|(key, _)| key), Some("site-web-1"));
     let (merged, diagnostics) = near.merge(far);
     assert_eq!(diagnostics, []);
     let docker = merged.docker.as_ref().expect("docker");
