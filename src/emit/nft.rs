@@ -47,13 +47,16 @@ pub(super) fn files(ruleset: &Ruleset, context: &Context, state: &mut State) -> 
     };
     for family in ["inet", "bridge"] {
         let tables: Vec<&Table> = ruleset.tables.iter().filter(|table| own(table.family) == family).collect();
-        if tables.is_empty() && family == "bridge" {
+        let name = format!("table {family} {TABLE}");
+        if tables.is_empty() {
+            // A build before this one may have had rules here; they must not go on deciding.
+            text.push_str(&format!("\n{name}\ndelete {name}\n"));
+            empty.push_str(&format!("\n{name}\ndelete {name}\n"));
             continue;
         }
         let live = tables.iter().flat_map(|table| &table.sets).any(|set| set.live);
         let mut writer = Writer::new(family == "bridge", live, state);
         let body = writer.tables(&tables);
-        let name = format!("table {family} {TABLE}");
         text.push_str(&format!("\n{name}\n"));
         if live {
             text.push_str(&format!("flush {name}\n"));
