@@ -16,12 +16,12 @@ use salsa::Setter as _;
 use crate::diagnostic::Diagnostic;
 use crate::policy::Policy;
 use crate::policy::resolve::resolve;
-use crate::{check, emit, lower, optimise};
 use crate::project::{Import, Options, Project, Root, System, load};
 use crate::span::{FileId, SourceText};
 use crate::syntax;
 use crate::syntax::Parsed;
 use crate::syntax::tree::Target;
+use crate::{check, emit, lower, optimise};
 
 /// What the queries need of a database.
 #[salsa::db]
@@ -181,8 +181,12 @@ pub fn compile(db: &dyn Db, input: ProjectInput, stem: String) -> Arc<Compiled> 
         let (mut ruleset, notes) = lower::lower(policy, target);
         diagnostics.extend(notes);
         optimise::optimise(&mut ruleset, target, &project.files);
-        let context =
-            emit::Context { target, stem: &stem, sources: &project.files, header: lower::summary::header(policy, target) };
+        let context = emit::Context {
+            target,
+            stem: &stem,
+            sources: &project.files,
+            header: lower::summary::header(policy, target),
+        };
         match emit::emit(&ruleset, &context) {
             Ok(files) => outputs.extend(files.into_iter().map(|file| (file.name, file.text))),
             Err(faults) => diagnostics.extend(faults),
