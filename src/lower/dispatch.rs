@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::net::{Card, Family, PortSet, Protocol};
+use crate::netfilter::Target;
 use crate::netfilter::{Attachment, Hook, Match, MatchKind, Rule, TableFamily, TableKind, Verdict};
 use crate::policy::{Action, Class, Flow, Judgement, Published};
-use crate::netfilter::Target;
 
 use super::condition::Seat;
 use super::{Program, gate, has_part};
@@ -75,7 +75,8 @@ impl Program<'_> {
         let lo = || Match::is(MatchKind::OutInterface(vec![Card::exact("lo")]));
         if self.governed(Class::Host, Class::Container) {
             // The host's connection to its own address, which Docker's NAT turns to a container, still shows the loopback.
-            let matches = vec![lo(), Match::is(MatchKind::DestinationTranslated), Match::is(MatchKind::DirectionOriginal)];
+            let matches =
+                vec![lo(), Match::is(MatchKind::DestinationTranslated), Match::is(MatchKind::DirectionOriginal)];
             rules.push(to(matches, goto(&chain_name(flow))));
         }
         if has_part(self.policy, "loopback") {
@@ -85,8 +86,11 @@ impl Program<'_> {
         for class in LOCAL.into_iter().chain([Class::Outside]) {
             let flow = Flow { from: Class::Host, to: class };
             let cards = self.cards(class);
-            let target =
-                if class == Class::Outside { Vec::new() } else { vec![Match::is(MatchKind::OutInterface(cards.to_vec()))] };
+            let target = if class == Class::Outside {
+                Vec::new()
+            } else {
+                vec![Match::is(MatchKind::OutInterface(cards.to_vec()))]
+            };
             if class != Class::Outside && cards.is_empty() {
                 continue;
             }
@@ -166,14 +170,16 @@ impl Program<'_> {
                     _ => &Family::BOTH,
                 };
                 let family = if let [one] = families { Some(*one) } else { None };
-                let governed = self.policy.flows.contains_key(&flow) && (table == TableKind::Filter || touches_containers(flow));
+                let governed =
+                    self.policy.flows.contains_key(&flow) && (table == TableKind::Filter || touches_containers(flow));
                 if !governed {
                     if flow.from != Class::Outside {
                         inner.push(Rule { family: whole, ..to(origin, Verdict::Return) });
                     }
                     continue;
                 }
-                let chain = if table == TableKind::Mangle { format!("{}-m", chain_name(flow)) } else { chain_name(flow) };
+                let chain =
+                    if table == TableKind::Mangle { format!("{}-m", chain_name(flow)) } else { chain_name(flow) };
                 let seat = Seat {
                     allow: if touches_containers(flow) { Verdict::Return } else { Verdict::Accept },
                     families: families.to_vec(),
@@ -220,10 +226,19 @@ impl Program<'_> {
     /// The matches that tell an origin on INPUT. Guests on taps are told by their bridge port.
     fn arrives_from(&self, from: Class) -> Vec<Match> {
         if from == Class::Guest {
-            let taps: Vec<Card> =
-                self.policy.gates.iter().filter(|gate| gate::is_on_tap(gate)).flat_map(|gate| gate.cards.clone()).collect();
+            let taps: Vec<Card> = self
+                .policy
+                .gates
+                .iter()
+                .filter(|gate| gate::is_on_tap(gate))
+                .flat_map(|gate| gate.cards.clone())
+                .collect();
             if !taps.is_empty() {
-                return if self.target == Target::Iptables { vec![Match::is(MatchKind::InPort(taps))] } else { Vec::new() };
+                return if self.target == Target::Iptables {
+                    vec![Match::is(MatchKind::InPort(taps))]
+                } else {
+                    Vec::new()
+                };
             }
         }
         let cards = self.cards(from);
@@ -272,7 +287,8 @@ impl Program<'_> {
                 continue;
             }
             narrowed |= judgement.action == Action::Allow;
-            let seat = Seat { proxied: true, families: families.clone(), ..Seat::new(Hook::Input, TableKind::Filter, flow) };
+            let seat =
+                Seat { proxied: true, families: families.clone(), ..Seat::new(Hook::Input, TableKind::Filter, flow) };
             if judgement.action == Action::Allow {
                 added.extend(self.judge(&judgement, &seat));
             }
