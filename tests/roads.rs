@@ -502,6 +502,53 @@ fn the_routing_mesh_keeps_the_port_and_is_ipv4_only() {
     assert_eq!(direct.headers.first().and_then(|header| header.output.as_deref()), Some("docker_gwbridge"));
 }
 
+/// LXD accepts whatever crosses its bridge and stops nothing itself; libvirt's networks of mode nat reject what nobody asked for.
+#[test]
+fn instances_and_guests_have_their_roads() {
+    let facts = |policy: &str| -> Facts {
+        let text = format!(
+            r#"{{ "default-route": "eth0", "forward-policy-ipv4": "{policy}",
+                "interfaces": {{ "eth0": {{ "addresses": ["203.0.113.10/24"] }} }},
+                "instances": {{ "bridges": {{ "incusbr0": {{ "subnets": ["10.10.10.0/24"] }} }},
+                    "instances": {{ "c1": {{ "bridge": "incusbr0", "addresses": ["10.10.10.50"] }} }} }},
+                "libvirt": {{ "bridges": {{ "virbr0": {{ "subnets": ["192.168.122.0/24"] }} }},
+                    "guests": {{ "vm1": {{ "bridge": "virbr0", "addresses": ["192.168.122.5"] }} }} }} }}"#
+        );
+        serde_json::from_str(&text).expect("facts")
+    };
+    let roads = |policy: &str, from: &str, address: &str| {
+        let found = predict(&facts(policy), &connection(from, "tcp", address.parse().expect("an address"), 22));
+        let all: Vec<String> = found
+            .iter()
+            .map(|found| {
+                let on: Vec<String> = found.conditions.iter().map(ToString::to_string).collect();
+                let hooks: Vec<String> = found.headers.iter().map(show).collect();
+                format!("{} {:?} [{}] {}", found.platform, found.outcome, on.join(", "), hooks.join("; "))
+            })
+            .collect();
+        all.join(" | ")
+    };
+    let through = "forward in eth0 out incusbr0 to 10.10.10.50 port 22, dialled 22";
+    assert_eq!(roads("accept", "outside", "10.10.10.50"), format!("incus Delivered [] {through}"));
+    assert_eq!(roads("drop", "outside", "10.10.10.50"), format!("incus Dropped [] {through}"));
+    assert_eq!(
+        roads("accept", "c1", "198.51.100.1"),
+        "incus Delivered [] forward in incusbr0 out eth0 to 198.51.100.1 port 22, dialled 22"
+    );
+    let through = "forward in eth0 out virbr0 to 192.168.122.5 port 22, dialled 22";
+    assert_eq!(
+        roads("accept", "outside", "192.168.122.5"),
+        format!(
+            "libvirt Rejected [mode nat or isolated] {through} | libvirt Delivered [mode routed] {through} | \
+             libvirt Delivered [mode open] {through}"
+        )
+    );
+    assert_eq!(
+        roads("accept", "host", "192.168.122.5"),
+        "libvirt Delivered [] output out virbr0 to 192.168.122.5 port 22, dialled 22"
+    );
+}
+
 #[test]
 fn bridges_come_from_facts_or_else_from_their_names() {
     let names = |platform: &str, facts: &Facts| {
