@@ -1,6 +1,7 @@
 //! Tests through the front door.
 
 mod cli;
+mod compose;
 mod emit;
 mod generated;
 mod interpreter;

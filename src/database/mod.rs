@@ -16,12 +16,12 @@ use salsa::Setter as _;
 use crate::diagnostic::Diagnostic;
 use crate::policy::Policy;
 use crate::policy::resolve::resolve;
-use crate::{check, emit, lower, optimise};
 use crate::project::{Import, Options, Project, Root, System, load};
 use crate::span::{FileId, SourceText};
 use crate::syntax;
 use crate::syntax::Parsed;
 use crate::syntax::tree::Target;
+use crate::{check, emit, lower, optimise};
 
 /// What the queries need of a database.
 #[salsa::db]
@@ -180,9 +180,10 @@ pub fn compile(db: &dyn Db, input: ProjectInput, stem: String) -> Arc<Compiled> 
     if !diagnostics.iter().any(Diagnostic::is_error) {
         let (mut ruleset, notes) = lower::lower(policy, target);
         diagnostics.extend(notes);
-        optimise::optimise(&mut ruleset, target, &project.files);
+        let sources = relative(&project.files);
+        optimise::optimise(&mut ruleset, target, &sources);
         let context =
-            emit::Context { target, stem: &stem, sources: &project.files, header: lower::summary::header(policy, target) };
+            emit::Context { target, stem: &stem, sources: &sources, header: lower::summary::header(policy, target) };
         match emit::emit(&ruleset, &context) {
             Ok(files) => outputs.extend(files.into_iter().map(|file| (file.name, file.text))),
             Err(faults) => diagnostics.extend(faults),
@@ -192,6 +193,14 @@ pub fn compile(db: &dyn Db, input: ProjectInput, stem: String) -> Arc<Compiled> 
         outputs.clear();
     }
     Arc::new(Compiled { diagnostics, target, outputs })
+}
+
+/// The texts under paths relative to the root file's directory: output must be the same bytes wherever the policy lies.
+fn relative(files: &[SourceText]) -> Vec<SourceText> {
+    let root = files.first().map_or("", |file| &*file.path);
+    let directory = root.rfind('/').map_or("", |end| root.get(..=end).unwrap_or_default());
+    let short = |path: &Arc<str>| path.strip_prefix(directory).map_or_else(|| Arc::clone(path), Arc::from);
+    files.iter().map(|file| SourceText { path: short(&file.path), text: Arc::clone(&file.text) }).collect()
 }
 
 #[cfg(test)]

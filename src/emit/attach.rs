@@ -22,15 +22,15 @@ attach | detach) ;;
     ;;
 esac
 
-# The number of the place behind the jumps to ban chains that the chain begins with: who is banned stays banned, whatever
-# our chain allows.
+# The number of the place behind the ban chains and ban sets that the chain begins with: who is banned stays banned,
+# whatever our chain allows.
 place() {
     "$1" -w -t "$2" -S "$3" | {
         at=1
         while read -r word _ rest; do
             [ "$word" = -A ] || continue
             case $rest in
-            *"-j f2b-"* | *"-j fail2ban"* | *"-j sshguard"* | *"-j SSHGUARD"* | *crowdsec* | *CROWDSEC*) at=$((at + 1)) ;;
+            *f2b-* | *"-j fail2ban"* | *"-j sshguard"* | *"-j SSHGUARD"* | *crowdsec* | *CROWDSEC*) at=$((at + 1)) ;;
             *) break ;;
             esac
         done
@@ -46,7 +46,15 @@ jump() {
     fi
     if [ "${5:-}" = create ]; then
         "$1" -w -t "$2" -N "$3" 2>/dev/null || :
+        # Docker leads FORWARD there when it starts; before that, with its nftables backend or after a fault of its own,
+        # nothing does, and what our chain denies would pass.
+        once "$1" "$2" FORWARD "$3"
     fi
+    once "$1" "$2" "$3" "$4"
+}
+
+# once COMMAND TABLE PARENT CHAIN
+once() {
     "$1" -w -t "$2" -C "$3" -j "$4" 2>/dev/null || "$1" -w -t "$2" -I "$3" "$(place "$1" "$2" "$3")" -j "$4"
 }
 "#;

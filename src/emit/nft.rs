@@ -47,13 +47,16 @@ pub(super) fn files(ruleset: &Ruleset, context: &Context, state: &mut State) -> 
     };
     for family in ["inet", "bridge"] {
         let tables: Vec<&Table> = ruleset.tables.iter().filter(|table| own(table.family) == family).collect();
-        if tables.is_empty() && family == "bridge" {
+        let name = format!("table {family} {TABLE}");
+        if tables.is_empty() {
+            // A build before this one may have had rules here; they must not go on deciding.
+            text.push_str(&format!("\n{name}\ndelete {name}\n"));
+            empty.push_str(&format!("\n{name}\ndelete {name}\n"));
             continue;
         }
         let live = tables.iter().flat_map(|table| &table.sets).any(|set| set.live);
         let mut writer = Writer::new(family == "bridge", live, state);
         let body = writer.tables(&tables);
-        let name = format!("table {family} {TABLE}");
         text.push_str(&format!("\n{name}\n"));
         if live {
             text.push_str(&format!("flush {name}\n"));
@@ -528,9 +531,11 @@ impl<'a, 's> Writer<'a, 's> {
             self.list(out, negated, ranges, write::range);
             return true;
         }
-        let kind =
-            if ip.ends_with('6') { "type ipv6_addr; flags interval;" } else { "type ipv4_addr; flags interval;" };
-        let name = self.named("net", kind, &joined(ranges, write::range), "set");
+        let mut kind = String::from(if ip.ends_with('6') { "type ipv6_addr;" } else { "type ipv4_addr;" });
+        if ranges.iter().any(|range| range.first != range.last) {
+            kind.push_str(" flags interval;");
+        }
+        let name = self.named("net", &kind, &joined(ranges, write::range), "set");
         out.push_str(if negated { " != @" } else { " @" });
         out.push_str(&name);
         true
@@ -717,7 +722,9 @@ impl<'a, 's> Writer<'a, 's> {
                 "begin it with a letter; use at most 31 letters, digits, `-` and `_`",
             );
         }
-        let interval = set.fields.iter().any(|field| !matches!(field, SetField::SourceMac));
+        // A set without intervals is a hash table, the quicker look-up. In a table that stays, a set keeps its kind whatever it holds.
+        let interval = self.live && set.fields.iter().any(|field| *field != SetField::SourceMac)
+            || set.elements.iter().flatten().any(is_interval);
         let mut kind = String::from("type ");
         for (at, field) in set.fields.iter().enumerate() {
             if at > 0 {
@@ -904,11 +911,11 @@ impl<'a, 's> Writer<'a, 's> {
         &mut self,
         out: &mut String,
         fields: &[SetField],
-        elements: &[(Vec<SetValue>, Arc<str>)],
+        keys: &[(Vec<SetValue>, Arc<str>)],
         family: Option<Family>,
     ) {
         self.key(out, fields, family);
-        let elements = joined(elements, |out, (values, chain)| {
+        let elements = joined(keys, |out, (values, chain)| {
             for (at, value) in values.iter().enumerate() {
                 if at > 0 {
                     out.push_str(" . ");
@@ -925,11 +932,21 @@ impl<'a, 's> Writer<'a, 's> {
             }
             kind.push_str(field_type(*field, family));
         }
-        let interval = fields.iter().any(|field| !matches!(field, SetField::SourceMac | SetField::InInterface));
+        let interval = keys.iter().flat_map(|(values, _)| values).any(is_interval);
         kind.push_str(if interval { " : verdict; flags interval;" } else { " : verdict;" });
         let name = self.named("map", &kind, &elements, "map");
         out.push_str(" vmap @");
         out.push_str(&name);
+    }
+}
+
+/// Whether a set needs intervals to hold this.
+fn is_interval(value: &SetValue) -> bool {
+    match value {
+        SetValue::Address(range) => range.first != range.last,
+        SetValue::Service(_, ports) => ports.first != ports.last,
+        SetValue::Mac(_) => false,
+        SetValue::Interface(card) => card.prefix,
     }
 }
 

@@ -51,13 +51,13 @@ pub fn read(fact: &Fact, file: FileId) -> (Facts, Vec<Diagnostic>) {
     (facts, diagnostics)
 }
 
-/// Adds what one statement declares to what others declared. The same fact twice with different values is told; a list gets
-/// one more member.
+/// Adds what one statement declares to what is known already. The statement is the nearer source: where it and what is known
+/// differ, its value is used and a diagnostic says so. A list gets one more member.
 pub fn declare(facts: &mut Facts, fact: &Fact, file: FileId) -> Vec<Diagnostic> {
     let (more, mut diagnostics) = read(fact, file);
     let mut more = more;
     extend(&mut more, facts);
-    let (merged, contradictions) = std::mem::take(facts).merge(more);
+    let (merged, contradictions) = more.merge(std::mem::take(facts));
     *facts = merged;
     diagnostics.extend(contradictions);
     diagnostics

@@ -329,6 +329,19 @@ impl<'de> de::Deserializer<'de> for Reader<'de> {
         }
     }
 
+    /// serde would take a list for an object, its items for the fields in order. Nobody means that.
+    fn deserialize_struct<V: de::Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match self.node.value {
+            Value::List(_) => Err(Fault::new("expected an object, found a list".to_owned()).at(self.node.span)),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
     fn deserialize_enum<V: de::Visitor<'de>>(
         self,
         _: &'static str,
@@ -348,7 +361,7 @@ impl<'de> de::Deserializer<'de> for Reader<'de> {
 
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct newtype_struct tuple
-        tuple_struct map struct identifier ignored_any
+        tuple_struct map identifier ignored_any
     }
 }
 

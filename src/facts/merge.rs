@@ -59,10 +59,13 @@ fn rename(near: &Facts, far: &mut Facts) {
     let same_project = |a: &Option<String>, b: &Option<String>| a.is_none() || b.is_none() || a == b;
     let mut networks = BTreeMap::new();
     for (name, network) in std::mem::take(&mut docker.networks) {
-        let key = network
-            .compose_name
-            .clone()
-            .filter(|key| near.networks.get(key).is_some_and(|known| same_project(&known.project, &network.project)));
+        // By the name in the compose file, or by both names where the nearer source calls the network as Docker does.
+        let key = near.networks.iter().find_map(|(key, known)| {
+            let by_name = network.compose_name.as_ref() == Some(key) && same_project(&known.project, &network.project);
+            let both = network.compose_name.is_some() && network.compose_name == known.compose_name;
+            let one_project = network.project.is_some() && network.project == known.project;
+            (by_name || both && one_project).then(|| key.clone())
+        });
         if let Some(key) = &key {
             for container in docker.containers.values_mut() {
                 container.networks.iter_mut().filter(|other| **other == name).for_each(|other| other.clone_from(key));
@@ -323,7 +326,8 @@ impl Merge {
         let covered = |ports: &[super::PublishedPort], others: &[super::PublishedPort]| {
             ports.iter().all(|port| others.iter().any(|other| may_be(port, other) || may_be(other, port)))
         };
-        if !b.is_empty() && !(covered(&a, &b) && covered(&b, &a)) {
+        let agree = b.is_empty() || covered(&a, &b) && covered(&b, &a);
+        if !agree {
             self.contradiction(path, &shown_ports(&near.ports), &shown_ports(&far));
         }
     }

@@ -7,6 +7,10 @@ mod decode;
 mod document;
 pub mod json;
 mod merge;
+#[cfg(test)]
+mod schema;
+#[cfg(test)]
+mod tests;
 pub mod validate;
 mod yaml;
 
@@ -20,6 +24,7 @@ use crate::span::Location;
 
 /// Everything that is known. The JSON form is `fwc.facts.json`, described in `docs/facts.md`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Facts {
     /// Version of this schema; 1.
@@ -61,9 +66,11 @@ pub enum ForwardPolicy {
 
 /// An interface.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct InterfaceFact {
     /// Its addresses with prefix lengths.
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub addresses: Vec<ipnet::IpNet>,
     /// The bridge that it is a port of.
     pub bridge: Option<String>,
@@ -71,6 +78,7 @@ pub struct InterfaceFact {
 
 /// iptables-nft or iptables-legacy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum IptablesVariant {
     /// `iptables` prints `(nf_tables)`.
@@ -81,6 +89,7 @@ pub enum IptablesVariant {
 
 /// Docker.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct DockerFact {
     /// The daemon's version: `28.5.2`.
@@ -113,6 +122,7 @@ pub struct DockerFact {
 
 /// Who writes a platform's rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Backend {
     /// iptables.
@@ -123,6 +133,7 @@ pub enum Backend {
 
 /// A Docker network.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct DockerNetwork {
     /// `bridge` (the default), `host`, `macvlan`, `ipvlan`, `overlay`, `none`.
@@ -130,6 +141,7 @@ pub struct DockerNetwork {
     /// The bridge's interface name.
     pub bridge: Option<String>,
     /// Subnets.
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub subnets: Vec<ipnet::IpNet>,
     /// Gateway addresses.
     pub gateways: Vec<IpAddr>,
@@ -165,6 +177,7 @@ pub struct DockerNetwork {
 
 /// A container.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct DockerContainer {
     /// The networks that it is on, by name; `host` for the host's own.
@@ -189,6 +202,7 @@ pub struct DockerContainer {
 
 /// One published port or range.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PublishedPort {
     /// `tcp`, `udp` or `sctp`.
@@ -248,6 +262,7 @@ fn tcp() -> String {
 
 /// LXD or Incus.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct InstancesFact {
     /// `nftables` or `iptables` (the xtables driver).
@@ -260,14 +275,17 @@ pub struct InstancesFact {
 
 /// A bridge that a platform manages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct BridgeFact {
     /// Subnets.
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub subnets: Vec<ipnet::IpNet>,
 }
 
 /// An instance or a virtual machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct InstanceFact {
     /// The bridge that it is on.
@@ -282,6 +300,7 @@ pub struct InstanceFact {
 
 /// libvirt.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct LibvirtFact {
     /// `firewall_backend` of network.conf.
@@ -294,6 +313,7 @@ pub struct LibvirtFact {
 
 /// Podman.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct PodmanFact {
     /// netavark's firewall driver.

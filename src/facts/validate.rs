@@ -374,15 +374,20 @@ impl Check<'_> {
         all.sort_by_key(|(protocol, _, range, name)| (*protocol, range.first, range.last, *name));
         // Enough for any real host; a file made to be slow gets fewer comparisons, not a slow build.
         let mut comparisons = 1_000_000u32;
+        let mut found = 0;
         for (at, (protocol, port, range, name)) in all.iter().enumerate() {
             for (other_protocol, other, other_range, other_name) in all.iter().skip(at + 1) {
                 comparisons = comparisons.saturating_sub(1);
-                if comparisons == 0 || other_protocol != protocol || other_range.first > range.last {
+                if comparisons == 0 || found >= MOST {
+                    return;
+                }
+                if other_protocol != protocol || other_range.first > range.last {
                     break;
                 }
                 if !same_address(port.address, other.address) {
                     continue;
                 }
+                found += 1;
                 let path = format!("{platform}.containers.{other_name}.ports");
                 let place = other.location.unwrap_or_else(|| self.place(&path));
                 let path = format!("{platform}.containers.{name}.ports");

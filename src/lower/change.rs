@@ -133,13 +133,17 @@ impl Program<'_> {
         let flow = crate::policy::Flow { from: judgement.from.class, to: judgement.to.class };
         let seat = Seat::new(Hook::Forward, TableKind::Mangle, flow);
         let mut judgement = judgement.clone();
-        judgement.traffic = [crate::policy::Traffic { protocol: Some(Protocol::TCP), ..crate::policy::Traffic::ALL }].into();
+        judgement.traffic =
+            [crate::policy::Traffic { protocol: Some(Protocol::TCP), ..crate::policy::Traffic::ALL }].into();
         let mut rules = Vec::new();
         for conjunction in condition::of(self.policy, &judgement, &seat) {
             let mut matches = self.class_matches(&judgement, Hook::Forward);
-            matches.extend(conjunction.matches.into_iter().filter(|one| {
-                !matches!(one.kind, MatchKind::DestinationTranslated | MatchKind::DirectionOriginal)
-            }));
+            matches.extend(
+                conjunction
+                    .matches
+                    .into_iter()
+                    .filter(|one| !matches!(one.kind, MatchKind::DestinationTranslated | MatchKind::DirectionOriginal)),
+            );
             matches.push(Match::is(MatchKind::TcpFlags { mask: SYN | RST, set: SYN }));
             rules.push(Rule {
                 family: conjunction.family,
@@ -168,7 +172,9 @@ impl Program<'_> {
                             MatchKind::DestinationPort(ports) => MatchKind::SourcePort(ports),
                             MatchKind::SourcePort(ports) => MatchKind::DestinationPort(ports),
                             MatchKind::InInterface(cards) if hook == Hook::Output => MatchKind::OutInterface(cards),
-                            MatchKind::InInterface(_) | MatchKind::DestinationLocal | MatchKind::SourceMac(_) => return None,
+                            MatchKind::InInterface(_) | MatchKind::DestinationLocal | MatchKind::SourceMac(_) => {
+                                return None;
+                            }
                             other => other,
                         };
                         Some(Match { negated: one.negated, kind })

@@ -111,8 +111,11 @@ pub fn of(policy: &Policy, judgement: &Judgement, seat: &Seat) -> Vec<Conjunctio
             || address.is_some()
             || names_address(&judgement.from)
             || names_address(&judgement.to);
-        let both: Vec<Option<Family>> =
-            if apart { possible.iter().filter(|family| seat.families.contains(family)).map(|&family| Some(family)).collect() } else { vec![None] };
+        let both: Vec<Option<Family>> = if apart {
+            possible.iter().filter(|family| seat.families.contains(family)).map(|&family| Some(family)).collect()
+        } else {
+            vec![None]
+        };
         for family in both {
             let fits = |other: Option<Family>| family.is_none() || other.is_none() || family == other;
             if !fits(service.family) || !fits(address.map(Family::of)) {
@@ -123,7 +126,33 @@ pub fn of(policy: &Policy, judgement: &Judgement, seat: &Seat) -> Vec<Conjunctio
             }
         }
     }
+    for conjunction in &mut list {
+        drop_absent_cards(policy, seat, &mut conjunction.matches);
+    }
     list
+}
+
+/// "Every card but these" need not name cards whose traffic the entry chain has sent elsewhere.
+fn drop_absent_cards(policy: &Policy, seat: &Seat, matches: &mut Vec<Match>) {
+    if !matches!(seat.hook, Hook::Input | Hook::Forward | Hook::Output) || seat.bridged {
+        return;
+    }
+    let loopback_apart = seat.hook == Hook::Forward || policy.prelude.iter().any(|part| part == "loopback");
+    let elsewhere =
+        |card: &Card| (loopback_apart && *card == Card::exact("lo")) || policy.cards.class_of(card).is_some();
+    matches.retain_mut(|one| {
+        let outside = match &one.kind {
+            MatchKind::InInterface(_) => seat.flow.from == Class::Outside,
+            MatchKind::OutInterface(_) => seat.flow.to == Class::Outside,
+            _ => return true,
+        };
+        let (MatchKind::InInterface(cards) | MatchKind::OutInterface(cards)) = &mut one.kind else { return true };
+        if !one.negated || !outside {
+            return true;
+        }
+        cards.retain(|card| !elsewhere(card));
+        !cards.is_empty()
+    });
 }
 
 fn names_address(party: &Party) -> bool {
@@ -150,6 +179,14 @@ fn services(judgement: &Judgement) -> Vec<Service<'_>> {
         };
         for one in published.iter() {
             if let Some(ports) = dialled(traffic, one, judgement.to.view) {
+                let known = list.iter_mut().find(|known: &&mut Service<'_>| {
+                    known.published.is_some_and(|other| (other.protocol, other.address) == (one.protocol, one.address))
+                        && known.family == traffic.family
+                });
+                if let Some(known) = known {
+                    known.ports = known.ports.as_ref().map(|before| before.union(&ports));
+                    continue;
+                }
                 list.push(Service {
                     protocol: Some(one.protocol),
                     ports: Some(ports),
@@ -220,14 +257,23 @@ struct Road {
     extra: Vec<Match>,
 }
 
-fn roads(policy: &Policy, judgement: &Judgement, seat: &Seat, service: &Service<'_>, family: Option<Family>) -> Vec<Road> {
+fn roads(
+    policy: &Policy,
+    judgement: &Judgement,
+    seat: &Seat,
+    service: &Service<'_>,
+    family: Option<Family>,
+) -> Vec<Road> {
     let header = || Road { ports: Ports::Header, extra: Vec::new() };
     if seat.hook == Hook::Prerouting {
         return vec![header()];
     }
     if seat.proxied {
         let at = service.published.and_then(|one| one.address).map(single);
-        return vec![Road { ports: Ports::Header, extra: at.map(|set| Match::is(MatchKind::Destination(set))).into_iter().collect() }];
+        return vec![Road {
+            ports: Ports::Header,
+            extra: at.map(|set| Match::is(MatchKind::Destination(set))).into_iter().collect(),
+        }];
     }
     if seat.flow.to == Class::Container && matches!(seat.hook, Hook::Forward | Hook::Output) {
         return container_roads(policy, judgement, seat, service, family);
@@ -238,7 +284,8 @@ fn roads(policy: &Policy, judgement: &Judgement, seat: &Seat, service: &Service<
         extra.extend(at(judgement).map(|set| Match::is(MatchKind::OriginalDestination(set))));
         return vec![Road { ports: Ports::Original, extra }];
     }
-    let routed_in = matches!(seat.flow.to, Class::Instance | Class::Guest) && seat.hook == Hook::Forward && !seat.bridged;
+    let routed_in =
+        matches!(seat.flow.to, Class::Instance | Class::Guest) && seat.hook == Hook::Forward && !seat.bridged;
     let has_ports = service.ports.is_some();
     if has_ports && (routed_in || seat.translated) {
         return vec![Road { ports: Ports::Original, extra: vec![Match::is(MatchKind::DirectionOriginal)] }];
@@ -255,7 +302,13 @@ fn single(address: IpAddr) -> AddressSet {
 }
 
 /// The roads to a container through FORWARD and OUTPUT: NAT's, and the container's own address.
-fn container_roads(policy: &Policy, judgement: &Judgement, seat: &Seat, service: &Service<'_>, family: Option<Family>) -> Vec<Road> {
+fn container_roads(
+    policy: &Policy,
+    judgement: &Judgement,
+    seat: &Seat,
+    service: &Service<'_>,
+    family: Option<Family>,
+) -> Vec<Road> {
     let original = || Match::is(MatchKind::DirectionOriginal);
     let translated = || Match::is(MatchKind::DestinationTranslated);
     let dialled_at = |extra: &mut Vec<Match>| {
@@ -280,7 +333,12 @@ fn container_roads(policy: &Policy, judgement: &Judgement, seat: &Seat, service:
         }
         _ => {}
     }
-    if seat.flow.from == Class::Host && allow && service.ports.is_none() && judgement.to.at.is_none() && judgement.to.published.is_none() {
+    if seat.flow.from == Class::Host
+        && allow
+        && service.ports.is_none()
+        && judgement.to.at.is_none()
+        && judgement.to.published.is_none()
+    {
         // From this machine the container's own address cannot be told from docker-proxy's second connection.
         return vec![Road { ports: Ports::Header, extra: Vec::new() }];
     }
@@ -295,14 +353,21 @@ fn container_roads(policy: &Policy, judgement: &Judgement, seat: &Seat, service:
         extra.clear();
     }
     roads.push(Road { ports: Ports::Original, extra });
-    if allow && !policy.containers.routed_bridges.is_empty() && service.published.is_none() && judgement.to.at.is_none() {
+    if allow && !policy.containers.routed_bridges.is_empty() && service.published.is_none() && judgement.to.at.is_none()
+    {
         let bridges = policy.containers.routed_bridges.clone();
         roads.push(Road { ports: Ports::Header, extra: vec![Match::is(MatchKind::OutInterface(bridges)), original()] });
     }
     roads
 }
 
-fn assemble(judgement: &Judgement, seat: &Seat, service: &Service<'_>, family: Option<Family>, road: Road) -> Vec<Conjunction> {
+fn assemble(
+    judgement: &Judgement,
+    seat: &Seat,
+    service: &Service<'_>,
+    family: Option<Family>,
+    road: Road,
+) -> Vec<Conjunction> {
     let mut base = Vec::new();
     if let Some(via) = &judgement.via {
         let arrives = judgement.from.class == Class::Outside;
@@ -322,10 +387,7 @@ fn assemble(judgement: &Judgement, seat: &Seat, service: &Service<'_>, family: O
     for matches in &mut alternatives {
         service_matches(matches, judgement, service, &road);
     }
-    alternatives
-        .into_iter()
-        .map(|matches| Conjunction { family, matches })
-        .collect()
+    alternatives.into_iter().map(|matches| Conjunction { family, matches }).collect()
 }
 
 /// Takes a conjunction away: not all of its terms. One alternative for each term that fails, those before it holding, so that

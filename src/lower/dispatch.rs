@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::net::{Card, Family, PortSet, Protocol};
+use crate::netfilter::Target;
 use crate::netfilter::{Attachment, Hook, Match, MatchKind, Rule, TableFamily, TableKind, Verdict};
 use crate::policy::{Action, Class, Flow, Judgement, Published};
-use crate::netfilter::Target;
 
 use super::condition::Seat;
 use super::{Program, gate, has_part};
@@ -36,6 +36,10 @@ impl Program<'_> {
         for (index, from) in ORIGINS.into_iter().enumerate() {
             let flow = Flow { from, to: Class::Host };
             let origin = self.arrives_from(from);
+            // A class without a card cannot be told, and nothing of it exists.
+            if from != Class::Outside && origin.is_empty() {
+                continue;
+            }
             if proxied[index] {
                 let chain = format!("fwc-{from}-published");
                 for matches in published_matches(&self.policy.containers.published) {
@@ -44,18 +48,15 @@ impl Program<'_> {
                 }
                 self.published_chain(from, &chain);
             }
-            if from == Class::Guest && self.target == Target::Nft && origin.is_empty() {
-                continue;
-            }
             if governed[index] {
                 let seat = Seat { translated: self.has_redirects(), ..Seat::new(Hook::Input, TableKind::Filter, flow) };
                 let mut own = self.flow_rules(flow, &seat);
                 self.widen_for_proxy(from, &mut own);
                 let chain = chain_name(flow);
                 self.chain(TableFamily::Inet, TableKind::Filter, &chain, own);
-                rules.extend(each(&origin, goto(&chain)));
+                rules.push(to(origin, goto(&chain)));
             } else if from != Class::Outside {
-                rules.extend(each(&origin, Verdict::Return));
+                rules.push(to(origin, Verdict::Return));
             }
         }
         self.entry(TableFamily::Inet, TableKind::Filter, Hook::Input, "fwc-input", rules);
@@ -74,7 +75,8 @@ impl Program<'_> {
         let lo = || Match::is(MatchKind::OutInterface(vec![Card::exact("lo")]));
         if self.governed(Class::Host, Class::Container) {
             // The host's connection to its own address, which Docker's NAT turns to a container, still shows the loopback.
-            let matches = vec![lo(), Match::is(MatchKind::DestinationTranslated), Match::is(MatchKind::DirectionOriginal)];
+            let matches =
+                vec![lo(), Match::is(MatchKind::DestinationTranslated), Match::is(MatchKind::DirectionOriginal)];
             rules.push(to(matches, goto(&chain_name(flow))));
         }
         if has_part(self.policy, "loopback") {
@@ -84,8 +86,11 @@ impl Program<'_> {
         for class in LOCAL.into_iter().chain([Class::Outside]) {
             let flow = Flow { from: Class::Host, to: class };
             let cards = self.cards(class);
-            let target =
-                if class == Class::Outside { Vec::new() } else { vec![Match::is(MatchKind::OutInterface(cards.to_vec()))] };
+            let target = if class == Class::Outside {
+                Vec::new()
+            } else {
+                vec![Match::is(MatchKind::OutInterface(cards.to_vec()))]
+            };
             if class != Class::Outside && cards.is_empty() {
                 continue;
             }
@@ -133,6 +138,7 @@ impl Program<'_> {
     /// version of Docker, also those that never lead IPv6 to DOCKER-USER.
     fn forward_dispatch(&mut self, table: TableKind, apart: bool) -> Vec<Rule> {
         let mut rules = Vec::new();
+        let whole = (table == TableKind::Mangle).then_some(Family::Ipv6);
         let leaves = |cards: &[Card]| Match::is(MatchKind::OutInterface(cards.to_vec()));
         let arrives = |cards: &[Card]| Match::is(MatchKind::InInterface(cards.to_vec()));
         for to_class in LOCAL.into_iter().chain([Class::Outside]) {
@@ -147,7 +153,7 @@ impl Program<'_> {
             };
             if !flows.iter().any(here) {
                 if to_class != Class::Outside {
-                    rules.push(to(target, Verdict::Return));
+                    rules.push(Rule { family: whole, ..to(target, Verdict::Return) });
                 }
                 continue;
             }
@@ -164,14 +170,16 @@ impl Program<'_> {
                     _ => &Family::BOTH,
                 };
                 let family = if let [one] = families { Some(*one) } else { None };
-                let governed = self.policy.flows.contains_key(&flow) && (table == TableKind::Filter || touches_containers(flow));
+                let governed =
+                    self.policy.flows.contains_key(&flow) && (table == TableKind::Filter || touches_containers(flow));
                 if !governed {
                     if flow.from != Class::Outside {
-                        inner.push(to(origin, Verdict::Return));
+                        inner.push(Rule { family: whole, ..to(origin, Verdict::Return) });
                     }
                     continue;
                 }
-                let chain = if table == TableKind::Mangle { format!("{}-m", chain_name(flow)) } else { chain_name(flow) };
+                let chain =
+                    if table == TableKind::Mangle { format!("{}-m", chain_name(flow)) } else { chain_name(flow) };
                 let seat = Seat {
                     allow: if touches_containers(flow) { Verdict::Return } else { Verdict::Accept },
                     families: families.to_vec(),
@@ -181,7 +189,8 @@ impl Program<'_> {
                 let own = self.flow_rules(flow, &seat);
                 self.chain(TableFamily::Inet, table, &chain, own);
                 inner.push(Rule { family, ..to(origin, goto(&chain)) });
-                if family.is_some() {
+                // The other family of this flow is judged in the other table; it must not fall through to another flow.
+                if family.is_some() && table == TableKind::Filter && flow.from != Class::Outside {
                     inner.push(to(inner.last().map(|rule| rule.matches.clone()).unwrap_or_default(), Verdict::Return));
                 }
             }
@@ -193,7 +202,7 @@ impl Program<'_> {
                     _ => format!("fwc-to-{to_class}"),
                 };
                 self.chain(TableFamily::Inet, table, &chain, inner);
-                rules.push(to(target, goto(&chain)));
+                rules.push(Rule { family: whole, ..to(target, goto(&chain)) });
             }
         }
         rules
@@ -217,10 +226,19 @@ impl Program<'_> {
     /// The matches that tell an origin on INPUT. Guests on taps are told by their bridge port.
     fn arrives_from(&self, from: Class) -> Vec<Match> {
         if from == Class::Guest {
-            let taps: Vec<Card> =
-                self.policy.gates.iter().filter(|gate| gate::is_on_tap(gate)).flat_map(|gate| gate.cards.clone()).collect();
+            let taps: Vec<Card> = self
+                .policy
+                .gates
+                .iter()
+                .filter(|gate| gate::is_on_tap(gate))
+                .flat_map(|gate| gate.cards.clone())
+                .collect();
             if !taps.is_empty() {
-                return if self.target == Target::Iptables { vec![Match::is(MatchKind::InPort(taps))] } else { Vec::new() };
+                return if self.target == Target::Iptables {
+                    vec![Match::is(MatchKind::InPort(taps))]
+                } else {
+                    Vec::new()
+                };
             }
         }
         let cards = self.cards(from);
@@ -269,7 +287,8 @@ impl Program<'_> {
                 continue;
             }
             narrowed |= judgement.action == Action::Allow;
-            let seat = Seat { proxied: true, families: families.clone(), ..Seat::new(Hook::Input, TableKind::Filter, flow) };
+            let seat =
+                Seat { proxied: true, families: families.clone(), ..Seat::new(Hook::Input, TableKind::Filter, flow) };
             if judgement.action == Action::Allow {
                 added.extend(self.judge(&judgement, &seat));
             }
@@ -351,11 +370,6 @@ pub(super) fn goto(chain: &str) -> Verdict {
 
 pub(super) fn to(matches: Vec<Match>, verdict: Verdict) -> Rule {
     Rule { matches, verdict: Some(verdict), ..Rule::default() }
-}
-
-/// One rule for an origin; none where it could not be told (an empty list of matches is outside, which comes last).
-fn each(origin: &[Match], verdict: Verdict) -> Option<Rule> {
-    Some(to(origin.to_vec(), verdict))
 }
 
 /// What docker-proxy listens for, gathered by protocol and address.

@@ -13,21 +13,18 @@ use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
 use crate::net::{Card, Family};
+use crate::netfilter::Target;
 use crate::netfilter::{
     Base, Chain, Effect, Hook, Limit, Match, MatchKind, Owner, Reject, Rule, Ruleset, Set, SetField, State, Table,
     TableFamily, TableKind, Verdict,
 };
 use crate::policy::{Action, Class, Flow, Judgement, Policy, Rank, who};
 use crate::span::Location;
-use crate::netfilter::Target;
 
 pub use condition::{Conjunction, Seat};
 
 /// Every code that this stage gives.
-pub static CODES: &[&crate::diagnostic::Code] = &[
-    &gate::GUEST_ROAD_UNSEEN,
-    &gate::GATE_WITHOUT_ADDRESS,
-];
+pub static CODES: &[&crate::diagnostic::Code] = &[&gate::GUEST_ROAD_UNSEEN, &gate::GATE_WITHOUT_ADDRESS];
 
 /// Marks a packet that a group allowed, between the group's chain and the guest's.
 pub const CONSENT_MARK: u32 = 0x2000_0000;
@@ -221,7 +218,11 @@ impl<'p> Program<'p> {
         let verdict = self.verdict(judgement.action, seat);
         let options = &judgement.options;
         let log = options.log.clone().or_else(|| {
-            (judgement.action == Action::Log).then(|| crate::policy::Log { prefix: Arc::from("fwc "), level: 6, rate: (10, 60) })
+            (judgement.action == Action::Log).then(|| crate::policy::Log {
+                prefix: Arc::from("fwc "),
+                level: 6,
+                rate: (10, 60),
+            })
         });
         for conjunction in conjunctions {
             let base = Rule {
@@ -302,7 +303,8 @@ impl<'p> Program<'p> {
                 for family in Family::BOTH {
                     let whole = if family == Family::Ipv4 { 32 } else { 64 };
                     let source_prefix = if limit.per_source { whole } else { 0 };
-                    let kind = MatchKind::ConnectionsAbove { count: limit.count, source_prefix, name: state_name.clone() };
+                    let kind =
+                        MatchKind::ConnectionsAbove { count: limit.count, source_prefix, name: state_name.clone() };
                     let matches = vec![Match::is(kind)];
                     rules.push(Rule {
                         family: Some(family),
@@ -332,7 +334,8 @@ impl<'p> Program<'p> {
             let name = format!("fwc-chain-{}", number + 1);
             let rules = raw.lines.iter().map(|(line, location)| raw_rule(line, *location)).collect();
             self.chain(TableFamily::Inet, kind, &name, rules);
-            let call = Rule { verdict: Some(Verdict::Jump(Arc::from(&*name))), origin: Some(raw.location), ..Rule::default() };
+            let call =
+                Rule { verdict: Some(Verdict::Jump(Arc::from(&*name))), origin: Some(raw.location), ..Rule::default() };
             let table = self.table(kind);
             let entry = table.chains.iter_mut().find(|chain| chain.base.is_some_and(|base| base.hook == hook));
             match entry {
@@ -377,7 +380,8 @@ fn log_rule(mut base: Rule, log: &crate::policy::Log, statement: u32) -> Rule {
 
 /// `reject with tcp-reset` holds for TCP; other protocols get the answer that they understand.
 fn reset_for_tcp(verdict: Verdict, matches: &[Match]) -> Verdict {
-    let tcp = matches.iter().any(|one| one.kind == MatchKind::Protocol(vec![crate::net::Protocol::TCP]) && !one.negated);
+    let tcp =
+        matches.iter().any(|one| one.kind == MatchKind::Protocol(vec![crate::net::Protocol::TCP]) && !one.negated);
     match verdict {
         Verdict::Reject(Reject::TcpReset) if !tcp => Verdict::Reject(Reject::PortUnreachable),
         other => other,
@@ -427,5 +431,10 @@ pub fn raw_place(table: &str, hook: &str) -> Option<(TableKind, Hook)> {
 fn raw_rule(line: &str, location: Location) -> Rule {
     let addresses = line.split([' ', '\t', ',', '/']).filter_map(|word| word.parse::<std::net::IpAddr>().ok());
     let family = addresses.map(Family::of).next();
-    Rule { family, matches: vec![Match::is(MatchKind::Unknown(Arc::from(line)))], origin: Some(location), ..Rule::default() }
+    Rule {
+        family,
+        matches: vec![Match::is(MatchKind::Unknown(Arc::from(line)))],
+        origin: Some(location),
+        ..Rule::default()
+    }
 }

@@ -184,29 +184,29 @@ pub fn divide(
     let segments = segments(&rules);
     let mut rules = rules.into_iter();
     let mut trees = 0;
-    for (length, field) in segments {
+    for (length, fields) in segments {
         let list: Vec<Rule> = rules.by_ref().take(length).collect();
-        let Some(field) = field.filter(|_| trees < MOST_TREES) else {
+        if fields.is_empty() || trees == MOST_TREES {
+            out.extend(list);
+            continue;
+        }
+        let rest = names.fresh(chain);
+        let tree = fields.into_iter().find_map(|field| Tree::build(chain, &list, field, target, &rest, names));
+        let Some((entries, chains)) = tree else {
             out.extend(list);
             continue;
         };
-        let rest = names.fresh(chain);
-        match Tree::build(chain, &list, field, target, &rest, names) {
-            Some((entries, chains)) => {
-                trees += 1;
-                out.extend(entries);
-                // A packet that no entry leads into the tree.
-                out.push(Rule { verdict: Some(Verdict::Goto(rest.clone())), ..Rule::default() });
-                made.extend(chains);
-                let done = std::mem::take(&mut out);
-                match current.take() {
-                    None => first = done,
-                    Some(name) => made.push(plain(name, done)),
-                }
-                current = Some(rest);
-            }
-            None => out.extend(list),
+        trees += 1;
+        out.extend(entries);
+        // A packet that no entry leads into the tree.
+        out.push(Rule { verdict: Some(Verdict::Goto(rest.clone())), ..Rule::default() });
+        made.extend(chains);
+        let done = std::mem::take(&mut out);
+        match current.take() {
+            None => first = done,
+            Some(name) => made.push(plain(name, done)),
         }
+        current = Some(rest);
     }
     match current {
         None => out,
@@ -217,8 +217,8 @@ pub fn divide(
     }
 }
 
-/// Cuts the rules into lists that one field may divide, and what lies between.
-fn segments(rules: &[Rule]) -> Vec<(usize, Option<Field>)> {
+/// Cuts the rules into lists that a field may divide, each with such fields, the best first; and what lies between, with none.
+fn segments(rules: &[Rule]) -> Vec<(usize, Vec<Field>)> {
     let mut out = Vec::new();
     let mut rest = rules;
     while !rest.is_empty() {
@@ -226,24 +226,24 @@ fn segments(rules: &[Rule]) -> Vec<(usize, Option<Field>)> {
         let runs = Field::ALL.map(|field| (run(field), field));
         let length = runs.iter().map(|(length, _)| *length).max().unwrap_or(0).max(1);
         let (list, after) = rest.split_at(length.min(rest.len()));
-        // Of fields that divide as many rules the one with more values divides better.
-        let field = (length >= WORTH_A_TREE)
-            .then(|| {
-                let longest = runs.iter().filter(|(own, _)| *own == length).map(|(_, field)| *field);
-                longest.max_by_key(|field| distinct(list, *field))
-            })
-            .flatten();
-        out.push((list.len(), field));
+        let mut fields: Vec<Field> = Vec::new();
+        if length >= WORTH_A_TREE {
+            fields.extend(runs.iter().filter(|(own, _)| *own == length).map(|(_, field)| *field));
+            fields.sort_by_cached_key(|field| repeats(list, *field));
+        }
+        out.push((list.len(), fields));
         rest = after;
     }
     out
 }
 
-fn distinct(rules: &[Rule], field: Field) -> usize {
-    let mut starts: Vec<u128> = rules.iter().filter_map(|rule| Some(field.ranges(rule).first()?.0)).collect();
+/// How often values are named again, and how often one rule names several: a field divides the better the less of both.
+fn repeats(rules: &[Rule], field: Field) -> usize {
+    let mut starts: Vec<u128> = rules.iter().flat_map(|rule| field.ranges(rule)).map(|range| range.0).collect();
+    let values = starts.len();
     starts.sort_unstable();
     starts.dedup();
-    starts.len()
+    (values - starts.len()) + (values - rules.len().min(values))
 }
 
 fn plain(name: Arc<str>, rules: Vec<Rule>) -> Chain {

@@ -6,7 +6,7 @@ use std::process::Command;
 use fwc::emit::Target;
 use fwc::netfilter::{Hook, MatchKind, Rule, Ruleset, TableKind, Verdict};
 
-use crate::emit::{addresses, at_hook, build, cards, everything, is, rule};
+use crate::emit::{addresses, at_hook, bridge, build, cards, everything, iptables_alone, is, rule};
 
 /// Runs a shell script in a network namespace of its own, in `directory`; gives what it printed.
 fn in_namespace(directory: &Path, script: &str) -> Result<String, String> {
@@ -107,6 +107,7 @@ fn iptables_takes_every_file_cold_again_edited_and_emptied() {
         let directory = directory.path();
         write(directory, &everything(), Target::Iptables, "a");
         write(directory, &edited(), Target::Iptables, "b");
+        write(directory, &iptables_alone(), Target::Iptables, "c");
         let run = |script: &str| {
             let script = format!("V={variant}\n{FUNCTIONS}\nothers\n{script}\nshow");
             settled(&in_namespace(directory, &script).unwrap_or_else(|error| panic!("{variant}: {script}: {error}")))
@@ -138,6 +139,9 @@ fn iptables_takes_every_file_cold_again_edited_and_emptied() {
         same(&empty, &run("load a; emptied a; emptied a"), &format!("{variant}: emptying again"));
         assert!(empty.iter().all(|line| !line.starts_with("-A fwc-")), "{variant}: emptied");
         assert!(empty.contains(&"-A INPUT -j fwc-input".to_owned()), "{variant}: the jump stays");
+        let detached = run("load a; IPTABLES=iptables-$V IP6TABLES=ip6tables-$V sh a.attach detach");
+        assert!(!detached.iter().any(|line| line.starts_with("-A INPUT -j fwc")), "{variant}: detached");
+        run("load c");
         let foreign = run("").into_iter().filter(|line| line.starts_with("-A"));
         for line in foreign {
             assert!(empty.contains(&line) && after.contains(&line), "{variant}: {line}");
@@ -180,11 +184,12 @@ fn nft_takes_every_file_cold_again_edited_and_emptied() {
     write(directory, &everything(), Target::Nft, "live");
     write(directory, &without_live, Target::Nft, "a");
     write(directory, &edited(), Target::Nft, "b");
+    write(directory, &bridge(), Target::Nft, "bridge");
     let run = |script: &str| {
         let script = format!("nft add table ip other; nft add chain ip other x; {script}; nft -s list ruleset");
         in_namespace(directory, &script).unwrap_or_else(|error| panic!("{script}: {error}"))
     };
-    for stem in ["a", "live", "b"] {
+    for stem in ["a", "live", "b", "bridge"] {
         let once = run(&format!("nft -f {stem}.nft"));
         assert_eq!(once, run(&format!("nft -f {stem}.nft; nft -f {stem}.nft")), "{stem}: loading again");
         let empty = run(&format!("nft -f {stem}.nft; nft -f {stem}.empty.nft"));
@@ -193,5 +198,32 @@ fn nft_takes_every_file_cold_again_edited_and_emptied() {
         assert!(empty.contains("table ip other"), "{stem}: {empty}");
     }
     assert_eq!(run("nft -f b.nft"), run("nft -f a.nft; nft -f b.nft"), "an edit leaves nothing of the build before");
+    assert_eq!(
+        run("nft -f b.nft"),
+        run("nft -f bridge.nft; nft -f b.nft"),
+        "nor when bridged frames are no longer judged"
+    );
     assert_eq!(run("nft -f b.nft"), run("nft -f live.nft; nft -f b.nft"), "nor when live sets go");
+}
+
+#[test]
+fn the_kernel_takes_ten_thousand_rules_as_sets_and_trees() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let directory = directory.path();
+    for dialled in [false, true] {
+        for (target, load, tools) in [
+            (Target::Iptables, "V=nft; load site", ["iptables-nft -S", "ipset list"]),
+            (Target::Iptables, "V=legacy; load site", ["iptables-legacy -S", "ipset list"]),
+            (Target::Nft, "nft -f site.nft; nft -f site.nft", ["nft list ruleset", "true"]),
+        ] {
+            if can(&format!("the_kernel_takes_ten_thousand_rules ({load}, {dialled})"), &tools) {
+                let mut ruleset = crate::optimise::pairs(10_000, dialled);
+                fwc::optimise::optimise(&mut ruleset, target, &[]);
+                write(directory, &ruleset, target, "site");
+                let script = format!("{FUNCTIONS}\n{load}");
+                in_namespace(directory, &script).unwrap_or_else(|error| panic!("{load}, {dialled}: {error}"));
+                let _ = std::fs::remove_file(directory.join("site.ipset"));
+            }
+        }
+    }
 }

@@ -397,7 +397,8 @@ impl Reader {
             let help = format!("put `{}=…` into the `.env` file, or write a default: `${{{0}:-…}}`", brief(&name));
             self.fault(unset, node.span, message, &help);
         }
-        (!faulty && !(missing && unset.level == Level::Error)).then_some(filled.text)
+        let usable = !faulty && (!missing || unset.level != Level::Error);
+        usable.then_some(filled.text)
     }
 
     fn flag(&mut self, node: &Node, what: &str) -> Option<bool> {
@@ -560,7 +561,7 @@ impl Reader {
 
     /// Options of Docker's bridge, macvlan and ipvlan drivers.
     fn driver_option(&mut self, key: &str, node: &Node, network: &mut DockerNetwork, what: &dyn Fn(&str) -> String) {
-        let name = what(key);
+        let name = what(key.rsplit('.').next().unwrap_or(key));
         match key {
             "com.docker.network.bridge.name" => network.bridge = self.text(node, &name).filter(|text| !text.is_empty()),
             "com.docker.network.bridge.enable_icc" => network.icc = self.flag(node, &name),
@@ -572,7 +573,7 @@ impl Reader {
                     cards.split([':', ',']).filter(|card| !card.is_empty()).map(str::to_owned).collect();
             }
             "com.docker.network.bridge.host_binding_ipv4" => {
-                let message = format!("{name} is not read: its ports count as published on every address");
+                let message = format!("{name} is not read: ports count as published everywhere");
                 self.fault(&NOT_READ, node.span, message, "write the address into each published port");
             }
             "parent" => network.parent = self.text(node, &name),
@@ -635,7 +636,12 @@ impl Reader {
                 break;
             };
             if names.contains(&base) || names.len() >= EXTENDS {
-                self.fault(&COMPOSE_VALUE, name.span, format!("{what} goes round in a circle, or too far"), "");
+                let message = if names.contains(&base) {
+                    format!("the `extends` that begins at `{}` goes round in a circle", brief(key))
+                } else {
+                    format!("`{}` extends more than {EXTENDS} services in a row", brief(key))
+                };
+                self.fault(&COMPOSE_VALUE, name.span, message, "take one `extends` away");
                 break;
             }
             names.push(base);
@@ -803,6 +809,7 @@ impl Reader {
     }
 
     fn published(&mut self, node: &Node, into: &mut Vec<PublishedPort>, what: &str) {
+        let inherited = into.len();
         for item in self.items(node, what) {
             let read = match &item.value {
                 Value::Map(_) => self.long(item),
@@ -833,7 +840,7 @@ impl Reader {
                 let port = PublishedPort { location, ..port };
                 // What a service repeats from one that it extends is published once.
                 let same = |known: &PublishedPort| PublishedPort { location, ..known.clone() } == port;
-                if port.port.is_none() || into.len() > 1000 || !into.iter().any(same) {
+                if port.port.is_none() || !into.iter().take(inherited).any(same) {
                     into.push(port);
                 }
             }

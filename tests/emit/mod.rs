@@ -300,6 +300,44 @@ pub fn everything() -> Ruleset {
     ruleset
 }
 
+/// What iptables alone can say: bridge ports, and its own words.
+pub fn iptables_alone() -> Ruleset {
+    let mut ruleset = Ruleset::default();
+    let rules = [
+        vec![is(MatchKind::InPort(cards("tap1 tap2")))],
+        vec![not(MatchKind::InPort(cards("tap1 tap2")))],
+        vec![is(MatchKind::Bridged), is(MatchKind::OutPort(cards("tap+")))],
+        vec![not(MatchKind::Bridged)],
+        vec![is(MatchKind::Unknown("-m recent --rcheck --name x --rsource".into()))],
+        vec![not(MatchKind::Unknown("-m recent --rcheck --name x --rsource".into()))],
+    ];
+    let rules = rules.into_iter().map(|matches| rule(matches, Verdict::Drop)).collect();
+    at_hook(&mut ruleset, TableKind::Filter, Hook::Forward, rules);
+    ruleset
+}
+
+/// Bridged frames, which nft judges in a table of their own.
+pub fn bridge() -> Ruleset {
+    let mut ruleset = Ruleset::default();
+    let rules = [
+        vec![is(MatchKind::InPort(cards("tap1 tap2"))), is(MatchKind::Bridged)],
+        vec![not(MatchKind::OutPort(cards("tap1")))],
+        vec![
+            is(MatchKind::Source(addresses("10.0.0.0/8"))),
+            protocol(Protocol::TCP),
+            is(MatchKind::DestinationPort(ports("22 80"))),
+        ],
+        vec![not(MatchKind::SourceMac(vec!["1e:0b:85:27:8d:65".parse().expect("MAC")]))],
+        vec![is(MatchKind::DestinationMulticast)],
+        vec![protocol(Protocol::ICMPV6), is(MatchKind::IcmpType(vec![IcmpType { kind: 135, code: None }]))],
+    ];
+    let rules = rules.into_iter().map(|matches| rule(matches, Verdict::Drop)).collect();
+    let base = fwc::netfilter::Base { hook: Hook::Forward, priority: -205, accept: false };
+    let chain = Chain { name: "fwc-bridge-forward".into(), owner: Owner::Fwc, base: Some(base), rules };
+    ruleset.table_mut(TableFamily::Bridge, TableKind::Filter).chains.push(chain);
+    ruleset
+}
+
 /// The files of a build, and how their sources are called.
 pub fn build(ruleset: &Ruleset, target: Target, stem: &str) -> Vec<OutputFile> {
     let sources = [SourceText { path: "site.fw".into(), text: "allow ssh to host\n# more\nlog to host\n".into() }];
@@ -313,6 +351,12 @@ fn everything_in_words_of_iptables_and_nft() {
         for file in build(&everything(), target, "site") {
             insta::assert_snapshot!(file.name.as_str(), file.text);
         }
+    }
+    for (ruleset, target, stem) in [(iptables_alone(), Target::Iptables, "bridged"), (bridge(), Target::Nft, "bridge")]
+    {
+        let files = build(&ruleset, target, stem);
+        let file = files.first().expect("a file");
+        insta::assert_snapshot!(file.name.as_str(), file.text);
     }
 }
 

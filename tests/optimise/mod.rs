@@ -267,7 +267,7 @@ fn every_packet_is_decided_as_before() {
     let mut shortened = 0;
     for seed in 1..160 {
         for target in [Target::Iptables, Target::Nft] {
-            let mut dice = Dice(seed * 0x9e37_79b9_7f4a_7c15);
+            let mut dice = Dice(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
             let count = 5 + dice.roll(90);
             let shape = dice.roll(4);
             let rules =
@@ -348,4 +348,78 @@ fn folded_rules_say_which_lines_they_came_from() {
     assert_eq!(chain.owner, Owner::Fwc);
     assert_eq!(chain.rules.len(), 1);
     assert_eq!(chain.rules[0].comment.as_deref(), Some("site.fw:1-3,5"));
+}
+
+/// `allow tcp PORT from ADDRESS`, as many as asked, no two alike.
+pub fn pairs(count: u32, dialled: bool) -> Ruleset {
+    let rules = (0..count).map(|at| {
+        let spread = at.wrapping_mul(2_654_435_761);
+        let source = IpAddr::from(std::net::Ipv4Addr::from(0x0a00_0000 | (spread >> 8)));
+        let port = u16::try_from(1 + at % 60_000).expect("a port");
+        let set = [fwc::net::PortRange::single(port)].into_iter().collect();
+        let port = if dialled { MatchKind::OriginalDestinationPort(set) } else { MatchKind::DestinationPort(set) };
+        let source = [fwc::net::AddressRange::single(source)].into_iter().collect();
+        let mut one = rule(vec![is(MatchKind::Source(source)), protocol(Protocol::TCP), is(port)], Verdict::Accept);
+        one.family = Some(Family::Ipv4);
+        one.origin = Some(Location { file: FileId(0), span: Span::new(at as usize, at as usize) });
+        one
+    });
+    let mut ruleset = Ruleset::default();
+    let mut rules: Vec<Rule> = rules.collect();
+    rules.push(Rule { verdict: Some(Verdict::Drop), ..Rule::default() });
+    at_hook(&mut ruleset, TableKind::Filter, Hook::Input, rules);
+    ruleset
+}
+
+/// The most rules that one packet can meet on its way through a table.
+fn longest_way(table: &Table, chain: &str) -> usize {
+    let rules = &table.chains.iter().find(|found| &*found.name == chain).expect("a chain").rules;
+    let mut worst = rules.len();
+    for (at, one) in rules.iter().enumerate() {
+        let next: Vec<&Arc<str>> = match &one.verdict {
+            Some(Verdict::Goto(next)) => vec![next],
+            Some(Verdict::GotoMap { elements, .. }) => elements.iter().map(|(_, next)| next).collect(),
+            _ => continue,
+        };
+        for next in next {
+            worst = worst.max(at + 1 + longest_way(table, next));
+        }
+    }
+    worst
+}
+
+#[test]
+fn ten_thousand_rules_become_a_short_way() {
+    for target in [Target::Iptables, Target::Nft] {
+        for dialled in [false, true] {
+            let mut ruleset = pairs(10_000, dialled);
+            optimise(&mut ruleset, target, &[]);
+            let way = longest_way(&ruleset.tables[0], "fwc-input");
+            assert!(way <= 40, "{target:?}, dialled {dialled}: {way} rules");
+        }
+    }
+}
+
+/// Prints how long a hundred thousand rules take; run it with `--release --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn time_of_a_hundred_thousand_rules() {
+    for target in [Target::Iptables, Target::Nft] {
+        for dialled in [false, true] {
+            let mut ruleset = pairs(100_000, dialled);
+            let start = std::time::Instant::now();
+            optimise(&mut ruleset, target, &[]);
+            let optimised = start.elapsed();
+            let start = std::time::Instant::now();
+            let size: usize = crate::emit::build(&ruleset, target, "site").iter().map(|file| file.text.len()).sum();
+            let emitted = start.elapsed();
+            let plain = pairs(100_000, dialled);
+            let start = std::time::Instant::now();
+            let plain: usize = crate::emit::build(&plain, target, "site").iter().map(|file| file.text.len()).sum();
+            println!(
+                "{target:?} dialled {dialled}: optimise {optimised:?}, emit {emitted:?} ({size}), without optimising {:?} ({plain})",
+                start.elapsed()
+            );
+        }
+    }
 }
