@@ -651,7 +651,7 @@ fn name_facts(policy: &mut Policy, names: &Names<'_>, facts: &Facts, out: &mut V
         let address = published.address.map(|address| format!(" at {address}")).unwrap_or_default();
         policy.facts_used.push(format!(
             "container {} publishes {} {}{address} to {}",
-            published.container, published.protocol, published.ports, published.container_port
+            published.container, published.protocol, published.ports, published.container_ports
         ));
     }
 }
