@@ -113,7 +113,7 @@ pub static NESTED_NEGATION: Code = Code {
 
 /// The default route's card is not known.
 pub static DEFAULT_ROUTE_UNKNOWN: Code = Code {
-    number: "FW0401",
+    number: "FW0411",
     name: "default-route-unknown",
     level: Level::Warning,
     summary: "no fact says which card the default route leaves by",
