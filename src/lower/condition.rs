@@ -104,11 +104,11 @@ pub fn of(policy: &Policy, judgement: &Judgement, seat: &Seat) -> Vec<Conjunctio
     let mut list = Vec::new();
     let possible = crate::policy::resolve::families(judgement);
     for service in services(judgement) {
-        let address = service.published.and_then(|published| published.address);
+        let bound = service.published.and_then(Published::only_family);
         let apart = seat.families.len() < 2
             || possible.len() < 2
             || service.family.is_some()
-            || address.is_some()
+            || bound.is_some()
             || names_address(&judgement.from)
             || names_address(&judgement.to);
         let both: Vec<Option<Family>> = if apart {
@@ -118,7 +118,7 @@ pub fn of(policy: &Policy, judgement: &Judgement, seat: &Seat) -> Vec<Conjunctio
         };
         for family in both {
             let fits = |other: Option<Family>| family.is_none() || other.is_none() || family == other;
-            if !fits(service.family) || !fits(address.map(Family::of)) {
+            if !fits(service.family) || !fits(bound) {
                 continue;
             }
             for road in roads(policy, judgement, seat, &service, family) {
@@ -180,7 +180,7 @@ fn services(judgement: &Judgement) -> Vec<Service<'_>> {
         for one in published.iter() {
             if let Some(ports) = dialled(traffic, one, judgement.to.view) {
                 let known = list.iter_mut().find(|known: &&mut Service<'_>| {
-                    known.published.is_some_and(|other| (other.protocol, other.address) == (one.protocol, one.address))
+                    known.published.is_some_and(|other| (other.protocol, other.address, other.family) == (one.protocol, one.address, one.family))
                         && known.family == traffic.family
                 });
                 if let Some(known) = known {
@@ -209,7 +209,10 @@ pub fn dialled(traffic: &Traffic, one: &Published, view: Option<View>) -> Option
     let Some(ports) = &traffic.ports else { return Some(whole) };
     let meant = if view == Some(View::Inside) {
         (one.ports.first..=one.ports.last)
-            .filter(|port| ports.contains(one.container_port.saturating_add(port - one.ports.first)))
+            .filter(|port| {
+                let inside = one.container_ports.first.saturating_add(port - one.ports.first);
+                ports.contains(inside.min(one.container_ports.last))
+            })
             .map(PortRange::single)
             .collect()
     } else {
@@ -234,8 +237,7 @@ pub fn reached<'p>(policy: &'p Policy, allow: &Judgement) -> Vec<&'p Published> 
 /// The container's side of a publication: what docker-proxy connects to.
 #[must_use]
 pub fn container_side(one: &Published) -> Vec<Match> {
-    let last = one.container_port.saturating_add(one.ports.last - one.ports.first);
-    let ports = PortSet::new([PortRange { first: one.container_port, last }]);
+    let ports = PortSet::new([one.container_ports]);
     vec![
         Match::not(MatchKind::OutInterface(vec![Card::exact("lo")])),
         Match::is(MatchKind::Protocol(vec![one.protocol])),

@@ -374,13 +374,14 @@ pub(super) fn to(matches: Vec<Match>, verdict: Verdict) -> Rule {
 
 /// What docker-proxy listens for, gathered by protocol and address.
 fn published_matches(published: &[Published]) -> Vec<(Option<Family>, Vec<Match>)> {
-    let mut table: BTreeMap<(Option<std::net::IpAddr>, Protocol), Vec<crate::net::PortRange>> = BTreeMap::new();
+    let mut table: BTreeMap<(Option<std::net::IpAddr>, Option<Family>, Protocol), Vec<crate::net::PortRange>> =
+        BTreeMap::new();
     for one in published {
-        table.entry((one.address, one.protocol)).or_default().push(one.ports);
+        table.entry((one.address, one.only_family(), one.protocol)).or_default().push(one.ports);
     }
     table
         .into_iter()
-        .map(|((address, protocol), ports)| {
+        .map(|((address, family, protocol), ports)| {
             let mut matches = Vec::new();
             if let Some(address) = address {
                 let set = crate::net::AddressSet::new([crate::net::AddressRange::single(address)]);
@@ -388,7 +389,7 @@ fn published_matches(published: &[Published]) -> Vec<(Option<Family>, Vec<Match>
             }
             matches.push(Match::is(MatchKind::Protocol(vec![protocol])));
             matches.push(Match::is(MatchKind::DestinationPort(PortSet::new(ports))));
-            (address.map(Family::of), matches)
+            (family, matches)
         })
         .collect()
 }

@@ -66,7 +66,7 @@ pub static VIA_CROSSES_NOTHING: Code = Code {
 /// Something that belongs elsewhere.
 pub static MISPLACED_STATEMENT: Code = Code {
     number: "FW0205",
-    name: "misplaced-statement",
+    name: "statement-in-wrong-block",
     level: Level::Error,
     summary: "a statement that cannot stand where it stands",
     explanation: "Declarations, `use`, `include`, NAT and defaults stand at the top of a file, not inside a block.\n\n```fw\nto host {\n    set office = { 198.51.100.0/24 }   # error\n}\n```\n\nMove it out of the block.",
@@ -651,7 +651,7 @@ fn name_facts(policy: &mut Policy, names: &Names<'_>, facts: &Facts, out: &mut V
         let address = published.address.map(|address| format!(" at {address}")).unwrap_or_default();
         policy.facts_used.push(format!(
             "container {} publishes {} {}{address} to {}",
-            published.container, published.protocol, published.ports, published.container_port
+            published.container, published.protocol, published.ports, published.container_ports
         ));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::facts::{DockerContainer, Facts, InstanceFact};
 use crate::names::closest as nearest;
-use crate::net::{AddressRange, AddressSet, Card, Protocol};
+use crate::net::{AddressRange, AddressSet, Card, Family, Protocol};
 use crate::policy::names::{Names, at, find};
 use crate::policy::{CardSet, Class, LocalCards, Party, Published};
 use crate::project::Project;
@@ -113,7 +113,7 @@ pub static NESTED_NEGATION: Code = Code {
 
 /// The default route's card is not known.
 pub static DEFAULT_ROUTE_UNKNOWN: Code = Code {
-    number: "FW0401",
+    number: "FW0411",
     name: "default-route-unknown",
     level: Level::Warning,
     summary: "no fact says which card the default route leaves by",
@@ -704,14 +704,14 @@ pub fn published_by(name: &str, container: &DockerContainer) -> Vec<Published> {
         .iter()
         .filter(|port| !port.address.is_some_and(|address| address.is_loopback()))
         .filter_map(|port| {
-            let first = port.port?;
+            let unspecified = port.address.filter(std::net::IpAddr::is_unspecified);
             Some(Published {
                 container: container_name.clone(),
                 protocol: Protocol::by_name(&port.protocol)?,
-                // Docker treats the unspecified address as no address.
                 address: port.address.filter(|address| !address.is_unspecified()),
-                ports: crate::net::PortRange { first, last: port.last_port.unwrap_or(first) },
-                container_port: port.container_port,
+                family: unspecified.map(Family::of),
+                ports: port.host_ports()?,
+                container_ports: port.container_ports(),
                 location: port.location,
             })
         })

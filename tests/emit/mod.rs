@@ -231,6 +231,12 @@ pub fn everything() -> Ruleset {
         input.push(rule(vec![is(MatchKind::InInterface(cards("eth0")))], Verdict::Reject(how)));
     }
     input.push(rule(vec![tcp()], Verdict::Reject(Reject::TcpReset)));
+    input.push(Rule {
+        matches: vec![is(MatchKind::InInterface(cards("eth0 wg0"))), tcp(), limit(None)],
+        effects: vec![log()],
+        verdict: Some(Verdict::Reject(Reject::TcpReset)),
+        ..Rule::default()
+    });
     input.push(rule(
         vec![],
         Verdict::GotoMap {
