@@ -63,6 +63,8 @@ pub struct Attempt {
     pub inside: Option<u16>,
     /// The target is a container and its own address was dialled.
     pub direct: bool,
+    /// A `forward` of the policy carried it to its target.
+    pub forwarded: bool,
     /// IP protocol.
     pub protocol: u8,
     /// ICMP type and code.
@@ -141,6 +143,8 @@ pub struct FlatRule {
     pub clauses: Vec<Clauses>,
     /// Options.
     pub options: Vec<RuleOption>,
+    /// It is the allow that a `forward` implies: for what was forwarded, not for those who dial the target itself.
+    pub forwarded: bool,
 }
 
 /// A guest's block.
@@ -405,6 +409,9 @@ impl Policy {
     fn matches(&self, rule: &FlatRule, attempt: &Attempt) -> Option<bool> {
         let family = Family::of(attempt.from.address);
         if rule.family.is_some_and(|wanted| wanted != family) {
+            return Some(false);
+        }
+        if rule.forwarded && !attempt.forwarded {
             return Some(false);
         }
         // allow never opens a container's own address without the word `direct`.

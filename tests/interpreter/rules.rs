@@ -43,6 +43,7 @@ fn tcp(from: &str, to: &str, port: u16) -> Attempt {
         to,
         port: Some(port),
         direct: false,
+        forwarded: false,
         protocol: 6,
         icmp: None,
         source_port: Some(40_000),
@@ -177,6 +178,7 @@ fn scopes_groups_and_forwards_count_where_they_stand() {
     let forward = "forward tcp 2222 from ens33 to 192.168.2.5 port 22\n";
     let attempt =
         Attempt { dialled: "203.0.113.10".parse().expect("an address"), ..tcp(PEER, "outside eth1 192.168.2.5", 2222) };
-    assert_eq!(says(forward, &attempt), Verdict::Allow);
+    assert_eq!(says(forward, &Attempt { forwarded: true, ..attempt.clone() }), Verdict::Allow);
+    assert_eq!(says(forward, &attempt), Verdict::Deny);
     assert_eq!(policy(forward).forwarded(&attempt).and_then(|(_, port)| port), Some(22));
 }

@@ -144,6 +144,7 @@ impl Model {
             port,
             inside: port,
             direct: false,
+            forwarded: false,
             protocol: packet.protocol(),
             icmp,
             source_port,
@@ -158,6 +159,7 @@ impl Model {
         {
             attempt.to = self.party(self.plan.route(address), address, None);
             attempt.inside = inside.or(port);
+            attempt.forwarded = true;
         } else if let Some(published) = self.published_at(attempt.protocol, dialled, port) {
             attempt.inside = port.map(|port| port - published.first + published.inside);
             attempt.to = self.party(&published.card, published.address, None);
