@@ -79,8 +79,13 @@ impl Baseline {
             Verdict::Deny => outcome == Outcome::Dropped || outcome == self.alone[at] && !outcome.passed(),
             // What cannot be answered is only dropped: errors, and what the platform drops before our rules see it.
             Verdict::Reject => {
-                let answerable =
-                    !matches!(case.probe.packet.payload, Payload::Icmp { kind, .. } if ![8, 13, 128].contains(&kind));
+                // Errors are never answered, nor is what the kernel takes for damaged: IGMP has no meaning in IPv6, and its
+                // checksum is looked for there (nf_reject_verify_csum).
+                let answerable = match case.probe.packet.payload {
+                    Payload::Icmp { kind, .. } => [8, 13, 128].contains(&kind),
+                    Payload::Other(protocol) => protocol != 2,
+                    _ => true,
+                };
                 outcome == Outcome::Rejected || (!without.passed() || !answerable) && !outcome.passed()
             }
             Verdict::Platform => outcome == self.alone[at],
