@@ -109,7 +109,7 @@ impl Baseline {
 }
 
 /// Packets that belong to a connection, and packets that belong to none.
-fn states(
+pub fn states(
     oracle: &mut Oracle<'_>,
     subject: &Subject,
     cases: &[Case],
@@ -173,12 +173,25 @@ fn states(
             strays.push(probe);
         }
     }
+    if !loopback_works() {
+        faults.push("the host does not reach itself by its loopback".to_owned());
+    }
     for (stray, outcome) in strays.iter().zip(oracle.judge(&strays)) {
         if outcome.passed() {
             faults.push(format!("{} belongs to no connection and was {outcome:?}", stray.packet));
         }
     }
     packets + strays.len()
+}
+
+/// Whether a datagram that the host sends to itself arrives, in both families.
+fn loopback_works() -> bool {
+    ["127.0.0.1:0", "[::1]:0"].iter().all(|address| {
+        let socket = std::net::UdpSocket::bind(address).expect("the loopback is up");
+        socket.set_read_timeout(Some(std::time::Duration::from_millis(100))).expect("a time-out can be set");
+        let own = socket.local_addr().expect("it has an address");
+        socket.send_to(b"fwc", own).is_ok() && socket.recv(&mut [0; 8]).is_ok()
+    })
 }
 
 /// One host under one program: how many packets were sent, which rules decided, and what was wrong.
