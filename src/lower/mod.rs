@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crate::diagnostic::Diagnostic;
 use crate::net::{Card, Family};
 use crate::netfilter::Target;
+use crate::netfilter::entry;
 use crate::netfilter::{
     Base, Chain, Effect, Hook, Limit, Match, MatchKind, Owner, Reject, Rule, Ruleset, Set, SetField, State, Table,
     TableFamily, TableKind, Verdict,
@@ -89,7 +90,12 @@ impl<'p> Program<'p> {
 
     /// Adds a chain that packets enter from a hook.
     fn entry(&mut self, family: TableFamily, kind: TableKind, hook: Hook, name: &str, rules: Vec<Rule>) {
-        let base = Some(Base { hook, priority: priority(family, kind, hook), accept: true });
+        let base = match family {
+            // Bridge filters stand at -200 by custom; ours come before them.
+            TableFamily::Bridge => Base { hook, priority: -205, accept: true },
+            _ => entry::base(kind, hook),
+        };
+        let base = Some(base);
         let chain = Chain { name: Arc::from(name), owner: Owner::Fwc, base, rules };
         self.ruleset.table_mut(family, kind).chains.push(chain);
     }
@@ -341,7 +347,7 @@ impl<'p> Program<'p> {
             match entry {
                 Some(chain) => chain.rules.insert(0, call),
                 None => {
-                    let name = entry_name(kind, hook);
+                    let name = entry::entry_chain(kind, hook);
                     self.entry(TableFamily::Inet, kind, hook, &name, vec![call]);
                 }
             }
@@ -385,27 +391,6 @@ fn reset_for_tcp(verdict: Verdict, matches: &[Match]) -> Verdict {
     match verdict {
         Verdict::Reject(Reject::TcpReset) if !tcp => Verdict::Reject(Reject::PortUnreachable),
         other => other,
-    }
-}
-
-/// nft priorities: before Docker's chains of the same hook, which stand at the standard ones.
-fn priority(family: TableFamily, kind: TableKind, hook: Hook) -> i32 {
-    let standard = match (family, kind, hook) {
-        (TableFamily::Bridge, ..) => -200,
-        (_, TableKind::Raw, _) => -300,
-        (_, TableKind::Mangle, _) => -150,
-        (_, TableKind::Nat, Hook::Prerouting | Hook::Output) => -100,
-        (_, TableKind::Nat, _) => 100,
-        (_, TableKind::Filter, _) => 0,
-        (_, TableKind::Security, _) => 50,
-    };
-    standard - 10
-}
-
-fn entry_name(kind: TableKind, hook: Hook) -> String {
-    match kind {
-        TableKind::Filter => format!("fwc-{}", hook.name()),
-        _ => format!("fwc-{}-{}", kind.name(), hook.name()),
     }
 }
 
