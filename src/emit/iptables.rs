@@ -13,11 +13,12 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::family::of_family;
 use super::ipset::{self, Sets};
 use super::{
-    Context, ENTRY_CHAINS, INCOMPLETE_MATCH, NOT_IN_BACK_END, OutputFile, RATE_OUT_OF_RANGE, State, UNUSABLE_TEXT,
-    WRONG_TABLE, attach, entry_chain, header, write,
+    Context, INCOMPLETE_MATCH, NOT_IN_BACK_END, OutputFile, RATE_OUT_OF_RANGE, State, UNUSABLE_TEXT, WRONG_TABLE,
+    attach, header, write,
 };
 use crate::diagnostic::Code;
 use crate::net::{AddressRange, Card, Family, Mac, PortRange, Protocol};
+use crate::netfilter::entry::{ENTRY_CHAINS, entry_chain};
 use crate::netfilter::{
     Chain, Effect, IcmpType, Limit, Match, MatchKind, Reject, Rule, Ruleset, SetField, SetValue, State as Track, Table,
     TableFamily, TableKind, Verdict,

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use fwc::emit::{Context, OutputFile, Target, base, emit, entry_chain};
+use fwc::emit::{Context, OutputFile, Target, emit};
 use fwc::net::{AddressRange, AddressSet, Card, Family, PortRange, PortSet, Protocol};
+use fwc::netfilter::entry::{base, entry_chain};
 use fwc::netfilter::{
     Attachment, Chain, Effect, Hook, IcmpType, Limit, Match, MatchKind, Owner, Reject, Rule, Ruleset, Set, SetField,
     SetValue, State, TableFamily, TableKind, Verdict,
