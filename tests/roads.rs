@@ -277,6 +277,7 @@ fn other_versions_and_settings_take_their_own_roads() {
         (web, v29_nft, "outside", "tcp", "2001:db8::10", 8080, "published-proxy", Delivered),
         (web, v29_nft, "i1", "tcp", "172.20.0.1", 8080, "published-dnat-from-internal", Dropped),
     ];
+    let mut shown = String::new();
     for (name, change, from, protocol, address, port, road, outcome) in rows {
         let mut facts = scenario(name).facts;
         change(&mut facts);
@@ -284,7 +285,36 @@ fn other_versions_and_settings_take_their_own_roads() {
         let found = predict(&facts, &connection);
         let roads: Vec<(&str, &Outcome)> = found.iter().map(|found| (found.road, found.outcome)).collect();
         assert_eq!(roads, [(*road, outcome)], "{name}: {from} to {protocol} {address} {port}");
+        let version = facts.docker.as_ref().and_then(|docker| docker.version.as_deref()).unwrap_or("");
+        let _ = writeln!(shown, "{name} {version}: {from} to {protocol} {address} {port}\n    {road}: {outcome:?}");
+        for header in found.iter().flat_map(|found| &found.headers) {
+            let _ = writeln!(shown, "    {}", show(header));
+        }
     }
+    // What each hook sees on these roads; for the recorded ones the recording itself says.
+    insta::assert_snapshot!("roads", shown);
+}
+
+fn show(header: &Header) -> String {
+    fn or<T: ToString>(value: Option<&T>) -> String {
+        value.map_or_else(|| "?".to_owned(), ToString::to_string)
+    }
+    let card =
+        |side: &str, name: &Option<String>| name.as_ref().map_or_else(String::new, |name| format!(" {side} {name}"));
+    format!(
+        "{}{}{} to {} port {}, dialled {}{}",
+        header.hook.name(),
+        card("in", &header.input),
+        card("out", &header.output),
+        or(header.address.as_ref()),
+        or(header.port.as_ref()),
+        or(header.original_port.as_ref()),
+        match header.leg {
+            Leg::Client => "",
+            Leg::Proxy => " (the proxy's own)",
+            Leg::Stray => " (a stray answer)",
+        },
+    )
 }
 
 /// Without facts the answer is every road there can be, and each says what it rests on.
@@ -453,6 +483,7 @@ fn the_routing_mesh_keeps_the_port_and_is_ipv4_only() {
     let mesh = ask("203.0.113.10", 8095);
     assert_eq!((mesh.road, mesh.outcome), ("ingress-forward", &Outcome::Delivered));
     let header = mesh.headers.first().expect("one hook");
+    assert_eq!(header.address, None, "the address of the mesh's namespace is Docker's own affair");
     assert_eq!(
         (header.output.as_deref(), header.port, header.original_port),
         (Some("docker_gwbridge"), Some(8095), Some(8095))
@@ -461,11 +492,61 @@ fn the_routing_mesh_keeps_the_port_and_is_ipv4_only() {
     assert_eq!((held.road, held.outcome), ("ingress-placeholder", &Outcome::Hangs));
     let own = ask_from("host", "127.0.0.1", 8095);
     assert_eq!((own.road, own.outcome), ("ingress-from-host", &Outcome::Delivered));
+    assert_eq!(own.headers.first().map(show).as_deref(), Some("output out lo to ? port 8095, dialled 8095"));
+    let held: Vec<String> = held.headers.iter().map(show).collect();
+    assert_eq!(held, ["input in eth0 to 2001:db8::10 port 8095, dialled 8095"]);
     let own = ask_from("host", "::1", 8095);
     assert_eq!((own.road, own.outcome), ("ingress-placeholder-from-host", &Outcome::Hangs));
     let direct = ask("203.0.113.10", 8096);
     assert_eq!(direct.road, "published-dnat-forward");
     assert_eq!(direct.headers.first().and_then(|header| header.output.as_deref()), Some("docker_gwbridge"));
+}
+
+/// LXD accepts whatever crosses its bridge and stops nothing itself; libvirt's networks of mode nat reject what nobody asked for.
+#[test]
+fn instances_and_guests_have_their_roads() {
+    let facts = |policy: &str| -> Facts {
+        let text = format!(
+            r#"{{ "default-route": "eth0", "forward-policy-ipv4": "{policy}",
+                "interfaces": {{ "eth0": {{ "addresses": ["203.0.113.10/24"] }} }},
+                "instances": {{ "bridges": {{ "incusbr0": {{ "subnets": ["10.10.10.0/24"] }} }},
+                    "instances": {{ "c1": {{ "bridge": "incusbr0", "addresses": ["10.10.10.50"] }} }} }},
+                "libvirt": {{ "bridges": {{ "virbr0": {{ "subnets": ["192.168.122.0/24"] }} }},
+                    "guests": {{ "vm1": {{ "bridge": "virbr0", "addresses": ["192.168.122.5"] }} }} }} }}"#
+        );
+        serde_json::from_str(&text).expect("facts")
+    };
+    let roads = |policy: &str, from: &str, address: &str| {
+        let found = predict(&facts(policy), &connection(from, "tcp", address.parse().expect("an address"), 22));
+        let all: Vec<String> = found
+            .iter()
+            .map(|found| {
+                let on: Vec<String> = found.conditions.iter().map(ToString::to_string).collect();
+                let hooks: Vec<String> = found.headers.iter().map(show).collect();
+                format!("{} {:?} [{}] {}", found.platform, found.outcome, on.join(", "), hooks.join("; "))
+            })
+            .collect();
+        all.join(" | ")
+    };
+    let through = "forward in eth0 out incusbr0 to 10.10.10.50 port 22, dialled 22";
+    assert_eq!(roads("accept", "outside", "10.10.10.50"), format!("incus Delivered [] {through}"));
+    assert_eq!(roads("drop", "outside", "10.10.10.50"), format!("incus Dropped [] {through}"));
+    assert_eq!(
+        roads("accept", "c1", "198.51.100.1"),
+        "incus Delivered [] forward in incusbr0 out eth0 to 198.51.100.1 port 22, dialled 22"
+    );
+    let through = "forward in eth0 out virbr0 to 192.168.122.5 port 22, dialled 22";
+    assert_eq!(
+        roads("accept", "outside", "192.168.122.5"),
+        format!(
+            "libvirt Rejected [mode nat or isolated] {through} | libvirt Delivered [mode routed] {through} | \
+             libvirt Delivered [mode open] {through}"
+        )
+    );
+    assert_eq!(
+        roads("accept", "host", "192.168.122.5"),
+        "libvirt Delivered [] output out virbr0 to 192.168.122.5 port 22, dialled 22"
+    );
 }
 
 #[test]

@@ -16,12 +16,12 @@ use salsa::Setter as _;
 use crate::diagnostic::Diagnostic;
 use crate::policy::Policy;
 use crate::policy::resolve::resolve;
-use crate::{check, emit, lower, optimise};
 use crate::project::{Import, Options, Project, Root, System, load};
 use crate::span::{FileId, SourceText};
 use crate::syntax;
 use crate::syntax::Parsed;
 use crate::syntax::tree::Target;
+use crate::{check, emit, lower, optimise};
 
 /// What the queries need of a database.
 #[salsa::db]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::*;
+use crate::facts::Facts;
 use crate::project::{Entry, ReadError};
 
 /// Open buffers: path and text.

@@ -56,6 +56,7 @@ pub struct Facts {
 
 /// The policy of a built-in chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ForwardPolicy {
     /// ACCEPT.

@@ -6,8 +6,9 @@ use crate::net::{Card, Protocol};
 use crate::netfilter::{Effect, Hook, Match, MatchKind, Rule, TableFamily, TableKind};
 use crate::policy::{Change, ChangeKind, Class, Judgement, Party};
 
+use super::Program;
 use super::condition::{self, Seat};
-use super::{Program, entry_name};
+use crate::netfilter::entry::entry_chain;
 
 /// TCP flag bits SYN and RST.
 const SYN: u8 = 0x02;
@@ -35,7 +36,7 @@ impl Program<'_> {
             let table = self.table(kind);
             match table.chains.iter_mut().find(|chain| chain.base.is_some_and(|base| base.hook == hook)) {
                 Some(chain) => chain.rules.extend(rules),
-                None => self.entry(TableFamily::Inet, kind, hook, &entry_name(kind, hook), rules),
+                None => self.entry(TableFamily::Inet, kind, hook, &entry_chain(kind, hook), rules),
             }
         }
     }
@@ -133,13 +134,17 @@ impl Program<'_> {
         let flow = crate::policy::Flow { from: judgement.from.class, to: judgement.to.class };
         let seat = Seat::new(Hook::Forward, TableKind::Mangle, flow);
         let mut judgement = judgement.clone();
-        judgement.traffic = [crate::policy::Traffic { protocol: Some(Protocol::TCP), ..crate::policy::Traffic::ALL }].into();
+        judgement.traffic =
+            [crate::policy::Traffic { protocol: Some(Protocol::TCP), ..crate::policy::Traffic::ALL }].into();
         let mut rules = Vec::new();
         for conjunction in condition::of(self.policy, &judgement, &seat) {
             let mut matches = self.class_matches(&judgement, Hook::Forward);
-            matches.extend(conjunction.matches.into_iter().filter(|one| {
-                !matches!(one.kind, MatchKind::DestinationTranslated | MatchKind::DirectionOriginal)
-            }));
+            matches.extend(
+                conjunction
+                    .matches
+                    .into_iter()
+                    .filter(|one| !matches!(one.kind, MatchKind::DestinationTranslated | MatchKind::DirectionOriginal)),
+            );
             matches.push(Match::is(MatchKind::TcpFlags { mask: SYN | RST, set: SYN }));
             rules.push(Rule {
                 family: conjunction.family,
@@ -168,7 +173,9 @@ impl Program<'_> {
                             MatchKind::DestinationPort(ports) => MatchKind::SourcePort(ports),
                             MatchKind::SourcePort(ports) => MatchKind::DestinationPort(ports),
                             MatchKind::InInterface(cards) if hook == Hook::Output => MatchKind::OutInterface(cards),
-                            MatchKind::InInterface(_) | MatchKind::DestinationLocal | MatchKind::SourceMac(_) => return None,
+                            MatchKind::InInterface(_) | MatchKind::DestinationLocal | MatchKind::SourceMac(_) => {
+                                return None;
+                            }
                             other => other,
                         };
                         Some(Match { negated: one.negated, kind })

@@ -104,18 +104,21 @@ pub fn of(policy: &Policy, judgement: &Judgement, seat: &Seat) -> Vec<Conjunctio
     let mut list = Vec::new();
     let possible = crate::policy::resolve::families(judgement);
     for service in services(judgement) {
-        let address = service.published.and_then(|published| published.address);
+        let bound = service.published.and_then(Published::only_family);
         let apart = seat.families.len() < 2
             || possible.len() < 2
             || service.family.is_some()
-            || address.is_some()
+            || bound.is_some()
             || names_address(&judgement.from)
             || names_address(&judgement.to);
-        let both: Vec<Option<Family>> =
-            if apart { possible.iter().filter(|family| seat.families.contains(family)).map(|&family| Some(family)).collect() } else { vec![None] };
+        let both: Vec<Option<Family>> = if apart {
+            possible.iter().filter(|family| seat.families.contains(family)).map(|&family| Some(family)).collect()
+        } else {
+            vec![None]
+        };
         for family in both {
             let fits = |other: Option<Family>| family.is_none() || other.is_none() || family == other;
-            if !fits(service.family) || !fits(address.map(Family::of)) {
+            if !fits(service.family) || !fits(bound) {
                 continue;
             }
             for road in roads(policy, judgement, seat, &service, family) {
@@ -135,9 +138,8 @@ fn drop_absent_cards(policy: &Policy, seat: &Seat, matches: &mut Vec<Match>) {
         return;
     }
     let loopback_apart = seat.hook == Hook::Forward || policy.prelude.iter().any(|part| part == "loopback");
-    let elsewhere = |card: &Card| {
-        (loopback_apart && *card == Card::exact("lo")) || policy.cards.class_of(card).is_some()
-    };
+    let elsewhere =
+        |card: &Card| (loopback_apart && *card == Card::exact("lo")) || policy.cards.class_of(card).is_some();
     matches.retain_mut(|one| {
         let outside = match &one.kind {
             MatchKind::InInterface(_) => seat.flow.from == Class::Outside,
@@ -178,8 +180,9 @@ fn services(judgement: &Judgement) -> Vec<Service<'_>> {
         for one in published.iter() {
             if let Some(ports) = dialled(traffic, one, judgement.to.view) {
                 let known = list.iter_mut().find(|known: &&mut Service<'_>| {
-                    known.published.is_some_and(|other| (other.protocol, other.address) == (one.protocol, one.address))
-                        && known.family == traffic.family
+                    known.published.is_some_and(|other| {
+                        (other.protocol, other.address, other.family) == (one.protocol, one.address, one.family)
+                    }) && known.family == traffic.family
                 });
                 if let Some(known) = known {
                     known.ports = known.ports.as_ref().map(|before| before.union(&ports));
@@ -207,7 +210,10 @@ pub fn dialled(traffic: &Traffic, one: &Published, view: Option<View>) -> Option
     let Some(ports) = &traffic.ports else { return Some(whole) };
     let meant = if view == Some(View::Inside) {
         (one.ports.first..=one.ports.last)
-            .filter(|port| ports.contains(one.container_port.saturating_add(port - one.ports.first)))
+            .filter(|port| {
+                let inside = one.container_ports.first.saturating_add(port - one.ports.first);
+                ports.contains(inside.min(one.container_ports.last))
+            })
             .map(PortRange::single)
             .collect()
     } else {
@@ -232,8 +238,7 @@ pub fn reached<'p>(policy: &'p Policy, allow: &Judgement) -> Vec<&'p Published> 
 /// The container's side of a publication: what docker-proxy connects to.
 #[must_use]
 pub fn container_side(one: &Published) -> Vec<Match> {
-    let last = one.container_port.saturating_add(one.ports.last - one.ports.first);
-    let ports = PortSet::new([PortRange { first: one.container_port, last }]);
+    let ports = PortSet::new([one.container_ports]);
     vec![
         Match::not(MatchKind::OutInterface(vec![Card::exact("lo")])),
         Match::is(MatchKind::Protocol(vec![one.protocol])),
@@ -255,14 +260,23 @@ struct Road {
     extra: Vec<Match>,
 }
 
-fn roads(policy: &Policy, judgement: &Judgement, seat: &Seat, service: &Service<'_>, family: Option<Family>) -> Vec<Road> {
+fn roads(
+    policy: &Policy,
+    judgement: &Judgement,
+    seat: &Seat,
+    service: &Service<'_>,
+    family: Option<Family>,
+) -> Vec<Road> {
     let header = || Road { ports: Ports::Header, extra: Vec::new() };
     if seat.hook == Hook::Prerouting {
         return vec![header()];
     }
     if seat.proxied {
         let at = service.published.and_then(|one| one.address).map(single);
-        return vec![Road { ports: Ports::Header, extra: at.map(|set| Match::is(MatchKind::Destination(set))).into_iter().collect() }];
+        return vec![Road {
+            ports: Ports::Header,
+            extra: at.map(|set| Match::is(MatchKind::Destination(set))).into_iter().collect(),
+        }];
     }
     if seat.flow.to == Class::Container && matches!(seat.hook, Hook::Forward | Hook::Output) {
         return container_roads(policy, judgement, seat, service, family);
@@ -273,7 +287,8 @@ fn roads(policy: &Policy, judgement: &Judgement, seat: &Seat, service: &Service<
         extra.extend(at(judgement).map(|set| Match::is(MatchKind::OriginalDestination(set))));
         return vec![Road { ports: Ports::Original, extra }];
     }
-    let routed_in = matches!(seat.flow.to, Class::Instance | Class::Guest) && seat.hook == Hook::Forward && !seat.bridged;
+    let routed_in =
+        matches!(seat.flow.to, Class::Instance | Class::Guest) && seat.hook == Hook::Forward && !seat.bridged;
     let has_ports = service.ports.is_some();
     if has_ports && (routed_in || seat.translated) {
         return vec![Road { ports: Ports::Original, extra: vec![Match::is(MatchKind::DirectionOriginal)] }];
@@ -290,7 +305,13 @@ fn single(address: IpAddr) -> AddressSet {
 }
 
 /// The roads to a container through FORWARD and OUTPUT: NAT's, and the container's own address.
-fn container_roads(policy: &Policy, judgement: &Judgement, seat: &Seat, service: &Service<'_>, family: Option<Family>) -> Vec<Road> {
+fn container_roads(
+    policy: &Policy,
+    judgement: &Judgement,
+    seat: &Seat,
+    service: &Service<'_>,
+    family: Option<Family>,
+) -> Vec<Road> {
     let original = || Match::is(MatchKind::DirectionOriginal);
     let translated = || Match::is(MatchKind::DestinationTranslated);
     let dialled_at = |extra: &mut Vec<Match>| {
@@ -315,7 +336,12 @@ fn container_roads(policy: &Policy, judgement: &Judgement, seat: &Seat, service:
         }
         _ => {}
     }
-    if seat.flow.from == Class::Host && allow && service.ports.is_none() && judgement.to.at.is_none() && judgement.to.published.is_none() {
+    if seat.flow.from == Class::Host
+        && allow
+        && service.ports.is_none()
+        && judgement.to.at.is_none()
+        && judgement.to.published.is_none()
+    {
         // From this machine the container's own address cannot be told from docker-proxy's second connection.
         return vec![Road { ports: Ports::Header, extra: Vec::new() }];
     }
@@ -330,14 +356,21 @@ fn container_roads(policy: &Policy, judgement: &Judgement, seat: &Seat, service:
         extra.clear();
     }
     roads.push(Road { ports: Ports::Original, extra });
-    if allow && !policy.containers.routed_bridges.is_empty() && service.published.is_none() && judgement.to.at.is_none() {
+    if allow && !policy.containers.routed_bridges.is_empty() && service.published.is_none() && judgement.to.at.is_none()
+    {
         let bridges = policy.containers.routed_bridges.clone();
         roads.push(Road { ports: Ports::Header, extra: vec![Match::is(MatchKind::OutInterface(bridges)), original()] });
     }
     roads
 }
 
-fn assemble(judgement: &Judgement, seat: &Seat, service: &Service<'_>, family: Option<Family>, road: Road) -> Vec<Conjunction> {
+fn assemble(
+    judgement: &Judgement,
+    seat: &Seat,
+    service: &Service<'_>,
+    family: Option<Family>,
+    road: Road,
+) -> Vec<Conjunction> {
     let mut base = Vec::new();
     if let Some(via) = &judgement.via {
         let arrives = judgement.from.class == Class::Outside;
@@ -357,10 +390,7 @@ fn assemble(judgement: &Judgement, seat: &Seat, service: &Service<'_>, family: O
     for matches in &mut alternatives {
         service_matches(matches, judgement, service, &road);
     }
-    alternatives
-        .into_iter()
-        .map(|matches| Conjunction { family, matches })
-        .collect()
+    alternatives.into_iter().map(|matches| Conjunction { family, matches }).collect()
 }
 
 /// Takes a conjunction away: not all of its terms. One alternative for each term that fails, those before it holding, so that

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::net::{Card, Family, PortSet, Protocol};
+use crate::netfilter::Target;
 use crate::netfilter::{Attachment, Hook, Match, MatchKind, Rule, TableFamily, TableKind, Verdict};
 use crate::policy::{Action, Class, Flow, Judgement, Published};
-use crate::netfilter::Target;
 
 use super::condition::Seat;
 use super::{Program, gate, has_part};
@@ -47,6 +47,12 @@ impl Program<'_> {
                     rules.push(Rule { family: matches.0, ..to(all, goto(&chain)) });
                 }
                 self.published_chain(from, &chain);
+            } else if governed[index] && self.input_is_known() {
+                // Ports of containers, in a flow that nobody mentions: not the host's, so not the host's rules' business.
+                for matches in published_matches(&self.policy.containers.published) {
+                    let all = origin.iter().cloned().chain(matches.1).collect();
+                    rules.push(Rule { family: matches.0, ..to(all, Verdict::Return) });
+                }
             }
             if governed[index] {
                 let seat = Seat { translated: self.has_redirects(), ..Seat::new(Hook::Input, TableKind::Filter, flow) };
@@ -75,7 +81,8 @@ impl Program<'_> {
         let lo = || Match::is(MatchKind::OutInterface(vec![Card::exact("lo")]));
         if self.governed(Class::Host, Class::Container) {
             // The host's connection to its own address, which Docker's NAT turns to a container, still shows the loopback.
-            let matches = vec![lo(), Match::is(MatchKind::DestinationTranslated), Match::is(MatchKind::DirectionOriginal)];
+            let matches =
+                vec![lo(), Match::is(MatchKind::DestinationTranslated), Match::is(MatchKind::DirectionOriginal)];
             rules.push(to(matches, goto(&chain_name(flow))));
         }
         if has_part(self.policy, "loopback") {
@@ -85,8 +92,11 @@ impl Program<'_> {
         for class in LOCAL.into_iter().chain([Class::Outside]) {
             let flow = Flow { from: Class::Host, to: class };
             let cards = self.cards(class);
-            let target =
-                if class == Class::Outside { Vec::new() } else { vec![Match::is(MatchKind::OutInterface(cards.to_vec()))] };
+            let target = if class == Class::Outside {
+                Vec::new()
+            } else {
+                vec![Match::is(MatchKind::OutInterface(cards.to_vec()))]
+            };
             if class != Class::Outside && cards.is_empty() {
                 continue;
             }
@@ -166,14 +176,16 @@ impl Program<'_> {
                     _ => &Family::BOTH,
                 };
                 let family = if let [one] = families { Some(*one) } else { None };
-                let governed = self.policy.flows.contains_key(&flow) && (table == TableKind::Filter || touches_containers(flow));
+                let governed =
+                    self.policy.flows.contains_key(&flow) && (table == TableKind::Filter || touches_containers(flow));
                 if !governed {
                     if flow.from != Class::Outside {
                         inner.push(Rule { family: whole, ..to(origin, Verdict::Return) });
                     }
                     continue;
                 }
-                let chain = if table == TableKind::Mangle { format!("{}-m", chain_name(flow)) } else { chain_name(flow) };
+                let chain =
+                    if table == TableKind::Mangle { format!("{}-m", chain_name(flow)) } else { chain_name(flow) };
                 let seat = Seat {
                     allow: if touches_containers(flow) { Verdict::Return } else { Verdict::Accept },
                     families: families.to_vec(),
@@ -220,10 +232,19 @@ impl Program<'_> {
     /// The matches that tell an origin on INPUT. Guests on taps are told by their bridge port.
     fn arrives_from(&self, from: Class) -> Vec<Match> {
         if from == Class::Guest {
-            let taps: Vec<Card> =
-                self.policy.gates.iter().filter(|gate| gate::is_on_tap(gate)).flat_map(|gate| gate.cards.clone()).collect();
+            let taps: Vec<Card> = self
+                .policy
+                .gates
+                .iter()
+                .filter(|gate| gate::is_on_tap(gate))
+                .flat_map(|gate| gate.cards.clone())
+                .collect();
             if !taps.is_empty() {
-                return if self.target == Target::Iptables { vec![Match::is(MatchKind::InPort(taps))] } else { Vec::new() };
+                return if self.target == Target::Iptables {
+                    vec![Match::is(MatchKind::InPort(taps))]
+                } else {
+                    Vec::new()
+                };
             }
         }
         let cards = self.cards(from);
@@ -232,11 +253,14 @@ impl Program<'_> {
 
     /// Whether facts divide INPUT for an origin: something is published, and the flow to containers is governed.
     fn divides_input(&self, from: Class) -> bool {
-        self.policy.containers.used
+        self.input_is_known()
             && self.governed(from, Class::Container)
-            && !self.policy.containers.published.is_empty()
-            && !self.proxy_is_off()
             && (from == Class::Outside || !self.cards(from).is_empty())
+    }
+
+    /// Whether it is known which ports docker-proxy listens at.
+    fn input_is_known(&self) -> bool {
+        self.policy.containers.used && !self.policy.containers.published.is_empty() && !self.proxy_is_off()
     }
 
     fn published_chain(&mut self, from: Class, chain: &str) {
@@ -272,7 +296,8 @@ impl Program<'_> {
                 continue;
             }
             narrowed |= judgement.action == Action::Allow;
-            let seat = Seat { proxied: true, families: families.clone(), ..Seat::new(Hook::Input, TableKind::Filter, flow) };
+            let seat =
+                Seat { proxied: true, families: families.clone(), ..Seat::new(Hook::Input, TableKind::Filter, flow) };
             if judgement.action == Action::Allow {
                 added.extend(self.judge(&judgement, &seat));
             }
@@ -358,13 +383,14 @@ pub(super) fn to(matches: Vec<Match>, verdict: Verdict) -> Rule {
 
 /// What docker-proxy listens for, gathered by protocol and address.
 fn published_matches(published: &[Published]) -> Vec<(Option<Family>, Vec<Match>)> {
-    let mut table: BTreeMap<(Option<std::net::IpAddr>, Protocol), Vec<crate::net::PortRange>> = BTreeMap::new();
+    let mut table: BTreeMap<(Option<std::net::IpAddr>, Option<Family>, Protocol), Vec<crate::net::PortRange>> =
+        BTreeMap::new();
     for one in published {
-        table.entry((one.address, one.protocol)).or_default().push(one.ports);
+        table.entry((one.address, one.only_family(), one.protocol)).or_default().push(one.ports);
     }
     table
         .into_iter()
-        .map(|((address, protocol), ports)| {
+        .map(|((address, family, protocol), ports)| {
             let mut matches = Vec::new();
             if let Some(address) = address {
                 let set = crate::net::AddressSet::new([crate::net::AddressRange::single(address)]);
@@ -372,7 +398,7 @@ fn published_matches(published: &[Published]) -> Vec<(Option<Family>, Vec<Match>
             }
             matches.push(Match::is(MatchKind::Protocol(vec![protocol])));
             matches.push(Match::is(MatchKind::DestinationPort(PortSet::new(ports))));
-            (address.map(Family::of), matches)
+            (family, matches)
         })
         .collect()
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::{AddressRange, AddressSet, Card, Family};
+use crate::netfilter::Target;
 use crate::netfilter::{Effect, Hook, Match, MatchKind, Rule, State, TableFamily, TableKind, Verdict};
 use crate::policy::{Class, Flow, Gate, GateLine, Judgement, Rank, who};
-use crate::netfilter::Target;
 use crate::syntax::tree::{Direction, GuestKind};
 
 use super::condition::Seat;
@@ -180,10 +180,7 @@ impl Program<'_> {
         rules.sort_by_key(|(inward, _)| *inward);
         let mut rules: Vec<Rule> = rules.into_iter().map(|(_, rule)| rule).collect();
         // The judges have consented; the flows that the policy speaks of judge the rest of what is new.
-        rules.push(Rule {
-            effects: vec![Effect::SetMark { value: 0, mask: CONSENT_MARK }],
-            ..Rule::default()
-        });
+        rules.push(Rule { effects: vec![Effect::SetMark { value: 0, mask: CONSENT_MARK }], ..Rule::default() });
         if has_part(policy, "established") {
             rules.push(state(State::ESTABLISHED | State::RELATED, Verdict::Accept));
         }
@@ -224,10 +221,9 @@ impl Program<'_> {
 
     /// nft alone: between a tap and the host, routed traffic included.
     fn bridge_host_side(&mut self, gates: &[&Gate]) {
-        for (hook, direction, name) in [
-            (Hook::Input, Direction::Out, "fwc-bridge-input"),
-            (Hook::Output, Direction::In, "fwc-bridge-output"),
-        ] {
+        for (hook, direction, name) in
+            [(Hook::Input, Direction::Out, "fwc-bridge-input"), (Hook::Output, Direction::In, "fwc-bridge-output")]
+        {
             let mut rules = Vec::new();
             for gate in gates {
                 let matches = if direction == Direction::Out { from(gate) } else { towards(gate, true) };
@@ -242,11 +238,8 @@ impl Program<'_> {
             };
             if self.policy.flows.contains_key(&flow) {
                 let taps: Vec<Card> = gates.iter().flat_map(|gate| gate.cards.clone()).collect();
-                let seat = Seat {
-                    bridged: true,
-                    family: TableFamily::Bridge,
-                    ..Seat::new(hook, TableKind::Filter, flow)
-                };
+                let seat =
+                    Seat { bridged: true, family: TableFamily::Bridge, ..Seat::new(hook, TableKind::Filter, flow) };
                 let own = self.flow_rules(flow, &seat);
                 let chain = format!("{}-b", chain_name(flow));
                 self.chain(TableFamily::Bridge, TableKind::Filter, &chain, own);
@@ -274,12 +267,7 @@ impl Program<'_> {
             (Peer::Host, Direction::In) => Hook::Output,
             (Peer::Host, Direction::Out) => Hook::Input,
         };
-        let seat = Seat {
-            allow: Verdict::Return,
-            bridged: tap,
-            family,
-            ..Seat::new(hook, TableKind::Filter, flow)
-        };
+        let seat = Seat { allow: Verdict::Return, bridged: tap, family, ..Seat::new(hook, TableKind::Filter, flow) };
         let mut rules = Vec::new();
         let drop = |matches, family| Rule { family, origin: Some(gate.location), ..to(matches, Verdict::Drop) };
         if direction == Direction::Out {
@@ -299,7 +287,7 @@ impl Program<'_> {
         if has_part(self.policy, "established") {
             rules.push(state(State::ESTABLISHED | State::RELATED, Verdict::Return));
         }
-        rules.extend(self.gate_prelude(direction, class, &seat));
+        rules.extend(self.gate_prelude(direction, class, peer, &seat));
         rules.push(Rule { effects: vec![Effect::SetMark { value: 0, mask: CONSENT_MARK }], ..Rule::default() });
         let lines: Vec<&GateLine> =
             gate.lines.iter().filter(|(way, _)| *way == direction).map(|(_, line)| line).collect();
@@ -311,14 +299,19 @@ impl Program<'_> {
     }
 
     /// What the prelude lets live between a guest and the rest.
-    fn gate_prelude(&mut self, direction: Direction, class: Class, seat: &Seat) -> Vec<Rule> {
+    fn gate_prelude(&mut self, direction: Direction, class: Class, peer: Peer, seat: &Seat) -> Vec<Rule> {
         let policy = self.policy;
-        let other = |judgement: &Judgement| match direction {
-            Direction::In => judgement.to.class == class,
-            Direction::Out => judgement.from.class == class,
+        let other = |judgement: &Judgement| {
+            let (own, other) = match direction {
+                Direction::In => (judgement.to.class, judgement.from.class),
+                Direction::Out => (judgement.from.class, judgement.to.class),
+            };
+            own == class && (other == Class::Host) == (peer == Peer::Host)
         };
         let mut rules: Vec<Rule> = Vec::new();
-        for judgement in policy.gate_prelude.iter().filter(|judgement| judgement.rank == Rank::Prelude && other(judgement)) {
+        for judgement in
+            policy.gate_prelude.iter().filter(|judgement| judgement.rank == Rank::Prelude && other(judgement))
+        {
             for rule in self.judge(judgement, seat) {
                 if !rules.contains(&rule) {
                     rules.push(rule);
@@ -366,9 +359,13 @@ impl Program<'_> {
             Direction::In => judgement.from.clone(),
             Direction::Out => judgement.to.clone(),
         };
-        let here: Vec<&Judgement> =
-            same.iter().copied().filter(|judgement| (other(judgement).class == Class::Host) == (peer == Peer::Host)).collect();
-        let whole = |class| here.iter().any(|judgement| other(judgement).class == class && other(judgement).is_whole_class());
+        let here: Vec<&Judgement> = same
+            .iter()
+            .copied()
+            .filter(|judgement| (other(judgement).class == Class::Host) == (peer == Peer::Host))
+            .collect();
+        let whole =
+            |class| here.iter().any(|judgement| other(judgement).class == class && other(judgement).is_whole_class());
         let everyone = peer == Peer::Host && whole(Class::Host) || whole(Class::Outside) && whole(Class::Guest);
         let mut rules: Vec<Rule> = Vec::new();
         for judgement in here {
@@ -400,7 +397,8 @@ impl Program<'_> {
             .into_iter()
             .flat_map(|class| self.cards(class).iter().cloned())
             .collect();
-        let card = |cards: Vec<Card>| if arrives { MatchKind::InInterface(cards) } else { MatchKind::OutInterface(cards) };
+        let card =
+            |cards: Vec<Card>| if arrives { MatchKind::InInterface(cards) } else { MatchKind::OutInterface(cards) };
         let port = |cards: Vec<Card>| if arrives { MatchKind::InPort(cards) } else { MatchKind::OutPort(cards) };
         match class {
             Class::Outside if seat.bridged => vec![Match::not(port(taps))],

@@ -13,21 +13,19 @@ use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
 use crate::net::{Card, Family};
+use crate::netfilter::Target;
+use crate::netfilter::entry;
 use crate::netfilter::{
     Base, Chain, Effect, Hook, Limit, Match, MatchKind, Owner, Reject, Rule, Ruleset, Set, SetField, State, Table,
     TableFamily, TableKind, Verdict,
 };
-use crate::policy::{Action, Class, Flow, Judgement, Policy, Rank, who};
+use crate::policy::{Action, CardSet, Class, Flow, Judgement, Policy, Rank, who};
 use crate::span::Location;
-use crate::netfilter::Target;
 
 pub use condition::{Conjunction, Seat};
 
 /// Every code that this stage gives.
-pub static CODES: &[&crate::diagnostic::Code] = &[
-    &gate::GUEST_ROAD_UNSEEN,
-    &gate::GATE_WITHOUT_ADDRESS,
-];
+pub static CODES: &[&crate::diagnostic::Code] = &[&gate::GUEST_ROAD_UNSEEN, &gate::GATE_WITHOUT_ADDRESS];
 
 /// Marks a packet that a group allowed, between the group's chain and the guest's.
 pub const CONSENT_MARK: u32 = 0x2000_0000;
@@ -92,7 +90,12 @@ impl<'p> Program<'p> {
 
     /// Adds a chain that packets enter from a hook.
     fn entry(&mut self, family: TableFamily, kind: TableKind, hook: Hook, name: &str, rules: Vec<Rule>) {
-        let base = Some(Base { hook, priority: priority(family, kind, hook), accept: true });
+        let base = match family {
+            // Bridge filters stand at -200 by custom; ours come before them.
+            TableFamily::Bridge => Base { hook, priority: -205, accept: true },
+            _ => entry::base(kind, hook),
+        };
+        let base = Some(base);
         let chain = Chain { name: Arc::from(name), owner: Owner::Fwc, base, rules };
         self.ruleset.table_mut(family, kind).chains.push(chain);
     }
@@ -139,6 +142,7 @@ impl<'p> Program<'p> {
     fn flow_rules(&mut self, flow: Flow, seat: &Seat) -> Vec<Rule> {
         let policy = self.policy;
         let mut rules = Vec::new();
+        rules.extend(self.leave_other_cards(flow, seat));
         let mut invalid_due = has_part(policy, "invalid");
         let mut legs_done = false;
         if has_part(policy, "established") {
@@ -153,10 +157,8 @@ impl<'p> Program<'p> {
             }
             if judgement.rank >= Rank::Default && !legs_done {
                 rules.extend(self.second_legs(flow, seat));
-                legs_done = true;
-            }
-            if judgement.rank == Rank::End {
                 rules.extend(self.judged_by_gates(flow, seat));
+                legs_done = true;
             }
             if seat.covers(judgement) {
                 rules.extend(self.judge(judgement, seat));
@@ -169,6 +171,27 @@ impl<'p> Program<'p> {
             rules.extend(self.second_legs(flow, seat));
         }
         rules
+    }
+
+    /// Where every judgement of a flow names its cards with `via`, the other cards are left to the platform: they never get as
+    /// far as the prelude.
+    fn leave_other_cards(&self, flow: Flow, seat: &Seat) -> Option<Rule> {
+        let own = self.policy.flows.get(&flow)?.iter().filter(|judgement| judgement.rank > Rank::Prelude);
+        let mut all: Option<CardSet> = None;
+        for judgement in own {
+            let via = judgement.via.clone()?;
+            all = Some(match all {
+                Some(before) => who::unite(before, via),
+                None => via,
+            });
+        }
+        let cards = all.filter(|cards| !cards.complement && !cards.cards.is_empty())?;
+        let kind = match (flow.from == Class::Outside, seat.hook) {
+            (true, Hook::Input | Hook::Forward) => MatchKind::InInterface(cards.cards),
+            (false, Hook::Output | Hook::Forward) => MatchKind::OutInterface(cards.cards),
+            _ => return None,
+        };
+        Some(Rule { matches: vec![Match::not(kind)], verdict: Some(Verdict::Return), ..Rule::default() })
     }
 
     /// docker-proxy's own connection to a container, where an allow to that container implies it: whoever lets the client's
@@ -193,8 +216,8 @@ impl<'p> Program<'p> {
         rules
     }
 
-    /// Guests and instances whose own block has consented: the deny that an allow implies for the rest of the flow is not for
-    /// them.
+    /// Guests and instances whose own block has consented. What comes this far a rule of theirs has allowed, and defaults come
+    /// after all rules.
     fn judged_by_gates(&self, flow: Flow, seat: &Seat) -> Vec<Rule> {
         let gates = self.policy.gates.iter().filter(|gate| who::class_of(gate.kind) == flow.to);
         let mut rules = Vec::new();
@@ -221,7 +244,11 @@ impl<'p> Program<'p> {
         let verdict = self.verdict(judgement.action, seat);
         let options = &judgement.options;
         let log = options.log.clone().or_else(|| {
-            (judgement.action == Action::Log).then(|| crate::policy::Log { prefix: Arc::from("fwc "), level: 6, rate: (10, 60) })
+            (judgement.action == Action::Log).then(|| crate::policy::Log {
+                prefix: Arc::from("fwc "),
+                level: 6,
+                rate: (10, 60),
+            })
         });
         for conjunction in conjunctions {
             let base = Rule {
@@ -302,7 +329,8 @@ impl<'p> Program<'p> {
                 for family in Family::BOTH {
                     let whole = if family == Family::Ipv4 { 32 } else { 64 };
                     let source_prefix = if limit.per_source { whole } else { 0 };
-                    let kind = MatchKind::ConnectionsAbove { count: limit.count, source_prefix, name: state_name.clone() };
+                    let kind =
+                        MatchKind::ConnectionsAbove { count: limit.count, source_prefix, name: state_name.clone() };
                     let matches = vec![Match::is(kind)];
                     rules.push(Rule {
                         family: Some(family),
@@ -332,13 +360,14 @@ impl<'p> Program<'p> {
             let name = format!("fwc-chain-{}", number + 1);
             let rules = raw.lines.iter().map(|(line, location)| raw_rule(line, *location)).collect();
             self.chain(TableFamily::Inet, kind, &name, rules);
-            let call = Rule { verdict: Some(Verdict::Jump(Arc::from(&*name))), origin: Some(raw.location), ..Rule::default() };
+            let call =
+                Rule { verdict: Some(Verdict::Jump(Arc::from(&*name))), origin: Some(raw.location), ..Rule::default() };
             let table = self.table(kind);
             let entry = table.chains.iter_mut().find(|chain| chain.base.is_some_and(|base| base.hook == hook));
             match entry {
                 Some(chain) => chain.rules.insert(0, call),
                 None => {
-                    let name = entry_name(kind, hook);
+                    let name = entry::entry_chain(kind, hook);
                     self.entry(TableFamily::Inet, kind, hook, &name, vec![call]);
                 }
             }
@@ -377,31 +406,11 @@ fn log_rule(mut base: Rule, log: &crate::policy::Log, statement: u32) -> Rule {
 
 /// `reject with tcp-reset` holds for TCP; other protocols get the answer that they understand.
 fn reset_for_tcp(verdict: Verdict, matches: &[Match]) -> Verdict {
-    let tcp = matches.iter().any(|one| one.kind == MatchKind::Protocol(vec![crate::net::Protocol::TCP]) && !one.negated);
+    let tcp =
+        matches.iter().any(|one| one.kind == MatchKind::Protocol(vec![crate::net::Protocol::TCP]) && !one.negated);
     match verdict {
         Verdict::Reject(Reject::TcpReset) if !tcp => Verdict::Reject(Reject::PortUnreachable),
         other => other,
-    }
-}
-
-/// nft priorities: before Docker's chains of the same hook, which stand at the standard ones.
-fn priority(family: TableFamily, kind: TableKind, hook: Hook) -> i32 {
-    let standard = match (family, kind, hook) {
-        (TableFamily::Bridge, ..) => -200,
-        (_, TableKind::Raw, _) => -300,
-        (_, TableKind::Mangle, _) => -150,
-        (_, TableKind::Nat, Hook::Prerouting | Hook::Output) => -100,
-        (_, TableKind::Nat, _) => 100,
-        (_, TableKind::Filter, _) => 0,
-        (_, TableKind::Security, _) => 50,
-    };
-    standard - 10
-}
-
-fn entry_name(kind: TableKind, hook: Hook) -> String {
-    match kind {
-        TableKind::Filter => format!("fwc-{}", hook.name()),
-        _ => format!("fwc-{}-{}", kind.name(), hook.name()),
     }
 }
 
@@ -427,5 +436,10 @@ pub fn raw_place(table: &str, hook: &str) -> Option<(TableKind, Hook)> {
 fn raw_rule(line: &str, location: Location) -> Rule {
     let addresses = line.split([' ', '\t', ',', '/']).filter_map(|word| word.parse::<std::net::IpAddr>().ok());
     let family = addresses.map(Family::of).next();
-    Rule { family, matches: vec![Match::is(MatchKind::Unknown(Arc::from(line)))], origin: Some(location), ..Rule::default() }
+    Rule {
+        family,
+        matches: vec![Match::is(MatchKind::Unknown(Arc::from(line)))],
+        origin: Some(location),
+        ..Rule::default()
+    }
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::net::{Card, Family};
+use crate::netfilter::Target;
 use crate::netfilter::{Effect, Hook, Match, MatchKind, Rule, TableFamily, TableKind, Verdict};
 use crate::policy::{Class, Flow, Judgement, Nat, Party};
-use crate::netfilter::Target;
 
 use super::condition::{self, Seat};
 use super::dispatch::to;
@@ -153,7 +153,12 @@ fn translate(
                 matches.push(Match::is(MatchKind::DestinationLocal));
             }
             let comment: Option<Arc<str>> = judgement.options.comment.clone();
-            Rule { family: conjunction.family, comment, origin: Some(judgement.location), ..to(matches, verdict.clone()) }
+            Rule {
+                family: conjunction.family,
+                comment,
+                origin: Some(judgement.location),
+                ..to(matches, verdict.clone())
+            }
         })
         .collect()
 }

@@ -162,6 +162,14 @@ pub struct Party {
     pub except: Vec<Party>,
 }
 
+impl Published {
+    /// The only family in which it is reached; `None`: both.
+    #[must_use]
+    pub fn only_family(&self) -> Option<Family> {
+        self.address.map(Family::of).or(self.family)
+    }
+}
+
 impl Party {
     /// Everyone of a class.
     #[must_use]
@@ -197,10 +205,12 @@ pub struct Published {
     pub protocol: Protocol,
     /// The host address that it is bound to; `None`: all.
     pub address: Option<std::net::IpAddr>,
+    /// Bound to every address of this family alone (`0.0.0.0`, `::`).
+    pub family: Option<Family>,
     /// The ports that the client dials.
     pub ports: PortRange,
-    /// The container's own first port.
-    pub container_port: u16,
+    /// The container's own ports: as many, or one that all lead to.
+    pub container_ports: PortRange,
     /// Where it is said.
     pub location: Option<Location>,
 }

@@ -141,7 +141,9 @@ impl<'a> Names<'a> {
             out.push(
                 Diagnostic::new(&MISSING_PARAMETER, location, format!("{kind} `{name}` has no value"))
                     .label("a parameter, which no including file gives")
-                    .help(format!("say what it is here, or in the file that includes this one: `{kind} {name} = {value}`")),
+                    .help(format!(
+                        "say what it is here, or in the file that includes this one: `{kind} {name} = {value}`"
+                    )),
             );
         }
     }

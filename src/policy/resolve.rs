@@ -8,23 +8,23 @@ use rustc_hash::FxHashSet;
 
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::facts::{self, Facts};
+use crate::library;
+use crate::names::closest as nearest;
 use crate::names::{dscp, helper, reject, syslog};
 use crate::net::{AddressSet, Card, Family, PortSet};
 use crate::netfilter::Reject;
-use crate::library;
 use crate::platform;
-use crate::names::closest as nearest;
 use crate::policy::names::{Names, at, find};
 use crate::policy::who::{self, Places, Role};
 use crate::policy::{
-    Action, Assertion, CardSet, Change, ChangeKind, Class, Containers, Early, Flow, Gate, GateLine, Group, Judgement, Limit,
-    LiveSet, LocalCards, Log, Nat, Options, Party, Policy, Published, Rank, RawChain, Traffic, service,
+    Action, Assertion, CardSet, Change, ChangeKind, Class, Containers, Early, Flow, Gate, GateLine, Group, Judgement,
+    Limit, LiveSet, LocalCards, Log, Nat, Options, Party, Policy, Published, Rank, RawChain, Traffic, service,
 };
 use crate::project::{ImportKind, Project};
 use crate::span::{FileId, Location, Spanned};
 use crate::syntax::tree::{
-    self, Clauses, Direction, GuestKind, InterfaceValue, LimitAmount, Name, Place, RateUnit, Rule, RuleOption, Sentence,
-    SetValue, Statement, StatementKind, Who,
+    self, Clauses, Direction, GuestKind, InterfaceValue, LimitAmount, Name, Place, RateUnit, Rule, RuleOption,
+    Sentence, SetValue, Statement, StatementKind, Who,
 };
 
 /// An allow that does not say to whom.
@@ -66,7 +66,7 @@ pub static VIA_CROSSES_NOTHING: Code = Code {
 /// Something that belongs elsewhere.
 pub static MISPLACED_STATEMENT: Code = Code {
     number: "FW0205",
-    name: "misplaced-statement",
+    name: "statement-in-wrong-block",
     level: Level::Error,
     summary: "a statement that cannot stand where it stands",
     explanation: "Declarations, `use`, `include`, NAT and defaults stand at the top of a file, not inside a block.\n\n```fw\nto host {\n    set office = { 198.51.100.0/24 }   # error\n}\n```\n\nMove it out of the block.",
@@ -210,7 +210,8 @@ fn gather_facts(project: &Project, out: &mut Vec<Diagnostic>) -> Facts {
         for &file in &import.files {
             let (read, diagnostics) = facts::compose::read(project.text(file), environment, file);
             out.extend(diagnostics);
-            let (merged, diagnostics) = facts.merge(read);
+            // What a compose file says is nearer to the policy than what was once recorded on the host.
+            let (merged, diagnostics) = read.merge(facts);
             facts = merged;
             out.extend(diagnostics);
         }
@@ -247,8 +248,12 @@ fn declared_container(
         for traffic in service::traffic(names, file, std::slice::from_ref(&publish.item), out) {
             let (Some(protocol), Some(set)) = (traffic.protocol, &traffic.ports) else {
                 out.push(
-                    Diagnostic::new(&who::MISPLACED_WORD, at(file, publish.item.span), "`publish` needs a protocol and ports")
-                        .help("as in `publish tcp 443`"),
+                    Diagnostic::new(
+                        &who::MISPLACED_WORD,
+                        at(file, publish.item.span),
+                        "`publish` needs a protocol and ports",
+                    )
+                    .help("as in `publish tcp 443`"),
                 );
                 continue;
             };
@@ -388,7 +393,8 @@ fn local_cards(names: &Names<'_>, facts: &Facts, platforms: &[String]) -> LocalC
     for platform in platforms.iter().filter_map(|name| platform::Platform::load(name)) {
         let all_known = class_of(platform) == Some(Class::Container)
             && facts.docker.as_ref().is_some_and(|docker| {
-                docker.complete && docker.networks.values().all(|network| network.bridge.is_some() || !is_bridge(network))
+                docker.complete
+                    && docker.networks.values().all(|network| network.bridge.is_some() || !is_bridge(network))
             });
         let list = match class_of(platform) {
             Some(Class::Container) => &mut cards.container,
@@ -430,7 +436,9 @@ fn local_cards(names: &Names<'_>, facts: &Facts, platforms: &[String]) -> LocalC
     }
     // What the author calls an interface is outside, also where a platform's pattern would take it (`br-lan`).
     for declared in names.interfaces.values() {
-        let Some(InterfaceValue::Cards(list)) = declared.node.value.as_ref().map(|value| &value.value) else { continue };
+        let Some(InterfaceValue::Cards(list)) = declared.node.value.as_ref().map(|value| &value.value) else {
+            continue;
+        };
         for card in list {
             let own_bridge = [&cards.container, &cards.instance, &cards.guest]
                 .into_iter()
@@ -499,12 +507,15 @@ fn known_cards(names: &Names<'_>, facts: &Facts, cards: &LocalCards) -> Vec<Card
 fn classes(names: &Names<'_>, platforms: &[String], cards: &LocalCards) -> Vec<Class> {
     let spoken = spoken_classes(names);
     let mut classes = vec![Class::Outside, Class::Host];
-    let used = |class| platforms.iter().filter_map(|name| platform::Platform::load(name)).any(|platform| class_of(platform) == Some(class));
-    for (class, list) in [
-        (Class::Container, &cards.container),
-        (Class::Instance, &cards.instance),
-        (Class::Guest, &cards.guest),
-    ] {
+    let used = |class| {
+        platforms
+            .iter()
+            .filter_map(|name| platform::Platform::load(name))
+            .any(|platform| class_of(platform) == Some(class))
+    };
+    for (class, list) in
+        [(Class::Container, &cards.container), (Class::Instance, &cards.instance), (Class::Guest, &cards.guest)]
+    {
         if used(class) || spoken.contains(&class) || !list.is_empty() {
             classes.push(class);
         }
@@ -521,7 +532,8 @@ fn containers(facts: &Facts, policy: &Policy) -> Containers {
         .any(|platform| class_of(platform) == Some(Class::Container));
     let docker = facts.docker.iter().flat_map(|docker| &docker.containers);
     let podman = facts.podman.iter().flat_map(|podman| &podman.containers);
-    let published: Vec<Published> = docker.chain(podman).flat_map(|(name, container)| who::published_by(name, container)).collect();
+    let published: Vec<Published> =
+        docker.chain(podman).flat_map(|(name, container)| who::published_by(name, container)).collect();
     let routed = facts.docker.iter().flat_map(|docker| docker.networks.values());
     let routed = routed.filter(|network| {
         network.gateway_mode_ipv4.as_deref() == Some("routed") || network.gateway_mode_ipv6.as_deref() == Some("routed")
@@ -553,7 +565,8 @@ fn finish_flows(policy: &mut Policy) {
                 && judgement.options.during.is_none()
                 && judgement.options.source_ports.is_none()
         };
-        let Some(first) = rules().find(|judgement| judgement.action == Action::Allow && judgement.rank == Rank::Rule) else {
+        let Some(first) = rules().find(|judgement| judgement.action == Action::Allow && judgement.rank == Rank::Rule)
+        else {
             continue;
         };
         if rules().any(whole) {
@@ -588,7 +601,9 @@ fn finish_flows(policy: &mut Policy) {
 fn specificity(judgement: &Judgement) -> usize {
     let party = |party: &Party| {
         usize::from(party.cards.is_some())
-            + 2 * usize::from(party.addresses.is_some() || party.live.is_some() || !party.macs.is_empty() || party.user.is_some())
+            + 2 * usize::from(
+                party.addresses.is_some() || party.live.is_some() || !party.macs.is_empty() || party.user.is_some(),
+            )
             + 3 * usize::from(party.member.is_some())
             + usize::from(party.at.is_some())
             + usize::from(!party.except.is_empty())
@@ -621,8 +636,13 @@ fn name_facts(policy: &mut Policy, names: &Names<'_>, facts: &Facts, out: &mut V
         let mut used = Vec::new();
         used.extend(docker.version.as_ref().map(|version| format!("version {version}")));
         used.extend(docker.firewall_backend.map(|backend| format!("firewall backend {}", backend_name(backend))));
-        let switches = [("userland-proxy", docker.userland_proxy), ("iptables", docker.iptables), ("ip6tables", docker.ip6tables)];
-        used.extend(switches.iter().filter_map(|(name, value)| Some(format!("{name} {}", if (*value)? { "on" } else { "off" }))));
+        let switches =
+            [("userland-proxy", docker.userland_proxy), ("iptables", docker.iptables), ("ip6tables", docker.ip6tables)];
+        used.extend(
+            switches
+                .iter()
+                .filter_map(|(name, value)| Some(format!("{name} {}", if (*value)? { "on" } else { "off" }))),
+        );
         if !used.is_empty() {
             policy.facts_used.push(format!("Docker: {}", used.join(", ")));
         }
@@ -631,7 +651,7 @@ fn name_facts(policy: &mut Policy, names: &Names<'_>, facts: &Facts, out: &mut V
         let address = published.address.map(|address| format!(" at {address}")).unwrap_or_default();
         policy.facts_used.push(format!(
             "container {} publishes {} {}{address} to {}",
-            published.container, published.protocol, published.ports, published.container_port
+            published.container, published.protocol, published.ports, published.container_ports
         ));
     }
 }
@@ -655,7 +675,8 @@ impl<'a> Resolver<'_, 'a> {
         let mut parts: Vec<&str> = STATE_PARTS.to_vec();
         let project = self.places.project;
         let path = library::path("prelude.fw");
-        let prelude = project.library.iter().copied().find(|&id| project.source(id).is_some_and(|source| *source.path == *path));
+        let prelude =
+            project.library.iter().copied().find(|&id| project.source(id).is_some_and(|source| *source.path == *path));
         let groups: Vec<(FileId, &tree::Group)> = prelude
             .and_then(|id| Some((id, project.parsed(id)?)))
             .iter()
@@ -676,8 +697,11 @@ impl<'a> Resolver<'_, 'a> {
                 }
             }
         }
-        self.policy.prelude =
-            STATE_PARTS.iter().filter(|part| !unwanted.iter().any(|other| &**other == **part)).map(|part| (*part).to_owned()).collect();
+        self.policy.prelude = STATE_PARTS
+            .iter()
+            .filter(|part| !unwanted.iter().any(|other| &**other == **part))
+            .map(|part| (*part).to_owned())
+            .collect();
         for (file, group) in groups {
             if &*group.name.value == "invalid" {
                 self.policy.invalid_after = self.statement;
@@ -697,7 +721,8 @@ impl<'a> Resolver<'_, 'a> {
     fn prelude_statement(&mut self, file: FileId, statement: &'a Statement, context: Context<'a>) {
         match &statement.value {
             StatementKind::Rule(rule) => {
-                let before: Vec<(Flow, usize)> = self.policy.flows.iter().map(|(flow, list)| (*flow, list.len())).collect();
+                let before: Vec<(Flow, usize)> =
+                    self.policy.flows.iter().map(|(flow, list)| (*flow, list.len())).collect();
                 self.rule(file, statement.span, rule, context, false);
                 for (flow, list) in &mut self.policy.flows {
                     let old = before.iter().find(|(known, _)| known == flow).map_or(0, |(_, count)| *count);
@@ -717,7 +742,14 @@ impl<'a> Resolver<'_, 'a> {
         }
     }
 
-    fn statement(&mut self, file: FileId, statement: &'a Statement, context: Context<'a>, groups: &mut Vec<&'a str>, top: bool) {
+    fn statement(
+        &mut self,
+        file: FileId,
+        statement: &'a Statement,
+        context: Context<'a>,
+        groups: &mut Vec<&'a str>,
+        top: bool,
+    ) {
         let span = statement.span;
         match &statement.value {
             StatementKind::Rule(rule) => self.rule(file, span, rule, context, false),
@@ -839,9 +871,10 @@ impl<'a> Resolver<'_, 'a> {
     /// Whether an allow says to whom, and does not open everything by omission.
     fn complete_allow(&mut self, here: Location, rule: &Rule, ends: &Ends) -> bool {
         if !ends.to_said {
-            let end = Location { file: here.file, span: crate::span::Span { start: here.span.end, end: here.span.end } };
-            let mut fault = Diagnostic::new(&ALLOW_TO_WHOM, here, "this `allow` does not say to whom")
-                .label("`to` is missing");
+            let end =
+                Location { file: here.file, span: crate::span::Span { start: here.span.end, end: here.span.end } };
+            let mut fault =
+                Diagnostic::new(&ALLOW_TO_WHOM, here, "this `allow` does not say to whom").label("`to` is missing");
             fault = if rule.sentence.clauses.via.is_empty() && rule.options.is_empty() {
                 fault.fix("say what it opens, for example the host", end, " to host")
             } else {
@@ -851,7 +884,10 @@ impl<'a> Resolver<'_, 'a> {
             return false;
         }
         if !ends.from_said && rule.sentence.what.is_empty() {
-            let after = Location { file: here.file, span: crate::span::Span { start: rule.action.span.end, end: rule.action.span.end } };
+            let after = Location {
+                file: here.file,
+                span: crate::span::Span { start: rule.action.span.end, end: rule.action.span.end },
+            };
             self.out.push(
                 Diagnostic::new(&ALLOW_EVERYTHING, here, "this `allow` names neither a service nor an origin")
                     .label("opens everything to everyone")
@@ -943,7 +979,12 @@ impl<'a> Resolver<'_, 'a> {
             tree::Action::Reject(Some(name)) => match reject::lookup(&name.value) {
                 Some(kind) => Action::Reject(kind),
                 None => {
-                    self.unknown_word(at(file, name.span), "there is no way to reject called", &name.value, &reject::names().collect::<Vec<_>>());
+                    self.unknown_word(
+                        at(file, name.span),
+                        "there is no way to reject called",
+                        &name.value,
+                        &reject::names().collect::<Vec<_>>(),
+                    );
                     return None;
                 }
             },
@@ -983,7 +1024,8 @@ impl<'a> Resolver<'_, 'a> {
                             }
                         },
                     };
-                    let rate = log.rate.as_ref().map_or(DEFAULT_LOG_RATE, |rate| (rate.value.count, seconds(rate.value.unit)));
+                    let rate =
+                        log.rate.as_ref().map_or(DEFAULT_LOG_RATE, |rate| (rate.value.count, seconds(rate.value.unit)));
                     let prefix = log.prefix.as_ref().map_or("fwc ", |prefix| &prefix.value);
                     options.log = Some(Log { prefix: Arc::from(prefix), level, rate });
                 }
@@ -1094,7 +1136,12 @@ impl<'a> Resolver<'_, 'a> {
             tree::ChangeKind::Notrack => ChangeKind::Notrack,
             tree::ChangeKind::Helper(name) => {
                 if helper::lookup(name).is_empty() {
-                    self.unknown_word(kind_place, "the kernel has no conntrack helper", name, &helper::names().collect::<Vec<_>>());
+                    self.unknown_word(
+                        kind_place,
+                        "the kernel has no conntrack helper",
+                        name,
+                        &helper::names().collect::<Vec<_>>(),
+                    );
                     return;
                 }
                 ChangeKind::Helper(Arc::from(&**name))
@@ -1114,8 +1161,12 @@ impl<'a> Resolver<'_, 'a> {
         }
         if !possible && to_said {
             self.out.push(
-                Diagnostic::new(&CHANGE_NOT_POSSIBLE, here, "this traffic does not pass the place where the change happens")
-                    .help("`clamp mss` is for forwarded traffic: `clamp mss from lan to wan`"),
+                Diagnostic::new(
+                    &CHANGE_NOT_POSSIBLE,
+                    here,
+                    "this traffic does not pass the place where the change happens",
+                )
+                .help("`clamp mss` is for forwarded traffic: `clamp mss from lan to wan`"),
             );
         }
     }
@@ -1151,13 +1202,24 @@ impl<'a> Resolver<'_, 'a> {
                 self.policy.nat.extend(leaving.into_iter().map(|judgement| Nat::Masquerade { judgement, address }));
             }
             tree::Nat::Forward { sentence, at: dialled, port, options } => {
-                self.forward(file, here, sentence, dialled.as_ref().map(|at| at.value), port.as_ref().map(|port| port.value), options);
+                self.forward(
+                    file,
+                    here,
+                    sentence,
+                    dialled.as_ref().map(|at| at.value),
+                    port.as_ref().map(|port| port.value),
+                    options,
+                );
             }
             tree::Nat::Redirect { sentence, port } => {
-                let Some(mut ends) = self.ends(file, &sentence.clauses, Context::default(), &Class::ALL) else { return };
+                let Some(mut ends) = self.ends(file, &sentence.clauses, Context::default(), &Class::ALL) else {
+                    return;
+                };
                 ends.to = vec![Party::of(Class::Host)];
                 ends.from.retain(|party| party.class != Class::Host);
-                for (_, judgement) in self.judgements(file, here, sentence, ends, Action::Allow, Rank::Rule, Arc::default()) {
+                for (_, judgement) in
+                    self.judgements(file, here, sentence, ends, Action::Allow, Rank::Rule, Arc::default())
+                {
                     self.policy.nat.push(Nat::Redirect { judgement, port: port.value });
                 }
             }
@@ -1215,8 +1277,12 @@ impl<'a> Resolver<'_, 'a> {
         for card in &guest.cards {
             if card.value.name.len() > Card::MAX {
                 self.out.push(
-                    Diagnostic::new(&who::CARD_NAME_TOO_LONG, at(file, card.span), format!("`{}` is longer than an interface name can be", card.value))
-                        .help("interface names have at most 15 bytes"),
+                    Diagnostic::new(
+                        &who::CARD_NAME_TOO_LONG,
+                        at(file, card.span),
+                        format!("`{}` is longer than an interface name can be", card.value),
+                    )
+                    .help("interface names have at most 15 bytes"),
                 );
             }
         }
@@ -1224,7 +1290,8 @@ impl<'a> Resolver<'_, 'a> {
         let fact = self.places.instance_fact(guest.kind, &guest.name.value);
         let known: Vec<crate::net::AddressRange> =
             fact.iter().flat_map(|fact| &fact.addresses).copied().map(crate::net::AddressRange::single).collect();
-        let mac = guest.mac.as_ref().map(|mac| mac.value).or_else(|| fact.and_then(|fact| fact.mac.as_ref()?.parse().ok()));
+        let mac =
+            guest.mac.as_ref().map(|mac| mac.value).or_else(|| fact.and_then(|fact| fact.mac.as_ref()?.parse().ok()));
         let addresses = match &guest.address {
             Some(who) => self.places.own(file, who, &mut self.out),
             None => AddressSet::new(known),
@@ -1232,7 +1299,9 @@ impl<'a> Resolver<'_, 'a> {
         let mut lines = Vec::new();
         for gate in gates {
             let direction = gate.direction.value;
-            lines.extend(self.gate_lines(file, &gate.statement, direction, guest.kind).into_iter().map(|line| (direction, line)));
+            lines.extend(
+                self.gate_lines(file, &gate.statement, direction, guest.kind).into_iter().map(|line| (direction, line)),
+            );
         }
         self.policy.gates.push(Gate {
             name: Arc::from(&*guest.name.value),
@@ -1245,7 +1314,13 @@ impl<'a> Resolver<'_, 'a> {
         });
     }
 
-    fn gate_lines(&mut self, file: FileId, statement: &'a Statement, direction: Direction, kind: GuestKind) -> Vec<GateLine> {
+    fn gate_lines(
+        &mut self,
+        file: FileId,
+        statement: &'a Statement,
+        direction: Direction,
+        kind: GuestKind,
+    ) -> Vec<GateLine> {
         match &statement.value {
             StatementKind::Rule(rule) => self.gate_rule(file, statement.span, rule, Some((direction, kind))),
             StatementKind::Apply(name) => {
@@ -1254,8 +1329,12 @@ impl<'a> Resolver<'_, 'a> {
             }
             _ => {
                 self.out.push(
-                    Diagnostic::new(&MISPLACED_STATEMENT, at(file, statement.span), "a guest's block takes rules and `apply`")
-                        .help("move this statement out of the block"),
+                    Diagnostic::new(
+                        &MISPLACED_STATEMENT,
+                        at(file, statement.span),
+                        "a guest's block takes rules and `apply`",
+                    )
+                    .help("move this statement out of the block"),
                 );
                 Vec::new()
             }
@@ -1263,7 +1342,13 @@ impl<'a> Resolver<'_, 'a> {
     }
 
     /// A rule of a gate: the guest is one end, the sentence's other end is whoever it names.
-    fn gate_rule(&mut self, file: FileId, span: crate::span::Span, rule: &'a Rule, gate: Option<(Direction, GuestKind)>) -> Vec<GateLine> {
+    fn gate_rule(
+        &mut self,
+        file: FileId,
+        span: crate::span::Span,
+        rule: &'a Rule,
+        gate: Option<(Direction, GuestKind)>,
+    ) -> Vec<GateLine> {
         let here = at(file, span);
         let clauses = &rule.sentence.clauses;
         let own_end = match gate {

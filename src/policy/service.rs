@@ -85,8 +85,12 @@ fn add<'a>(
             };
             if inside.contains(&&*declared.node.name.value) {
                 out.push(
-                    Diagnostic::new(&SERVICE_CYCLE, declared.location, format!("service `{name}` is defined by itself"))
-                        .help("take it out of its own definition"),
+                    Diagnostic::new(
+                        &SERVICE_CYCLE,
+                        declared.location,
+                        format!("service `{name}` is defined by itself"),
+                    )
+                    .help("take it out of its own definition"),
                 );
                 return;
             }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::facts::{DockerContainer, Facts, InstanceFact};
-use crate::net::{AddressRange, AddressSet, Card, Protocol};
 use crate::names::closest as nearest;
+use crate::net::{AddressRange, AddressSet, Card, Family, Protocol};
 use crate::policy::names::{Names, at, find};
 use crate::policy::{CardSet, Class, LocalCards, Party, Published};
 use crate::project::Project;
@@ -113,7 +113,7 @@ pub static NESTED_NEGATION: Code = Code {
 
 /// The default route's card is not known.
 pub static DEFAULT_ROUTE_UNKNOWN: Code = Code {
-    number: "FW0401",
+    number: "FW0411",
     name: "default-route-unknown",
     level: Level::Warning,
     summary: "no fact says which card the default route leaves by",
@@ -167,7 +167,14 @@ impl Places<'_, '_> {
         self.who(file, who, role, &mut Vec::new(), out)
     }
 
-    fn who(&self, file: FileId, who: &Who, role: Role, inside: &mut Vec<String>, out: &mut Vec<Diagnostic>) -> Vec<Party> {
+    fn who(
+        &self,
+        file: FileId,
+        who: &Who,
+        role: Role,
+        inside: &mut Vec<String>,
+        out: &mut Vec<Diagnostic>,
+    ) -> Vec<Party> {
         let mut parties = Vec::new();
         for one in &who.members {
             let members = self.one(file, one, role, inside, out);
@@ -177,7 +184,14 @@ impl Places<'_, '_> {
         if who.negated { complement(parties, at(file, who.span), out) } else { parties }
     }
 
-    fn one(&self, file: FileId, one: &One, role: Role, inside: &mut Vec<String>, out: &mut Vec<Diagnostic>) -> Vec<Party> {
+    fn one(
+        &self,
+        file: FileId,
+        one: &One,
+        role: Role,
+        inside: &mut Vec<String>,
+        out: &mut Vec<Diagnostic>,
+    ) -> Vec<Party> {
         let mut parties = self.place(file, &one.place, one.view.as_ref(), role, inside, out);
         if !one.on.is_empty() {
             let cards = self.card_set(file, &one.on, out);
@@ -193,7 +207,9 @@ impl Places<'_, '_> {
                 out.push(
                     Diagnostic::new(&MISPLACED_WORD, at(file, address.span), "`at` is not possible here")
                         .label("names the host address that was dialled")
-                        .help("write it after a place on this machine: `to host at ADDRESS`, `to container at ADDRESS`"),
+                        .help(
+                            "write it after a place on this machine: `to host at ADDRESS`, `to container at ADDRESS`",
+                        ),
                 );
             }
             for party in &mut parties {
@@ -203,8 +219,12 @@ impl Places<'_, '_> {
         if let Some(view) = &one.view {
             if role == Role::From || parties.iter().any(|party| party.class != Class::Container) {
                 out.push(
-                    Diagnostic::new(&MISPLACED_WORD, at(file, view.span), "`inside` and `direct` go with `to container`")
-                        .help("take the word out, or write `to container`"),
+                    Diagnostic::new(
+                        &MISPLACED_WORD,
+                        at(file, view.span),
+                        "`inside` and `direct` go with `to container`",
+                    )
+                    .help("take the word out, or write `to container`"),
                 );
             }
             for party in &mut parties {
@@ -231,8 +251,12 @@ impl Places<'_, '_> {
             Place::Host(Some(user)) => {
                 if role == Role::To {
                     out.push(
-                        Diagnostic::new(&MISPLACED_WORD, at(file, user.span), "`user` describes who opens a connection")
-                            .help("write `from host user NAME`, or leave the user out"),
+                        Diagnostic::new(
+                            &MISPLACED_WORD,
+                            at(file, user.span),
+                            "`user` describes who opens a connection",
+                        )
+                        .help("write `from host user NAME`, or leave the user out"),
                     );
                 }
                 vec![Party { user: Some(Arc::from(&*user.value)), ..Party::of(Class::Host) }]
@@ -260,7 +284,11 @@ impl Places<'_, '_> {
 
     fn address(&self, here: Location, range: AddressRange, out: &mut Vec<Diagnostic>) -> Party {
         if range.first == range.last {
-            let card = self.facts.interfaces.iter().find(|(_, card)| card.addresses.iter().any(|net| net.addr() == range.first));
+            let card = self
+                .facts
+                .interfaces
+                .iter()
+                .find(|(_, card)| card.addresses.iter().any(|net| net.addr() == range.first));
             if let Some((card, _)) = card {
                 out.push(
                     Diagnostic::new(&HOST_ADDRESS, here, format!("`{}` is an address of this host", range.first))
@@ -269,7 +297,8 @@ impl Places<'_, '_> {
                 );
             }
             let docker = self.facts.docker.iter().flat_map(|docker| &docker.networks);
-            let network = docker.filter(|(_, network)| network.driver.as_deref().is_none_or(|driver| driver == "bridge"));
+            let network =
+                docker.filter(|(_, network)| network.driver.as_deref().is_none_or(|driver| driver == "bridge"));
             for (name, network) in network {
                 if network.subnets.iter().any(|subnet| subnet.contains(&range.first)) {
                     out.push(
@@ -287,7 +316,14 @@ impl Places<'_, '_> {
         Party { addresses: Some(AddressSet::new([range])), ..Party::of(Class::Outside) }
     }
 
-    fn name(&self, here: Location, name: &str, role: Role, inside: &mut Vec<String>, out: &mut Vec<Diagnostic>) -> Vec<Party> {
+    fn name(
+        &self,
+        here: Location,
+        name: &str,
+        role: Role,
+        inside: &mut Vec<String>,
+        out: &mut Vec<Diagnostic>,
+    ) -> Vec<Party> {
         if let Some(set) = find(&self.names.sets, name) {
             if inside.iter().any(|outer| outer == name) {
                 out.push(
@@ -342,7 +378,9 @@ impl Places<'_, '_> {
     fn set_file(&self, statement: Location, path: &Name, out: &mut Vec<Diagnostic>) -> Vec<Party> {
         let file = statement.file;
         // A file that could not be read was reported where texts are loaded.
-        let Some(&id) = self.project.import(statement).and_then(|import| import.files.first()) else { return Vec::new() };
+        let Some(&id) = self.project.import(statement).and_then(|import| import.files.first()) else {
+            return Vec::new();
+        };
         let text = self.project.text(id);
         let mut ranges = Vec::new();
         let mut offset = 0;
@@ -380,7 +418,14 @@ impl Places<'_, '_> {
         docker.chain(self.facts.podman.iter().map(|podman| &podman.containers)).find_map(|table| table.get(name))
     }
 
-    fn container(&self, file: FileId, name: &Name, view: Option<&Spanned<View>>, role: Role, out: &mut Vec<Diagnostic>) -> Option<Party> {
+    fn container(
+        &self,
+        file: FileId,
+        name: &Name,
+        view: Option<&Spanned<View>>,
+        role: Role,
+        out: &mut Vec<Diagnostic>,
+    ) -> Option<Party> {
         let here = at(file, name.span);
         find(&self.names.containers, &name.value);
         let Some(container) = self.docker_container(&name.value) else {
@@ -396,8 +441,12 @@ impl Places<'_, '_> {
             let published: Arc<[Published]> = published_by(&name.value, container).into();
             if published.is_empty() && !self.on_routed_network(container) {
                 out.push(
-                    Diagnostic::new(&UNPUBLISHED_CONTAINER, here, format!("container `{}` publishes nothing", name.value))
-                        .help("publish the port, or write `direct` behind it for its own address"),
+                    Diagnostic::new(
+                        &UNPUBLISHED_CONTAINER,
+                        here,
+                        format!("container `{}` publishes nothing", name.value),
+                    )
+                    .help("publish the port, or write `direct` behind it for its own address"),
                 );
             }
             let addresses = (!container.addresses.is_empty()).then(|| own_addresses(container));
@@ -427,9 +476,10 @@ impl Places<'_, '_> {
 
     fn on_routed_network(&self, container: &DockerContainer) -> bool {
         let networks = self.facts.docker.iter().flat_map(|docker| &docker.networks);
-        networks
-            .filter(|(name, _)| container.networks.contains(name))
-            .any(|(_, network)| network.gateway_mode_ipv4.as_deref() == Some("routed") || network.gateway_mode_ipv6.as_deref() == Some("routed"))
+        networks.filter(|(name, _)| container.networks.contains(name)).any(|(_, network)| {
+            network.gateway_mode_ipv4.as_deref() == Some("routed")
+                || network.gateway_mode_ipv6.as_deref() == Some("routed")
+        })
     }
 
     /// The containers of a Docker network, and whether it is one container alone.
@@ -519,7 +569,9 @@ impl Places<'_, '_> {
             GuestKind::Instance => {
                 self.facts.instances.iter().flat_map(|facts| facts.instances.keys()).map(String::as_str).collect()
             }
-            GuestKind::Guest => self.facts.libvirt.iter().flat_map(|facts| facts.guests.keys()).map(String::as_str).collect(),
+            GuestKind::Guest => {
+                self.facts.libvirt.iter().flat_map(|facts| facts.guests.keys()).map(String::as_str).collect()
+            }
         }
     }
 
@@ -535,8 +587,12 @@ impl Places<'_, '_> {
                     ranges.extend(sets.flat_map(|set| set.ranges().iter().copied()));
                 }
                 _ => out.push(
-                    Diagnostic::new(&MISPLACED_WORD, at(file, one.place.span), "an address or prefix was expected here")
-                        .help("as in `address 192.0.2.5` or `address { 192.0.2.5, 2001:db8::5 }`"),
+                    Diagnostic::new(
+                        &MISPLACED_WORD,
+                        at(file, one.place.span),
+                        "an address or prefix was expected here",
+                    )
+                    .help("as in `address 192.0.2.5` or `address { 192.0.2.5, 2001:db8::5 }`"),
                 ),
             }
         }
@@ -601,7 +657,9 @@ impl Places<'_, '_> {
         if let Some(near) = near {
             out.push(unknown().label("taken as a card's own name").fix(format!("did you mean `{near}`?"), here, near));
         } else if !self.facts.interfaces.is_empty() && !Card::parse(name).prefix {
-            out.push(unknown().label("the facts know no such card").help("correct the name, or bring the facts up to date"));
+            out.push(
+                unknown().label("the facts know no such card").help("correct the name, or bring the facts up to date"),
+            );
         }
     }
 }
@@ -646,14 +704,14 @@ pub fn published_by(name: &str, container: &DockerContainer) -> Vec<Published> {
         .iter()
         .filter(|port| !port.address.is_some_and(|address| address.is_loopback()))
         .filter_map(|port| {
-            let first = port.port?;
+            let unspecified = port.address.filter(std::net::IpAddr::is_unspecified);
             Some(Published {
                 container: container_name.clone(),
                 protocol: Protocol::by_name(&port.protocol)?,
-                // Docker treats the unspecified address as no address.
                 address: port.address.filter(|address| !address.is_unspecified()),
-                ports: crate::net::PortRange { first, last: port.last_port.unwrap_or(first) },
-                container_port: port.container_port,
+                family: unspecified.map(Family::of),
+                ports: port.host_ports()?,
+                container_ports: port.container_ports(),
                 location: port.location,
             })
         })
@@ -697,7 +755,8 @@ fn merge(parties: Vec<Party>) -> Vec<Party> {
     let (listed, others): (Vec<Party>, Vec<Party>) = parties.into_iter().partition(plain);
     let mut merged: Vec<Party> = Vec::with_capacity(others.len() + 1);
     if !listed.is_empty() {
-        let ranges = listed.iter().filter_map(|party| party.addresses.as_ref()).flat_map(|set| set.ranges().iter().copied());
+        let ranges =
+            listed.iter().filter_map(|party| party.addresses.as_ref()).flat_map(|set| set.ranges().iter().copied());
         merged.push(Party { addresses: Some(AddressSet::new(ranges)), ..Party::of(Class::Outside) });
     }
     for party in others {

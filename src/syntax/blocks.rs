@@ -244,6 +244,10 @@ impl Reader<'_> {
     fn read(&mut self, cut: &Cut, text: &str) -> Option<Statement> {
         let span = Span::new(cut.range.start, cut.range.end);
         if let Some(found) = cut.fault {
+            if self.report.is_full() {
+                self.report.left_out += 1;
+                return None;
+            }
             let diagnostic = self.scan_fault(found, cut, text);
             self.report.push(diagnostic);
             return None;

@@ -503,3 +503,62 @@ fn the_quick_reader_reads_as_the_grammar_does() {
     }
     assert!(quick > 10_000 && both > quick, "{quick} of {both}");
 }
+
+/// What the fuzz target holds, for fixtures with bytes changed, lost, doubled and exchanged.
+#[test]
+fn damaged_texts_give_spans_inside_and_edits_that_can_be_carried_out() {
+    let mut state = 7u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).expect("31 bits") % below
+    };
+    let sources = ["syntax/constructs.fw", "syntax/blocks.fw", "syntax/faults.fw"].map(fixture);
+    let marks = b"{}\",=#\n\r\t \0\xff\xc3;!/-:0a";
+    for _ in 0..1_000 {
+        let source = sources[random(3)].as_bytes();
+        let start = random(source.len() - 400);
+        let mut bytes = source[start..start + 1 + random(400)].to_vec();
+        for _ in 0..random(6) {
+            let at = random(bytes.len());
+            match random(4) {
+                0 => bytes[at] = marks[random(marks.len())],
+                1 => bytes.insert(at, marks[random(marks.len())]),
+                2 if bytes.len() > 1 => drop(bytes.remove(at)),
+                _ => bytes.swap(at, 0),
+            }
+        }
+        let parsed = parse_bytes(&bytes, FileId(0));
+        for diagnostic in &parsed.diagnostics {
+            assert!(diagnostic.primary.location.span.range().end <= bytes.len(), "{diagnostic:?}");
+        }
+        let Ok(text) = std::str::from_utf8(&bytes) else { continue };
+        for diagnostic in &parsed.diagnostics {
+            assert!(text.get(diagnostic.primary.location.span.range()).is_some(), "{text}\n{diagnostic:?}");
+            for help in &diagnostic.helps {
+                let _ = read(&applied(text, help));
+            }
+        }
+    }
+}
+
+/// Prints what very large texts cost; run it by name, in release.
+#[test]
+#[ignore = "a measurement"]
+fn measure_hostile_texts() {
+    let mut line = String::from("allow from { ");
+    line.push_str(&"10.0.0.1, ".repeat(10 << 20));
+    for (name, text) in [
+        ("100 MB line", line),
+        ("100 MB word", "x".repeat(100 << 20)),
+        ("100 MB of NUL", "\0".repeat(100 << 20)),
+        ("100 MB of quotes", "\"\n".repeat(50 << 20)),
+        ("10,000 braces", "{".repeat(10_000)),
+        ("200,000 bad lines", "allow tcp 443 form x\n".repeat(200_000)),
+        ("200,000 lines", "allow tcp 443 from 10.1.1.1 to host limit 5/minute\n".repeat(200_000)),
+        ("4 MB list", format!("set a = {{ {} 10.0.0.1 }}", "10.0.0.1, ".repeat(400_000))),
+    ] {
+        let start = std::time::Instant::now();
+        let parsed = read(&text);
+        println!("{name}: {:?}, {} diagnostics", start.elapsed(), parsed.diagnostics.len());
+    }
+}

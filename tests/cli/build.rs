@@ -65,3 +65,71 @@ fn a_name_that_is_not_utf8_is_told() {
     let check = place.run(&["check".as_ref(), name]);
     assert_eq!(check.code, Some(1), "{}", check.err);
 }
+
+/// A policy that both targets can say.
+const POLICY: &str = "allow ssh from 10.0.0.0/8 to host\n";
+
+#[test]
+fn the_standard_output_has_each_file_under_its_name() {
+    let place = Place::new(&[("site.fw", POLICY)]);
+    let run = place.run(&["build", "site.fw"]);
+    assert_eq!(run.code, Some(0), "{}", run.err);
+    let names: Vec<&str> = run.out.lines().filter_map(|line| line.strip_prefix("# --- ")).collect();
+    assert!(names.starts_with(&["site.rules.v4"]) || names.contains(&"site.rules.v4"), "{names:?}");
+    assert_eq!(run.out, place.run(&["build", "site.fw", "--stdout"]).out);
+    assert_eq!(place.names("."), ["site.fw"], "a file was written");
+    place.run(&["build", "site.fw", "-o", "out"]);
+    let mut sorted: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    sorted.sort();
+    assert_eq!(place.names("out"), sorted);
+    let written: String = names
+        .iter()
+        .map(|name| format!("# --- {name}\n{}", std::fs::read_to_string(place.path("out").join(name)).expect("file")))
+        .collect();
+    assert_eq!(run.out, written);
+}
+
+#[test]
+fn what_an_earlier_build_left_is_removed_of_this_target_and_policy_alone() {
+    let place = Place::new(&[("site.fw", POLICY)]);
+    for name in ["out/site.ipset", "out/site.nft", "out/other.ipset"] {
+        place.write(name, b"old\n");
+    }
+    assert_eq!(place.run(&["build", "site.fw", "-o", "out"]).code, Some(0));
+    let names = place.names("out");
+    assert!(!names.contains(&"site.ipset".to_owned()), "{names:?}");
+    assert!(names.contains(&"site.nft".to_owned()) && names.contains(&"other.ipset".to_owned()), "{names:?}");
+}
+
+#[test]
+fn a_place_that_cannot_be_written_ends_with_2_and_nothing_is_touched() {
+    let place = Place::new(&[("site.fw", POLICY), ("out/site.rules.v4", "before\n"), ("file", "")]);
+    std::fs::create_dir(place.path("out/site.rules.v6")).expect("directory");
+    let run = place.run(&["build", "site.fw", "-o", "out"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.err.ends_with("fwc: cannot write `out/site.rules.v6`: it is a directory\n"), "{}", run.err);
+    assert_eq!(std::fs::read_to_string(place.path("out/site.rules.v4")).expect("file"), "before\n");
+    assert_eq!(place.names("out"), ["site.rules.v4", "site.rules.v6"]);
+    let file = place.run(&["build", "site.fw", "-o", "file"]);
+    assert_eq!(file.code, Some(2), "{}", file.err);
+    assert!(file.err.contains("cannot write `file`"), "{}", file.err);
+}
+
+#[test]
+fn the_target_is_what_the_command_line_says_and_then_the_source() {
+    let place = Place::new(&[("site.fw", POLICY), ("nft.fw", &format!("target nft\n{POLICY}"))]);
+    let first = |arguments: &[&str]| {
+        let run = place.run(arguments);
+        run.out.lines().next().map(str::to_owned).unwrap_or(run.err)
+    };
+    assert_eq!(first(&["build", "site.fw"]), "# --- site.rules.v4");
+    assert_eq!(first(&["build", "site.fw", "--target", "nft"]), "# --- site.nft");
+    assert_eq!(first(&["build", "nft.fw"]), "# --- nft.nft");
+    assert_eq!(first(&["build", "nft.fw", "--target", "iptables"]), "# --- nft.rules.v4");
+}
+
+#[test]
+fn a_build_gives_the_same_bytes_again() {
+    let place = Place::new(&[("site.fw", POLICY)]);
+    assert_eq!(place.run(&["build", "site.fw"]).out, place.run(&["build", "site.fw"]).out);
+}
