@@ -1,5 +1,6 @@
 //! Tests through the front door.
 
+mod check;
 mod cli;
 mod compose;
 mod emit;
