@@ -2,6 +2,8 @@
 
 mod cli;
 mod compose;
+mod construct;
+mod documents;
 mod emit;
 mod generated;
 mod interpreter;
