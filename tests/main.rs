@@ -5,6 +5,7 @@ mod compose;
 mod construct;
 mod documents;
 mod emit;
+mod examples;
 mod generated;
 mod interpreter;
 mod kernel;
