@@ -177,3 +177,21 @@ fn links_lead_somewhere() {
         }
     }
 }
+
+#[test]
+fn the_platforms_page_tells_every_fault_that_the_data_has() {
+    let page = read("docs/platforms.md").replace('\n', " ").split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut told = 0;
+    for entry in std::fs::read_dir(project("stdlib/platforms")).expect("the platforms") {
+        let path = entry.expect("an entry").path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".toml")) else { continue };
+        let text = std::fs::read_to_string(&path).expect("text");
+        assert!(["host", "others"].contains(&name) || page.contains(&format!("| `{name}` |")), "{name} is not told of");
+        for line in text.lines().filter_map(|line| line.strip_prefix("summary = \"")) {
+            let summary = line.trim_end_matches('"');
+            assert!(page.contains(&format!("**{summary}**")), "{name}: docs/platforms.md does not say: {summary}");
+            told += 1;
+        }
+    }
+    assert!(told > 10, "only {told} faults were found");
+}
