@@ -3,7 +3,10 @@
 mod check;
 mod cli;
 mod compose;
+mod construct;
+mod documents;
 mod emit;
+mod examples;
 mod generated;
 mod interpreter;
 mod kernel;
