@@ -9,3 +9,4 @@ mod kernel;
 mod layout;
 mod optimise;
 mod roads;
+mod traffic;
