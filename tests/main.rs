@@ -13,3 +13,4 @@ mod kernel;
 mod layout;
 mod optimise;
 mod roads;
+mod traffic;

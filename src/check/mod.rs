@@ -3,6 +3,8 @@
 
 mod cover;
 pub mod lockout;
+pub mod published_port;
+mod roads;
 mod words;
 
 use crate::diagnostic::{Code, Diagnostic};
@@ -11,7 +13,7 @@ use crate::policy::Policy;
 use crate::project::Project;
 
 /// Every check, in the order in which they run.
-const CHECKS: &[fn(&Policy, Target) -> Vec<Diagnostic>] = &[];
+const CHECKS: &[fn(&Policy, Target) -> Vec<Diagnostic>] = &[published_port::check];
 
 /// Every check that also looks at the words that the policy was written in: for the places of options, and for what the
 /// policy has forgotten.
@@ -22,6 +24,8 @@ const WORD_CHECKS: &[fn(&Project, &Policy, Target) -> Vec<Diagnostic>] = &[
 /// Every code that checks give.
 pub static CODES: &[&Code] = &[
     &lockout::LOCKOUT,
+    &published_port::PUBLISHED_PORT,
+    &published_port::PUBLISHED_PORT_AMONG,
 ];
 
 /// Runs all checks on a policy that is to be built for `target`.
