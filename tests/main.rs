@@ -3,7 +3,9 @@
 mod cli;
 mod compose;
 mod emit;
+mod front;
 mod generated;
+mod hostile;
 mod interpreter;
 mod kernel;
 mod layout;
