@@ -13,11 +13,12 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::family::of_family;
 use super::ipset::{self, Sets};
 use super::{
-    Context, ENTRY_CHAINS, INCOMPLETE_MATCH, NOT_IN_BACK_END, OutputFile, RATE_OUT_OF_RANGE, State, UNUSABLE_TEXT,
-    WRONG_TABLE, attach, entry_chain, header, write,
+    Context, INCOMPLETE_MATCH, NOT_IN_BACK_END, OutputFile, RATE_OUT_OF_RANGE, State, UNUSABLE_TEXT, WRONG_TABLE,
+    attach, header, write,
 };
 use crate::diagnostic::Code;
 use crate::net::{AddressRange, Card, Family, Mac, PortRange, Protocol};
+use crate::netfilter::entry::{ENTRY_CHAINS, entry_chain};
 use crate::netfilter::{
     Chain, Effect, IcmpType, Limit, Match, MatchKind, Reject, Rule, Ruleset, SetField, SetValue, State as Track, Table,
     TableFamily, TableKind, Verdict,
@@ -383,12 +384,21 @@ impl<'a, 's> Writer<'a, 's> {
         if actions == 0 && counters.is_empty() {
             return current.clone();
         }
+        // These targets ask for the protocol in the very line that they stand in.
+        let asks = matches!(
+            rule.verdict,
+            Some(Verdict::Reject(Reject::TcpReset) | Verdict::Dnat { port: Some(_), .. } | Verdict::Redirect(_))
+        );
+        let again: Vec<Part> = match protocol(rule) {
+            Some(list @ [_]) if asks => vec![Part::Protocols(false, list)],
+            _ => Vec::new(),
+        };
         // Several things to do: in a chain of their own, unless asking again costs nothing and gives the same answer.
         let apart = actions > 1 && (product > 1 || !counters.is_empty() || alters(rule));
         let action_chain = apart.then(|| {
             let name = self.fresh(current);
             for end in ends(rule) {
-                self.line(Place::Later, &name, &[], &[], 0, end, rule.origin);
+                self.line(Place::Later, &name, &again, &[], 0, end, rule.origin);
             }
             name
         });
@@ -408,7 +418,7 @@ impl<'a, 's> Writer<'a, 's> {
         }
         let counter_chain = self.fresh(current);
         for &end in &all {
-            self.line(Place::Later, &counter_chain, &[], &counters, 0, end, rule.origin);
+            self.line(Place::Later, &counter_chain, &again, &counters, 0, end, rule.origin);
         }
         // RETURN and goto mean the caller of this chain, so that the counter's chain must be gone to, not called; beyond the limit it
         // then has to find the next rule by itself.

@@ -180,8 +180,9 @@ fn services(judgement: &Judgement) -> Vec<Service<'_>> {
         for one in published.iter() {
             if let Some(ports) = dialled(traffic, one, judgement.to.view) {
                 let known = list.iter_mut().find(|known: &&mut Service<'_>| {
-                    known.published.is_some_and(|other| (other.protocol, other.address, other.family) == (one.protocol, one.address, one.family))
-                        && known.family == traffic.family
+                    known.published.is_some_and(|other| {
+                        (other.protocol, other.address, other.family) == (one.protocol, one.address, one.family)
+                    }) && known.family == traffic.family
                 });
                 if let Some(known) = known {
                     known.ports = known.ports.as_ref().map(|before| before.union(&ports));

@@ -287,7 +287,7 @@ impl Program<'_> {
         if has_part(self.policy, "established") {
             rules.push(state(State::ESTABLISHED | State::RELATED, Verdict::Return));
         }
-        rules.extend(self.gate_prelude(direction, class, &seat));
+        rules.extend(self.gate_prelude(direction, class, peer, &seat));
         rules.push(Rule { effects: vec![Effect::SetMark { value: 0, mask: CONSENT_MARK }], ..Rule::default() });
         let lines: Vec<&GateLine> =
             gate.lines.iter().filter(|(way, _)| *way == direction).map(|(_, line)| line).collect();
@@ -299,11 +299,14 @@ impl Program<'_> {
     }
 
     /// What the prelude lets live between a guest and the rest.
-    fn gate_prelude(&mut self, direction: Direction, class: Class, seat: &Seat) -> Vec<Rule> {
+    fn gate_prelude(&mut self, direction: Direction, class: Class, peer: Peer, seat: &Seat) -> Vec<Rule> {
         let policy = self.policy;
-        let other = |judgement: &Judgement| match direction {
-            Direction::In => judgement.to.class == class,
-            Direction::Out => judgement.from.class == class,
+        let other = |judgement: &Judgement| {
+            let (own, other) = match direction {
+                Direction::In => (judgement.to.class, judgement.from.class),
+                Direction::Out => (judgement.from.class, judgement.to.class),
+            };
+            own == class && (other == Class::Host) == (peer == Peer::Host)
         };
         let mut rules: Vec<Rule> = Vec::new();
         for judgement in

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use fwc::emit::{Context, OutputFile, Target, base, emit, entry_chain};
+use fwc::emit::{Context, OutputFile, Target, emit};
 use fwc::net::{AddressRange, AddressSet, Card, Family, PortRange, PortSet, Protocol};
+use fwc::netfilter::entry::{base, entry_chain};
 use fwc::netfilter::{
     Attachment, Chain, Effect, Hook, IcmpType, Limit, Match, MatchKind, Owner, Reject, Rule, Ruleset, Set, SetField,
     SetValue, State, TableFamily, TableKind, Verdict,
@@ -231,6 +232,12 @@ pub fn everything() -> Ruleset {
         input.push(rule(vec![is(MatchKind::InInterface(cards("eth0")))], Verdict::Reject(how)));
     }
     input.push(rule(vec![tcp()], Verdict::Reject(Reject::TcpReset)));
+    input.push(Rule {
+        matches: vec![is(MatchKind::InInterface(cards("eth0 wg0"))), tcp(), limit(None)],
+        effects: vec![log()],
+        verdict: Some(Verdict::Reject(Reject::TcpReset)),
+        ..Rule::default()
+    });
     input.push(rule(
         vec![],
         Verdict::GotoMap {

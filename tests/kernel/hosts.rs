@@ -169,8 +169,8 @@ pub const HOSTS: &[HostCase] = &[
     HostCase {
         name: "libvirt-beside",
         policy: "tests/data/hosts/plain.fw",
-        facts: "tests/data/hosts/plain.facts.json",
-        truth: "tests/data/hosts/plain.facts.json",
+        facts: "tests/data/hosts/libvirt.facts.json",
+        truth: "tests/data/hosts/libvirt.facts.json",
         cards: "ens33 203.0.113.10/24 2001:db8::10/64
             eth1 192.168.2.1/24 fd00:2::1/64
             wg0 10.9.0.1/24 fd00:9::1/64

@@ -132,7 +132,7 @@ fn mutants(files: &Files) -> Vec<Mutant> {
 }
 
 fn is_program(name: &str) -> bool {
-    name.ends_with(".rules.v4") || name.ends_with(".rules.v6") || name.ends_with(".nft")
+    [".rules.v4", ".rules.v6", ".nft"].iter().any(|ending| name.ends_with(ending)) && !name.contains(".empty.")
 }
 
 /// iptables names the chain in each line; nft's chains end at braces, which are no rules.
