@@ -1,5 +1,6 @@
 //! Tests through the front door.
 
+mod check;
 mod cli;
 mod compose;
 mod construct;
@@ -12,3 +13,4 @@ mod kernel;
 mod layout;
 mod optimise;
 mod roads;
+mod traffic;
