@@ -48,7 +48,7 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
     let mut db = Database::default();
     let input = db.load(&disk::Disk, root, options);
     check_parts(&db, input, &arguments.only)?;
-    let compiled = database::compile(&db, input, stem.clone(), arguments.only.clone());
+    let compiled = database::compile_part(&db, input, stem.clone(), arguments.only.clone());
     let project = database::project(&db, input);
     let sheet = Sheet::new(&project.files, &compiled.diagnostics, &levels);
     let tally = sheet.tally();

@@ -66,7 +66,7 @@ struct Writer {
 impl Writer {
     fn write(&self, db: &Database, input: ProjectInput, told: &mut Told) -> Result<Tally, Failure> {
         let project = database::project(db, input);
-        let compiled = database::compile(db, input, "policy".to_owned(), Vec::new());
+        let compiled = database::compile(db, input, "policy".to_owned());
         let new = compiled.diagnostics.iter().filter(|one| {
             let location = one.primary.location;
             let path = project.source(location.file).map(|source| source.path.to_string()).unwrap_or_default();

@@ -166,10 +166,14 @@ pub fn resolved(db: &dyn Db, input: ProjectInput) -> Arc<(Policy, Vec<Diagnostic
     Arc::new(resolve(project(db, input)))
 }
 
-/// The whole road for one project. Output files are named after `stem`. With names of guests, instances or groups in `only`,
-/// the output is their chains alone.
+/// The whole road for one project. Output files are named after `stem`.
+pub fn compile(db: &dyn Db, input: ProjectInput, stem: String) -> &Arc<Compiled> {
+    compile_part(db, input, stem, Vec::new())
+}
+
+/// As [`compile`]; with names of guests, instances or groups in `only`, the output is their chains alone.
 #[salsa::tracked(returns(ref), no_eq)]
-pub fn compile(db: &dyn Db, input: ProjectInput, stem: String, only: Vec<String>) -> Arc<Compiled> {
+pub fn compile_part(db: &dyn Db, input: ProjectInput, stem: String, only: Vec<String>) -> Arc<Compiled> {
     let project = project(db, input);
     let (policy, faults) = &**resolved(db, input);
     let target = project.target(&policy.facts);
