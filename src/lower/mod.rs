@@ -171,6 +171,12 @@ impl<'p> Program<'p> {
         if !legs_done {
             rules.extend(self.second_legs(flow, seat));
         }
+        // The other family's file has the chain, too, but nothing leads there.
+        if let [only] = seat.families.as_slice() {
+            for rule in &mut rules {
+                rule.family.get_or_insert(*only);
+            }
+        }
         rules
     }
 
