@@ -222,6 +222,15 @@ pub fn dialled(traffic: &Traffic, one: &Published, view: Option<View>) -> Option
     (!meant.is_empty()).then_some(meant)
 }
 
+/// Whether [`dialled`] gives any port.
+fn is_dialled(traffic: &Traffic, one: &Published, view: Option<View>) -> bool {
+    if view == Some(View::Inside) {
+        return dialled(traffic, one, view).is_some();
+    }
+    traffic.protocol.is_none_or(|protocol| protocol == one.protocol)
+        && traffic.ports.as_ref().is_none_or(|ports| ports.meets(one.ports))
+}
+
 /// Everything known that an allow to containers reaches through a host address.
 #[must_use]
 pub fn reached<'p>(policy: &'p Policy, allow: &Judgement) -> Vec<&'p Published> {
@@ -231,7 +240,7 @@ pub fn reached<'p>(policy: &'p Policy, allow: &Judgement) -> Vec<&'p Published> 
         .published
         .iter()
         .filter(|one| allow.to.view != Some(View::Direct) && named.is_none_or(|list| list.contains(one)))
-        .filter(|one| allow.traffic.iter().any(|traffic| dialled(traffic, one, allow.to.view).is_some()))
+        .filter(|one| allow.traffic.iter().any(|traffic| is_dialled(traffic, one, allow.to.view)))
         .collect()
 }
 
