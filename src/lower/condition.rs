@@ -306,7 +306,7 @@ fn roads(
 }
 
 fn at(judgement: &Judgement) -> Option<AddressSet> {
-    judgement.to.at.clone()
+    judgement.to.at.as_deref().cloned()
 }
 
 fn single(address: IpAddr) -> AddressSet {
@@ -380,10 +380,18 @@ fn assemble(
     family: Option<Family>,
     road: Road,
 ) -> Vec<Conjunction> {
-    let mut base = Vec::new();
+    // Room for exactly what most rules say: 100,000 of them are held at once.
+    let party = |party: &Party| usize::from(party.addresses.is_some()) + usize::from(party.cards.is_some());
+    let room = usize::from(service.protocol.is_some())
+        + usize::from(service.ports.is_some())
+        + usize::from(judgement.via.is_some())
+        + party(&judgement.from)
+        + party(&judgement.to)
+        + road.extra.len();
+    let mut base = Vec::with_capacity(room);
     if let Some(via) = &judgement.via {
         let arrives = judgement.from.class == Class::Outside;
-        base.push(card_match(via, arrives, seat));
+        base.push(card_match(via, arrives, seat.bridged));
     }
     let mut alternatives = vec![base];
     for (party, role_from) in [(&judgement.from, true), (&judgement.to, false)] {
@@ -417,9 +425,9 @@ fn subtract(alternatives: Vec<Vec<Match>>, terms: &[Match]) -> Vec<Vec<Match>> {
     list
 }
 
-fn card_match(cards: &CardSet, arrives: bool, seat: &Seat) -> Match {
+fn card_match(cards: &CardSet, arrives: bool, bridged: bool) -> Match {
     let list = cards.cards.clone();
-    let kind = match (arrives, seat.bridged) {
+    let kind = match (arrives, bridged) {
         (true, false) => MatchKind::InInterface(list),
         (false, false) => MatchKind::OutInterface(list),
         (true, true) => MatchKind::InPort(list),
@@ -436,15 +444,14 @@ pub fn party_matches(party: &Party, from: bool, seat: &Seat, family: Option<Fami
     if let Some(cards) = &party.cards {
         // A tap is a bridge port: its frames arrive, for IP, at the bridge.
         let port = party.class == Class::Guest && party.member.is_some();
-        let view = Seat { bridged: seat.bridged || port, ..seat.clone() };
         let host_side = party.class == Class::Host && seat.hook == Hook::Input;
         if from && arrives_known || host_side {
             let by_mac = port && !party.macs.is_empty();
             if !by_mac {
-                matches.push(card_match(cards, true, &view));
+                matches.push(card_match(cards, true, seat.bridged || port));
             }
         } else if !from && leaves_known {
-            matches.push(card_match(cards, false, &view));
+            matches.push(card_match(cards, false, seat.bridged || port));
         }
     }
     let published_target = !from && party.published.is_some();
@@ -470,7 +477,7 @@ pub fn party_matches(party: &Party, from: bool, seat: &Seat, family: Option<Fami
     if let Some(at) = &party.at
         && !from
     {
-        let set = family.map_or_else(|| at.clone(), |family| at.of_family(family));
+        let set = family.map_or_else(|| AddressSet::clone(at), |family| at.of_family(family));
         if set.is_empty() {
             return None;
         }

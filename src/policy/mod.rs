@@ -143,7 +143,7 @@ pub struct Party {
     /// The class.
     pub class: Class,
     /// The card it is behind (outside), or the bridge or tap it is on.
-    pub cards: Option<CardSet>,
+    pub cards: Option<Arc<CardSet>>,
     /// Its address. For a container, instance or guest: its own.
     pub addresses: Option<AddressSet>,
     /// A set that others fill at run time: its name.
@@ -153,7 +153,7 @@ pub struct Party {
     /// As an origin on the host: the local user.
     pub user: Option<Arc<str>>,
     /// As a target: the host address that was dialled.
-    pub at: Option<AddressSet>,
+    pub at: Option<Box<AddressSet>>,
     /// Which of a container's ports are meant.
     pub view: Option<View>,
     /// The one container, instance or guest that is meant.

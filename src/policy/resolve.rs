@@ -1291,8 +1291,8 @@ impl<'a> Resolver<'_, 'a> {
             for from in &mut ends.from {
                 let from = Arc::make_mut(from);
                 from.cards = Some(match &from.cards {
-                    Some(cards) => who::intersect(cards, &via),
-                    None => CardSet::clone(&via),
+                    Some(cards) => Arc::new(who::intersect(cards, &via)),
+                    None => via.clone(),
                 });
             }
         }
@@ -1470,7 +1470,7 @@ pub fn families(judgement: &Judgement) -> Vec<Family> {
             judgement.family.is_none_or(|only| only == family)
                 && holds(&judgement.from.addresses, family)
                 && (judgement.to.published.is_some() || holds(&judgement.to.addresses, family))
-                && holds(&judgement.to.at, family)
+                && judgement.to.at.as_ref().is_none_or(|set| !set.of_family(family).is_empty())
                 && judgement.traffic.iter().any(|traffic| traffic.family.is_none_or(|only| only == family))
         })
         .collect()

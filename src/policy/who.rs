@@ -281,10 +281,10 @@ impl<'r, 'a> Places<'r, 'a> {
     ) -> Vec<Party> {
         let mut parties = self.place(file, &one.place, one.view.as_ref(), role, inside, out);
         if !one.on.is_empty() {
-            let cards = self.card_set(file, &one.on, out);
+            let cards = Arc::new(self.card_set(file, &one.on, out));
             for party in &mut parties {
                 party.cards = Some(match &party.cards {
-                    Some(before) => intersect(before, &cards),
+                    Some(before) => Arc::new(intersect(before, &cards)),
                     None => cards.clone(),
                 });
             }
@@ -300,7 +300,7 @@ impl<'r, 'a> Places<'r, 'a> {
                 );
             }
             for party in &mut parties {
-                party.at = Some(AddressSet::new([address.value]));
+                party.at = Some(Box::new(AddressSet::new([address.value])));
             }
         }
         if let Some(view) = &one.view {
@@ -418,7 +418,7 @@ impl<'r, 'a> Places<'r, 'a> {
         }
         if find(&self.names.interfaces, name).is_some() {
             let cards = self.interface(name);
-            return vec![Party { cards: Some(cards), ..Party::of(Class::Outside) }];
+            return vec![Party { cards: Some(Arc::new(cards)), ..Party::of(Class::Outside) }];
         }
         out.push(self.unknown_place(here, name));
         Vec::new()
@@ -603,7 +603,7 @@ impl<'r, 'a> Places<'r, 'a> {
         let (networks, containers) = docker.chain(podman).find(|(networks, _)| networks.contains_key(name))?;
         let network = networks.get(name)?;
         let members = containers.values().filter(|container| container.networks.iter().any(|on| on == name)).count();
-        let cards = network.bridge.as_ref().map(|bridge| CardSet::only(vec![Card::exact(bridge.clone())]));
+        let cards = network.bridge.as_ref().map(|bridge| Arc::new(CardSet::only(vec![Card::exact(bridge.clone())])));
         let addresses = (!network.subnets.is_empty())
             .then(|| network.subnets.iter().map(|&subnet| AddressRange::from(subnet)).collect());
         (cards.is_some() || addresses.is_some())
@@ -615,7 +615,7 @@ impl<'r, 'a> Places<'r, 'a> {
             let cards: Vec<Card> = network.node.cards.iter().map(|card| card.value.clone()).collect();
             let class = cards.iter().find_map(|card| self.cards.class_of(card)).unwrap_or(Class::Container);
             let addresses = network.node.address.as_ref().map(|who| self.own(network.file, who, out));
-            return Some(Party { cards: Some(CardSet::only(cards)), addresses, ..Party::of(class) });
+            return Some(Party { cards: Some(Arc::new(CardSet::only(cards))), addresses, ..Party::of(class) });
         }
         if let Some((party, _)) = self.network_party(&name.value) {
             return Some(party);
@@ -654,11 +654,11 @@ impl<'r, 'a> Places<'r, 'a> {
                 addresses = fact.and_then(known_addresses);
             }
             let macs = guest.node.mac.iter().map(|mac| mac.value).collect();
-            return Some(Party { cards: Some(CardSet::only(cards)), addresses, macs, member, ..Party::of(class) });
+            return Some(Party { cards: Some(Arc::new(CardSet::only(cards))), addresses, macs, member, ..Party::of(class) });
         }
         if let Some(fact) = fact {
             let cards = fact.tap.as_ref().or(fact.bridge.as_ref());
-            let cards = cards.map(|card| CardSet::only(vec![Card::exact(card.clone())]));
+            let cards = cards.map(|card| Arc::new(CardSet::only(vec![Card::exact(card.clone())])));
             let macs = fact.mac.iter().filter_map(|mac| mac.parse().ok()).collect();
             return Some(Party { cards, addresses: known_addresses(fact), macs, member, ..Party::of(class) });
         }
@@ -896,7 +896,7 @@ fn merge(parties: Vec<Party>) -> Vec<Party> {
                 && (Party { cards: None, ..known.clone() }) == (Party { cards: None, ..party.clone() })
                 && party.member.is_none()
             {
-                known.cards = Some(unite(a.clone(), b.clone()));
+                known.cards = Some(Arc::new(unite(CardSet::clone(a), CardSet::clone(b))));
                 taken = true;
                 break;
             }
