@@ -1,8 +1,12 @@
 //! Tests through the front door.
 
+mod check;
 mod cli;
 mod compose;
+mod construct;
+mod documents;
 mod emit;
+mod examples;
 mod front;
 mod generated;
 mod hostile;
@@ -11,3 +15,4 @@ mod kernel;
 mod layout;
 mod optimise;
 mod roads;
+mod traffic;
