@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::net::{Card, Family, PortSet, Protocol};
 use crate::netfilter::Target;
 use crate::netfilter::{Attachment, Hook, Match, MatchKind, Rule, TableFamily, TableKind, Verdict};
-use crate::policy::{Action, Class, Flow, Judgement, Published};
+use crate::policy::{Action, Class, Flow, Published};
 
 use super::condition::Seat;
 use super::{Program, gate, has_part};
@@ -282,10 +282,10 @@ impl Program<'_> {
             Class::Outside if !iptables_off => vec![Family::Ipv6],
             _ => Family::BOTH.to_vec(),
         };
-        let list: Vec<Judgement> = self.policy.flows.get(&flow).into_iter().flatten().cloned().collect();
+        let policy = self.policy;
         let mut added = Vec::new();
         let mut narrowed = false;
-        for judgement in list {
+        for judgement in policy.flows.get(&flow).into_iter().flatten() {
             let decided = judgement.traffic.iter().all(|traffic| traffic.ports.is_some());
             let plain = judgement.to.view.is_none() && !judgement.forwarded && judgement.to.published.is_none();
             if !decided || !plain || judgement.action == Action::Log || judgement.rank != crate::policy::Rank::Rule {
@@ -299,7 +299,7 @@ impl Program<'_> {
             let seat =
                 Seat { proxied: true, families: families.clone(), ..Seat::new(Hook::Input, TableKind::Filter, flow) };
             if judgement.action == Action::Allow {
-                added.extend(self.judge(&judgement, &seat));
+                added.extend(self.judge(judgement, &seat));
             }
         }
         // Before the defaults of the flow, behind its own rules: the host's rules and these speak of different ports.
