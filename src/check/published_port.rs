@@ -100,26 +100,22 @@ fn diverted(policy: &Policy, judgement: &Judgement, traffic: &Traffic) -> Option
         (Some(_), None) => false,
     };
     let union = |list: &mut dyn Iterator<Item = &&Published>| PortSet::new(list.map(|one| one.ports)).intersection(ports);
-    let all = roads::within(ports, &union(&mut takers.iter().filter(everywhere)));
+    let lost = union(&mut takers.iter().filter(everywhere));
+    let all = roads::within(ports, &lost);
+    // A port that the author names by itself, not one among many: the rule cannot have been meant so.
+    let named = ports.ranges().iter().any(|range| roads::within(&PortSet::new([*range]), &lost));
     let taken = union(&mut takers.iter());
     let words = roads::spoken(traffic.protocol, Some(&taken));
-    let mut found = if all {
-        Diagnostic::new(&PUBLISHED_PORT, judgement.location, format!("NAT leads `{words}` past the host, to a container"))
-            .label("decides nothing there")
-    } else {
-        Diagnostic::new(
-            &PUBLISHED_PORT_AMONG,
-            judgement.location,
-            format!("NAT leads `{words}` past the host, to a container"),
-        )
-        .label("decides nothing for that")
-    };
+    let message = format!("NAT leads `{words}` past the host, to a container");
+    let code = if named { &PUBLISHED_PORT } else { &PUBLISHED_PORT_AMONG };
+    let mut found = Diagnostic::new(code, judgement.location, message)
+        .label(if all { "decides nothing" } else { "decides nothing for that" });
     for one in &takers {
         if let Some(location) = one.location {
             found = found.related(location, roads::publishes(one));
         }
     }
-    found = helped(policy, judgement, traffic, &takers, all, found);
+    found = helped(policy, judgement, &words, &takers, all, found);
     let proxied = possible.contains(&Family::Ipv6)
         && roads::may_proxy(policy)
         && takers.iter().any(|one| {
@@ -135,7 +131,7 @@ fn diverted(policy: &Policy, judgement: &Judgement, traffic: &Traffic) -> Option
 fn helped(
     policy: &Policy,
     judgement: &Judgement,
-    traffic: &Traffic,
+    words: &str,
     takers: &[&Published],
     all: bool,
     found: Diagnostic,
@@ -154,14 +150,11 @@ fn helped(
         && roads::statement(policy, judgement.statement).all(|(flow, _)| flow.to == Class::Host)
         && roads::own_target(judgement).is_some();
     match (roads::own_target(judgement), at(&place), at("host")) {
-        (Some(target), Some(place), _) if alone && all => {
-            found.fix("say whom it is meant for", target, place)
-        }
+        (Some(target), Some(place), _) if alone && all => found.fix("say whom it is meant for", target, place),
         (Some(target), Some(place), Some(host)) if alone => {
             found.fix("if it is meant for both, say both", target, format!("{{ {host}, {place} }}"))
         }
         _ => {
-            let words = roads::spoken(traffic.protocol, traffic.ports.as_ref());
             found.help(format!("say it in a rule of its own: `{words} … to {place}`"))
         }
     }

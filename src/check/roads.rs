@@ -87,7 +87,10 @@ pub(super) fn spoken(protocol: Option<Protocol>, ports: Option<&PortSet>) -> Str
     let listed: Vec<String> = ports.ranges().iter().map(ToString::to_string).collect();
     match listed.as_slice() {
         [one] => format!("{word} {one}"),
-        many => format!("{word} {{ {} }}", many.join(", ")),
+        many => {
+            let items: Vec<String> = many.iter().map(|ports| format!("{word} {ports}")).collect();
+            format!("{{ {} }}", items.join(", "))
+        }
     }
 }
 
