@@ -49,7 +49,7 @@ pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
             let found = match &judgement.to.published {
                 Some(published) => named(policy, judgement, published),
                 None if judgement.to.is_whole_class() || judgement.to.view.is_some() => {
-                    judgement.traffic.iter().find_map(|traffic| unnamed(policy, judgement, traffic, known))
+                    services(judgement).iter().find_map(|traffic| unnamed(policy, judgement, traffic, known))
                 }
                 None => None,
             };
@@ -60,6 +60,16 @@ pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
         }
     }
     out
+}
+
+/// What a rule names, one run of ports at a time.
+fn services(judgement: &Judgement) -> Vec<Traffic> {
+    let apart = |traffic: &Traffic| -> Vec<Traffic> {
+        let Some(ports) = &traffic.ports else { return vec![traffic.clone()] };
+        let alone = |range: &crate::net::PortRange| Traffic { ports: Some(PortSet::new([*range])), ..traffic.clone() };
+        ports.ranges().iter().map(alone).collect()
+    };
+    judgement.traffic.iter().flat_map(apart).collect()
 }
 
 /// A rule to one container: each of its services must be among what that publishes.
@@ -74,10 +84,11 @@ fn named(policy: &Policy, judgement: &Judgement, published: &[Published]) -> Opt
     }
     let view = judgement.to.view;
     let absent = |traffic: &&Traffic| !published.iter().any(|one| roads::dialled(traffic, one, view).is_some());
-    let missing: Vec<&Traffic> = judgement.traffic.iter().filter(absent).collect();
+    let services = services(judgement);
+    let missing: Vec<&Traffic> = services.iter().filter(absent).collect();
     let first = *missing.first()?;
     let words = roads::spoken(first.protocol, first.ports.as_ref());
-    let none = missing.len() == judgement.traffic.len();
+    let none = missing.len() == services.len();
     let message = match view {
         Some(View::Inside) => format!("`{words}` is not a port behind what container `{name}` publishes"),
         _ => format!("container `{name}` publishes no `{words}`"),
@@ -127,7 +138,7 @@ fn unnamed(policy: &Policy, judgement: &Judgement, traffic: &Traffic, known: &[P
             found = found.related(location, roads::publishes(one));
         }
     }
-    Some(suggest(judgement, traffic, &meant, judgement.traffic.len() == 1, found))
+    Some(suggest(judgement, traffic, &meant, services(judgement).len() == 1, found))
 }
 
 /// What was probably meant: the same port on the other side of NAT.

@@ -74,19 +74,17 @@ pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
 
 /// The roads of a rule's traffic, in every family and for every kind.
 fn stopped(policy: &Policy, docker: &'static Platform, judgement: &Judgement) -> Option<Diagnostic> {
-    let roads: Vec<(Family, Possible<'static, Road>)> = families(judgement)
+    let roads: Vec<Possible<'static, Road>> = families(judgement)
         .into_iter()
         .filter(|&family| has_family(policy, judgement, family))
-        .flat_map(|family| {
-            docker.roads(&situation(policy, docker, judgement, family)).into_iter().map(move |road| (family, road))
-        })
+        .flat_map(|family| docker.roads(&situation(policy, docker, judgement, family)))
         .collect();
     let arrives = |road: &Possible<'_, Road>| road.item.outcome == Outcome::Delivered;
-    let dropped: Vec<&(Family, Possible<'_, Road>)> = roads.iter().filter(|(_, road)| !arrives(road)).collect();
+    let dropped: Vec<&Possible<'static, Road>> = roads.iter().filter(|road| !arrives(road)).collect();
     if dropped.is_empty() {
         return None;
     }
-    let certain = !roads.iter().any(|(_, road)| arrives(road));
+    let certain = !roads.iter().any(arrives);
     let mut found = if certain {
         Diagnostic::new(&DIRECT_DROPPED, judgement.location, "Docker drops this before it arrives")
     } else {
@@ -98,29 +96,37 @@ fn stopped(policy: &Policy, docker: &'static Platform, judgement: &Judgement) ->
         found = found.related(location, "the container");
     }
     found = found.help("publish the port and leave out `direct`, or let Docker route: `fwc explain FW0307`");
-    let mut notes: Vec<String> = Vec::new();
-    for (family, road) in dropped {
-        let by = road.item.by.as_deref().unwrap_or("Docker's own rules");
-        let mut note = format!("{}: dropped by {by}", family_word(*family));
-        if !certain && !road.conditions.is_empty() {
-            let conditions: Vec<String> = road.conditions.iter().map(ToString::to_string).collect();
-            note.push_str(&format!(", with {}", conditions.join(", ")));
-        }
-        if !notes.contains(&note) {
-            notes.push(note);
-        }
-    }
-    for note in notes {
+    for note in reasons(&dropped) {
         found = found.note(note);
     }
     Some(found)
 }
 
-fn family_word(family: Family) -> &'static str {
-    match family {
-        Family::Ipv4 => "IPv4",
-        Family::Ipv6 => "IPv6",
+/// Each rule of Docker's that stops the traffic, once, with the versions in which it does.
+fn reasons(dropped: &[&Possible<'static, Road>]) -> Vec<String> {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for road in dropped {
+        let by = road.item.by.as_deref().unwrap_or("Docker's own rules");
+        let versions = road.conditions.iter().filter(|condition| condition.attribute == Attribute::Version);
+        let versions: Vec<&str> = versions.flat_map(|condition| &condition.values).map(String::as_str).collect();
+        match reasons.iter_mut().find(|(known, _)| *known == by) {
+            // Without a version in one of the cases it holds for all.
+            Some((_, known)) if known.is_empty() || versions.is_empty() => known.clear(),
+            Some((_, known)) => {
+                for version in versions {
+                    if !known.contains(&version) {
+                        known.push(version);
+                    }
+                }
+            }
+            None => reasons.push((by, versions)),
+        }
     }
+    let spoken = |(by, versions): (&str, Vec<&str>)| match versions.as_slice() {
+        [] => format!("dropped by {by}"),
+        some => format!("with Docker {}, dropped by {by}", some.join(", or ")),
+    };
+    reasons.into_iter().map(spoken).collect()
 }
 
 /// The networks that the rule's target is on, as far as they are known.
@@ -181,6 +187,8 @@ fn situation(policy: &Policy, platform: &Platform, judgement: &Judgement, family
         situation = situation
             .with(Attribute::Mode, mode.as_deref().unwrap_or("nat"))
             .with_known(Attribute::Internal, Some(network.internal));
+    } else {
+        situation = situation.with(Attribute::Internal, "no");
     }
     situation.with_known(Attribute::Direct, routed(policy, judgement, &networks))
 }

@@ -291,15 +291,20 @@ fn second_leg(policy: &Policy) -> Vec<Diagnostic> {
         })
     });
     let Some(allow) = allows.into_iter().next() else { return Vec::new() };
+    let mut found =
+        Diagnostic::new(&SECOND_LEG, closing.location, "docker-proxy's own connections to containers are denied by this");
+    found = if closing.rank == Rank::End {
+        found.label("with this allow, the host may open nothing else to containers, nor may docker-proxy")
+    } else {
+        found.label("what the host opens to containers, docker-proxy included")
+    };
+    if allow.location != closing.location {
+        found = found.related(allow.location, "lets in clients whom docker-proxy serves: IPv6, possibly, and containers");
+    }
     vec![
-        Diagnostic::new(
-            &SECOND_LEG,
-            closing.location,
-            "docker-proxy's own connections to containers are denied here",
-        )
-        .label("what the host opens to containers, docker-proxy included")
-        .related(allow.location, "lets clients in whom docker-proxy serves: possibly IPv6, and other containers")
-        .help("say what is published: `compose \"docker-compose.yml\"`, `container NAME on NETWORK publish …`, or facts")
-        .help("or, if Docker runs without docker-proxy, `fact docker.userland-proxy = off`"),
+        found
+            .help("say what is published: `compose \"docker-compose.yml\"`, `container NAME on NETWORK publish …`, or facts")
+            .help("or leave what the host opens alone: `from world` instead of `from any`")
+            .help("or, if Docker runs without docker-proxy, `fact docker.userland-proxy = off`"),
     ]
 }

@@ -71,3 +71,43 @@ fn check(name: &str) {
 fn published_port() {
     check("published_port");
 }
+
+#[test]
+fn docker_proxy() {
+    check("docker_proxy");
+}
+
+#[test]
+fn container_ports() {
+    check("container_ports");
+}
+
+#[test]
+fn container_kinds() {
+    check("container_kinds");
+}
+
+#[test]
+fn direct() {
+    check("direct");
+}
+
+#[test]
+fn overridden() {
+    check("overridden");
+}
+
+#[test]
+fn same_bridge() {
+    check("same_bridge");
+}
+
+#[test]
+fn addresses() {
+    check("addresses");
+}
+
+#[test]
+fn rejects() {
+    check("rejects");
+}
