@@ -90,7 +90,9 @@ fn the_library_does_no_input_or_output() {
     sources(&root().join("src"), &mut files);
     for path in files {
         let inside = path.strip_prefix(root()).expect("below the root");
-        if inside.starts_with("src/cli") || inside.ends_with("main.rs") || inside.ends_with("tests.rs") {
+        // `facts/schema.rs` is compiled for tests alone: it keeps the schema page current.
+        let test_only = inside.ends_with("tests.rs") || inside.ends_with("facts/schema.rs");
+        if inside.starts_with("src/cli") || inside.ends_with("main.rs") || test_only {
             continue;
         }
         let text = fs::read_to_string(&path).expect("source");

@@ -1,9 +1,15 @@
 //! Tests through the front door.
 
+mod check;
 mod cli;
 mod compose;
+mod construct;
+mod documents;
 mod emit;
+mod examples;
+mod front;
 mod generated;
+mod hostile;
 mod interpreter;
 mod kernel;
 mod layout;

@@ -43,7 +43,7 @@ pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
     let mut out = Vec::new();
     for from in [Class::Outside, Class::Container, Class::Instance, Class::Guest, Class::Host] {
         for judgement in roads::written(policy, Flow { from, to: Class::Container }) {
-            if judgement.to.view == Some(View::Direct) || told.contains(&judgement.statement) {
+            if known.is_empty() || judgement.to.view == Some(View::Direct) || told.contains(&judgement.statement) {
                 continue;
             }
             let found = match &judgement.to.published {
@@ -83,7 +83,7 @@ fn named(policy: &Policy, judgement: &Judgement, published: &[Published]) -> Opt
         return None;
     }
     let view = judgement.to.view;
-    let absent = |traffic: &&Traffic| !published.iter().any(|one| roads::dialled(traffic, one, view).is_some());
+    let absent = |traffic: &&Traffic| !published.iter().any(|one| roads::meant(traffic, one, view));
     let services = services(judgement);
     let missing: Vec<&Traffic> = services.iter().filter(absent).collect();
     let first = *missing.first()?;
@@ -115,11 +115,11 @@ fn unnamed(policy: &Policy, judgement: &Judgement, traffic: &Traffic, known: &[P
     let ports = traffic.ports.as_ref()?;
     let view = judgement.to.view;
     let other = if view == Some(View::Inside) { None } else { Some(View::Inside) };
-    if known.iter().any(|one| roads::dialled(traffic, one, view).is_some()) {
+    if known.iter().any(|one| roads::meant(traffic, one, view)) {
         return None;
     }
     let meant: Vec<Published> =
-        known.iter().filter(|one| roads::dialled(traffic, one, other).is_some()).cloned().collect();
+        known.iter().filter(|one| roads::meant(traffic, one, other)).cloned().collect();
     let covered = PortSet::new(meant.iter().map(|one| if other.is_some() { one.container_ports } else { one.ports }));
     if meant.is_empty() || !roads::within(ports, &covered) {
         return None;
@@ -153,7 +153,7 @@ fn suggest(
     let other = if view == Some(View::Inside) { None } else { Some(View::Inside) };
     let meant: Vec<&Published> = published
         .iter()
-        .filter(|one| traffic.ports.is_some() && roads::dialled(traffic, one, other).is_some())
+        .filter(|one| traffic.ports.is_some() && roads::meant(traffic, one, other))
         .collect();
     if meant.is_empty() {
         return found.help("name what it publishes, publish the port, or write `direct` for its own address");

@@ -96,6 +96,9 @@ fn stopped(policy: &Policy, docker: &'static Platform, judgement: &Judgement) ->
         found = found.related(location, "the container");
     }
     found = found.help("publish the port and leave out `direct`, or let Docker route: `fwc explain FW0307`");
+    if policy.facts.docker.as_ref().and_then(|docker| docker.firewall_backend) == Some(Backend::Nftables) {
+        found = found.help("or let Docker accept a mark that the policy sets: its `--bridge-accept-fwmark`, and `mark`");
+    }
     for note in reasons(&dropped) {
         found = found.note(note);
     }

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use rustc_hash::FxHashMap;
+
 use super::roads;
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::net::{Family, PortSet};
+use crate::net::{Family, PortRange, PortSet};
 use crate::netfilter::Target;
 use crate::policy::resolve::families;
 use crate::policy::{Action, Class, Flow, Judgement, Policy, Rank, Traffic};
@@ -118,8 +120,15 @@ fn open_roads(policy: &Policy) -> Vec<Diagnostic> {
         let denies = policy.flows.get(&Flow { from, to: Class::Container }).into_iter().flatten().filter(|judgement| {
             roads::stops(judgement.action) && judgement.rank > Rank::Prelude && is_proxied(policy, from, judgement)
         });
+        // What closes everything comes first, so that a long list of denies is not compared with another long list.
+        let (defaults, rules): (Vec<&Judgement>, Vec<&Judgement>) =
+            host.into_iter().flatten().filter(|other| roads::stops(other.action)).partition(|other| other.rank >= Rank::Default);
         for deny in denies {
-            if !host.is_some_and(|list| list.iter().any(|other| closes(other, deny))) {
+            let same = |other: &&&Judgement| other.statement == deny.statement;
+            let closed = defaults.iter().any(|other| closes(other, deny))
+                || rules.iter().filter(same).any(|other| closes(other, deny))
+                || rules.iter().any(|other| closes(other, deny));
+            if !closed {
                 open.entry(deny.location).or_insert_with(|| (deny, Vec::new())).1.push(from);
             }
         }
@@ -188,9 +197,10 @@ fn disagreements(policy: &Policy) -> Vec<Diagnostic> {
     let mut told: Vec<(u32, u32)> = Vec::new();
     let mut out = Vec::new();
     for from in [Class::Outside, Class::Container] {
-        for host in roads::written(policy, Flow { from, to: Class::Host }).filter(|judgement| decides_ports(judgement)) {
-            let others = roads::written(policy, Flow { from, to: Class::Container });
-            for inside in others.filter(|judgement| decides_ports(judgement) && is_proxied(policy, from, judgement)) {
+        let hosts = ByPort::new(roads::written(policy, Flow { from, to: Class::Host }).filter(|one| decides_ports(one)));
+        let others = roads::written(policy, Flow { from, to: Class::Container });
+        for inside in others.filter(|judgement| decides_ports(judgement) && is_proxied(policy, from, judgement)) {
+            for host in hosts.near(inside) {
                 let differ = roads::stops(host.action) != roads::stops(inside.action);
                 let pair = (host.statement, inside.statement);
                 if !differ || pair.0 == pair.1 || told.contains(&pair) || apart(policy, from, host, inside) {
@@ -203,6 +213,53 @@ fn disagreements(policy: &Policy) -> Vec<Diagnostic> {
         }
     }
     out
+}
+
+/// Judgements by the ports that they name, so that long lists of rules are not compared each with each.
+struct ByPort<'p> {
+    single: FxHashMap<u16, Vec<&'p Judgement>>,
+    ranges: Vec<&'p Judgement>,
+}
+
+impl<'p> ByPort<'p> {
+    fn new(judgements: impl Iterator<Item = &'p Judgement>) -> Self {
+        let mut table = Self { single: FxHashMap::default(), ranges: Vec::new() };
+        for judgement in judgements {
+            let mut wide = false;
+            for range in ranges(judgement) {
+                if range.first == range.last {
+                    table.single.entry(range.first).or_default().push(judgement);
+                } else {
+                    wide = true;
+                }
+            }
+            if wide {
+                table.ranges.push(judgement);
+            }
+        }
+        table
+    }
+
+    /// Those that may have a port in common with `other`.
+    fn near(&self, other: &Judgement) -> Vec<&'p Judgement> {
+        let mut found = self.ranges.clone();
+        for range in ranges(other) {
+            if range.first == range.last {
+                found.extend(self.single.get(&range.first).into_iter().flatten());
+            } else {
+                let within = self.single.iter().filter(|(port, _)| range.first <= **port && **port <= range.last);
+                found.extend(within.flat_map(|(_, list)| list));
+            }
+        }
+        // In the order of the source, so that the same policy always says the same.
+        found.sort_by_key(|judgement| (judgement.location, judgement.statement));
+        found.dedup_by_key(|judgement| judgement.statement);
+        found
+    }
+}
+
+fn ranges(judgement: &Judgement) -> impl Iterator<Item = PortRange> {
+    judgement.traffic.iter().filter_map(|traffic| traffic.ports.as_ref()).flat_map(|ports| ports.ranges().iter().copied())
 }
 
 /// Whether a judgement decides something about named ports.

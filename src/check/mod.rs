@@ -2,16 +2,20 @@
 //! diagnostics; it changes nothing.
 
 pub mod container_ports;
+mod cover;
 pub mod direct;
 pub mod docker_proxy;
+pub mod lockout;
 pub mod overridden;
 pub mod published_port;
 mod roads;
 pub mod same_bridge;
+mod words;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::netfilter::Target;
 use crate::policy::Policy;
+use crate::project::Project;
 
 /// Every check, in the order in which they run.
 const CHECKS: &[fn(&Policy, Target) -> Vec<Diagnostic>] = &[
@@ -21,6 +25,12 @@ const CHECKS: &[fn(&Policy, Target) -> Vec<Diagnostic>] = &[
     direct::check,
     overridden::check,
     same_bridge::check,
+];
+
+/// Every check that also looks at the words that the policy was written in: for the places of options, and for what the
+/// policy has forgotten.
+const WORD_CHECKS: &[fn(&Project, &Policy, Target) -> Vec<Diagnostic>] = &[
+    lockout::check,
 ];
 
 /// Every code that checks give.
@@ -36,10 +46,17 @@ pub static CODES: &[&Code] = &[
     &overridden::FORWARD_DROPS,
     &overridden::LIBVIRT_REJECTS,
     &same_bridge::SAME_BRIDGE,
+    &lockout::LOCKOUT,
 ];
 
 /// Runs all checks on a policy that is to be built for `target`.
 #[must_use]
 pub fn run(policy: &Policy, target: Target) -> Vec<Diagnostic> {
     CHECKS.iter().flat_map(|check| check(policy, target)).collect()
+}
+
+/// Runs the checks that look at the source as well.
+#[must_use]
+pub fn run_words(project: &Project, policy: &Policy, target: Target) -> Vec<Diagnostic> {
+    WORD_CHECKS.iter().flat_map(|check| check(project, policy, target)).collect()
 }

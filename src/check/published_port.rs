@@ -61,15 +61,26 @@ deny tcp 8000-8999 from any to { host, container }
 
 /// The check.
 pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
-    let flow = Flow { from: Class::Outside, to: Class::Host };
-    let to_containers = Flow { from: Class::Outside, to: Class::Container };
     let mut out = Vec::new();
-    for judgement in roads::written(policy, flow) {
-        // The same statement speaks of containers as well: `deny tcp 8080` without `to`, or `to { host, container }`.
-        if roads::statement(policy, judgement.statement).any(|(other, _)| other == to_containers) {
-            continue;
+    let mut told: Vec<u32> = Vec::new();
+    if policy.containers.published.is_empty() {
+        return out;
+    }
+    // Whoever is not a container of Docker's is translated: also what instances and guests dial.
+    for from in [Class::Outside, Class::Instance, Class::Guest] {
+        for judgement in roads::written(policy, Flow { from, to: Class::Host }) {
+            let found: Vec<Diagnostic> =
+                judgement.traffic.iter().filter_map(|traffic| diverted(policy, judgement, traffic)).collect();
+            if found.is_empty() || told.contains(&judgement.statement) {
+                continue;
+            }
+            // The same statement speaks of containers as well: `deny tcp 8080` without `to`, or `to { host, container }`.
+            let both = Flow { from, to: Class::Container };
+            if !roads::statement(policy, judgement.statement).any(|(other, _)| other == both) {
+                told.push(judgement.statement);
+                out.extend(found);
+            }
         }
-        out.extend(judgement.traffic.iter().filter_map(|traffic| diverted(policy, judgement, traffic)));
     }
     out
 }
@@ -82,7 +93,7 @@ fn diverted(policy: &Policy, judgement: &Judgement, traffic: &Traffic) -> Option
         .collect();
     let takes = |one: &&Published| {
         traffic.protocol == Some(one.protocol)
-            && !ports.intersection(&PortSet::new([one.ports])).is_empty()
+            && roads::overlaps(ports, one.ports)
             && match (&judgement.to.at, one.address) {
                 (Some(at), Some(address)) => at.contains(address),
                 _ => true,
@@ -109,7 +120,11 @@ fn diverted(policy: &Policy, judgement: &Judgement, traffic: &Traffic) -> Option
     let message = format!("NAT leads `{words}` past the host, to a container");
     let code = if named { &PUBLISHED_PORT } else { &PUBLISHED_PORT_AMONG };
     let mut found = Diagnostic::new(code, judgement.location, message)
-        .label(if all { "decides nothing" } else { "decides nothing for that" });
+        .label(match (all, named, takers.iter().all(|one| one.address.is_some())) {
+            (true, ..) => "decides nothing",
+            (_, false, true) => "decides nothing at the address that it is published on",
+            _ => "decides nothing for that",
+        });
     for one in &takers {
         if let Some(location) = one.location {
             found = found.related(location, roads::publishes(one));

@@ -50,12 +50,12 @@ pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
     for judgement in roads::written(policy, flow) {
         let speaks = roads::stops(judgement.action)
             || (judgement.action == Action::Allow && judgement.to.view == Some(View::Direct));
-        // A statement about everyone is not about neighbours.
-        let only = roads::statement(policy, judgement.statement).all(|(other, _)| other == flow);
-        if !speaks || !only || told.contains(&judgement.statement) {
+        if !speaks || told.contains(&judgement.statement) {
             continue;
         }
-        if let Some(found) = unseen(policy, judgement, setting.is_some()) {
+        let Some(found) = unseen(policy, judgement, setting.is_some()) else { continue };
+        // A statement about everyone is not about neighbours.
+        if roads::statement(policy, judgement.statement).all(|(other, _)| other == flow) {
             told.push(judgement.statement);
             out.push(found);
         }

@@ -4,11 +4,10 @@
 //! no packet meets a half-filled list while the file is loaded, and members of an earlier build are gone afterwards. A live
 //! set is made if absent and its members are left alone.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{NOT_IN_BACK_END, State, write};
 use crate::net::{AddressRange, Family, PortRange};
@@ -186,9 +185,9 @@ pub(super) fn flags(fields: &[SetField]) -> String {
 }
 
 fn members(set: &Set) -> Vec<String> {
-    let mut out = BTreeSet::new();
+    let mut seen: FxHashSet<&[SetValue]> = FxHashSet::default();
     let mut ordered = Vec::with_capacity(set.elements.len());
-    for element in &set.elements {
+    for element in set.elements.iter().filter(|element| seen.insert(element)) {
         // A range that is no prefix becomes several members, in every field that has one.
         let mut words: Vec<String> = vec![String::new()];
         for value in element {
@@ -210,11 +209,7 @@ fn members(set: &Set) -> Vec<String> {
                 })
                 .collect();
         }
-        for word in words {
-            if out.insert(word.clone()) {
-                ordered.push(word);
-            }
-        }
+        ordered.append(&mut words);
     }
     ordered
 }

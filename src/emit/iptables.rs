@@ -13,11 +13,12 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::family::of_family;
 use super::ipset::{self, Sets};
 use super::{
-    Context, ENTRY_CHAINS, INCOMPLETE_MATCH, NOT_IN_BACK_END, OutputFile, RATE_OUT_OF_RANGE, State, UNUSABLE_TEXT,
-    WRONG_TABLE, attach, entry_chain, header, write,
+    Context, INCOMPLETE_MATCH, NOT_IN_BACK_END, OutputFile, RATE_OUT_OF_RANGE, State, UNUSABLE_TEXT, WRONG_TABLE,
+    attach, header, write,
 };
 use crate::diagnostic::Code;
 use crate::net::{AddressRange, Card, Family, Mac, PortRange, Protocol};
+use crate::netfilter::entry::{ENTRY_CHAINS, entry_chain};
 use crate::netfilter::{
     Chain, Effect, IcmpType, Limit, Match, MatchKind, Reject, Rule, Ruleset, SetField, SetValue, State as Track, Table,
     TableFamily, TableKind, Verdict,
@@ -59,13 +60,14 @@ pub(super) fn files(ruleset: &Ruleset, context: &Context, state: &mut State) -> 
             "Load {}.ipset first where it exists; {}.attach makes the jumps into these chains.",
             context.stem, context.stem
         );
-        let mut rules = header(context, &[&load, &sets_first]);
+        let replaces = "Replaces the chains below and leaves the rest of the program as it is.";
+        let mut rules = header(context, &[&load, if context.partial { replaces } else { &sets_first }]);
         let load =
             format!("Empties our chains and leaves the jumps: {program} --noflush {}.empty.{suffix}", context.stem);
         let mut emptied = header(context, &[&load]);
         for kind in [TableKind::Raw, TableKind::Mangle, TableKind::Nat, TableKind::Filter, TableKind::Security] {
             let mut writer = Writer::new(family, kind, &mut sets, state);
-            writer.table(ruleset);
+            writer.table(ruleset, context.partial);
             let Writer { declarations, body, later, .. } = writer;
             if declarations.is_empty() {
                 continue;
@@ -91,6 +93,9 @@ pub(super) fn files(ruleset: &Ruleset, context: &Context, state: &mut State) -> 
         let mut text = header(context, &[&load]);
         text.push_str(&members);
         files.push(OutputFile { name: format!("{}.ipset", context.stem), text });
+    }
+    if context.partial {
+        return files;
     }
     files.append(&mut empty);
     files.push(OutputFile { name: format!("{}.attach", context.stem), text: attach::script(ruleset, context) });
@@ -213,7 +218,7 @@ impl<'a, 's> Writer<'a, 's> {
         }
     }
 
-    fn table(&mut self, ruleset: &Ruleset) {
+    fn table(&mut self, ruleset: &Ruleset, partial: bool) {
         let own = match self.family {
             Family::Ipv4 => TableFamily::Ipv4,
             Family::Ipv6 => TableFamily::Ipv6,
@@ -225,7 +230,7 @@ impl<'a, 's> Writer<'a, 's> {
                 .iter()
                 .filter(move |table| table.kind == kind && (table.family == TableFamily::Inet || table.family == own))
         };
-        for (_, hook) in ENTRY_CHAINS.iter().filter(|(entry, _)| *entry == kind) {
+        for (_, hook) in ENTRY_CHAINS.iter().filter(|(entry, _)| *entry == kind && !partial) {
             self.declare(&Arc::from(entry_chain(kind, *hook)));
         }
         let attached = ruleset.attachments.iter().filter(|item| item.family == family && item.table == kind);
@@ -383,12 +388,21 @@ impl<'a, 's> Writer<'a, 's> {
         if actions == 0 && counters.is_empty() {
             return current.clone();
         }
+        // These targets ask for the protocol in the very line that they stand in.
+        let asks = matches!(
+            rule.verdict,
+            Some(Verdict::Reject(Reject::TcpReset) | Verdict::Dnat { port: Some(_), .. } | Verdict::Redirect(_))
+        );
+        let again: Vec<Part> = match protocol(rule) {
+            Some(list @ [_]) if asks => vec![Part::Protocols(false, list)],
+            _ => Vec::new(),
+        };
         // Several things to do: in a chain of their own, unless asking again costs nothing and gives the same answer.
         let apart = actions > 1 && (product > 1 || !counters.is_empty() || alters(rule));
         let action_chain = apart.then(|| {
             let name = self.fresh(current);
             for end in ends(rule) {
-                self.line(Place::Later, &name, &[], &[], 0, end, rule.origin);
+                self.line(Place::Later, &name, &again, &[], 0, end, rule.origin);
             }
             name
         });
@@ -408,7 +422,7 @@ impl<'a, 's> Writer<'a, 's> {
         }
         let counter_chain = self.fresh(current);
         for &end in &all {
-            self.line(Place::Later, &counter_chain, &[], &counters, 0, end, rule.origin);
+            self.line(Place::Later, &counter_chain, &again, &counters, 0, end, rule.origin);
         }
         // RETURN and goto mean the caller of this chain, so that the counter's chain must be gone to, not called; beyond the limit it
         // then has to find the next rule by itself.

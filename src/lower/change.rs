@@ -6,8 +6,9 @@ use crate::net::{Card, Protocol};
 use crate::netfilter::{Effect, Hook, Match, MatchKind, Rule, TableFamily, TableKind};
 use crate::policy::{Change, ChangeKind, Class, Judgement, Party};
 
+use super::Program;
 use super::condition::{self, Seat};
-use super::{Program, entry_name};
+use crate::netfilter::entry::entry_chain;
 
 /// TCP flag bits SYN and RST.
 const SYN: u8 = 0x02;
@@ -35,7 +36,7 @@ impl Program<'_> {
             let table = self.table(kind);
             match table.chains.iter_mut().find(|chain| chain.base.is_some_and(|base| base.hook == hook)) {
                 Some(chain) => chain.rules.extend(rules),
-                None => self.entry(TableFamily::Inet, kind, hook, &entry_name(kind, hook), rules),
+                None => self.entry(TableFamily::Inet, kind, hook, &entry_chain(kind, hook), rules),
             }
         }
     }

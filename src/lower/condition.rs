@@ -180,8 +180,9 @@ fn services(judgement: &Judgement) -> Vec<Service<'_>> {
         for one in published.iter() {
             if let Some(ports) = dialled(traffic, one, judgement.to.view) {
                 let known = list.iter_mut().find(|known: &&mut Service<'_>| {
-                    known.published.is_some_and(|other| (other.protocol, other.address, other.family) == (one.protocol, one.address, one.family))
-                        && known.family == traffic.family
+                    known.published.is_some_and(|other| {
+                        (other.protocol, other.address, other.family) == (one.protocol, one.address, one.family)
+                    }) && known.family == traffic.family
                 });
                 if let Some(known) = known {
                     known.ports = known.ports.as_ref().map(|before| before.union(&ports));
@@ -437,9 +438,10 @@ pub fn party_matches(party: &Party, from: bool, seat: &Seat, family: Option<Fami
             matches.push(card_match(cards, false, &view));
         }
     }
-    let published_target = !from && party.published.is_some();
+    // A container that publishes is told by what it publishes; a guest that sends, by its MAC, in both families.
+    let told_otherwise = if from { !party.macs.is_empty() } else { party.published.is_some() };
     if let Some(addresses) = &party.addresses
-        && !published_target
+        && !told_otherwise
     {
         let set = family.map_or_else(|| addresses.clone(), |family| addresses.of_family(family));
         if set.is_empty() {

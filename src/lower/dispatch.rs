@@ -71,6 +71,12 @@ impl Program<'_> {
                     rules.push(Rule { family: matches.0, ..to(all, goto(&chain)) });
                 }
                 self.published_chain(from, &chain);
+            } else if governed[index] && self.input_is_known() {
+                // Ports of containers, in a flow that nobody mentions: not the host's, so not the host's rules' business.
+                for matches in published_matches(&self.policy.containers.published) {
+                    let all = origin.iter().cloned().chain(matches.1).collect();
+                    rules.push(Rule { family: matches.0, ..to(all, Verdict::Return) });
+                }
             }
             if governed[index] {
                 let seat = Seat { translated: self.has_redirects(), ..Seat::new(Hook::Input, TableKind::Filter, flow) };
@@ -296,11 +302,14 @@ impl Program<'_> {
 
     /// Whether facts divide INPUT for an origin: something is published, and the flow to containers is governed.
     fn divides_input(&self, from: Class) -> bool {
-        self.policy.containers.used
+        self.input_is_known()
             && self.governed(from, Class::Container)
-            && !self.policy.containers.published.is_empty()
-            && !self.proxy_is_off()
             && (from == Class::Outside || !self.cards(from).is_empty())
+    }
+
+    /// Whether it is known which ports docker-proxy listens at.
+    fn input_is_known(&self) -> bool {
+        self.policy.containers.used && !self.policy.containers.published.is_empty() && !self.proxy_is_off()
     }
 
     fn published_chain(&mut self, from: Class, chain: &str) {

@@ -14,14 +14,16 @@ use std::sync::Arc;
 use crate::diagnostic::Diagnostic;
 use crate::net::{Card, Family};
 use crate::netfilter::Target;
+use crate::netfilter::entry;
 use crate::netfilter::{
     Base, Chain, Effect, Hook, Limit, Match, MatchKind, Owner, Reject, Rule, Ruleset, Set, SetField, State, Table,
     TableFamily, TableKind, Verdict,
 };
-use crate::policy::{Action, Class, Flow, Judgement, Policy, Rank, who};
+use crate::policy::{Action, CardSet, Class, Flow, Judgement, Policy, Rank, who};
 use crate::span::Location;
 
 pub use condition::{Conjunction, Seat};
+pub use gate::chains_of;
 
 /// Every code that this stage gives.
 pub static CODES: &[&crate::diagnostic::Code] = 
@@ -90,7 +92,12 @@ impl<'p> Program<'p> {
 
     /// Adds a chain that packets enter from a hook.
     fn entry(&mut self, family: TableFamily, kind: TableKind, hook: Hook, name: &str, rules: Vec<Rule>) {
-        let base = Some(Base { hook, priority: priority(family, kind, hook), accept: true });
+        let base = match family {
+            // Bridge filters stand at -200 by custom; ours come before them.
+            TableFamily::Bridge => Base { hook, priority: -205, accept: true },
+            _ => entry::base(kind, hook),
+        };
+        let base = Some(base);
         let chain = Chain { name: Arc::from(name), owner: Owner::Fwc, base, rules };
         self.ruleset.table_mut(family, kind).chains.push(chain);
     }
@@ -137,6 +144,7 @@ impl<'p> Program<'p> {
     fn flow_rules(&mut self, flow: Flow, seat: &Seat) -> Vec<Rule> {
         let policy = self.policy;
         let mut rules = Vec::new();
+        rules.extend(self.leave_other_cards(flow, seat));
         let mut invalid_due = has_part(policy, "invalid");
         let mut legs_done = false;
         if has_part(policy, "established") {
@@ -151,10 +159,8 @@ impl<'p> Program<'p> {
             }
             if judgement.rank >= Rank::Default && !legs_done {
                 rules.extend(self.second_legs(flow, seat));
-                legs_done = true;
-            }
-            if judgement.rank == Rank::End {
                 rules.extend(self.judged_by_gates(flow, seat));
+                legs_done = true;
             }
             if seat.covers(judgement) {
                 rules.extend(self.judge(judgement, seat));
@@ -167,6 +173,27 @@ impl<'p> Program<'p> {
             rules.extend(self.second_legs(flow, seat));
         }
         rules
+    }
+
+    /// Where every judgement of a flow names its cards with `via`, the other cards are left to the platform: they never get as
+    /// far as the prelude.
+    fn leave_other_cards(&self, flow: Flow, seat: &Seat) -> Option<Rule> {
+        let own = self.policy.flows.get(&flow)?.iter().filter(|judgement| judgement.rank > Rank::Prelude);
+        let mut all: Option<CardSet> = None;
+        for judgement in own {
+            let via = judgement.via.clone()?;
+            all = Some(match all {
+                Some(before) => who::unite(before, via),
+                None => via,
+            });
+        }
+        let cards = all.filter(|cards| !cards.complement && !cards.cards.is_empty())?;
+        let kind = match (flow.from == Class::Outside, seat.hook) {
+            (true, Hook::Input | Hook::Forward) => MatchKind::InInterface(cards.cards),
+            (false, Hook::Output | Hook::Forward) => MatchKind::OutInterface(cards.cards),
+            _ => return None,
+        };
+        Some(Rule { matches: vec![Match::not(kind)], verdict: Some(Verdict::Return), ..Rule::default() })
     }
 
     /// docker-proxy's own connection to a container, where an allow to that container implies it: whoever lets the client's
@@ -191,8 +218,8 @@ impl<'p> Program<'p> {
         rules
     }
 
-    /// Guests and instances whose own block has consented: the deny that an allow implies for the rest of the flow is not for
-    /// them.
+    /// Guests and instances whose own block has consented. What comes this far a rule of theirs has allowed, and defaults come
+    /// after all rules.
     fn judged_by_gates(&self, flow: Flow, seat: &Seat) -> Vec<Rule> {
         let gates = self.policy.gates.iter().filter(|gate| who::class_of(gate.kind) == flow.to);
         let mut rules = Vec::new();
@@ -342,12 +369,32 @@ impl<'p> Program<'p> {
             match entry {
                 Some(chain) => chain.rules.insert(0, call),
                 None => {
-                    let name = entry_name(kind, hook);
+                    let name = entry::entry_chain(kind, hook);
                     self.entry(TableFamily::Inet, kind, hook, &name, vec![call]);
                 }
             }
         }
     }
+}
+
+/// Leaves of a program only the chains of some guests, instances and groups, and the limits that these rest on. The rest of the
+/// program is taken to be loaded.
+pub fn keep(ruleset: &mut Ruleset, policy: &Policy, names: &[String]) {
+    let wanted: Vec<String> = names.iter().flat_map(|name| gate::chains_of(policy, name)).collect();
+    for table in &mut ruleset.tables {
+        let is_wanted = |chain: &Chain| wanted.iter().any(|name| **name == *chain.name);
+        let targets = |chain: &Chain| -> Vec<Arc<str>> {
+            let verdicts = chain.rules.iter().filter_map(|rule| rule.verdict.as_ref());
+            let gotos = verdicts
+                .filter_map(|verdict| if let Verdict::Goto(name) = verdict { Some(name.clone()) } else { None });
+            gotos.collect()
+        };
+        let limits: Vec<Arc<str>> = table.chains.iter().filter(|chain| is_wanted(chain)).flat_map(targets).collect();
+        table.chains.retain(|chain| is_wanted(chain) || limits.contains(&chain.name));
+        table.sets.retain(|set| set.live);
+    }
+    ruleset.tables.retain(|table| !table.chains.is_empty());
+    ruleset.attachments.clear();
 }
 
 /// The name of one family's part of a live set, as those who fill it must write it.
@@ -386,27 +433,6 @@ fn reset_for_tcp(verdict: Verdict, matches: &[Match]) -> Verdict {
     match verdict {
         Verdict::Reject(Reject::TcpReset) if !tcp => Verdict::Reject(Reject::PortUnreachable),
         other => other,
-    }
-}
-
-/// nft priorities: before Docker's chains of the same hook, which stand at the standard ones.
-fn priority(family: TableFamily, kind: TableKind, hook: Hook) -> i32 {
-    let standard = match (family, kind, hook) {
-        (TableFamily::Bridge, ..) => -200,
-        (_, TableKind::Raw, _) => -300,
-        (_, TableKind::Mangle, _) => -150,
-        (_, TableKind::Nat, Hook::Prerouting | Hook::Output) => -100,
-        (_, TableKind::Nat, _) => 100,
-        (_, TableKind::Filter, _) => 0,
-        (_, TableKind::Security, _) => 50,
-    };
-    standard - 10
-}
-
-fn entry_name(kind: TableKind, hook: Hook) -> String {
-    match kind {
-        TableKind::Filter => format!("fwc-{}", hook.name()),
-        _ => format!("fwc-{}-{}", kind.name(), hook.name()),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The netfilter intermediate form: what every source becomes and every emitter reads. Tables, chains, rules, sets, in the
 //! field's own words (`iptables-save`, `nft list ruleset`). Knows nothing of policies, platforms or output syntax.
 
+pub mod entry;
+
 use std::sync::Arc;
 
 use crate::net::{AddressSet, Card, Family, Mac, PortSet, Protocol};

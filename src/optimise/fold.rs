@@ -86,32 +86,45 @@ fn fold_run(mut run: Vec<Item>, target: Target, concatenate: bool, sets: &mut Ve
     run
 }
 
-/// The indexes of the items that `key` says are alike, in the order of the first of each; items without a key stand alone.
-fn groups(run: &[Item], key: impl Fn(&Item) -> Option<u64>, same: impl Fn(&Item, &Item) -> bool) -> Vec<Vec<usize>> {
-    let mut groups: Vec<Vec<usize>> = Vec::with_capacity(run.len());
-    let mut known: FxHashMap<u64, Vec<usize>> = FxHashMap::default();
+/// The items that `key` and `same` say are alike, in the order of the first of each; an item without a key stands alone. `Err` gives the
+/// run back where no two are alike.
+fn groups(
+    run: Vec<Item>,
+    key: impl Fn(&Item) -> Option<u64>,
+    same: impl Fn(&Item, &Item) -> bool,
+) -> Result<Vec<Vec<Item>>, Vec<Item>> {
+    let mut known: FxHashMap<u64, (usize, usize)> = FxHashMap::default();
+    let mut group_of = Vec::with_capacity(run.len());
+    let mut count = 0;
     for (at, item) in run.iter().enumerate() {
-        let Some(hash) = key(item) else {
-            groups.push(vec![at]);
-            continue;
-        };
-        let candidates = known.entry(hash).or_default();
-        let group = candidates.iter().copied().find(|&group| {
-            groups
-                .get(group)
-                .and_then(|members| members.first())
-                .and_then(|&first| run.get(first))
-                .is_some_and(|first| same(first, item))
-        });
-        match group.and_then(|group| groups.get_mut(group)) {
-            Some(members) => members.push(at),
-            None => {
-                candidates.push(groups.len());
-                groups.push(vec![at]);
+        let mut found = count;
+        if let Some(mut hash) = key(item) {
+            // Another key with the same hash takes the next free number.
+            while let Some(&(first, group)) = known.get(&hash) {
+                if run.get(first).is_some_and(|first| same(first, item)) {
+                    found = group;
+                    break;
+                }
+                hash = hash.wrapping_add(1);
+            }
+            if found == count {
+                known.insert(hash, (at, count));
             }
         }
+        count += usize::from(found == count);
+        group_of.push(found);
     }
-    groups
+    if count == run.len() {
+        return Err(run);
+    }
+    let mut groups: Vec<Vec<Item>> = Vec::new();
+    groups.resize_with(count, Vec::new);
+    for (item, group) in run.into_iter().zip(group_of) {
+        if let Some(members) = groups.get_mut(group) {
+            members.push(item);
+        }
+    }
+    Ok(groups)
 }
 
 /// The matches of a rule but for those at `without`.
@@ -152,14 +165,12 @@ fn fold_field(run: Vec<Item>, field: Field, target: Target) -> Vec<Item> {
             && family_of(&left.rule, a) == family_of(&right.rule, b)
             && others(&left.rule, &[a]).eq(others(&right.rule, &[b]))
     };
-    let groups = groups(&run, key, same);
-    if groups.len() == run.len() {
-        return run;
-    }
-    let mut slots: Vec<Option<Item>> = run.into_iter().map(Some).collect();
+    let groups = match groups(run, key, same) {
+        Ok(groups) => groups,
+        Err(run) => return run,
+    };
     let mut out = Vec::with_capacity(groups.len());
-    for group in groups {
-        let mut members: Vec<Item> = group.iter().filter_map(|&at| slots.get_mut(at).and_then(Option::take)).collect();
+    for mut members in groups {
         if members.len() > 1
             && let Some(kind) = union(&members, field, target)
             && let Some(at) = members.first().and_then(|first| field.place(&first.rule))
@@ -254,11 +265,12 @@ fn fold_pairs(run: Vec<Item>, side: Field, target: Target, sets: &mut Vec<Set>) 
             && family_of(&left.rule, a[0]) == family_of(&right.rule, b[0])
             && others(&left.rule, &a).eq(others(&right.rule, &b))
     };
-    let groups = groups(&run, key, same);
-    let mut slots: Vec<Option<Item>> = run.into_iter().map(Some).collect();
+    let groups = match groups(run, key, same) {
+        Ok(groups) => groups,
+        Err(run) => return run,
+    };
     let mut out = Vec::with_capacity(groups.len());
-    for group in groups {
-        let mut members: Vec<Item> = group.iter().filter_map(|&at| slots.get_mut(at).and_then(Option::take)).collect();
+    for mut members in groups {
         if members.len() >= WORTH_A_SET
             && let Some((set, family)) = pair_set(&members, side)
             && let Some(places) = members.first().and_then(|first| pair_places(&first.rule, side))

@@ -1439,7 +1439,7 @@ pub fn families(judgement: &Judgement) -> Vec<Family> {
         .into_iter()
         .filter(|&family| {
             judgement.family.is_none_or(|only| only == family)
-                && holds(&judgement.from.addresses, family)
+                && (!judgement.from.macs.is_empty() || holds(&judgement.from.addresses, family))
                 && (judgement.to.published.is_some() || holds(&judgement.to.addresses, family))
                 && holds(&judgement.to.at, family)
                 && judgement.traffic.iter().any(|traffic| traffic.family.is_none_or(|only| only == family))

@@ -90,7 +90,7 @@ pub static OFF_BRIDGE: Code = Code {
     name: "container-off-the-bridge",
     level: Level::Error,
     summary: "a rule speaks of a container on a macvlan or ipvlan network, whose packets the host's firewall never sees",
-    explanation: "A macvlan network, and an ipvlan network in its default mode `l2`, sends and receives straight through its parent card. The\npackets pass no hook of the host, so no rule of the host can decide about them.\n\n```fw\ncompose \"docker-compose.yml\"            # `dns` is on a macvlan network\nallow domain from lan to container dns  # error: decides nothing\n```\n\nFilter on the router of that network or inside the container, or put the container on a bridge network and publish its ports.",
+    explanation: "A macvlan network, and an ipvlan network in its default mode `l2`, sends and receives straight through its parent card. The\npackets pass no hook of the host, so no rule of the host can decide about them.\n\n```fw\ncompose \"docker-compose.yml\"            # `resolver` is on a macvlan network\nallow dns from lan to container resolver  # error: decides nothing\n```\n\nFilter on the router of that network or inside the container, or put the container on a bridge network and publish its ports.",
 };
 
 /// A host address where a place outside belongs.
@@ -798,7 +798,7 @@ fn unpublished(here: Location, name: &str, container: &DockerContainer) -> Diagn
         (
             format!("container `{name}` publishes on the loopback alone"),
             "only programs on the host reach it here",
-            "publish it on another address, or leave the rule out: nobody else gets there",
+            "publish it on another address, or leave the rule out",
         )
     } else {
         (

@@ -79,6 +79,10 @@ impl Loader<'_> {
             if let StatementKind::Group(group) = &statement.value
                 && !self.except.contains(&*group.name.value)
             {
+                if &*group.name.value == "invalid" {
+                    self.policy.drops_invalid = true;
+                    self.policy.before_invalid = self.policy.prelude.len();
+                }
                 self.statements(&group.body, &[], &here, &mut |loader, rule| loader.policy.prelude.push(rule));
             }
         }
@@ -188,7 +192,8 @@ impl Loader<'_> {
         push: &mut dyn FnMut(&mut Self, FlatRule),
     ) {
         if let Nat::Forward { sentence, at, port, options } = nat {
-            let rule = self.flat(statement, fwc::syntax::tree::Action::Allow, sentence, options, scopes, here);
+            let mut rule = self.flat(statement, fwc::syntax::tree::Action::Allow, sentence, options, scopes, here);
+            rule.forwarded = true;
             let to = sentence.clauses.to.clone().expect("a forward says where to");
             let port = port.as_ref().map(|port| port.value);
             let at = at.as_ref().map(|at| at.value);
@@ -223,6 +228,7 @@ impl Loader<'_> {
             what: sentence.what.iter().map(|item| item.value.clone()).collect(),
             clauses,
             options: options.iter().map(|option| option.value.clone()).collect(),
+            forwarded: false,
         }
     }
 }

@@ -63,12 +63,41 @@ pub struct Attempt {
     pub inside: Option<u16>,
     /// The target is a container and its own address was dialled.
     pub direct: bool,
+    /// A `forward` of the policy carried it to its target.
+    pub forwarded: bool,
     /// IP protocol.
     pub protocol: u8,
     /// ICMP type and code.
     pub icmp: Option<(u8, u8)>,
     /// Source port.
     pub source_port: Option<u16>,
+    /// What connection tracking makes of it.
+    pub state: State,
+}
+
+/// What connection tracking makes of a packet that nothing went before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// The first of a connection.
+    New,
+    /// It can open no connection, and belongs to none.
+    Invalid,
+    /// It is not tracked at all (neighbour discovery).
+    Untracked,
+}
+
+impl State {
+    /// Of an ICMP message by its type; of everything else, the first packet opens a connection. What can open one is in the
+    /// kernel's nf_conntrack_proto_icmp.c and nf_conntrack_proto_icmpv6.c.
+    pub fn of(v4: bool, icmp: Option<(u8, u8)>) -> Self {
+        match icmp {
+            None => Self::New,
+            Some((8 | 13 | 15 | 17, _)) if v4 => Self::New,
+            Some((128 | 139, _)) if !v4 => Self::New,
+            Some((130..=137 | 143, _)) if !v4 => Self::Untracked,
+            _ => Self::Invalid,
+        }
+    }
 }
 
 /// What the policy says to it.
@@ -114,6 +143,8 @@ pub struct FlatRule {
     pub clauses: Vec<Clauses>,
     /// Options.
     pub options: Vec<RuleOption>,
+    /// It is the allow that a `forward` implies: for what was forwarded, not for those who dial the target itself.
+    pub forwarded: bool,
 }
 
 /// A guest's block.
@@ -161,6 +192,10 @@ pub struct Policy {
     pub guests: Vec<GuestBlock>,
     /// The prelude, in order.
     pub prelude: Vec<FlatRule>,
+    /// How many rules of the prelude stand before the place where invalid packets are dropped.
+    pub before_invalid: usize,
+    /// Whether the prelude's part `invalid` is in force.
+    pub drops_invalid: bool,
     /// The rules, in order.
     pub rules: Vec<FlatRule>,
     /// The defaults, in order.
@@ -213,7 +248,23 @@ impl Policy {
                 return Answer { closed: is_closed, ..self.decided(rule) };
             }
         }
-        let prelude = if self.mentions(attempt) { self.prelude.as_slice() } else { &[] };
+        let mentioned = self.mentions(attempt);
+        let prelude = if mentioned { self.prelude.as_slice() } else { &[] };
+        // Rules judge first packets. Of the others, the prelude lets some through and drops the invalid.
+        if attempt.state != State::New {
+            let before = if attempt.state == State::Invalid { self.before_invalid } else { prelude.len() };
+            let part = prelude.get(..before).unwrap_or_default();
+            if let Some(rule) = part.iter().find(|rule| self.matches(rule, attempt) == Some(true)) {
+                return Answer { closed: is_closed, ..self.decided(rule) };
+            }
+            let verdict = match attempt.state {
+                _ if !mentioned => Verdict::Platform,
+                State::Invalid if is_closed && self.drops_invalid => Verdict::Deny,
+                // Where only some of a flow is governed, or where rules meet untracked packets, the language promises nothing.
+                _ => Verdict::Varies,
+            };
+            return Answer { verdict, rule: None, by_rule: true, closed: is_closed };
+        }
         for rule in prelude.iter().chain(&self.rules) {
             if rule.action == Action::Log {
                 continue;
@@ -237,15 +288,26 @@ impl Policy {
 
     /// What stands at the end of the flow: a default, the deny that an allow implies, or nothing.
     fn end(&self, attempt: &Attempt) -> Option<Answer> {
-        let mut defaults: Vec<&FlatRule> = self.defaults.iter().collect();
-        defaults.sort_by_key(|rule| std::cmp::Reverse(specificity(rule)));
-        for rule in defaults {
+        let mut fitting = Vec::new();
+        for rule in &self.defaults {
             let words = rule.clauses.iter().any(|clauses| clauses.from.is_some() || clauses.to.is_some());
             // A default without places is about what comes from outside.
             if (words || attempt.from.class == Class::Outside) && self.matches(rule, attempt) != Some(false) {
-                let closed = matches!(rule.action, Action::Deny | Action::Reject(_));
-                return Some(Answer { closed, by_rule: false, ..self.decided(rule) });
+                fitting.push(rule);
             }
+        }
+        // The more specific goes first. Of two that overlap without one being inside the other, the language says nothing.
+        let first: Vec<&&FlatRule> = fitting
+            .iter()
+            .filter(|rule| !fitting.iter().any(|other| self.within(other, rule) && !self.within(rule, other)))
+            .collect();
+        if let Some(rule) = first.first() {
+            let closed = matches!(rule.action, Action::Deny | Action::Reject(_));
+            let answer = Answer { closed, by_rule: false, ..self.decided(rule) };
+            let agreed = first.iter().all(|other| self.decided(other).verdict == answer.verdict);
+            let ordered = first.iter().all(|other| self.within(other, rule));
+            let verdict = if agreed || ordered { answer.verdict } else { Verdict::Varies };
+            return Some(Answer { verdict, ..answer });
         }
         let allows: Vec<&FlatRule> = self
             .rules
@@ -259,6 +321,29 @@ impl Policy {
         let via = |rule: &&FlatRule| rule.clauses.iter().any(|clauses| !clauses.via.is_empty());
         let closed = !allows.iter().all(|rule| via(rule)) || allows.iter().any(|rule| self.via(rule, attempt));
         closed.then_some(Answer { verdict: Verdict::Deny, rule: None, by_rule: false, closed: true })
+    }
+
+    /// Whether all that one default is about, another is about, too, as far as their words show it.
+    fn within(&self, inner: &FlatRule, outer: &FlatRule) -> bool {
+        let who = |inner: Option<&Who>, outer: Option<&Who>| match (inner, outer) {
+            (_, None) => true,
+            (None, Some(outer)) => words(outer) == "any",
+            (Some(inner), Some(outer)) => {
+                words(inner) == words(outer)
+                    || words(outer) == "any"
+                    || words(outer) == "world" && self.classes(inner) == [Class::Outside]
+            }
+        };
+        let from = |rule: &'_ FlatRule| rule.clauses.iter().filter_map(|clauses| clauses.from.clone()).next_back();
+        let to = |rule: &'_ FlatRule| rule.clauses.iter().filter_map(|clauses| clauses.to.clone()).next_back();
+        let via = |rule: &FlatRule| -> Vec<String> {
+            rule.clauses.iter().flat_map(|clauses| &clauses.via).map(|name| name.value.to_string()).collect()
+        };
+        who(from(inner).as_ref(), from(outer).as_ref())
+            && who(to(inner).as_ref(), to(outer).as_ref())
+            && (via(outer).is_empty() || via(inner) == via(outer))
+            && (outer.what.is_empty() || inner.what == outer.what)
+            && (outer.family.is_none() || inner.family == outer.family)
     }
 
     fn decided(&self, rule: &FlatRule) -> Answer {
@@ -324,6 +409,9 @@ impl Policy {
     fn matches(&self, rule: &FlatRule, attempt: &Attempt) -> Option<bool> {
         let family = Family::of(attempt.from.address);
         if rule.family.is_some_and(|wanted| wanted != family) {
+            return Some(false);
+        }
+        if rule.forwarded && !attempt.forwarded {
             return Some(false);
         }
         // allow never opens a container's own address without the word `direct`.
@@ -601,13 +689,18 @@ fn contains(ports: &[PortRange], port: u16) -> bool {
     ports.iter().any(|range| range.first <= port && port <= range.last)
 }
 
-/// How much a default says: a default that says more is asked first.
-fn specificity(rule: &FlatRule) -> usize {
-    let mut said = usize::from(rule.family.is_some()) + usize::from(!rule.what.is_empty());
-    for clauses in &rule.clauses {
-        said += usize::from(clauses.from.is_some())
-            + usize::from(clauses.to.is_some())
-            + usize::from(!clauses.via.is_empty());
-    }
-    said
+/// The places of `who`, without where they are written.
+fn words(who: &Who) -> String {
+    let place = |one: &One| match &one.place.value {
+        Place::Any => "any".to_owned(),
+        Place::World => "world".to_owned(),
+        Place::Name(name) => name.to_string(),
+        other => {
+            let on: Vec<&str> = one.on.iter().map(|name| &*name.value).collect();
+            format!("{} {other:?} {on:?} {:?} {:?}", one.negated, one.at, one.view)
+        }
+    };
+    let mut places: Vec<String> = who.members.iter().map(place).collect();
+    places.sort();
+    format!("{}{}", if who.negated { "not " } else { "" }, places.join(", "))
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use super::{Attempt, Class, Party, Policy, Verdict, load};
+use super::{Attempt, Class, Party, Policy, State, Verdict, load};
 
 fn policy(text: &str) -> Policy {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -43,9 +43,11 @@ fn tcp(from: &str, to: &str, port: u16) -> Attempt {
         to,
         port: Some(port),
         direct: false,
+        forwarded: false,
         protocol: 6,
         icmp: None,
         source_port: Some(40_000),
+        state: State::New,
     }
 }
 
@@ -161,7 +163,7 @@ fn limits_vary_and_the_prelude_stands_before_the_rules() {
     assert_eq!(says("allow tcp 22 to host limit 1/minute\n", &tcp(PEER, HOST, 22)), Verdict::Varies);
     let too_big = |text| {
         let mut attempt = tcp("outside ens33 2001:db8::1", "host - 2001:db8::10", 1);
-        (attempt.protocol, attempt.port, attempt.icmp) = (58, None, Some((2, 0)));
+        (attempt.protocol, attempt.port, attempt.icmp, attempt.state) = (58, None, Some((2, 0)), State::Invalid);
         says(text, &attempt)
     };
     assert_eq!(too_big("default deny to host\n"), Verdict::Allow);
@@ -176,6 +178,7 @@ fn scopes_groups_and_forwards_count_where_they_stand() {
     let forward = "forward tcp 2222 from ens33 to 192.168.2.5 port 22\n";
     let attempt =
         Attempt { dialled: "203.0.113.10".parse().expect("an address"), ..tcp(PEER, "outside eth1 192.168.2.5", 2222) };
-    assert_eq!(says(forward, &attempt), Verdict::Allow);
+    assert_eq!(says(forward, &Attempt { forwarded: true, ..attempt.clone() }), Verdict::Allow);
+    assert_eq!(says(forward, &attempt), Verdict::Deny);
     assert_eq!(policy(forward).forwarded(&attempt).and_then(|(_, port)| port), Some(22));
 }

@@ -68,7 +68,7 @@ pub fn build(policy: &Path, facts: Option<&Path>, target: &str) -> Result<Files,
 }
 
 fn ending<'a>(files: &'a Files, ending: &str) -> Option<&'a String> {
-    files.iter().find(|(name, _)| name.ends_with(ending)).map(|(_, text)| text)
+    files.iter().find(|(name, _)| name.ends_with(ending) && !name.contains(".empty.")).map(|(_, text)| text)
 }
 
 /// Loads emitted files: sets, rules, jumps, in the order in which a host does.

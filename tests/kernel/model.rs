@@ -13,7 +13,7 @@ use super::hosts::HostCase;
 use super::namespace::HostPlan;
 use super::oracle::{Entry, Probe};
 use super::packet::Payload;
-use crate::interpreter::{Attempt, Class, Party, Policy};
+use crate::interpreter::{Attempt, Class, Party, Policy, State};
 
 /// A published port or range.
 #[derive(Clone, Debug)]
@@ -44,6 +44,8 @@ pub struct Model {
     pub names: BTreeMap<IpAddr, String>,
     /// What is published.
     pub published: Vec<Published>,
+    /// Whether the build knows what is published. Otherwise docker-proxy's road cannot be told from the host's own services.
+    pub known: bool,
 }
 
 impl Model {
@@ -56,6 +58,7 @@ impl Model {
             bridges: BTreeMap::new(),
             names: BTreeMap::new(),
             published: Vec::new(),
+            known: case.facts == case.truth,
         };
         if let Some(docker) = &facts.docker {
             for network in docker.networks.values() {
@@ -141,9 +144,11 @@ impl Model {
             port,
             inside: port,
             direct: false,
+            forwarded: false,
             protocol: packet.protocol(),
             icmp,
             source_port,
+            state: State::of(packet.source.is_ipv4(), icmp),
         };
         if !self.plan.owns(dialled) {
             let card = self.plan.route(dialled).to_owned();
@@ -154,6 +159,7 @@ impl Model {
         {
             attempt.to = self.party(self.plan.route(address), address, None);
             attempt.inside = inside.or(port);
+            attempt.forwarded = true;
         } else if let Some(published) = self.published_at(attempt.protocol, dialled, port) {
             attempt.inside = port.map(|port| port - published.first + published.inside);
             attempt.to = self.party(&published.card, published.address, None);

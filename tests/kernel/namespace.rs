@@ -129,6 +129,7 @@ impl Namespace {
             "net.ipv4.icmp_ratemask=0",
             "net.ipv4.icmp_ratelimit=0",
             "net.ipv6.icmp.ratelimit=0",
+            "net.ipv6.icmp.ratemask=",
             "net.ipv6.auto_flowlabels=0",
             "net.ipv6.conf.default.accept_ra=0",
             "net.ipv6.conf.default.accept_dad=0",
@@ -136,7 +137,7 @@ impl Namespace {
             "net.ipv6.conf.all.forwarding=1",
             "net.ipv4.ip_forward=1",
         ] {
-            script += &format!("sysctl -qw {setting}\n");
+            script += &format!("sysctl -qw '{setting}'\n");
         }
         for card in &self.plan.cards {
             let name = &card.name;

@@ -58,6 +58,9 @@ impl Outcome {
     }
 }
 
+/// The source that a forwarded packet left with, after any translation.
+pub type Seen = Option<(IpAddr, Option<u16>)>;
+
 /// The oracle of one namespace.
 pub struct Oracle<'a> {
     /// The namespace.
@@ -65,6 +68,7 @@ pub struct Oracle<'a> {
     senders: [OwnedFd; 2],
     errors: [OwnedFd; 2],
     resets: [OwnedFd; 2],
+    seen_as: Seen,
 }
 
 const SETS: &str = "table inet packet-oracle
@@ -101,7 +105,7 @@ impl<'a> Oracle<'a> {
                 socket(family, SockType::Raw, flags, protocol).expect("root may open raw sockets")
             },
         );
-        Self { namespace, senders, errors, resets }
+        Self { namespace, senders, errors, resets, seen_as: None }
     }
 
     /// Sends the packets one after another and says what became of each. Between packets without ports, and every few
@@ -126,11 +130,15 @@ impl<'a> Oracle<'a> {
 
     /// Opens a connection with the first packet and then sends the others, which `then` makes from where the first came out.
     /// To the host the first is really delivered, so that the connection is kept.
-    pub fn converse(&mut self, first: &Probe, then: impl FnOnce(Outcome) -> Vec<Probe>) -> (Outcome, Vec<Outcome>) {
+    pub fn converse(
+        &mut self,
+        first: &Probe,
+        then: impl FnOnce(Outcome, Seen) -> Vec<Probe>,
+    ) -> (Outcome, Vec<Outcome>) {
         self.run_nft("flush set inet packet-oracle seen4; flush set inet packet-oracle seen6");
         self.namespace.forget_connections();
         let opened = self.send(first, 60_001, DELIVERED_TTL);
-        let rest = then(opened);
+        let rest = then(opened, self.seen_as);
         let mut outcomes: Vec<Outcome> =
             rest.iter().enumerate().map(|(at, probe)| self.send(probe, number(at), 64)).collect();
         self.note_delivered(&rest, &mut outcomes);
@@ -193,6 +201,7 @@ impl<'a> Oracle<'a> {
     /// Reads everything that came out anywhere, and finds this packet or the answer to it.
     fn collect(&mut self, probe: &Probe, id: u16) -> Outcome {
         let mut outcome = Outcome::Dropped;
+        self.seen_as = None;
         let mut buffer = [0u8; 2048];
         for card in 0..self.namespace.taps.len() {
             while let Some(bytes) = self.namespace.taps[card].read(&mut buffer) {
@@ -202,6 +211,7 @@ impl<'a> Oracle<'a> {
                     outcome = Outcome::Rejected;
                 } else if header.id == id && header.protocol == probe.packet.protocol() {
                     let port = probe.packet.destination_port().and(destination_port(payload));
+                    self.seen_as = Some((header.source, probe.packet.destination_port().and(source_port(payload))));
                     outcome = Outcome::Left { card, destination: header.destination, port };
                 }
             }
@@ -232,6 +242,10 @@ fn number_of(element: &serde_json::Value) -> Option<u16> {
     // Some versions write an element as an object with more than its value.
     let value = if element.is_object() { &element["elem"]["val"] } else { element };
     value.as_u64().and_then(|number| u16::try_from(number).ok())
+}
+
+fn source_port(payload: &[u8]) -> Option<u16> {
+    Some(u16::from_be_bytes(payload.get(0..2)?.try_into().ok()?))
 }
 
 fn destination_port(payload: &[u8]) -> Option<u16> {

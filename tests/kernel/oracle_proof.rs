@@ -159,7 +159,7 @@ COMMIT
         let direct = tcp(Entry::Card(0), "203.0.113.1", "172.17.0.2", 80);
         assert_eq!(oracle.judge(&[first, direct]), [left(1, "172.17.0.2", 80), Outcome::Dropped]);
 
-        let (opened, rest) = oracle.converse(&first, |_| {
+        let (opened, rest) = oracle.converse(&first, |_, _| {
             let seen = Packet {
                 destination: address("172.17.0.2"),
                 ..tcp(Entry::Host, "203.0.113.1", "203.0.113.1", 80).packet
@@ -172,7 +172,7 @@ COMMIT
         assert_eq!(rest, [left(0, "203.0.113.1", 40_000), Outcome::Rejected]);
 
         // The host opens; the answer comes in where everything new is dropped.
-        let (opened, rest) = oracle.converse(&tcp(Entry::Host, "203.0.113.10", "203.0.113.1", 25), |_| {
+        let (opened, rest) = oracle.converse(&tcp(Entry::Host, "203.0.113.10", "203.0.113.1", 25), |_, _| {
             let packet = tcp(Entry::Host, "203.0.113.10", "203.0.113.1", 25).packet.reply();
             vec![
                 Probe { entry: Entry::Card(0), packet, mac: None },
