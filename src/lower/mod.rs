@@ -28,7 +28,8 @@ pub use condition::{Conjunction, Seat};
 pub use gate::chains_of;
 
 /// Every code that this stage gives.
-pub static CODES: &[&crate::diagnostic::Code] = &[&gate::GUEST_ROAD_UNSEEN, &gate::GATE_WITHOUT_ADDRESS];
+pub static CODES: &[&crate::diagnostic::Code] = 
+    &[&gate::GUEST_ROAD_UNSEEN, &gate::GATE_WITHOUT_ADDRESS, &dispatch::REJECT_IN_MANGLE];
 
 /// Marks a packet that a group allowed, between the group's chain and the guest's.
 pub const CONSENT_MARK: u32 = 0x2000_0000;

@@ -46,6 +46,8 @@ pub static CODES: &[&crate::diagnostic::Code] = &[
     &who::UNKNOWN_CONTAINER,
     &who::CONTAINER_ORIGIN,
     &who::UNPUBLISHED_CONTAINER,
+    &who::HOST_NETWORK,
+    &who::OFF_BRIDGE,
     &who::HOST_ADDRESS,
     &who::CONTAINER_ADDRESS,
     &who::MISPLACED_WORD,

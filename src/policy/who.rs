@@ -78,6 +78,24 @@ pub static UNPUBLISHED_CONTAINER: Code = Code {
     explanation: "`to container NAME` means: reached through a host address, at a port that it publishes. A container that publishes nothing\n(or not this port) cannot be reached so, and the rule would decide nothing.\n\n```fw\nallow postgres to container app     # error: `app` publishes nothing\n```\n\nPublish the port, or write `to container app direct` for its own address on its network.",
 };
 
+/// A container without a network of its own.
+pub static HOST_NETWORK: Code = Code {
+    number: "FW0313",
+    name: "container-on-the-host-network",
+    level: Level::Error,
+    summary: "a rule speaks of a container that shares the host's network",
+    explanation: "With `network_mode: host` a container has no network of its own: its ports are the host's, its connections are the host's,\nand no bridge, NAT or FORWARD is between. A rule to the container would never match.\n\n```fw\ncompose \"docker-compose.yml\"          # `metrics` has `network_mode: host`\nallow tcp 9100 to container metrics   # error\nallow tcp 9100 from any to host       # what it means\n```\n\nWrite `to host` with the container's ports, or `from host`, which is every program on the host. A container that lives in the\nnetwork of another (`network_mode: service:vpn`) is reached as that other container.",
+};
+
+/// A container that the host's hooks never see.
+pub static OFF_BRIDGE: Code = Code {
+    number: "FW0314",
+    name: "container-off-the-bridge",
+    level: Level::Error,
+    summary: "a rule speaks of a container on a macvlan or ipvlan network, whose packets the host's firewall never sees",
+    explanation: "A macvlan network, and an ipvlan network in its default mode `l2`, sends and receives straight through its parent card. The\npackets pass no hook of the host, so no rule of the host can decide about them.\n\n```fw\ncompose \"docker-compose.yml\"            # `resolver` is on a macvlan network\nallow dns from lan to container resolver  # error: decides nothing\n```\n\nFilter on the router of that network or inside the container, or put the container on a bridge network and publish its ports.",
+};
+
 /// A host address where a place outside belongs.
 pub static HOST_ADDRESS: Code = Code {
     number: "FW0213",
@@ -359,7 +377,7 @@ impl<'r, 'a> Places<'r, 'a> {
                 vec![Party { macs: vec![*mac], ..Party::of(Class::Outside) }]
             }
             Place::Container(None) => vec![Party::of(Class::Container)],
-            Place::Container(Some(name)) => self.container(file, name, view, role, out).into_iter().collect(),
+            Place::Container(Some(name)) => self.container(file, here, name, view, role, out).into_iter().collect(),
             Place::Guest(None) => vec![Party::of(Class::Guest)],
             Place::Instance(None) => vec![Party::of(Class::Instance)],
             Place::Guest(Some(name)) => self.guest(file, name, GuestKind::Guest, out).into_iter().collect(),
@@ -370,37 +388,55 @@ impl<'r, 'a> Places<'r, 'a> {
     }
 
     fn address(&self, here: Location, range: AddressRange, out: &mut Vec<Diagnostic>) -> Party {
-        if range.first == range.last {
-            let card = self
-                .facts
-                .interfaces
-                .iter()
-                .find(|(_, card)| card.addresses.iter().any(|net| net.addr() == range.first));
-            if let Some((card, _)) = card {
-                out.push(
-                    Diagnostic::new(&HOST_ADDRESS, here, format!("`{}` is an address of this host", range.first))
-                        .label(format!("on `{card}`"))
-                        .fix("name the host's own side", here, format!("host at {}", range.first)),
-                );
-            }
-            let docker = self.facts.docker.iter().flat_map(|docker| &docker.networks);
-            let network =
-                docker.filter(|(_, network)| network.driver.as_deref().is_none_or(|driver| driver == "bridge"));
-            for (name, network) in network {
-                if network.subnets.iter().any(|subnet| subnet.contains(&range.first)) {
-                    out.push(
-                        Diagnostic::new(
-                            &CONTAINER_ADDRESS,
-                            here,
-                            format!("`{}` lies in the container network `{name}`", range.first),
-                        )
-                        .fix("name the network", here, format!("network {name}"))
-                        .help("or name the container: `container NAME`"),
-                    );
-                }
-            }
-        }
+        out.extend(self.own_address(here, range).or_else(|| self.inner_address(here, range)));
         Party { addresses: Some(AddressSet::new([range])), ..Party::of(Class::Outside) }
+    }
+
+    /// An address of this host: of a card, or a gateway that a platform has put on its bridge.
+    fn own_address(&self, here: Location, range: AddressRange) -> Option<Diagnostic> {
+        if range.first != range.last {
+            return None;
+        }
+        let fault = || {
+            Diagnostic::new(&HOST_ADDRESS, here, format!("`{}` is an address of this host", range.first))
+                .fix("name the host's own side", here, format!("host at {}", range.first))
+        };
+        let has = |card: &crate::facts::InterfaceFact| card.addresses.iter().any(|net| net.addr() == range.first);
+        if let Some((card, _)) = self.facts.interfaces.iter().find(|(_, card)| has(card)) {
+            return Some(fault().label(format!("on `{card}`")));
+        }
+        let (name, network) = self.bridge_networks().find(|(_, network)| network.gateways.contains(&range.first))?;
+        let fault = fault().label(format!("the gateway of network `{name}`, on this host"));
+        Some(network.location.map_or(fault.clone(), |location| fault.related(location, "the network")))
+    }
+
+    /// An address or prefix that lies in a network on this machine. A wider prefix, which merely holds one, is a party outside.
+    fn inner_address(&self, here: Location, range: AddressRange) -> Option<Diagnostic> {
+        let within = |net: &ipnet::IpNet| net.contains(&range.first) && net.contains(&range.last);
+        let words = range.prefix().map_or_else(|| range.to_string(), |prefix| prefix.to_string());
+        let words = if range.first == range.last { range.first.to_string() } else { words };
+        if let Some((name, network)) = self.bridge_networks().find(|(_, network)| network.subnets.iter().any(within)) {
+            let fault =
+                Diagnostic::new(&CONTAINER_ADDRESS, here, format!("`{words}` lies in the container network `{name}`"))
+                    .fix("name the network", here, format!("network {name}"))
+                    .help("or name the container: `container NAME`");
+            return Some(network.location.map_or(fault.clone(), |location| fault.related(location, "the network")));
+        }
+        let instances = self.facts.instances.iter().flat_map(|facts| &facts.bridges).map(|bridge| ("instance", bridge));
+        let guests = self.facts.libvirt.iter().flat_map(|facts| &facts.bridges).map(|bridge| ("guest", bridge));
+        let (word, (bridge, _)) =
+            instances.chain(guests).find(|(_, (_, bridge))| bridge.subnets.iter().any(within))?;
+        Some(
+            Diagnostic::new(&CONTAINER_ADDRESS, here, format!("`{words}` lies on this machine, behind bridge `{bridge}`"))
+                .help(format!("name who has it: `{word} NAME`")),
+        )
+    }
+
+    /// The networks that have a bridge on this host.
+    fn bridge_networks(&self) -> impl Iterator<Item = (&String, &crate::facts::DockerNetwork)> {
+        let docker = self.facts.docker.iter().flat_map(|docker| &docker.networks);
+        let podman = self.facts.podman.iter().flat_map(|podman| &podman.networks);
+        docker.chain(podman).filter(|(_, network)| network.driver.as_deref().is_none_or(|driver| driver == "bridge"))
     }
 
     fn name(
@@ -535,6 +571,7 @@ impl<'r, 'a> Places<'r, 'a> {
     fn container(
         &self,
         file: FileId,
+        place: Location,
         name: &Name,
         view: Option<&Spanned<View>>,
         role: Role,
@@ -549,19 +586,16 @@ impl<'r, 'a> Places<'r, 'a> {
             out.push(self.unknown_member("container", here, &name.value, &known));
             return None;
         };
+        if let Some(fault) = self.elsewhere(place, &name.value, container, view, role) {
+            out.push(fault);
+            return None;
+        }
         let member = Some(Arc::<str>::from(&*name.value));
         let direct = view.is_some_and(|view| view.value == View::Direct);
         if role == Role::To && !direct {
             let published: Arc<[Published]> = published_by(&name.value, container).into();
             if published.is_empty() && !self.on_routed_network(container) {
-                out.push(
-                    Diagnostic::new(
-                        &UNPUBLISHED_CONTAINER,
-                        here,
-                        format!("container `{}` publishes nothing", name.value),
-                    )
-                    .help("publish the port, or write `direct` behind it for its own address"),
-                );
+                out.push(unpublished(here, &name.value, container));
             }
             let addresses = (!container.addresses.is_empty()).then(|| own_addresses(container));
             return Some(Party { member, published: Some(published), addresses, ..Party::of(Class::Container) });
@@ -586,6 +620,65 @@ impl<'r, 'a> Places<'r, 'a> {
         }
         out.push(fault);
         None
+    }
+
+    /// A container that is not where rules to containers look: on the host's network, in another's, or on no bridge.
+    fn elsewhere(
+        &self,
+        place: Location,
+        name: &str,
+        container: &DockerContainer,
+        view: Option<&Spanned<View>>,
+        role: Role,
+    ) -> Option<Diagnostic> {
+        let docker = self.facts.docker.iter().map(|docker| &docker.networks);
+        let tables = docker.chain(self.facts.podman.iter().map(|podman| &podman.networks));
+        let networks: Vec<_> = tables
+            .flat_map(|table| table.iter().filter(|(network, _)| container.networks.contains(*network)))
+            .collect();
+        let of_driver = |wanted: &str| networks.iter().any(|(_, network)| network.driver.as_deref() == Some(wanted));
+        let told = |fault: Diagnostic| match container.location {
+            Some(location) => fault.related(location, "the container"),
+            None => fault,
+        };
+        if let Some(other) = &container.network_of {
+            let fault = Diagnostic::new(
+                &HOST_NETWORK,
+                place,
+                format!("container `{name}` lives in the network of container `{other}`"),
+            );
+            return Some(told(fault).fix("name that one", place, format!("container {other}")));
+        }
+        if container.networks.iter().any(|network| network == "host") || of_driver("host") {
+            let fault = Diagnostic::new(&HOST_NETWORK, place, format!("container `{name}` shares the host's network"))
+                .label("no rule to containers meets it");
+            return Some(match (role, view) {
+                (Role::To, None) => told(fault).fix("its ports are the host's", place, "host"),
+                (Role::To, Some(_)) => told(fault).help("its ports are the host's: `to host`"),
+                (Role::From, _) => told(fault).help("its connections are the host's: `from host`, every program on it"),
+            });
+        }
+        let (first, _) = networks.first()?;
+        let unseen = networks.len() == container.networks.len()
+            && networks.iter().all(|(_, network)| match network.driver.as_deref() {
+                Some("macvlan") => true,
+                Some("ipvlan") => network.ipvlan_mode.as_deref().is_none_or(|mode| mode == "l2"),
+                _ => false,
+            });
+        if !unseen {
+            return None;
+        }
+        let driver = networks.first().and_then(|(_, network)| network.driver.as_deref()).unwrap_or("macvlan");
+        let mut fault = Diagnostic::new(
+            &OFF_BRIDGE,
+            place,
+            format!("the host's firewall never sees container `{name}`, on a network of driver {driver}"),
+        )
+        .label("no hook of the host is passed");
+        if let Some(location) = networks.first().and_then(|(_, network)| network.location) {
+            fault = fault.related(location, format!("network `{first}`"));
+        }
+        Some(told(fault).help("filter on that network's router or in the container, or put it on a bridge network"))
     }
 
     fn on_routed_network(&self, container: &DockerContainer) -> bool {
@@ -803,6 +896,42 @@ pub fn class_of(kind: GuestKind) -> Class {
 
 fn known_addresses(fact: &InstanceFact) -> Option<AddressSet> {
     (!fact.addresses.is_empty()).then(|| fact.addresses.iter().copied().map(AddressRange::single).collect())
+}
+
+/// Why nobody reaches a container through an address of the host.
+fn unpublished(here: Location, name: &str, container: &DockerContainer) -> Diagnostic {
+    let ports = &container.ports;
+    let loopback = |port: &&crate::facts::PublishedPort| port.address.is_some_and(|address| address.is_loopback());
+    let (message, said, help) = if ports.is_empty() {
+        (
+            format!("container `{name}` publishes nothing"),
+            "",
+            "publish the port, or write `direct` behind it for its own address",
+        )
+    } else if ports.iter().all(|port| loopback(&port)) {
+        (
+            format!("container `{name}` publishes on the loopback alone"),
+            "only programs on the host reach it here",
+            "publish it on another address, or leave the rule out",
+        )
+    } else {
+        (
+            format!("Docker picks a port for container `{name}` at each start"),
+            "no fixed port of the host",
+            "publish it at a fixed port (`8080:80`), or write `direct` behind it for its own address",
+        )
+    };
+    let mut fault = Diagnostic::new(&UNPUBLISHED_CONTAINER, here, message).help(help);
+    let lines = ports.iter().filter_map(|port| port.location);
+    for location in lines.clone() {
+        fault = fault.related(location, said);
+    }
+    if lines.count() == 0
+        && let Some(location) = container.location
+    {
+        fault = fault.related(location, "the container");
+    }
+    fault
 }
 
 fn own_addresses(container: &DockerContainer) -> AddressSet {
