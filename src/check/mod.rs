@@ -2,7 +2,9 @@
 //! diagnostics; it changes nothing.
 
 mod cover;
+pub mod limits;
 pub mod lockout;
+pub mod raw;
 mod words;
 
 use crate::diagnostic::{Code, Diagnostic};
@@ -17,11 +19,36 @@ const CHECKS: &[fn(&Policy, Target) -> Vec<Diagnostic>] = &[];
 /// policy has forgotten.
 const WORD_CHECKS: &[fn(&Project, &Policy, Target) -> Vec<Diagnostic>] = &[
     lockout::check,
+    limits::check,
+    raw::check,
 ];
 
 /// Every code that checks give.
 pub static CODES: &[&Code] = &[
     &lockout::LOCKOUT,
+    &limits::LOG_PREFIX_TOO_LONG,
+    &limits::COMMENT_TOO_LONG,
+    &limits::SET_NAME_TOO_LONG,
+    &limits::TEXT_CHANGED,
+    &limits::MARK_RESERVED,
+    &raw::codes::NO_SUCH_CHAIN,
+    &raw::codes::COMMAND,
+    &raw::codes::FOREIGN_CHAIN,
+    &raw::codes::UNKNOWN_TARGET,
+    &raw::codes::NEVER_REACHED,
+    &raw::codes::PORT_WITHOUT_PROTOCOL,
+    &raw::codes::WRONG_DIRECTION,
+    &raw::codes::WRONG_PLACE,
+    &raw::codes::TOO_MANY_PORTS,
+    &raw::codes::BYPASSED,
+    &raw::codes::PORT_AFTER_NAT,
+    &raw::codes::WITHOUT_DIRECTION,
+    &raw::codes::OLD_STATE_MATCH,
+    &raw::codes::OPENS_UNPUBLISHED,
+    &raw::codes::LOG_WITHOUT_LIMIT,
+    &raw::codes::OTHER_BACK_END,
+    &raw::codes::NOT_READ,
+    &raw::codes::BOTH_FAMILIES,
 ];
 
 /// Runs all checks on a policy that is to be built for `target`.

@@ -68,3 +68,13 @@ fn check(name: &str) {
 fn lockout() {
     check("lockout");
 }
+
+#[test]
+fn raw() {
+    check("raw");
+}
+
+#[test]
+fn limits() {
+    check("limits");
+}
