@@ -2,9 +2,12 @@
 //! diagnostics; it changes nothing.
 
 mod cover;
+pub mod late;
 pub mod limits;
 pub mod lockout;
+pub mod options;
 pub mod raw;
+pub mod starved;
 mod words;
 
 use crate::diagnostic::{Code, Diagnostic};
@@ -18,14 +21,28 @@ const CHECKS: &[fn(&Policy, Target) -> Vec<Diagnostic>] = &[];
 /// Every check that also looks at the words that the policy was written in: for the places of options, and for what the
 /// policy has forgotten.
 const WORD_CHECKS: &[fn(&Project, &Policy, Target) -> Vec<Diagnostic>] = &[
+    options::check,
     lockout::check,
+    starved::check,
+    late::check,
     limits::check,
     raw::check,
 ];
 
 /// Every code that checks give.
 pub static CODES: &[&Code] = &[
+    &options::LIMIT_WITHOUT_ALLOW,
+    &options::CARD_OF_HOST,
+    &options::SOURCE_PORT_OF_WHAT,
+    &options::ALWAYS,
+    &options::LOG_RATE_HIGH,
     &lockout::LOCKOUT,
+    &late::TOO_LATE,
+    &late::REDUNDANT,
+    &late::DUPLICATE_RULE,
+    &late::CONTRADICTORY_DEFAULT,
+    &starved::STARVED,
+    &starved::NO_DHCP_CLIENT,
     &limits::LOG_PREFIX_TOO_LONG,
     &limits::COMMENT_TOO_LONG,
     &limits::SET_NAME_TOO_LONG,
@@ -49,6 +66,7 @@ pub static CODES: &[&Code] = &[
     &raw::codes::OTHER_BACK_END,
     &raw::codes::NOT_READ,
     &raw::codes::BOTH_FAMILIES,
+    &raw::codes::UNCLOSED_QUOTE,
 ];
 
 /// Runs all checks on a policy that is to be built for `target`.

@@ -78,3 +78,18 @@ fn raw() {
 fn limits() {
     check("limits");
 }
+
+#[test]
+fn late() {
+    check("late");
+}
+
+#[test]
+fn starved() {
+    check("starved");
+}
+
+#[test]
+fn options() {
+    check("options");
+}

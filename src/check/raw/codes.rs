@@ -455,3 +455,25 @@ chain filter INPUT {
 Write one line for each family.
 ",
 };
+
+/// A quotation mark that is alone.
+pub static UNCLOSED_QUOTE: Code = Code {
+    number: "FW0719",
+    name: "unclosed-quote-in-chain",
+    level: Level::Error,
+    summary: "a line of a `chain` block has a quotation mark that is not closed",
+    explanation: "\
+# A quotation mark alone
+
+A text in a rule stands between two quotation marks. A line ends at its end: what is open there would swallow the lines behind it when
+the file is loaded.
+
+```fw
+chain filter INPUT {
+    -m limit --limit 1/minute -j LOG --log-prefix \"in:      # error
+}
+```
+
+Close it. Neither back end knows a way to write a quotation mark inside such a text.
+",
+};

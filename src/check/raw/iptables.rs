@@ -134,7 +134,7 @@ fn unread(line: &Line<'_>, rule: &IptablesRule<'_>, out: &mut Vec<Diagnostic>) {
     for word in &rule.unread {
         let here = line.at(word.range());
         let fault = Diagnostic::new(&NOT_READ, here, format!("cannot read `{}`: it is emitted unchecked", word.text));
-        out.push(match closest(word.text, words::option_names()).filter(|_| word.text.starts_with("--")) {
+        out.push(match closest(word.text, words::option_names()).filter(|near| !word.text.starts_with(near)) {
             Some(near) => fault.fix(format!("did you mean `{near}`?"), here, near),
             None => fault.help("test the file on the host: if its tools cannot read the word either, nothing is loaded"),
         });

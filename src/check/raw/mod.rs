@@ -4,7 +4,7 @@ pub mod codes;
 mod iptables;
 mod nft;
 
-use codes::{BYPASSED, FOREIGN_CHAIN, NEVER_REACHED, NO_SUCH_CHAIN, PORT_AFTER_NAT};
+use codes::{BYPASSED, FOREIGN_CHAIN, NEVER_REACHED, NO_SUCH_CHAIN, PORT_AFTER_NAT, UNCLOSED_QUOTE};
 
 use crate::diagnostic::Diagnostic;
 use crate::names::closest;
@@ -46,6 +46,10 @@ pub fn check(project: &Project, policy: &Policy, target: Target) -> Vec<Diagnost
         let mut told = false;
         for (text, location) in &raw.lines {
             let line = Line { policy, kind, hook, said: &raw.hook, text, location: *location };
+            if text.matches('"').count() % 2 == 1 {
+                out.push(unclosed(&line));
+                continue;
+            }
             let decides = match target {
                 Target::Iptables => iptables::check(&line, &mut out),
                 Target::Nft => nft::check(&line, &mut out),
@@ -66,6 +70,13 @@ pub fn check(project: &Project, policy: &Policy, target: Target) -> Vec<Diagnost
         }
     }
     out
+}
+
+fn unclosed(line: &Line<'_>) -> Diagnostic {
+    let start = line.text.rfind('"').unwrap_or(0);
+    let end = line.at(line.text.len()..line.text.len());
+    Diagnostic::new(&UNCLOSED_QUOTE, line.at(start..line.text.len()), "this quotation mark is not closed")
+        .fix("close it", end, "\"")
 }
 
 fn no_such_chain(project: &Project, raw: &RawChain) -> Diagnostic {
