@@ -115,6 +115,52 @@ Choose other bits.
 ",
 };
 
+/// A name that is cut in the names of chains.
+pub static CHAIN_NAME_CUT: Code = Code {
+    number: "FW0507",
+    name: "chain-name-cut",
+    level: Level::Note,
+    summary: "the name of a guest, instance or group is cut in the names of its chains",
+    explanation: "\
+# A long name in a chain's name
+
+Chains have names of at most 28 bytes in iptables. The chains of a guest are called `fwc-guest-NAME-in` and `-out`, those of a group
+`fwc-group-NAME`; each may have `-h` behind it. A longer name is cut, and a number made from the whole keeps it apart from others.
+
+```fw
+guest customer-0815-database on tap815i0 {     # note: fwc-guest-customer-~2b1c-in
+    in allow postgres from 10.0.0.0/8
+}
+```
+
+Nothing is wrong with the rules. Whoever looks for the chain by its name on the host does not find it at once: 12 bytes for a guest
+or instance, 14 for a group are never cut.
+",
+};
+
+/// A name that the kernel's tools do not take.
+pub static UNUSABLE_NAME: Code = Code {
+    number: "FW0508",
+    name: "unusable-name",
+    level: Level::Error,
+    summary: "the name of a guest, group or live set has characters that the names of chains and sets cannot have",
+    explanation: "\
+# A name that no chain can have
+
+Guests, instances and the groups that they apply become chains, live sets become sets. Their names stand in the kernel's listings and in
+the commands of whoever fills a set. Letters, digits, `-`, `_` and `.` can stand there, with a letter or digit at the beginning.
+
+```fw
+guest \"vm 110\" on tap110i0 {      # error
+    in allow ssh
+}
+guest vm-110 on tap110i0 {
+    in allow ssh
+}
+```
+",
+};
+
 /// Longest log prefix of iptables' LOG (29 bytes and a NUL, xt_LOG.h).
 pub const IPTABLES_PREFIX: usize = 29;
 /// Longest log prefix of nft (`NF_LOG_PREFIXLEN` less the NUL).
@@ -126,9 +172,36 @@ pub const NFT_COMMENT: usize = 127;
 /// Longest name of a live set: the kernel's 31 bytes less `fwc-` and `-v4`.
 const LIVE_SET: usize = 24;
 
+/// Longest names of a guest and of a group that no chain's name cuts: iptables' 28 bytes less the words around.
+const GUEST: usize = 12;
+const GROUP: usize = 14;
+
+/// Names that become names of chains and sets.
+fn kernel_names(policy: &Policy, target: Target, out: &mut Vec<Diagnostic>) {
+    let guests = policy.gates.iter().map(|gate| ("guest", &gate.name, gate.location, GUEST));
+    let groups = policy.groups.iter().map(|group| ("group", &group.name, group.location, GROUP));
+    let sets = policy.live_sets.iter().map(|set| ("set", &set.name, set.location, usize::MAX));
+    for (kind, name, location, most) in guests.chain(groups).chain(sets) {
+        let usable = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if !name.bytes().all(usable) {
+            out.push(
+                Diagnostic::new(&UNUSABLE_NAME, location, format!("`{name}` cannot stand in the name of a chain or set"))
+                    .help("use letters, digits, `-`, `_` and `.`"),
+            );
+        } else if name.len() > most && target == Target::Iptables {
+            out.push(
+                Diagnostic::new(&CHAIN_NAME_CUT, location, format!("`{name}` is cut in the names of its chains"))
+                    .label(format!("a {kind} with a name of up to {most} bytes is not"))
+                    .help("choose a shorter name, if you look for its chains on the host"),
+            );
+        }
+    }
+}
+
 /// The check.
-pub fn check(project: &Project, _: &Policy, target: Target) -> Vec<Diagnostic> {
+pub fn check(project: &Project, policy: &Policy, target: Target) -> Vec<Diagnostic> {
     let mut out = Vec::new();
+    kernel_names(policy, target, &mut out);
     words::each(project, &mut |file, statement| match &statement.value {
         StatementKind::Rule(rule) | StatementKind::Default(rule) => options(file, &rule.options, target, &mut out),
         StatementKind::Nat(nat) => {

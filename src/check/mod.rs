@@ -48,6 +48,8 @@ pub static CODES: &[&Code] = &[
     &limits::SET_NAME_TOO_LONG,
     &limits::TEXT_CHANGED,
     &limits::MARK_RESERVED,
+    &limits::CHAIN_NAME_CUT,
+    &limits::UNUSABLE_NAME,
     &raw::codes::NO_SUCH_CHAIN,
     &raw::codes::COMMAND,
     &raw::codes::FOREIGN_CHAIN,

@@ -1,5 +1,7 @@
 //! Words behind a sentence, or in it, that have no effect where they stand.
 
+use rustc_hash::FxHashSet;
+
 use super::words;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::netfilter::Target;
@@ -117,12 +119,13 @@ const MOST_LINES: u32 = 100;
 /// The check.
 pub fn check(project: &Project, policy: &Policy, _: Target) -> Vec<Diagnostic> {
     let mut out = Vec::new();
+    let portless = portless(policy);
     words::each(project, &mut |file, statement| {
         let here = at(file, statement.span);
         match &statement.value {
             StatementKind::Rule(rule) | StatementKind::Default(rule) => {
                 clauses(file, &rule.sentence.clauses, &mut out);
-                options(policy, file, here, rule, &mut out);
+                options(&portless, file, here, rule, &mut out);
             }
             StatementKind::Assert(rule) => clauses(file, &rule.sentence.clauses, &mut out),
             StatementKind::Change(change) => clauses(file, &change.sentence.clauses, &mut out),
@@ -161,7 +164,16 @@ fn card_of_host(file: FileId, one: &One, card: Span, rewritable: bool) -> Diagno
     }
 }
 
-fn options(policy: &Policy, file: FileId, here: Location, rule: &Rule, out: &mut Vec<Diagnostic>) {
+/// Statements that compare source ports of traffic without ports.
+fn portless(policy: &Policy) -> FxHashSet<Location> {
+    let judgements = policy.flows.values().flatten().filter(|judgement| judgement.options.source_ports.is_some());
+    let without = judgements.filter(|judgement| {
+        judgement.traffic.iter().any(|traffic| !traffic.protocol.is_some_and(crate::net::Protocol::has_ports))
+    });
+    without.map(|judgement| judgement.location).collect()
+}
+
+fn options(portless: &FxHashSet<Location>, file: FileId, here: Location, rule: &Rule, out: &mut Vec<Diagnostic>) {
     for option in &rule.options {
         let place = at(file, option.span);
         match &option.value {
@@ -174,11 +186,7 @@ fn options(policy: &Policy, file: FileId, here: Location, rule: &Rule, out: &mut
                 );
             }
             RuleOption::SourcePort(_) => {
-                let mut judgements = policy.flows.values().flatten().filter(|judgement| judgement.location == here);
-                let portless = judgements.any(|judgement| {
-                    judgement.traffic.iter().any(|traffic| !traffic.protocol.is_some_and(crate::net::Protocol::has_ports))
-                });
-                if portless {
+                if portless.contains(&here) {
                     let fault = Diagnostic::new(&SOURCE_PORT_OF_WHAT, place, "`source port` on traffic that has no ports");
                     out.push(if rule.sentence.what.is_empty() {
                         let end = at(file, Span { start: rule.action.span.end, end: rule.action.span.end });

@@ -93,3 +93,8 @@ fn starved() {
 fn options() {
     check("options");
 }
+
+#[test]
+fn names() {
+    check("names");
+}
