@@ -16,7 +16,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::diagnostic::Diagnostic;
 use crate::net::{Card, Family};
 use crate::netfilter::Target;
-use crate::netfilter::entry;
+use crate::netfilter::{entry, words};
 use crate::netfilter::{
     Base, Chain, Effect, Hook, Limit, Match, MatchKind, Owner, Reject, Rule, Ruleset, Set, SetField, State, Table,
     TableFamily, TableKind, Verdict,
@@ -31,13 +31,7 @@ pub use gate::chains_of;
 pub static CODES: &[&crate::diagnostic::Code] = 
     &[&gate::GUEST_ROAD_UNSEEN, &gate::GATE_WITHOUT_ADDRESS, &dispatch::REJECT_IN_MANGLE];
 
-/// Marks a packet that a group allowed, between the group's chain and the guest's.
-pub const CONSENT_MARK: u32 = 0x2000_0000;
-/// Marks a packet for masquerading, between FORWARD and POSTROUTING (iptables sees no arrival card there).
-pub const MASQUERADE_MARK: u32 = 0x1000_0000;
-
-/// Bits of the packet mark that fwc uses itself: a policy's own marks leave them alone.
-pub const RESERVED_MARKS: u32 = CONSENT_MARK | MASQUERADE_MARK;
+pub use crate::netfilter::{CONSENT_MARK, MASQUERADE_MARK, RESERVED_MARKS};
 
 /// How many log lines of one statement may come at once.
 const LOG_BURST: u32 = 5;
@@ -362,9 +356,10 @@ impl<'p> Program<'p> {
     /// `chain` blocks: each lands in a chain of ours, called from ours at that hook before everything else.
     fn raw_chains(&mut self) {
         for (number, raw) in self.policy.raw.iter().enumerate() {
-            let Some((kind, hook)) = raw_place(&raw.table, &raw.hook) else { continue };
+            let Some((kind, hook)) = entry::place(&raw.table, &raw.hook) else { continue };
             let name = format!("fwc-chain-{}", number + 1);
-            let rules = raw.lines.iter().map(|(line, location)| raw_rule(line, *location)).collect();
+            let target = self.target;
+            let rules = raw.lines.iter().map(|(line, location)| raw_rule(line, *location, target)).collect();
             self.chain(TableFamily::Inet, kind, &name, rules);
             let call =
                 Rule { verdict: Some(Verdict::Jump(Arc::from(&*name))), origin: Some(raw.location), ..Rule::default() };
@@ -440,28 +435,13 @@ fn reset_for_tcp(verdict: Verdict, matches: &[Match]) -> Verdict {
     }
 }
 
-/// The table and hook of a `chain` block, if there is such a place.
-#[must_use]
-pub fn raw_place(table: &str, hook: &str) -> Option<(TableKind, Hook)> {
-    use Hook::{Forward, Input, Output, Postrouting, Prerouting};
-    let kinds = [TableKind::Raw, TableKind::Mangle, TableKind::Nat, TableKind::Filter, TableKind::Security];
-    let kind = kinds.into_iter().find(|kind| kind.name() == table)?;
-    let hook = [Prerouting, Input, Forward, Output, Postrouting]
-        .into_iter()
-        .find(|known| known.chain() == hook || (hook == "DOCKER-USER" && *known == Forward))?;
-    let hooks: &[Hook] = match kind {
-        TableKind::Raw => &[Prerouting, Output],
-        TableKind::Mangle => &[Prerouting, Input, Forward, Output, Postrouting],
-        TableKind::Nat => &[Prerouting, Input, Output, Postrouting],
-        TableKind::Filter | TableKind::Security => &[Input, Forward, Output],
+/// A line of netfilter's own words. The families that its words name, if it names any, are the rule's; nft's words say theirs
+/// themselves.
+fn raw_rule(line: &str, location: Location, target: Target) -> Rule {
+    let family = match (target, words::families(line).as_slice()) {
+        (Target::Iptables, [family]) => Some(*family),
+        _ => None,
     };
-    hooks.contains(&hook).then_some((kind, hook))
-}
-
-/// A line of netfilter's own words. The family that its addresses are of, if it has any, is the rule's.
-fn raw_rule(line: &str, location: Location) -> Rule {
-    let addresses = line.split([' ', '\t', ',', '/']).filter_map(|word| word.parse::<std::net::IpAddr>().ok());
-    let family = addresses.map(Family::of).next();
     Rule {
         family,
         matches: vec![Match::is(MatchKind::Unknown(Arc::from(line)))],

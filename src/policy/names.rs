@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::policy::Traffic;
@@ -178,21 +178,83 @@ impl<'a> Names<'a> {
         }
     }
 
+    /// The names that stand in declarations which nothing uses.
+    fn mentioned_by_unused(&self) -> FxHashSet<&'a str> {
+        let mut found = FxHashSet::default();
+        for declared in self.groups.values().filter(|declared| !declared.used.get()) {
+            declared.node.body.iter().for_each(|statement| mentions(&statement.value, &mut found));
+        }
+        for declared in self.sets.values().filter(|declared| !declared.used.get()) {
+            if let SetValue::Who(who) = &declared.node.value {
+                people(who, &mut found);
+            }
+        }
+        for declared in self.services.values().filter(|declared| !declared.used.get()) {
+            items(&declared.node.what, &mut found);
+        }
+        found
+    }
+
     /// Reports what nothing used.
     pub fn unused(&self, out: &mut Vec<Diagnostic>) {
-        fn each<T>(kind: &str, table: &Table<'_, T>, out: &mut Vec<Diagnostic>) {
-            for (name, declared) in table.iter().filter(|(_, declared)| !declared.library && !declared.used.get()) {
+        // What only an unused group, set or service mentions is told with that one.
+        let mentioned = self.mentioned_by_unused();
+        fn each<T>(kind: &str, table: &Table<'_, T>, mentioned: &FxHashSet<&str>, out: &mut Vec<Diagnostic>) {
+            let unused = table.iter().filter(|(_, declared)| !declared.library && !declared.used.get());
+            for (name, declared) in unused.filter(|(name, _)| !mentioned.contains(*name)) {
                 out.push(
                     Diagnostic::new(&UNUSED_NAME, declared.location, format!("nothing uses {kind} `{name}`"))
                         .help("use it in a rule, or delete the line"),
                 );
             }
         }
-        each("interface", &self.interfaces, out);
-        each("set", &self.sets, out);
-        each("service", &self.services, out);
-        each("group", &self.groups, out);
+        each("interface", &self.interfaces, &mentioned, out);
+        each("set", &self.sets, &mentioned, out);
+        each("service", &self.services, &mentioned, out);
+        each("group", &self.groups, &mentioned, out);
     }
+}
+
+fn mentions<'a>(statement: &'a StatementKind, found: &mut FxHashSet<&'a str>) {
+    match statement {
+        StatementKind::Rule(rule) => {
+            items(&rule.sentence.what, found);
+            clauses(&rule.sentence.clauses, found);
+        }
+        StatementKind::Change(change) => {
+            items(&change.sentence.what, found);
+            clauses(&change.sentence.clauses, found);
+        }
+        StatementKind::Scope(scope) => {
+            clauses(&scope.clauses, found);
+            scope.body.iter().for_each(|inner| mentions(&inner.value, found));
+        }
+        StatementKind::Apply(name) => {
+            found.insert(&name.value);
+        }
+        _ => {}
+    }
+}
+
+fn clauses<'a>(clauses: &'a tree::Clauses, found: &mut FxHashSet<&'a str>) {
+    [&clauses.from, &clauses.to].into_iter().flatten().for_each(|who| people(who, found));
+    found.extend(clauses.via.iter().map(|card| &*card.value));
+}
+
+fn people<'a>(who: &'a tree::Who, found: &mut FxHashSet<&'a str>) {
+    for one in &who.members {
+        if let tree::Place::Name(name) = &one.place.value {
+            found.insert(name);
+        }
+        found.extend(one.on.iter().map(|card| &*card.value));
+    }
+}
+
+fn items<'a>(items: &'a [crate::span::Spanned<tree::Item>], found: &mut FxHashSet<&'a str>) {
+    found.extend(items.iter().filter_map(|item| match &item.value {
+        tree::Item::Name(name) => Some(&**name),
+        _ => None,
+    }));
 }
 
 /// Where a declaration stands.

@@ -790,6 +790,17 @@ impl<'r, 'a> Places<'r, 'a> {
                 Place::Address(range) if !one.negated && !who.negated => ranges.push(*range),
                 Place::Name(name) if !one.negated && !who.negated && self.names.sets.contains_key(&**name) => {
                     let parties = self.name(at(file, one.place.span), name, Role::From, &mut Vec::new(), out);
+                    let plain = |party: &Party| {
+                        let rest = Party { addresses: None, ..party.clone() };
+                        party.addresses.is_some() && rest == Party::of(Class::Outside)
+                    };
+                    if !parties.iter().all(plain) {
+                        let message = format!("`{name}` holds more than addresses");
+                        out.push(
+                            Diagnostic::new(&MISPLACED_WORD, at(file, one.place.span), message)
+                                .help("give the addresses alone, in a set of their own or in braces"),
+                        );
+                    }
                     let sets = parties.iter().filter_map(|party| party.addresses.as_ref());
                     ranges.extend(sets.flat_map(|set| set.ranges().iter().copied()));
                 }
