@@ -61,15 +61,26 @@ deny tcp 8000-8999 from any to { host, container }
 
 /// The check.
 pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
-    let flow = Flow { from: Class::Outside, to: Class::Host };
-    let to_containers = Flow { from: Class::Outside, to: Class::Container };
     let mut out = Vec::new();
-    for judgement in roads::written(policy, flow) {
-        // The same statement speaks of containers as well: `deny tcp 8080` without `to`, or `to { host, container }`.
-        if roads::statement(policy, judgement.statement).any(|(other, _)| other == to_containers) {
-            continue;
+    let mut told: Vec<u32> = Vec::new();
+    if policy.containers.published.is_empty() {
+        return out;
+    }
+    // Whoever is not a container of Docker's is translated: also what instances and guests dial.
+    for from in [Class::Outside, Class::Instance, Class::Guest] {
+        for judgement in roads::written(policy, Flow { from, to: Class::Host }) {
+            let found: Vec<Diagnostic> =
+                judgement.traffic.iter().filter_map(|traffic| diverted(policy, judgement, traffic)).collect();
+            if found.is_empty() || told.contains(&judgement.statement) {
+                continue;
+            }
+            // The same statement speaks of containers as well: `deny tcp 8080` without `to`, or `to { host, container }`.
+            let both = Flow { from, to: Class::Container };
+            if !roads::statement(policy, judgement.statement).any(|(other, _)| other == both) {
+                told.push(judgement.statement);
+                out.extend(found);
+            }
         }
-        out.extend(judgement.traffic.iter().filter_map(|traffic| diverted(policy, judgement, traffic)));
     }
     out
 }
@@ -82,7 +93,7 @@ fn diverted(policy: &Policy, judgement: &Judgement, traffic: &Traffic) -> Option
         .collect();
     let takes = |one: &&Published| {
         traffic.protocol == Some(one.protocol)
-            && !ports.intersection(&PortSet::new([one.ports])).is_empty()
+            && roads::overlaps(ports, one.ports)
             && match (&judgement.to.at, one.address) {
                 (Some(at), Some(address)) => at.contains(address),
                 _ => true,
@@ -100,26 +111,26 @@ fn diverted(policy: &Policy, judgement: &Judgement, traffic: &Traffic) -> Option
         (Some(_), None) => false,
     };
     let union = |list: &mut dyn Iterator<Item = &&Published>| PortSet::new(list.map(|one| one.ports)).intersection(ports);
-    let all = roads::within(ports, &union(&mut takers.iter().filter(everywhere)));
+    let lost = union(&mut takers.iter().filter(everywhere));
+    let all = roads::within(ports, &lost);
+    // A port that the author names by itself, not one among many: the rule cannot have been meant so.
+    let named = ports.ranges().iter().any(|range| roads::within(&PortSet::new([*range]), &lost));
     let taken = union(&mut takers.iter());
     let words = roads::spoken(traffic.protocol, Some(&taken));
-    let mut found = if all {
-        Diagnostic::new(&PUBLISHED_PORT, judgement.location, format!("NAT leads `{words}` past the host, to a container"))
-            .label("decides nothing there")
-    } else {
-        Diagnostic::new(
-            &PUBLISHED_PORT_AMONG,
-            judgement.location,
-            format!("NAT leads `{words}` past the host, to a container"),
-        )
-        .label("decides nothing for that")
-    };
+    let message = format!("NAT leads `{words}` past the host, to a container");
+    let code = if named { &PUBLISHED_PORT } else { &PUBLISHED_PORT_AMONG };
+    let mut found = Diagnostic::new(code, judgement.location, message)
+        .label(match (all, named, takers.iter().all(|one| one.address.is_some())) {
+            (true, ..) => "decides nothing",
+            (_, false, true) => "decides nothing at the address that it is published on",
+            _ => "decides nothing for that",
+        });
     for one in &takers {
         if let Some(location) = one.location {
             found = found.related(location, roads::publishes(one));
         }
     }
-    found = helped(policy, judgement, traffic, &takers, all, found);
+    found = helped(policy, judgement, &words, &takers, all, found);
     let proxied = possible.contains(&Family::Ipv6)
         && roads::may_proxy(policy)
         && takers.iter().any(|one| {
@@ -135,7 +146,7 @@ fn diverted(policy: &Policy, judgement: &Judgement, traffic: &Traffic) -> Option
 fn helped(
     policy: &Policy,
     judgement: &Judgement,
-    traffic: &Traffic,
+    words: &str,
     takers: &[&Published],
     all: bool,
     found: Diagnostic,
@@ -154,14 +165,11 @@ fn helped(
         && roads::statement(policy, judgement.statement).all(|(flow, _)| flow.to == Class::Host)
         && roads::own_target(judgement).is_some();
     match (roads::own_target(judgement), at(&place), at("host")) {
-        (Some(target), Some(place), _) if alone && all => {
-            found.fix("say whom it is meant for", target, place)
-        }
+        (Some(target), Some(place), _) if alone && all => found.fix("say whom it is meant for", target, place),
         (Some(target), Some(place), Some(host)) if alone => {
             found.fix("if it is meant for both, say both", target, format!("{{ {host}, {place} }}"))
         }
         _ => {
-            let words = roads::spoken(traffic.protocol, traffic.ports.as_ref());
             found.help(format!("say it in a rule of its own: `{words} … to {place}`"))
         }
     }

@@ -355,24 +355,24 @@ impl Program<'_> {
 
     fn gate_lines(&mut self, lines: &[&GateLine], direction: Direction, peer: Peer, seat: &Seat) -> Vec<Rule> {
         let mut rules: Vec<Rule> = Vec::new();
-        let mut done: Vec<u32> = Vec::new();
-        for line in lines {
-            match line {
-                GateLine::Rule(judgement) => {
-                    if done.contains(&judgement.statement) {
-                        continue;
+        // What one statement comes to stands together.
+        let together = |a: &&GateLine, b: &&GateLine| match (a, b) {
+            (GateLine::Rule(a), GateLine::Rule(b)) => a.statement == b.statement,
+            _ => false,
+        };
+        for part in lines.chunk_by(together) {
+            match part {
+                [] => {}
+                [GateLine::Rule(_), ..] => {
+                    let mut same: Vec<&Judgement> = Vec::with_capacity(part.len());
+                    for &line in part {
+                        if let GateLine::Rule(judgement) = line {
+                            same.push(judgement);
+                        }
                     }
-                    done.push(judgement.statement);
-                    let same: Vec<&Judgement> = lines
-                        .iter()
-                        .filter_map(|line| match line {
-                            GateLine::Rule(other) if other.statement == judgement.statement => Some(&**other),
-                            _ => None,
-                        })
-                        .collect();
                     rules.extend(self.gate_rule(&same, direction, peer, seat));
                 }
-                GateLine::Apply(group, location) => {
+                [GateLine::Apply(group, location), ..] => {
                     let chain = self.group_chain(group, direction, peer, seat);
                     let call = to(Vec::new(), Verdict::Jump(Arc::from(&*chain)));
                     rules.push(Rule { origin: Some(*location), ..call });
