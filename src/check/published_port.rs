@@ -1,5 +1,7 @@
 //! A rule to the host for a port that a container publishes: NAT leads the traffic past INPUT, and the rule decides nothing.
 
+use rustc_hash::FxHashSet;
+
 use super::roads;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::{Family, PortSet};
@@ -64,9 +66,14 @@ pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
     let flow = Flow { from: Class::Outside, to: Class::Host };
     let to_containers = Flow { from: Class::Outside, to: Class::Container };
     let mut out = Vec::new();
+    if policy.containers.published.is_empty() {
+        return out;
+    }
+    let containers = policy.flows.get(&to_containers).into_iter().flatten();
+    let both: FxHashSet<u32> = containers.map(|judgement| judgement.statement).collect();
     for judgement in roads::written(policy, flow) {
         // The same statement speaks of containers as well: `deny tcp 8080` without `to`, or `to { host, container }`.
-        if roads::statement(policy, judgement.statement).any(|(other, _)| other == to_containers) {
+        if both.contains(&judgement.statement) {
             continue;
         }
         out.extend(judgement.traffic.iter().filter_map(|traffic| diverted(policy, judgement, traffic)));
@@ -82,7 +89,7 @@ fn diverted(policy: &Policy, judgement: &Judgement, traffic: &Traffic) -> Option
         .collect();
     let takes = |one: &&Published| {
         traffic.protocol == Some(one.protocol)
-            && !ports.intersection(&PortSet::new([one.ports])).is_empty()
+            && ports.meets(one.ports)
             && match (&judgement.to.at, one.address) {
                 (Some(at), Some(address)) => at.contains(address),
                 _ => true,
@@ -145,7 +152,7 @@ fn helped(
         Some(first) if one_name => format!("container {}", first.container),
         _ => "container".to_owned(),
     };
-    let at = |name: &str| match judgement.to.at.as_ref().map(crate::net::AddressSet::ranges) {
+    let at = |name: &str| match judgement.to.at.as_deref().map(crate::net::AddressSet::ranges) {
         Some([range]) if range.first == range.last => Some(format!("{name} at {}", range.first)),
         Some(_) => None,
         None => Some(name.to_owned()),
