@@ -2,6 +2,7 @@
 //! diagnostics; it changes nothing.
 
 pub mod container_ports;
+pub mod contradiction;
 mod cover;
 pub mod direct;
 pub mod docker_proxy;
@@ -25,6 +26,7 @@ const CHECKS: &[fn(&Policy, Target) -> Vec<Diagnostic>] = &[
     direct::check,
     overridden::check,
     same_bridge::check,
+    contradiction::check,
 ];
 
 /// Every check that also looks at the words that the policy was written in: for the places of options, and for what the
@@ -46,6 +48,7 @@ pub static CODES: &[&Code] = &[
     &overridden::FORWARD_DROPS,
     &overridden::LIBVIRT_REJECTS,
     &same_bridge::SAME_BRIDGE,
+    &contradiction::CONTRADICTION,
     &lockout::LOCKOUT,
 ];
 

@@ -93,7 +93,7 @@ fn for_target(text: &str, target: Target, parsed: &mut dyn FnMut(&str, u32) -> A
         diagnostics.extend(notes);
         optimise::optimise(&mut ruleset, target, &project.files);
         let header = lower::summary::header(&policy, target);
-        let context = emit::Context { target, stem: "site", sources: &project.files, header };
+        let context = emit::Context { target, stem: "site", sources: &project.files, header, partial: false };
         match emit::emit(&ruleset, &context) {
             Ok(files) => assert!(files.iter().all(|file| !file.text.contains('\0')), "a NUL in the output"),
             Err(faults) => diagnostics.extend(faults),
