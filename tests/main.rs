@@ -3,10 +3,16 @@
 mod check;
 mod cli;
 mod compose;
+mod construct;
+mod documents;
 mod emit;
+mod examples;
+mod front;
 mod generated;
+mod hostile;
 mod interpreter;
 mod kernel;
 mod layout;
 mod optimise;
 mod roads;
+mod traffic;

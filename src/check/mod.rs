@@ -8,6 +8,8 @@ pub mod lockout;
 pub mod options;
 pub mod raw;
 pub mod starved;
+pub mod published_port;
+mod roads;
 mod words;
 
 use crate::diagnostic::{Code, Diagnostic};
@@ -16,7 +18,7 @@ use crate::policy::Policy;
 use crate::project::Project;
 
 /// Every check, in the order in which they run.
-const CHECKS: &[fn(&Policy, Target) -> Vec<Diagnostic>] = &[];
+const CHECKS: &[fn(&Policy, Target) -> Vec<Diagnostic>] = &[published_port::check];
 
 /// Every check that also looks at the words that the policy was written in: for the places of options, and for what the
 /// policy has forgotten.
@@ -69,6 +71,8 @@ pub static CODES: &[&Code] = &[
     &raw::codes::NOT_READ,
     &raw::codes::BOTH_FAMILIES,
     &raw::codes::UNCLOSED_QUOTE,
+    &published_port::PUBLISHED_PORT,
+    &published_port::PUBLISHED_PORT_AMONG,
 ];
 
 /// Runs all checks on a policy that is to be built for `target`.

@@ -21,6 +21,9 @@ pub(super) struct Arguments {
     /// The directory that the files are written to, all or none; it is made if absent
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
+    /// Only the chains of this guest, instance or group, to be loaded into the running program; may be given several times
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
     /// Write to the standard output, each file under a line `# --- NAME`; so it is without -o
     #[arg(long, conflicts_with = "output")]
     stdout: bool,
@@ -38,10 +41,14 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
     let levels = arguments.input.levels()?;
     let root = read_root(&arguments.file)?;
     let options = arguments.input.options(&arguments.file)?;
-    let stem = stem(&arguments.file)?;
+    let mut stem = stem(&arguments.file)?;
+    if !arguments.only.is_empty() {
+        stem.push_str(".part");
+    }
     let mut db = Database::default();
     let input = db.load(&disk::Disk, root, options);
-    let compiled = database::compile(&db, input, stem.clone());
+    check_parts(&db, input, &arguments.only)?;
+    let compiled = database::compile_part(&db, input, stem.clone(), arguments.only.clone());
     let project = database::project(&db, input);
     let sheet = Sheet::new(&project.files, &compiled.diagnostics, &levels);
     let tally = sheet.tally();
@@ -57,6 +64,22 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
         None => print(&listing(&compiled.outputs))?,
     }
     Ok(Ending::Clean)
+}
+
+/// Whether each name of `--only` has chains of its own.
+fn check_parts(db: &Database, input: database::ProjectInput, names: &[String]) -> Result<(), Failure> {
+    let (policy, _) = &**database::resolved(db, input);
+    for name in names {
+        if crate::lower::chains_of(policy, name).is_empty() {
+            let gates = policy.gates.iter().map(|gate| &*gate.name);
+            let known: Vec<&str> = gates.chain(policy.groups.iter().map(|group| &*group.name)).collect();
+            let near = crate::names::closest(name, known.iter().copied());
+            let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let what = "no guest or instance with a block, and no group that one applies, is called";
+            return Err(Failure::new(format!("{what} `{name}`{near}")));
+        }
+    }
+    Ok(())
 }
 
 /// What the output files are named after.

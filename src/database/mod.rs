@@ -167,8 +167,13 @@ pub fn resolved(db: &dyn Db, input: ProjectInput) -> Arc<(Policy, Vec<Diagnostic
 }
 
 /// The whole road for one project. Output files are named after `stem`.
+pub fn compile(db: &dyn Db, input: ProjectInput, stem: String) -> &Arc<Compiled> {
+    compile_part(db, input, stem, Vec::new())
+}
+
+/// As [`compile`]; with names of guests, instances or groups in `only`, the output is their chains alone.
 #[salsa::tracked(returns(ref), no_eq)]
-pub fn compile(db: &dyn Db, input: ProjectInput, stem: String) -> Arc<Compiled> {
+pub fn compile_part(db: &dyn Db, input: ProjectInput, stem: String, only: Vec<String>) -> Arc<Compiled> {
     let project = project(db, input);
     let (policy, faults) = &**resolved(db, input);
     let target = project.target(&policy.facts);
@@ -182,9 +187,17 @@ pub fn compile(db: &dyn Db, input: ProjectInput, stem: String) -> Arc<Compiled> 
         let (mut ruleset, notes) = lower::lower(policy, target);
         diagnostics.extend(notes);
         let sources = relative(&project.files);
+        if !only.is_empty() {
+            lower::keep(&mut ruleset, policy, &only);
+        }
         optimise::optimise(&mut ruleset, target, &sources);
-        let context =
-            emit::Context { target, stem: &stem, sources: &sources, header: lower::summary::header(policy, target) };
+        let context = emit::Context {
+            target,
+            stem: &stem,
+            sources: &sources,
+            header: lower::summary::header(policy, target),
+            partial: !only.is_empty(),
+        };
         match emit::emit(&ruleset, &context) {
             Ok(files) => outputs.extend(files.into_iter().map(|file| (file.name, file.text))),
             Err(faults) => diagnostics.extend(faults),

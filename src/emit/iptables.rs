@@ -60,13 +60,14 @@ pub(super) fn files(ruleset: &Ruleset, context: &Context, state: &mut State) -> 
             "Load {}.ipset first where it exists; {}.attach makes the jumps into these chains.",
             context.stem, context.stem
         );
-        let mut rules = header(context, &[&load, &sets_first]);
+        let replaces = "Replaces the chains below and leaves the rest of the program as it is.";
+        let mut rules = header(context, &[&load, if context.partial { replaces } else { &sets_first }]);
         let load =
             format!("Empties our chains and leaves the jumps: {program} --noflush {}.empty.{suffix}", context.stem);
         let mut emptied = header(context, &[&load]);
         for kind in [TableKind::Raw, TableKind::Mangle, TableKind::Nat, TableKind::Filter, TableKind::Security] {
             let mut writer = Writer::new(family, kind, &mut sets, state);
-            writer.table(ruleset);
+            writer.table(ruleset, context.partial);
             let Writer { declarations, body, later, .. } = writer;
             if declarations.is_empty() {
                 continue;
@@ -92,6 +93,9 @@ pub(super) fn files(ruleset: &Ruleset, context: &Context, state: &mut State) -> 
         let mut text = header(context, &[&load]);
         text.push_str(&members);
         files.push(OutputFile { name: format!("{}.ipset", context.stem), text });
+    }
+    if context.partial {
+        return files;
     }
     files.append(&mut empty);
     files.push(OutputFile { name: format!("{}.attach", context.stem), text: attach::script(ruleset, context) });
@@ -214,7 +218,7 @@ impl<'a, 's> Writer<'a, 's> {
         }
     }
 
-    fn table(&mut self, ruleset: &Ruleset) {
+    fn table(&mut self, ruleset: &Ruleset, partial: bool) {
         let own = match self.family {
             Family::Ipv4 => TableFamily::Ipv4,
             Family::Ipv6 => TableFamily::Ipv6,
@@ -226,7 +230,7 @@ impl<'a, 's> Writer<'a, 's> {
                 .iter()
                 .filter(move |table| table.kind == kind && (table.family == TableFamily::Inet || table.family == own))
         };
-        for (_, hook) in ENTRY_CHAINS.iter().filter(|(entry, _)| *entry == kind) {
+        for (_, hook) in ENTRY_CHAINS.iter().filter(|(entry, _)| *entry == kind && !partial) {
             self.declare(&Arc::from(entry_chain(kind, *hook)));
         }
         let attached = ruleset.attachments.iter().filter(|item| item.family == family && item.table == kind);

@@ -134,6 +134,8 @@ pub struct Context<'a> {
     pub sources: &'a [SourceText],
     /// Comment lines for the top of every file, without the comment sign.
     pub header: Vec<String>,
+    /// Only some of our chains are written, to be loaded into a program that is there already: its other chains stay.
+    pub partial: bool,
 }
 
 /// A finished file.

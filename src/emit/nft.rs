@@ -35,6 +35,9 @@ const REMEMBERED: &str = "size 65535; flags dynamic,timeout; timeout ";
 
 /// The files of an nft build.
 pub(super) fn files(ruleset: &Ruleset, context: &Context, state: &mut State) -> Vec<OutputFile> {
+    if context.partial {
+        return vec![OutputFile { name: format!("{}.nft", context.stem), text: part(ruleset, context, state) }];
+    }
     let load = format!(
         "Load with: nft -f {}.nft. The tables below are ours alone and are replaced in one step.",
         context.stem
@@ -72,6 +75,34 @@ pub(super) fn files(ruleset: &Ruleset, context: &Context, state: &mut State) -> 
         OutputFile { name: format!("{}.nft", context.stem), text },
         OutputFile { name: format!("{}.empty.nft", context.stem), text: empty },
     ]
+}
+
+/// Some of our chains, for a program that is loaded already: made if absent, emptied, filled anew, in one transaction.
+fn part(ruleset: &Ruleset, context: &Context, state: &mut State) -> String {
+    let load =
+        format!("Load with: nft -f {}.nft. Replaces the chains below and leaves the rest as it is.", context.stem);
+    let mut text = header(context, &[&load]);
+    for family in ["inet", "bridge"] {
+        let bridge = family == "bridge";
+        let tables: Vec<&Table> =
+            ruleset.tables.iter().filter(|table| (table.family == TableFamily::Bridge) == bridge).collect();
+        if tables.iter().all(|table| table.chains.is_empty()) {
+            continue;
+        }
+        let mut writer = Writer::new(bridge, false, state);
+        let body = writer.tables(&tables);
+        let chains = || tables.iter().flat_map(|table| table.chains.iter().map(|chain| (table.kind, &chain.name)));
+        text.push_str(&format!("\ntable {family} {TABLE} {{\n"));
+        for (kind, name) in chains() {
+            text.push_str(&format!("\tchain {} {{\n\t}}\n", writer.chain_name(kind, name)));
+        }
+        text.push_str("}\n");
+        for (kind, name) in chains() {
+            text.push_str(&format!("flush chain {family} {TABLE} {}\n", writer.chain_name(kind, name)));
+        }
+        text.push_str(&format!("table {family} {TABLE} {{\n{body}}}\n"));
+    }
+    text
 }
 
 struct Writer<'a, 's> {

@@ -438,9 +438,10 @@ pub fn party_matches(party: &Party, from: bool, seat: &Seat, family: Option<Fami
             matches.push(card_match(cards, false, &view));
         }
     }
-    let published_target = !from && party.published.is_some();
+    // A container that publishes is told by what it publishes; a guest that sends, by its MAC, in both families.
+    let told_otherwise = if from { !party.macs.is_empty() } else { party.published.is_some() };
     if let Some(addresses) = &party.addresses
-        && !published_target
+        && !told_otherwise
     {
         let set = family.map_or_else(|| addresses.clone(), |family| addresses.of_family(family));
         if set.is_empty() {

@@ -7,7 +7,7 @@ use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::{AddressRange, AddressSet, Card, Family};
 use crate::netfilter::Target;
 use crate::netfilter::{Effect, Hook, Match, MatchKind, Rule, State, TableFamily, TableKind, Verdict};
-use crate::policy::{Class, Flow, Gate, GateLine, Judgement, Rank, who};
+use crate::policy::{Class, Flow, Gate, GateLine, Judgement, Policy, Rank, who};
 use crate::syntax::tree::{Direction, GuestKind};
 
 use super::condition::Seat;
@@ -288,9 +288,11 @@ impl Program<'_> {
             rules.push(state(State::ESTABLISHED | State::RELATED, Verdict::Return));
         }
         rules.extend(self.gate_prelude(direction, class, peer, &seat));
-        rules.push(Rule { effects: vec![Effect::SetMark { value: 0, mask: CONSENT_MARK }], ..Rule::default() });
         let lines: Vec<&GateLine> =
             gate.lines.iter().filter(|(way, _)| *way == direction).map(|(_, line)| line).collect();
+        if lines.iter().any(|line| matches!(line, GateLine::Apply(..))) {
+            rules.push(Rule { effects: vec![Effect::SetMark { value: 0, mask: CONSENT_MARK }], ..Rule::default() });
+        }
         rules.extend(self.gate_lines(&lines, direction, peer, &seat));
         if direction == Direction::In {
             rules.push(drop(Vec::new(), None));
@@ -313,7 +315,7 @@ impl Program<'_> {
             policy.gate_prelude.iter().filter(|judgement| judgement.rank == Rank::Prelude && other(judgement))
         {
             for rule in self.judge(judgement, seat) {
-                if !rules.contains(&rule) {
+                if !rules.iter().any(|known| (known.family, &known.matches) == (rule.family, &rule.matches)) {
                     rules.push(rule);
                 }
             }
@@ -416,8 +418,7 @@ impl Program<'_> {
     /// A group's chain: an allow marks the packet and returns, so that the guest's chain knows of it. One chain serves every
     /// guest that applies the group, and can be loaded alone.
     fn group_chain(&mut self, group: &str, direction: Direction, peer: Peer, seat: &Seat) -> String {
-        let way = if direction == Direction::In { "" } else { "-o" };
-        let name = short(&format!("fwc-group-{group}"), &format!("{way}{}", peer.suffix()));
+        let name = group_chain(group, direction, peer);
         if self.has_chain(seat.family, &name) {
             return name;
         }
@@ -427,21 +428,22 @@ impl Program<'_> {
         let Some(found) = policy.groups.iter().find(|known| *known.name == *group) else { return name };
         let lines: Vec<&GateLine> = found.lines.iter().collect();
         let marked = self.gate_lines(&lines, direction, peer, seat);
-        let mut rules = Vec::with_capacity(marked.len() * 2);
+        let consent = || Match::is(MatchKind::Mark { value: CONSENT_MARK, mask: CONSENT_MARK });
+        let mut rules: Vec<Rule> = Vec::with_capacity(marked.len() + 1);
+        let mut undecided = false;
         for rule in marked {
-            let consents = rule.verdict == Some(Verdict::Return);
-            let already = rule.matches.iter().any(|one| matches!(one.kind, MatchKind::Mark { .. }));
-            if consents && !already {
-                rules.push(Rule {
-                    effects: vec![Effect::SetMark { value: CONSENT_MARK, mask: CONSENT_MARK }],
-                    verdict: None,
-                    ..rule.clone()
-                });
-                let consent = MatchKind::Mark { value: CONSENT_MARK, mask: CONSENT_MARK };
-                rules.push(Rule { matches: vec![Match::is(consent)], family: None, ..rule });
-            } else {
-                rules.push(rule);
+            let already = rule.matches.contains(&consent());
+            if rule.verdict == Some(Verdict::Return) && !already {
+                let effects = vec![Effect::SetMark { value: CONSENT_MARK, mask: CONSENT_MARK }];
+                rules.push(Rule { effects, verdict: None, ..rule });
+                undecided = true;
+                continue;
             }
+            // What has been allowed must not come to a deny that stands behind.
+            if std::mem::take(&mut undecided) && !already {
+                rules.push(to(vec![consent()], Verdict::Return));
+            }
+            rules.push(rule);
         }
         let table = self.ruleset.table_mut(seat.family, TableKind::Filter);
         if let Some(chain) = table.chains.iter_mut().find(|chain| *chain.name == *name) {
@@ -481,4 +483,24 @@ fn short(name: &str, suffix: &str) -> String {
 fn unconfigured(family: Family) -> AddressSet {
     let texts: &[&str] = if family == Family::Ipv4 { &["0.0.0.0"] } else { &["::", "fe80::/10"] };
     texts.iter().filter_map(|text| text.parse::<AddressRange>().ok()).collect()
+}
+
+/// The chains that judge for a guest, an instance or a group, by its name in the policy; empty if nothing has that name.
+#[must_use]
+pub fn chains_of(policy: &Policy, name: &str) -> Vec<String> {
+    let mut chains = Vec::new();
+    for peer in [Peer::Others, Peer::Host] {
+        for direction in [Direction::In, Direction::Out] {
+            let gates = policy.gates.iter().filter(|gate| *gate.name == *name);
+            chains.extend(gates.map(|gate| gate_chain(gate, direction, peer)));
+            let groups = policy.groups.iter().filter(|group| *group.name == *name);
+            chains.extend(groups.map(|group| group_chain(&group.name, direction, peer)));
+        }
+    }
+    chains
+}
+
+fn group_chain(group: &str, direction: Direction, peer: Peer) -> String {
+    let way = if direction == Direction::In { "" } else { "-o" };
+    short(&format!("fwc-group-{group}"), &format!("{way}{}", peer.suffix()))
 }

@@ -23,6 +23,7 @@ use crate::policy::{Action, CardSet, Class, Flow, Judgement, Policy, Rank, who};
 use crate::span::Location;
 
 pub use condition::{Conjunction, Seat};
+pub use gate::chains_of;
 
 /// Every code that this stage gives.
 pub static CODES: &[&crate::diagnostic::Code] = &[&gate::GUEST_ROAD_UNSEEN, &gate::GATE_WITHOUT_ADDRESS];
@@ -368,6 +369,26 @@ impl<'p> Program<'p> {
             }
         }
     }
+}
+
+/// Leaves of a program only the chains of some guests, instances and groups, and the limits that these rest on. The rest of the
+/// program is taken to be loaded.
+pub fn keep(ruleset: &mut Ruleset, policy: &Policy, names: &[String]) {
+    let wanted: Vec<String> = names.iter().flat_map(|name| gate::chains_of(policy, name)).collect();
+    for table in &mut ruleset.tables {
+        let is_wanted = |chain: &Chain| wanted.iter().any(|name| **name == *chain.name);
+        let targets = |chain: &Chain| -> Vec<Arc<str>> {
+            let verdicts = chain.rules.iter().filter_map(|rule| rule.verdict.as_ref());
+            let gotos = verdicts
+                .filter_map(|verdict| if let Verdict::Goto(name) = verdict { Some(name.clone()) } else { None });
+            gotos.collect()
+        };
+        let limits: Vec<Arc<str>> = table.chains.iter().filter(|chain| is_wanted(chain)).flat_map(targets).collect();
+        table.chains.retain(|chain| is_wanted(chain) || limits.contains(&chain.name));
+        table.sets.retain(|set| set.live);
+    }
+    ruleset.tables.retain(|table| !table.chains.is_empty());
+    ruleset.attachments.clear();
 }
 
 /// The name of one family's part of a live set, as those who fill it must write it.

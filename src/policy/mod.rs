@@ -323,6 +323,8 @@ pub struct Judgement {
     pub forwarded: bool,
     /// The statement.
     pub location: Location,
+    /// What stands behind its `to`, in the statement itself or in a block around it.
+    pub target: Option<Location>,
 }
 
 /// A guest's or instance's judges.

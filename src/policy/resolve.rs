@@ -162,6 +162,8 @@ struct Ends {
     via: Option<CardSet>,
     from_said: bool,
     to_said: bool,
+    /// What stands behind `to`.
+    target: Option<Location>,
 }
 
 /// Resolves a project to its policy. Faulty statements are reported and left out; every other one is resolved.
@@ -592,6 +594,7 @@ fn finish_flows(policy: &mut Policy) {
             options: Arc::default(),
             forwarded: false,
             location: first.location,
+            target: None,
         };
         judgements.push(end);
     }
@@ -843,7 +846,8 @@ impl<'a> Resolver<'_, 'a> {
         }
         from.retain(|party| self.classes.contains(&party.class));
         to.retain(|party| self.classes.contains(&party.class));
-        Some(Ends { from, to, via, from_said: context.from.is_some(), to_said: context.to.is_some() })
+        let target = context.to.map(|(file, who)| at(file, who.span));
+        Some(Ends { from, to, via, from_said: context.from.is_some(), to_said: context.to.is_some(), target })
     }
 
     fn rule(&mut self, file: FileId, span: crate::span::Span, rule: &'a Rule, context: Context<'a>, default: bool) {
@@ -948,6 +952,7 @@ impl<'a> Resolver<'_, 'a> {
                     options: options.clone(),
                     forwarded: false,
                     location: here,
+                    target: ends.target,
                 };
                 list.push((flow, judgement));
             }
@@ -1076,6 +1081,7 @@ impl<'a> Resolver<'_, 'a> {
                 options: Arc::new(options.clone()),
                 forwarded: false,
                 location: at(file, span),
+                target: None,
             };
             self.policy.early.push(Early { judgement });
         }
@@ -1433,7 +1439,7 @@ pub fn families(judgement: &Judgement) -> Vec<Family> {
         .into_iter()
         .filter(|&family| {
             judgement.family.is_none_or(|only| only == family)
-                && holds(&judgement.from.addresses, family)
+                && (!judgement.from.macs.is_empty() || holds(&judgement.from.addresses, family))
                 && (judgement.to.published.is_some() || holds(&judgement.to.addresses, family))
                 && holds(&judgement.to.at, family)
                 && judgement.traffic.iter().any(|traffic| traffic.family.is_none_or(|only| only == family))

@@ -348,7 +348,7 @@ pub fn bridge() -> Ruleset {
 /// The files of a build, and how their sources are called.
 pub fn build(ruleset: &Ruleset, target: Target, stem: &str) -> Vec<OutputFile> {
     let sources = [SourceText { path: "site.fw".into(), text: "allow ssh to host\n# more\nlog to host\n".into() }];
-    let context = Context { target, stem, sources: &sources, header: vec!["facts: none".to_owned()] };
+    let context = Context { target, stem, sources: &sources, header: vec!["facts: none".to_owned()], partial: false };
     emit(ruleset, &context).expect("the rule set has only what both back ends can say")
 }
 
@@ -379,7 +379,7 @@ fn what_a_back_end_cannot_say_is_an_error_at_its_source() {
     let fault = |kind: TableKind, target: Target, rule: Rule| {
         let mut ruleset = Ruleset::default();
         at_hook(&mut ruleset, kind, Hook::Prerouting, vec![rule]);
-        let context = Context { target, stem: "site", sources: &[], header: Vec::new() };
+        let context = Context { target, stem: "site", sources: &[], header: Vec::new(), partial: false };
         let problems = emit(&ruleset, &context).expect_err("cannot be said");
         problems.iter().map(|problem| problem.code.number).collect::<Vec<_>>()
     };

@@ -63,7 +63,7 @@ pub const HOSTS: &[HostCase] = &[
     },
     HostCase {
         name: "vps",
-        policy: "examples/policies/01-vps/site.fw",
+        policy: "examples/vps/site.fw",
         facts: "tests/data/hosts/vps.facts.json",
         truth: "tests/data/hosts/vps.model.facts.json",
         cards: "ens33 203.0.113.10/24 2001:db8::10/64
@@ -76,7 +76,7 @@ pub const HOSTS: &[HostCase] = &[
     },
     HostCase {
         name: "home",
-        policy: "examples/policies/02-home.fw",
+        policy: "examples/home/site.fw",
         facts: "tests/data/hosts/home.facts.json",
         truth: "tests/data/hosts/home.model.facts.json",
         cards: "ens33 203.0.113.10/24 2001:db8::10/64
@@ -92,7 +92,7 @@ pub const HOSTS: &[HostCase] = &[
     },
     HostCase {
         name: "docker-systemd",
-        policy: "examples/policies/04-docker-systemd.fw",
+        policy: "examples/docker-systemd/site.fw",
         facts: "tests/data/hosts/default-route.facts.json",
         truth: "tests/data/hosts/docker.model.facts.json",
         cards: DOCKER_CARDS,
@@ -102,7 +102,7 @@ pub const HOSTS: &[HostCase] = &[
     },
     HostCase {
         name: "docker-router",
-        policy: "examples/policies/05-docker-router.fw",
+        policy: "examples/docker-router/site.fw",
         facts: "tests/data/hosts/default-route.facts.json",
         truth: "tests/data/hosts/docker.model.facts.json",
         cards: DOCKER_CARDS,
@@ -112,7 +112,7 @@ pub const HOSTS: &[HostCase] = &[
     },
     HostCase {
         name: "docker-vpn",
-        policy: "examples/policies/06-docker-vpn.fw",
+        policy: "examples/docker-vpn/site.fw",
         facts: "tests/data/hosts/default-route.facts.json",
         truth: "tests/data/hosts/docker.model.facts.json",
         cards: DOCKER_CARDS,
@@ -122,7 +122,7 @@ pub const HOSTS: &[HostCase] = &[
     },
     HostCase {
         name: "lxd-nft",
-        policy: "examples/policies/07-lxd.fw",
+        policy: "examples/lxd/site.fw",
         facts: "tests/data/hosts/default-route.facts.json",
         truth: "tests/data/hosts/lxd.model.facts.json",
         cards: "ens33 203.0.113.10/24 2001:db8::10/64
@@ -133,7 +133,7 @@ pub const HOSTS: &[HostCase] = &[
     },
     HostCase {
         name: "lxd-xtables",
-        policy: "examples/policies/07-lxd.fw",
+        policy: "examples/lxd/site.fw",
         facts: "tests/data/hosts/default-route.facts.json",
         truth: "tests/data/hosts/lxd.model.facts.json",
         cards: "ens33 203.0.113.10/24 2001:db8::10/64
@@ -144,7 +144,7 @@ pub const HOSTS: &[HostCase] = &[
     },
     HostCase {
         name: "egress",
-        policy: "examples/policies/11-egress/site.fw",
+        policy: "examples/egress/site.fw",
         facts: "tests/data/hosts/egress.facts.json",
         truth: "tests/data/hosts/egress.model.facts.json",
         cards: "ens33 203.0.113.10/24 2001:db8::10/64
@@ -156,7 +156,7 @@ pub const HOSTS: &[HostCase] = &[
     },
     HostCase {
         name: "fleet",
-        policy: "examples/policies/12-fleet/host.fw",
+        policy: "examples/fleet/host.fw",
         facts: "tests/data/hosts/default-route.facts.json",
         truth: "tests/data/hosts/docker.model.facts.json",
         cards: "eno1 203.0.113.10/24 2001:db8::10/64

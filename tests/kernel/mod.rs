@@ -12,6 +12,7 @@ pub mod traffic;
 
 mod accept;
 mod agreement;
+mod examples;
 mod loading;
 mod mutants;
 mod oracle_proof;

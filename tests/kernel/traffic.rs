@@ -71,7 +71,8 @@ impl Grid {
             let outside = model.class(&card.name) == Class::Outside;
             sources.extend(neighbours.iter().map(|&address| (entry, address, None)));
             if outside {
-                sources.extend(neighbours.first().map(|&address| (entry, address, Some([2, 0, 0, 0, 0, 0x42]))));
+                sources.extend(neighbours.iter().map(|&address| (entry, address, Some([2, 0, 0, 0, 0, 0x42]))));
+                sources.push((entry, "fe80::7".parse().expect("an address"), None));
                 // An address that is on another card, or behind a bridge, would be a forgery, which routing judges.
                 let here = edges.iter().filter(|&&address| {
                     let route = model.plan.route(address);
@@ -99,13 +100,16 @@ impl Grid {
         self.sources.len() * self.destinations.len() * self.services.len()
     }
 
-    /// A packet of the grid, if it makes sense: both ends of one family, out by another way than it came.
+    /// A packet of the grid, if it makes sense: both ends of one family, and not from one guest's bridge back to it.
     pub fn probe(&self, model: &Model, at: usize) -> Option<Probe> {
         let service = self.services[at % self.services.len()];
         let rest = at / self.services.len();
         let destination = self.destinations[rest % self.destinations.len()];
         let (entry, source, mac) = self.sources[rest / self.destinations.len()];
-        if source.is_ipv4() != destination.is_ipv4() || source == destination {
+        // What comes from a link-local address is for the link: for the host itself.
+        let link_local = matches!(source, IpAddr::V6(address) if address.segments()[0] == 0xfe80);
+        let other_family = source.is_ipv4() != destination.is_ipv4();
+        if other_family || source == destination || link_local && !model.plan.owns(destination) {
             return None;
         }
         let route = model.plan.route(destination);
@@ -123,7 +127,11 @@ impl Grid {
             {
                 return None;
             }
-            Entry::Card(card) if !own && model.plan.cards[card].name == route => return None,
+            Entry::Card(card)
+                if !own && model.plan.cards[card].name == route && model.class(route) != Class::Outside =>
+            {
+                return None;
+            }
             _ => {}
         }
         // The source port tells connections apart; the grid's place gives each its own.
@@ -154,8 +162,9 @@ impl Grid {
             let attempt = model.attempt(policy, &probe);
             let answer = policy.answer(&attempt);
             let road = format!(
-                "{:?} {:?} {:?} {:?} {} {}",
+                "{:?} {} {:?} {:?} {:?} {} {}",
                 answer.rule,
+                attempt.protocol,
                 answer.verdict,
                 attempt.from.class,
                 attempt.to.class,

@@ -1,0 +1,180 @@
+//! What the checks on traffic ask about containers: which roads lead to what they publish, and how a rule's words read.
+
+use crate::facts::{DockerContainer, DockerNetwork, release};
+use crate::net::{Family, PortSet, Protocol};
+use crate::policy::{Action, CardSet, Flow, Judgement, Party, Policy, Published, Rank, Traffic};
+use crate::span::Location;
+use crate::syntax::tree::View;
+
+/// The author's own judgements in a flow: neither the prelude's, nor the deny that ends a flow, nor what a `forward` implies.
+pub(super) fn written(policy: &Policy, flow: Flow) -> impl Iterator<Item = &Judgement> {
+    let list = policy.flows.get(&flow).into_iter().flatten();
+    list.filter(|judgement| matches!(judgement.rank, Rank::Rule | Rank::Default) && !judgement.forwarded)
+}
+
+/// Every judgement of one statement, with its flow.
+pub(super) fn statement(policy: &Policy, number: u32) -> impl Iterator<Item = (Flow, &Judgement)> {
+    policy.flows.iter().flat_map(move |(flow, list)| {
+        list.iter().filter(move |judgement| judgement.statement == number).map(move |judgement| (*flow, judgement))
+    })
+}
+
+/// Whether an action keeps traffic out.
+pub(super) fn stops(action: Action) -> bool {
+    matches!(action, Action::Deny | Action::Reject(_))
+}
+
+/// Docker is in use, and nothing says that docker-proxy is off.
+pub(super) fn may_proxy(policy: &Policy) -> bool {
+    let docker = policy.facts.docker.as_ref();
+    policy.platforms.iter().any(|name| name == "docker")
+        && docker.and_then(|docker| docker.userland_proxy) != Some(false)
+}
+
+/// Whether nothing says what is published, so that on INPUT docker-proxy's ports look like the host's own.
+pub(super) fn ports_unknown(policy: &Policy) -> bool {
+    policy.containers.published.is_empty() && !policy.facts.docker.as_ref().is_some_and(|docker| docker.complete)
+}
+
+/// Docker runs with `--iptables=false`: everything that is published comes by docker-proxy, in both families.
+pub(super) fn iptables_off(policy: &Policy) -> bool {
+    policy.facts.docker.as_ref().and_then(|docker| docker.iptables) == Some(false)
+}
+
+/// Whether Docker writes rules for IPv6, as far as is known: by default from 27.0 on.
+pub(super) fn ip6tables(policy: &Policy) -> Option<bool> {
+    let docker = policy.facts.docker.as_ref()?;
+    let by_version = || Some(release(docker.version.as_deref()?)? >= (27, 0, 0));
+    docker.ip6tables.or_else(by_version)
+}
+
+/// A container by its key in the facts, and its networks as far as they are known.
+pub(super) fn container<'p>(policy: &'p Policy, name: &str) -> Option<(&'p DockerContainer, Vec<&'p DockerNetwork>)> {
+    let docker = policy.facts.docker.iter().map(|docker| (&docker.containers, &docker.networks));
+    let podman = policy.facts.podman.iter().map(|podman| (&podman.containers, &podman.networks));
+    docker.chain(podman).find_map(|(containers, networks)| {
+        let container = containers.get(name)?;
+        Some((container, container.networks.iter().filter_map(|network| networks.get(network)).collect()))
+    })
+}
+
+/// Whether connections from other machines to a published port are certain to be translated on their way in, so that they
+/// never come to INPUT.
+pub(super) fn translated(policy: &Policy, one: &Published, family: Family) -> bool {
+    if iptables_off(policy) || one.only_family().is_some_and(|only| only != family) {
+        return false;
+    }
+    let Some((_, networks)) = container(policy, &one.container) else { return false };
+    let mode = |network: &DockerNetwork| match family {
+        Family::Ipv4 => network.gateway_mode_ipv4.clone(),
+        Family::Ipv6 => network.gateway_mode_ipv6.clone(),
+    };
+    let behind_nat = |network: &&DockerNetwork| {
+        !network.internal
+            && network.driver.as_deref().is_none_or(|driver| matches!(driver, "bridge" | "overlay"))
+            && mode(network).is_none_or(|mode| mode.starts_with("nat"))
+            && (family == Family::Ipv4 || network.ipv6 == Some(true))
+    };
+    let known = !networks.is_empty() && networks.iter().any(behind_nat);
+    let unknown = networks.is_empty() && family == Family::Ipv4;
+    (known || unknown) && (family == Family::Ipv4 || ip6tables(policy) == Some(true))
+}
+
+/// A kind of traffic as the language writes it: `tcp 443`, `udp`, `icmp`.
+pub(super) fn spoken(protocol: Option<Protocol>, ports: Option<&PortSet>) -> String {
+    let word = protocol.map_or_else(|| "everything".to_owned(), |protocol| protocol.to_string());
+    let Some(ports) = ports else { return word };
+    let listed: Vec<String> = ports.ranges().iter().map(ToString::to_string).collect();
+    match listed.as_slice() {
+        [one] => format!("{word} {one}"),
+        many => format!("{word} {{ {} }}", many.join(", ")),
+    }
+}
+
+/// What a publish line says: `tcp 8080 of the host to 80`.
+pub(super) fn publishes(one: &Published) -> String {
+    let at = one.address.map(|address| format!(" at {address}")).unwrap_or_default();
+    format!("`{}` publishes {} {}{at}, its own {}", one.container, one.protocol, one.ports, one.container_ports)
+}
+
+/// Whether every port of one set is in the other.
+pub(super) fn within(inner: &PortSet, outer: &PortSet) -> bool {
+    inner.intersection(outer) == *inner
+}
+
+/// The host ports of a publication that a kind of traffic means, compared as the rule says.
+pub(super) fn dialled(traffic: &Traffic, one: &Published, view: Option<View>) -> Option<PortSet> {
+    if traffic.protocol.is_some_and(|protocol| protocol != one.protocol) {
+        return None;
+    }
+    let whole = PortSet::new([one.ports]);
+    let Some(ports) = &traffic.ports else { return Some(whole) };
+    let meant = match view {
+        Some(View::Inside) => ports.intersection(&PortSet::new([one.container_ports])),
+        _ => ports.intersection(&whole),
+    };
+    (!meant.is_empty()).then_some(meant)
+}
+
+/// Whether nobody can be both, for certain.
+pub(super) fn apart(a: &Party, b: &Party) -> bool {
+    let addresses = match (&a.addresses, &b.addresses) {
+        (Some(a), Some(b)) => a.intersection(b).is_empty(),
+        _ => false,
+    };
+    let at = match (&a.at, &b.at) {
+        (Some(a), Some(b)) => a.intersection(b).is_empty(),
+        _ => false,
+    };
+    let macs = !a.macs.is_empty() && !b.macs.is_empty() && !a.macs.iter().any(|mac| b.macs.contains(mac));
+    let members = a.member.is_some() && b.member.is_some() && a.member != b.member;
+    addresses
+        || at
+        || macs
+        || members
+        || cards_apart(a.cards.as_ref(), b.cards.as_ref())
+        || taken_out(a, b)
+        || taken_out(b, a)
+}
+
+/// Whether everyone whom `narrow` means is among those whom `wide` leaves out.
+fn taken_out(wide: &Party, narrow: &Party) -> bool {
+    wide.except.iter().any(|out| {
+        let addresses = match (&out.addresses, &narrow.addresses) {
+            (None, _) => true,
+            (Some(out), Some(narrow)) => narrow.difference(out).is_empty(),
+            (Some(_), None) => false,
+        };
+        let cards = match (&out.cards, &narrow.cards) {
+            (None, _) => true,
+            (Some(out), Some(narrow)) => out == narrow,
+            (Some(_), None) => false,
+        };
+        addresses && cards && out.live.is_none() && out.macs.is_empty() && out.user.is_none() && out.member.is_none()
+    })
+}
+
+/// Whether no card is among both.
+pub(super) fn cards_apart(a: Option<&CardSet>, b: Option<&CardSet>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => {
+            let both = crate::policy::who::intersect(a, b);
+            !both.complement && both.cards.is_empty()
+        }
+        _ => false,
+    }
+}
+
+/// The place behind `to`, where it belongs to the statement alone and an edit there changes nothing else.
+pub(super) fn own_target(judgement: &Judgement) -> Option<Location> {
+    let target = judgement.target?;
+    let outer = judgement.location;
+    let inside = target.file == outer.file && outer.span.start <= target.span.start && target.span.end <= outer.span.end;
+    inside.then_some(target)
+}
+
+/// The place right behind another.
+pub(super) fn behind(location: Location) -> Location {
+    let end = location.span.end;
+    Location { file: location.file, span: crate::span::Span { start: end, end } }
+}
