@@ -34,7 +34,9 @@ fn target(wide: &Judgement, narrow: &Judgement) -> bool {
     let (a, b) = (&wide.to, &narrow.to);
     // `deny` closes a container's own address without the word, `allow` does not open it; and `inside` compares other ports.
     let view = a.view == b.view
-        || (a.view.is_none() && b.view == Some(View::Direct) && matches!(wide.action, Action::Deny | Action::Reject(_)))
+        || (a.view.is_none()
+            && b.view == Some(View::Direct)
+            && matches!(wide.action, Action::Deny | Action::Reject(_)))
         || (a.view.is_none() && b.view == Some(View::Inside) && *wide.traffic == [Traffic::ALL]);
     view && party(a, b)
 }
@@ -51,9 +53,9 @@ pub fn traffic(wide: &Traffic, narrow: &Traffic) -> bool {
     };
     let icmp = match (&wide.icmp, &narrow.icmp) {
         (None, _) => true,
-        (Some(wide), Some(narrow)) => narrow
-            .iter()
-            .all(|one| wide.iter().any(|other| other.kind == one.kind && (other.code.is_none() || other.code == one.code))),
+        (Some(wide), Some(narrow)) => narrow.iter().all(|one| {
+            wide.iter().any(|other| other.kind == one.kind && (other.code.is_none() || other.code == one.code))
+        }),
         (Some(_), None) => false,
     };
     family && protocol && ports && icmp
@@ -76,7 +78,10 @@ pub fn meets(a: &Traffic, b: &Traffic) -> bool {
 }
 
 fn holds_ports(wide: &PortSet, narrow: &PortSet) -> bool {
-    narrow.ranges().iter().all(|range| wide.ranges().iter().any(|wide| wide.first <= range.first && range.last <= wide.last))
+    narrow
+        .ranges()
+        .iter()
+        .all(|range| wide.ranges().iter().any(|wide| wide.first <= range.first && range.last <= wide.last))
 }
 
 fn holds(wide: Option<&AddressSet>, narrow: Option<&AddressSet>) -> bool {
@@ -109,11 +114,10 @@ pub fn cards(wide: Option<&CardSet>, narrow: Option<&CardSet>) -> bool {
 /// Whether everyone whom `narrow` means is meant by `wide`.
 #[must_use]
 pub fn party(wide: &Party, narrow: &Party) -> bool {
-    let macs = wide.macs.is_empty() || (!narrow.macs.is_empty() && narrow.macs.iter().all(|mac| wide.macs.contains(mac)));
-    let except = wide
-        .except
-        .iter()
-        .all(|out| narrow.except.iter().any(|other| party(other, out)) || apart(out, narrow));
+    let macs =
+        wide.macs.is_empty() || (!narrow.macs.is_empty() && narrow.macs.iter().all(|mac| wide.macs.contains(mac)));
+    let except =
+        wide.except.iter().all(|out| narrow.except.iter().any(|other| party(other, out)) || apart(out, narrow));
     wide.class == narrow.class
         && macs
         && except

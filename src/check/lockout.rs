@@ -58,11 +58,8 @@ pub fn check(project: &Project, policy: &Policy, _: Target) -> Vec<Diagnostic> {
         // Netfilter's own words may let somebody in; what they say is not known here.
         return Vec::new();
     }
-    let mut found = Diagnostic::new(
-        &LOCKOUT,
-        closing.location,
-        "this closes the host, and nothing lets an administrator in",
-    );
+    let mut found =
+        Diagnostic::new(&LOCKOUT, closing.location, "this closes the host, and nothing lets an administrator in");
     found = if closing.rank == Rank::End {
         found.label("with an allow and no default, everything else to the host is denied")
     } else {
@@ -78,7 +75,9 @@ pub fn check(project: &Project, policy: &Policy, _: Target) -> Vec<Diagnostic> {
     let here = words::before(closing.location);
     let indented = inside_block(project, closing);
     found = if indented {
-        found.help("let somebody in: `allow ssh from 192.0.2.0/24 to host`, with the addresses that you administer it from")
+        found.help(
+            "let somebody in: `allow ssh from 192.0.2.0/24 to host`, with the addresses that you administer it from",
+        )
     } else {
         found.fix(
             "let somebody in; better from the addresses that you administer it from",

@@ -22,14 +22,8 @@ const CHECKS: &[fn(&Policy, Target) -> Vec<Diagnostic>] = &[published_port::chec
 
 /// Every check that also looks at the words that the policy was written in: for the places of options, and for what the
 /// policy has forgotten.
-const WORD_CHECKS: &[fn(&Project, &Policy, Target) -> Vec<Diagnostic>] = &[
-    options::check,
-    lockout::check,
-    starved::check,
-    late::check,
-    limits::check,
-    raw::check,
-];
+const WORD_CHECKS: &[fn(&Project, &Policy, Target) -> Vec<Diagnostic>] =
+    &[options::check, lockout::check, starved::check, late::check, limits::check, raw::check];
 
 /// Every code that checks give.
 pub static CODES: &[&Code] = &[
