@@ -218,7 +218,10 @@ impl AddressSet {
     #[must_use]
     pub fn all(family: Family) -> Self {
         let max = if family == Family::Ipv4 { u128::from(u32::MAX) } else { u128::MAX };
-        Self(Ranges::One([AddressRange { first: AddressRange::address(family, 0), last: AddressRange::address(family, max) }]))
+        Self(Ranges::One([AddressRange {
+            first: AddressRange::address(family, 0),
+            last: AddressRange::address(family, max),
+        }]))
     }
 
     /// The ranges, in order.

@@ -178,9 +178,13 @@ fn report(project: &Project, late: &Judgement, earlier: &Judgement) -> Diagnosti
     let opposite = |a: &Judgement, b: &Judgement| (a.action == Action::Allow) != (b.action == Action::Allow);
     let both_defaults = late.rank == Rank::Default && earlier.rank == Rank::Default;
     if both_defaults && late.action != earlier.action && cover::covers(late, earlier) {
-        return Diagnostic::new(&CONTRADICTORY_DEFAULT, here, "another default says something else for the same traffic")
-            .related(there, "this one comes first")
-            .help("delete one, or say in one of them what it is for");
+        return Diagnostic::new(
+            &CONTRADICTORY_DEFAULT,
+            here,
+            "another default says something else for the same traffic",
+        )
+        .related(there, "this one comes first")
+        .help("delete one, or say in one of them what it is for");
     }
     if late.action == Action::Log {
         return moved(
@@ -225,7 +229,8 @@ fn moved(project: &Project, fault: Diagnostic, late: &Judgement, earlier: &Judge
     let advice = "move it in front of that rule";
     let text = project.text(late.location.file);
     let (from, to) = (late.location.span.range(), earlier.location.span.range());
-    let line = from.start - text.get(..from.start).map_or(0, |before| before.len() - before.rfind('\n').map_or(0, |at| at + 1));
+    let line = from.start
+        - text.get(..from.start).map_or(0, |before| before.len() - before.rfind('\n').map_or(0, |at| at + 1));
     let rest = text.get(from.end..).unwrap_or_default();
     let end = rest.find('\n').map_or(text.len(), |at| from.end + at + 1);
     let alone = text.get(line..from.start).is_some_and(|before| before.trim().is_empty())

@@ -185,8 +185,12 @@ fn kernel_names(policy: &Policy, target: Target, out: &mut Vec<Diagnostic>) {
         let usable = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if !name.bytes().all(usable) {
             out.push(
-                Diagnostic::new(&UNUSABLE_NAME, location, format!("`{name}` cannot stand in the name of a chain or set"))
-                    .help("use letters, digits, `-`, `_` and `.`"),
+                Diagnostic::new(
+                    &UNUSABLE_NAME,
+                    location,
+                    format!("`{name}` cannot stand in the name of a chain or set"),
+                )
+                .help("use letters, digits, `-`, `_` and `.`"),
             );
         } else if name.len() > most && target == Target::Iptables {
             out.push(
@@ -221,7 +225,11 @@ pub fn check(project: &Project, policy: &Policy, target: Target) -> Vec<Diagnost
             Diagnostic::new(
                 &SET_NAME_TOO_LONG,
                 at(file, node.name.span),
-                format!("`{}` has {} bytes, and a live set's name at most {LIVE_SET}", node.name.value, node.name.value.len()),
+                format!(
+                    "`{}` has {} bytes, and a live set's name at most {LIVE_SET}",
+                    node.name.value,
+                    node.name.value.len()
+                ),
             )
             .help(format!("choose a shorter name: the kernel's set is called `fwc-{}-v4`", node.name.value)),
         ),
@@ -255,17 +263,15 @@ fn marks(here: Location, mark: u32, out: &mut Vec<Diagnostic>) {
         out.push(
             Diagnostic::new(&MARK_RESERVED, here, format!("`{mark:#x}` has bits that fwc uses itself"))
                 .label(format!("{:#x} is not free", mark & RESERVED_MARKS))
-                .help(format!("leave the bits {RESERVED_MARKS:#x} out, for example `mark {:#x}`", (mark & !RESERVED_MARKS).max(1))),
+                .help(format!(
+                    "leave the bits {RESERVED_MARKS:#x} out, for example `mark {:#x}`",
+                    (mark & !RESERVED_MARKS).max(1)
+                )),
         );
     }
 }
 
-fn options(
-    file: FileId,
-    list: &[crate::span::Spanned<RuleOption>],
-    target: Target,
-    out: &mut Vec<Diagnostic>,
-) {
+fn options(file: FileId, list: &[crate::span::Spanned<RuleOption>], target: Target, out: &mut Vec<Diagnostic>) {
     for option in list {
         match &option.value {
             RuleOption::Log(log) => {
@@ -297,7 +303,11 @@ pub fn prefix(here: Location, text: &str, target: Target, out: &mut Vec<Diagnost
     );
     let fault = if target == Target::Iptables { fault.label(format!("the log would say `{cut}`")) } else { fault };
     // A space at the end keeps the prefix apart from what follows.
-    let short = if text.ends_with(' ') { format!("{} ", cut_at_word(text, most - 1)) } else { cut_at_word(text, most).to_owned() };
+    let short = if text.ends_with(' ') {
+        format!("{} ", cut_at_word(text, most - 1))
+    } else {
+        cut_at_word(text, most).to_owned()
+    };
     out.push(fault.fix("shorten it", here, format!("\"{short}\"")));
 }
 
@@ -306,8 +316,12 @@ pub fn comment(here: Location, text: &str, target: Target, out: &mut Vec<Diagnos
     let most = if target == Target::Iptables { IPTABLES_COMMENT } else { NFT_COMMENT };
     if text.len() > most {
         out.push(
-            Diagnostic::new(&COMMENT_TOO_LONG, here, format!("this comment has {} bytes, and at most {most} fit", text.len()))
-                .help("say it in fewer words, and keep the reasons behind a `#` in the policy"),
+            Diagnostic::new(
+                &COMMENT_TOO_LONG,
+                here,
+                format!("this comment has {} bytes, and at most {most} fit", text.len()),
+            )
+            .help("say it in fewer words, and keep the reasons behind a `#` in the policy"),
         );
     }
 }
@@ -316,7 +330,15 @@ fn changed(here: Location, text: &str, out: &mut Vec<Diagnostic>) {
     if text.contains(|letter: char| letter == '\\' || letter.is_control()) {
         let kept: String = text
             .chars()
-            .map(|letter| if letter == '\\' { '/' } else if letter.is_control() { ' ' } else { letter })
+            .map(|letter| {
+                if letter == '\\' {
+                    '/'
+                } else if letter.is_control() {
+                    ' '
+                } else {
+                    letter
+                }
+            })
             .collect();
         out.push(
             Diagnostic::new(&TEXT_CHANGED, here, "this text cannot be written as it is")

@@ -187,7 +187,8 @@ fn options(portless: &FxHashSet<Location>, file: FileId, here: Location, rule: &
             }
             RuleOption::SourcePort(_) => {
                 if portless.contains(&here) {
-                    let fault = Diagnostic::new(&SOURCE_PORT_OF_WHAT, place, "`source port` on traffic that has no ports");
+                    let fault =
+                        Diagnostic::new(&SOURCE_PORT_OF_WHAT, place, "`source port` on traffic that has no ports");
                     out.push(if rule.sentence.what.is_empty() {
                         let end = at(file, Span { start: rule.action.span.end, end: rule.action.span.end });
                         fault.fix("say the protocol", end, " udp")
@@ -196,7 +197,9 @@ fn options(portless: &FxHashSet<Location>, file: FileId, here: Location, rule: &
                     });
                 }
             }
-            RuleOption::During(during) if during.days & 0x7f == 0x7f && during.times.is_none_or(|(from, to)| from == 0 && to >= 1439) => {
+            RuleOption::During(during)
+                if during.days & 0x7f == 0x7f && during.times.is_none_or(|(from, to)| from == 0 && to >= 1439) =>
+            {
                 out.push(
                     Diagnostic::new(&ALWAYS, place, "this is always")
                         .label("every day, from midnight to midnight")

@@ -136,7 +136,7 @@ pub(super) fn apart(a: &Party, b: &Party) -> bool {
         || at
         || macs
         || members
-        || cards_apart(a.cards.as_ref(), b.cards.as_ref())
+        || cards_apart(a.cards.as_deref(), b.cards.as_deref())
         || taken_out(a, b)
         || taken_out(b, a)
 }
@@ -173,7 +173,8 @@ pub(super) fn cards_apart(a: Option<&CardSet>, b: Option<&CardSet>) -> bool {
 pub(super) fn own_target(judgement: &Judgement) -> Option<Location> {
     let target = judgement.target?;
     let outer = judgement.location;
-    let inside = target.file == outer.file && outer.span.start <= target.span.start && target.span.end <= outer.span.end;
+    let inside =
+        target.file == outer.file && outer.span.start <= target.span.start && target.span.end <= outer.span.end;
     inside.then_some(target)
 }
 

@@ -125,7 +125,12 @@ fn without(policy: &Policy, part: &str, off: Location) -> Option<Diagnostic> {
             "answers to this host's own connections are denied",
             "nothing stands for established connections any more",
         ),
-        "dhcp-client" => (&NO_DHCP_CLIENT, udp(Family::Ipv4, 68), "answers of DHCP servers are denied", "the host gets no address by DHCP"),
+        "dhcp-client" => (
+            &NO_DHCP_CLIENT,
+            udp(Family::Ipv4, 68),
+            "answers of DHCP servers are denied",
+            "the host gets no address by DHCP",
+        ),
         _ => return None,
     };
     let flows = if part == "established" { vec![inward] } else { vec![inward, outward] };
@@ -139,7 +144,11 @@ fn without(policy: &Policy, part: &str, off: Location) -> Option<Diagnostic> {
 }
 
 fn tcp() -> Traffic {
-    Traffic { protocol: Some(Protocol::TCP), ports: Some([PortRange { first: 32768, last: 60999 }].into_iter().collect()), ..Traffic::ALL }
+    Traffic {
+        protocol: Some(Protocol::TCP),
+        ports: Some([PortRange { first: 32768, last: 60999 }].into_iter().collect()),
+        ..Traffic::ALL
+    }
 }
 
 fn udp(family: Family, port: u16) -> Traffic {
@@ -167,8 +176,8 @@ fn denies(policy: &Policy, judgement: &Judgement, flow: Flow, traffic: &Traffic)
     let options = &judgement.options;
     judgement.traffic.iter().any(|denied| cover::traffic(denied, traffic))
         && judgement.family.is_none_or(|family| traffic.family == Some(family))
-        && judgement.from == Party::of(flow.from)
-        && judgement.to == Party::of(flow.to)
+        && *judgement.from == Party::of(flow.from)
+        && *judgement.to == Party::of(flow.to)
         && options.during.is_none()
         && options.source_ports.is_none()
         && judgement.via.as_ref().is_none_or(|via| lockout::every_card(policy, via))
@@ -191,11 +200,8 @@ fn bridged(project: &Project, policy: &Policy, class: Class) -> Option<Diagnosti
         (None, None) => return None,
     };
     let neither = if services.starts_with('{') { "neither" } else { "no" };
-    let fault = Diagnostic::new(
-        &STARVED,
-        closing.location,
-        format!("{class}s get {neither} {what} from this host any more"),
-    );
+    let fault =
+        Diagnostic::new(&STARVED, closing.location, format!("{class}s get {neither} {what} from this host any more"));
     let fault = fault.label(if closing.rank == Rank::End {
         format!("speaks of {class}s too, and so closes what they do not get allowed")
     } else {

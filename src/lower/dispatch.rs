@@ -162,7 +162,7 @@ impl Program<'_> {
 
     /// A reject of a container's IPv6 traffic stands in mangle, where there is no REJECT.
     fn note_rejects(&mut self) {
-        let rejects = |judgement: &&Judgement| {
+        let rejects = |judgement: &&crate::policy::Judgement| {
             judgement.rank > crate::policy::Rank::Prelude
                 && matches!(judgement.action, Action::Reject(_))
                 && crate::policy::resolve::families(judgement).contains(&Family::Ipv6)
@@ -177,10 +177,13 @@ impl Program<'_> {
             .collect();
         let mut places = places.into_iter();
         let Some(first) = places.next() else { return };
-        let note = Diagnostic::new(&REJECT_IN_MANGLE, first, "IPv6 traffic of containers is dropped here, without an answer")
-            .label("IPv4 is rejected as said")
-            .help("if Docker leads IPv6 to DOCKER-USER, say so: `fact docker.version = \"28.5.2\"`, its own version")
-            .note("before Docker 27 IPv6 is judged in table mangle, which has no REJECT");
+        let note =
+            Diagnostic::new(&REJECT_IN_MANGLE, first, "IPv6 traffic of containers is dropped here, without an answer")
+                .label("IPv4 is rejected as said")
+                .help(
+                    "if Docker leads IPv6 to DOCKER-USER, say so: `fact docker.version = \"28.5.2\"`, its own version",
+                )
+                .note("before Docker 27 IPv6 is judged in table mangle, which has no REJECT");
         self.out.push(places.fold(note, |note, place| note.related(place, "and here")));
     }
 

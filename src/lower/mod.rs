@@ -16,11 +16,11 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::diagnostic::Diagnostic;
 use crate::net::{Card, Family};
 use crate::netfilter::Target;
-use crate::netfilter::{entry, words};
 use crate::netfilter::{
     Base, Chain, Effect, Hook, Limit, Match, MatchKind, Owner, Reject, Rule, Ruleset, Set, SetField, State, Table,
     TableFamily, TableKind, Verdict,
 };
+use crate::netfilter::{entry, words};
 use crate::policy::{Action, CardSet, Class, Flow, Judgement, Policy, Rank, who};
 use crate::span::Location;
 
@@ -28,7 +28,7 @@ pub use condition::{Conjunction, Seat};
 pub use gate::chains_of;
 
 /// Every code that this stage gives.
-pub static CODES: &[&crate::diagnostic::Code] = 
+pub static CODES: &[&crate::diagnostic::Code] =
     &[&gate::GUEST_ROAD_UNSEEN, &gate::GATE_WITHOUT_ADDRESS, &dispatch::REJECT_IN_MANGLE];
 
 pub use crate::netfilter::{CONSENT_MARK, MASQUERADE_MARK, RESERVED_MARKS};

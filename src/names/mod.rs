@@ -27,8 +27,8 @@ pub fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         // A project may have 100,000 names, and ask for each of 500 slips: what cannot be near is not compared.
         other.clear();
         other.extend(candidate.chars().flat_map(char::to_lowercase));
-        let far = other.len().abs_diff(name.len()) > allowed
-            || (own ^ letters(&other)).count_ones() as usize > 2 * allowed;
+        let far =
+            other.len().abs_diff(name.len()) > allowed || (own ^ letters(&other)).count_ones() as usize > 2 * allowed;
         if far {
             continue;
         }

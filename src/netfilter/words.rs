@@ -42,7 +42,12 @@ pub fn words(line: &str) -> Vec<Word<'_>> {
             at = end;
         } else {
             let length = rest.find(char::is_whitespace).unwrap_or(rest.len());
-            words.push(Word { text: rest.get(..length).unwrap_or_default(), start: at, end: at + length, quoted: false });
+            words.push(Word {
+                text: rest.get(..length).unwrap_or_default(),
+                start: at,
+                end: at + length,
+                quoted: false,
+            });
             at += length;
         }
     }
@@ -365,14 +370,62 @@ pub fn option_names() -> impl Iterator<Item = &'static str> {
 
 /// Options of targets: they ask nothing of a packet.
 const TARGET_OPTIONS: &[&str] = &[
-    "--log-prefix", "--log-level", "--log-tcp-sequence", "--log-tcp-options", "--log-ip-options", "--log-uid",
-    "--log-macdecode", "--nflog-group", "--nflog-prefix", "--nflog-size", "--nflog-threshold", "--reject-with",
-    "--to-destination", "--to-source", "--to-ports", "--random", "--random-fully", "--persistent", "--set-mark",
-    "--set-xmark", "--and-mark", "--or-mark", "--xor-mark", "--save-mark", "--restore-mark", "--nfmask", "--ctmask",
-    "--set-dscp", "--set-dscp-class", "--set-tos", "--set-mss", "--clamp-mss-to-pmtu", "--ttl-set", "--ttl-inc", "--ttl-dec",
-    "--hl-set", "--hl-inc", "--hl-dec", "--notrack", "--zone", "--ctevents", "--on-port", "--on-ip", "--tproxy-mark",
-    "--gateway", "--queue-num", "--queue-balance", "--queue-bypass", "--set-class", "--add-set", "--del-set", "--exist",
-    "--timeout", "-4", "-6", "-c",
+    "--log-prefix",
+    "--log-level",
+    "--log-tcp-sequence",
+    "--log-tcp-options",
+    "--log-ip-options",
+    "--log-uid",
+    "--log-macdecode",
+    "--nflog-group",
+    "--nflog-prefix",
+    "--nflog-size",
+    "--nflog-threshold",
+    "--reject-with",
+    "--to-destination",
+    "--to-source",
+    "--to-ports",
+    "--random",
+    "--random-fully",
+    "--persistent",
+    "--set-mark",
+    "--set-xmark",
+    "--and-mark",
+    "--or-mark",
+    "--xor-mark",
+    "--save-mark",
+    "--restore-mark",
+    "--nfmask",
+    "--ctmask",
+    "--set-dscp",
+    "--set-dscp-class",
+    "--set-tos",
+    "--set-mss",
+    "--clamp-mss-to-pmtu",
+    "--ttl-set",
+    "--ttl-inc",
+    "--ttl-dec",
+    "--hl-set",
+    "--hl-inc",
+    "--hl-dec",
+    "--notrack",
+    "--zone",
+    "--ctevents",
+    "--on-port",
+    "--on-ip",
+    "--tproxy-mark",
+    "--gateway",
+    "--queue-num",
+    "--queue-balance",
+    "--queue-bypass",
+    "--set-class",
+    "--add-set",
+    "--del-set",
+    "--exist",
+    "--timeout",
+    "-4",
+    "-6",
+    "-c",
 ];
 
 /// The families that an iptables rule's words name: addresses, ICMP of one kind, `-4` and `-6`. None: it holds for both. Two:
@@ -390,10 +443,11 @@ fn named_families(option: &RuleOption<'_>) -> Vec<Family> {
     let value = option.value();
     let one = |family| vec![family];
     match option.name {
-        "-4" | "--icmp-type" | "-f" | "--ttl-eq" | "--ttl-gt" | "--ttl-lt" | "--ttl-set" | "--ttl-inc" | "--ttl-dec" => {
-            one(Family::Ipv4)
+        "-4" | "--icmp-type" | "-f" | "--ttl-eq" | "--ttl-gt" | "--ttl-lt" | "--ttl-set" | "--ttl-inc"
+        | "--ttl-dec" => one(Family::Ipv4),
+        "-6" | "--icmpv6-type" | "--hl-eq" | "--hl-gt" | "--hl-lt" | "--hl-set" | "--hl-inc" | "--hl-dec" => {
+            one(Family::Ipv6)
         }
-        "-6" | "--icmpv6-type" | "--hl-eq" | "--hl-gt" | "--hl-lt" | "--hl-set" | "--hl-inc" | "--hl-dec" => one(Family::Ipv6),
         "-p" if !option.negated => match value {
             "icmp" | "1" | "igmp" | "2" => one(Family::Ipv4),
             "icmpv6" | "ipv6-icmp" | "58" => one(Family::Ipv6),
@@ -449,7 +503,9 @@ mod tests {
 
     #[test]
     fn options_have_their_values_and_unknown_ones_are_named() {
-        let rule = IptablesRule::read("! -s 10.0.0.0/8 -p tcp --destination-port 22 --tcp-flags SYN,ACK SYN --frobnicate 3 -j DROP");
+        let rule = IptablesRule::read(
+            "! -s 10.0.0.0/8 -p tcp --destination-port 22 --tcp-flags SYN,ACK SYN --frobnicate 3 -j DROP",
+        );
         let names: Vec<&str> = rule.options.iter().map(|option| option.name).collect();
         assert_eq!(names, ["-s", "-p", "--dport", "--tcp-flags", "-j"]);
         assert!(rule.options[0].negated && !rule.options[1].negated);

@@ -1114,8 +1114,12 @@ impl<'a> Resolver<'_, 'a> {
             self.applied += 1;
             if self.applied == MOST_APPLIED {
                 self.out.push(
-                    Diagnostic::new(&TOO_MANY_RULES, at(file, name.span), "applied groups come to more than 500,000 rules")
-                        .help("apply each group once: groups that apply groups several times multiply"),
+                    Diagnostic::new(
+                        &TOO_MANY_RULES,
+                        at(file, name.span),
+                        "applied groups come to more than 500,000 rules",
+                    )
+                    .help("apply each group once: groups that apply groups several times multiply"),
                 );
             }
             if self.applied >= MOST_APPLIED {

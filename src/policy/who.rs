@@ -192,7 +192,6 @@ pub struct Places<'r, 'a> {
 
 type SetTable = FxHashMap<(Box<str>, Role), Option<Vec<Arc<Party>>>>;
 
-
 impl<'r, 'a> Places<'r, 'a> {
     /// Nothing is resolved yet.
     #[must_use]
@@ -226,13 +225,7 @@ impl<'r, 'a> Places<'r, 'a> {
 
     /// Resolves a `who` to the parties that it means. `None`: something in it is at fault, and has been reported, perhaps when
     /// another rule named it.
-    pub fn parties(
-        &self,
-        file: FileId,
-        who: &Who,
-        role: Role,
-        out: &mut Vec<Diagnostic>,
-    ) -> Option<Vec<Arc<Party>>> {
+    pub fn parties(&self, file: FileId, who: &Who, role: Role, out: &mut Vec<Diagnostic>) -> Option<Vec<Arc<Party>>> {
         let place = at(file, who.span);
         let slot = usize::from(role == Role::To);
         if let Some(Some((known, parties))) = self.last.borrow().get(slot)
@@ -258,7 +251,9 @@ impl<'r, 'a> Places<'r, 'a> {
             && one.view.is_none()
         {
             match &one.place.value {
-                Place::Address(range) => return Some(vec![Arc::new(self.address(at(file, one.place.span), *range, out))]),
+                Place::Address(range) => {
+                    return Some(vec![Arc::new(self.address(at(file, one.place.span), *range, out))]);
+                }
                 Place::World => return Some(vec![self.everyone(Class::Outside)]),
                 Place::Host(None) => return Some(vec![self.everyone(Class::Host)]),
                 Place::Name(name) if self.names.sets.contains_key(&**name) => {
@@ -398,8 +393,11 @@ impl<'r, 'a> Places<'r, 'a> {
             return None;
         }
         let fault = || {
-            Diagnostic::new(&HOST_ADDRESS, here, format!("`{}` is an address of this host", range.first))
-                .fix("name the host's own side", here, format!("host at {}", range.first))
+            Diagnostic::new(&HOST_ADDRESS, here, format!("`{}` is an address of this host", range.first)).fix(
+                "name the host's own side",
+                here,
+                format!("host at {}", range.first),
+            )
         };
         let has = |card: &crate::facts::InterfaceFact| card.addresses.iter().any(|net| net.addr() == range.first);
         if let Some((card, _)) = self.facts.interfaces.iter().find(|(_, card)| has(card)) {
@@ -424,11 +422,14 @@ impl<'r, 'a> Places<'r, 'a> {
         }
         let instances = self.facts.instances.iter().flat_map(|facts| &facts.bridges).map(|bridge| ("instance", bridge));
         let guests = self.facts.libvirt.iter().flat_map(|facts| &facts.bridges).map(|bridge| ("guest", bridge));
-        let (word, (bridge, _)) =
-            instances.chain(guests).find(|(_, (_, bridge))| bridge.subnets.iter().any(within))?;
+        let (word, (bridge, _)) = instances.chain(guests).find(|(_, (_, bridge))| bridge.subnets.iter().any(within))?;
         Some(
-            Diagnostic::new(&CONTAINER_ADDRESS, here, format!("`{words}` lies on this machine, behind bridge `{bridge}`"))
-                .help(format!("name who has it: `{word} NAME`")),
+            Diagnostic::new(
+                &CONTAINER_ADDRESS,
+                here,
+                format!("`{words}` lies on this machine, behind bridge `{bridge}`"),
+            )
+            .help(format!("name who has it: `{word} NAME`")),
         )
     }
 
@@ -747,7 +748,13 @@ impl<'r, 'a> Places<'r, 'a> {
                 addresses = fact.and_then(known_addresses);
             }
             let macs = guest.node.mac.iter().map(|mac| mac.value).collect();
-            return Some(Party { cards: Some(Arc::new(CardSet::only(cards))), addresses, macs, member, ..Party::of(class) });
+            return Some(Party {
+                cards: Some(Arc::new(CardSet::only(cards))),
+                addresses,
+                macs,
+                member,
+                ..Party::of(class)
+            });
         }
         if let Some(fact) = fact {
             let cards = fact.tap.as_ref().or(fact.bridge.as_ref());
@@ -1011,9 +1018,8 @@ fn merge(parties: Vec<Party>) -> Vec<Party> {
         return parties;
     }
     // Plain addresses are the long lists: they are united at once.
-    let plain = |party: &Party| {
-        party.class == Class::Outside && party.addresses.is_some() && differs_in_addresses_alone(party)
-    };
+    let plain =
+        |party: &Party| party.class == Class::Outside && party.addresses.is_some() && differs_in_addresses_alone(party);
     let (listed, others): (Vec<Party>, Vec<Party>) = parties.into_iter().partition(plain);
     let mut merged: Vec<Party> = Vec::with_capacity(others.len() + 1);
     if !listed.is_empty() {

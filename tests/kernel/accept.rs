@@ -251,14 +251,18 @@ fn the_kernel_takes_the_lines_of_chain_blocks() {
         let loads: &[(&str, &str)] = if nft {
             &[("nft list ruleset", "nft -f a.nft; nft -f a.nft; nft list ruleset")]
         } else {
-            &[("iptables-nft -S", "V=nft; load a; load a; show"), ("iptables-legacy -S", "V=legacy; load a; load a; show")]
+            &[
+                ("iptables-nft -S", "V=nft; load a; load a; show"),
+                ("iptables-legacy -S", "V=legacy; load a; load a; show"),
+            ]
         };
         for (tool, load) in loads {
             if !can(&format!("{name} ({tool})"), &[tool]) {
                 continue;
             }
             let script = format!("{FUNCTIONS}\n{load}");
-            let listing = in_namespace(directory, &script).unwrap_or_else(|error| panic!("{load}: {error}\n{files:#?}"));
+            let listing =
+                in_namespace(directory, &script).unwrap_or_else(|error| panic!("{load}: {error}\n{files:#?}"));
             assert!(listing.contains("fwc-chain-1"), "{load}: {listing}");
         }
         let text = |ending: &str| files.iter().find(|(name, _)| name.ends_with(ending)).map_or("", |(_, text)| text);

@@ -2,8 +2,9 @@
 
 use super::Line;
 use super::codes::{
-    BOTH_FAMILIES, COMMAND, FOREIGN_CHAIN, LOG_WITHOUT_LIMIT, NOT_READ, OLD_STATE_MATCH, OPENS_UNPUBLISHED, OTHER_BACK_END,
-    PORT_WITHOUT_PROTOCOL, TOO_MANY_PORTS, UNKNOWN_TARGET, WITHOUT_DIRECTION, WRONG_DIRECTION, WRONG_PLACE,
+    BOTH_FAMILIES, COMMAND, FOREIGN_CHAIN, LOG_WITHOUT_LIMIT, NOT_READ, OLD_STATE_MATCH, OPENS_UNPUBLISHED,
+    OTHER_BACK_END, PORT_WITHOUT_PROTOCOL, TOO_MANY_PORTS, UNKNOWN_TARGET, WITHOUT_DIRECTION, WRONG_DIRECTION,
+    WRONG_PLACE,
 };
 use crate::check::limits;
 use crate::diagnostic::{Diagnostic, Edit, Help};
@@ -16,10 +17,48 @@ use crate::policy::who::CARD_NAME_TOO_LONG;
 
 /// Targets of iptables 1.8's own extensions that end nothing in a table's usual use.
 const TARGETS: &[&str] = &[
-    "ACCEPT", "DROP", "RETURN", "REJECT", "LOG", "NFLOG", "ULOG", "MARK", "CONNMARK", "CT", "NOTRACK", "DNAT", "SNAT",
-    "MASQUERADE", "REDIRECT", "NETMAP", "TCPMSS", "TCPOPTSTRIP", "DSCP", "TOS", "ECN", "TTL", "HL", "TPROXY", "TEE", "SET",
-    "QUEUE", "NFQUEUE", "CLASSIFY", "CHECKSUM", "AUDIT", "SYNPROXY", "RATEEST", "CLUSTERIP", "CONNSECMARK", "SECMARK", "TRACE",
-    "HMARK", "IDLETIMER", "LED", "DNPT", "SNPT",
+    "ACCEPT",
+    "DROP",
+    "RETURN",
+    "REJECT",
+    "LOG",
+    "NFLOG",
+    "ULOG",
+    "MARK",
+    "CONNMARK",
+    "CT",
+    "NOTRACK",
+    "DNAT",
+    "SNAT",
+    "MASQUERADE",
+    "REDIRECT",
+    "NETMAP",
+    "TCPMSS",
+    "TCPOPTSTRIP",
+    "DSCP",
+    "TOS",
+    "ECN",
+    "TTL",
+    "HL",
+    "TPROXY",
+    "TEE",
+    "SET",
+    "QUEUE",
+    "NFQUEUE",
+    "CLASSIFY",
+    "CHECKSUM",
+    "AUDIT",
+    "SYNPROXY",
+    "RATEEST",
+    "CLUSTERIP",
+    "CONNSECMARK",
+    "SECMARK",
+    "TRACE",
+    "HMARK",
+    "IDLETIMER",
+    "LED",
+    "DNPT",
+    "SNPT",
 ];
 
 /// Targets after which no further rule is asked.
@@ -28,10 +67,32 @@ const FINAL: &[&str] =
 
 /// Commands of iptables, with the number of words that belong to each.
 const COMMANDS: &[(&str, usize)] = &[
-    ("-A", 1), ("--append", 1), ("-I", 1), ("--insert", 1), ("-D", 1), ("--delete", 1), ("-R", 1), ("--replace", 1),
-    ("-F", 1), ("--flush", 1), ("-X", 1), ("--delete-chain", 1), ("-N", 1), ("--new-chain", 1), ("-P", 2), ("--policy", 2),
-    ("-E", 2), ("--rename-chain", 2), ("-Z", 1), ("--zero", 1), ("-L", 1), ("--list", 1), ("-S", 1), ("--list-rules", 1),
-    ("-C", 1), ("--check", 1),
+    ("-A", 1),
+    ("--append", 1),
+    ("-I", 1),
+    ("--insert", 1),
+    ("-D", 1),
+    ("--delete", 1),
+    ("-R", 1),
+    ("--replace", 1),
+    ("-F", 1),
+    ("--flush", 1),
+    ("-X", 1),
+    ("--delete-chain", 1),
+    ("-N", 1),
+    ("--new-chain", 1),
+    ("-P", 2),
+    ("--policy", 2),
+    ("-E", 2),
+    ("--rename-chain", 2),
+    ("-Z", 1),
+    ("--zero", 1),
+    ("-L", 1),
+    ("--list", 1),
+    ("-S", 1),
+    ("--list-rules", 1),
+    ("-C", 1),
+    ("--check", 1),
 ];
 
 /// Checks one line; whether it decides every packet.
@@ -59,8 +120,12 @@ pub(super) fn check(line: &Line<'_>, out: &mut Vec<Diagnostic>) -> bool {
     ports(line, &rule, out);
     if words::families(line.text).len() > 1 {
         out.push(
-            Diagnostic::new(&BOTH_FAMILIES, line.at(0..line.text.len()), "this line is of both families, and no packet is")
-                .help("write one line for each family"),
+            Diagnostic::new(
+                &BOTH_FAMILIES,
+                line.at(0..line.text.len()),
+                "this line is of both families, and no packet is",
+            )
+            .help("write one line for each family"),
         );
     }
     let Some(target) = rule.target() else { return false };
@@ -73,7 +138,10 @@ pub(super) fn check(line: &Line<'_>, out: &mut Vec<Diagnostic>) -> bool {
 fn command(line: &Line<'_>, out: &mut Vec<Diagnostic>) -> bool {
     let words = words::words(line.text);
     let mut at = 0;
-    if words.first().is_some_and(|word| ["iptables", "ip6tables", "iptables-nft", "iptables-legacy"].contains(&word.text)) {
+    if words
+        .first()
+        .is_some_and(|word| ["iptables", "ip6tables", "iptables-nft", "iptables-legacy"].contains(&word.text))
+    {
         at = 1;
     }
     while words.get(at).is_some_and(|word| ["-t", "--table"].contains(&word.text)) {
@@ -93,7 +161,10 @@ fn command(line: &Line<'_>, out: &mut Vec<Diagnostic>) -> bool {
     }
     let Some((command, _)) = COMMANDS.iter().find(|(command, _)| *command == first.text) else {
         if at > 0 {
-            out.push(Diagnostic::new(&COMMAND, whole, "this line is a command").help("write the rule alone, from its first match on"));
+            out.push(
+                Diagnostic::new(&COMMAND, whole, "this line is a command")
+                    .help("write the rule alone, from its first match on"),
+            );
         }
         return at > 0;
     };
@@ -114,7 +185,11 @@ fn command(line: &Line<'_>, out: &mut Vec<Diagnostic>) -> bool {
         return true;
     }
     let end = chain.map_or(first.end, |chain| chain.end);
-    let fault = Diagnostic::new(&COMMAND, line.at(first.start..end), format!("`{command}` is a command, and a line here is a rule"));
+    let fault = Diagnostic::new(
+        &COMMAND,
+        line.at(first.start..end),
+        format!("`{command}` is a command, and a line here is a rule"),
+    );
     let appends = ["-A", "--append", "-I", "--insert"].contains(command);
     let rest = words.get(at + 2).filter(|word| word.text.starts_with(['-', '!']));
     out.push(match (chain, rest) {
@@ -136,7 +211,9 @@ fn unread(line: &Line<'_>, rule: &IptablesRule<'_>, out: &mut Vec<Diagnostic>) {
         let fault = Diagnostic::new(&NOT_READ, here, format!("cannot read `{}`: it is emitted unchecked", word.text));
         out.push(match closest(word.text, words::option_names()).filter(|near| !word.text.starts_with(near)) {
             Some(near) => fault.fix(format!("did you mean `{near}`?"), here, near),
-            None => fault.help("test the file on the host: if its tools cannot read the word either, nothing is loaded"),
+            None => {
+                fault.help("test the file on the host: if its tools cannot read the word either, nothing is loaded")
+            }
         });
     }
 }
@@ -225,7 +302,8 @@ fn texts(line: &Line<'_>, rule: &IptablesRule<'_>, out: &mut Vec<Diagnostic>) {
                 if Card::parse(value.text).name.len() > Card::MAX {
                     let message = format!("`{}` is longer than an interface name can be", value.text);
                     out.push(
-                        Diagnostic::new(&CARD_NAME_TOO_LONG, here, message).help("interface names have at most 15 bytes"),
+                        Diagnostic::new(&CARD_NAME_TOO_LONG, here, message)
+                            .help("interface names have at most 15 bytes"),
                     );
                 }
             }
@@ -248,9 +326,13 @@ fn tracking(line: &Line<'_>, rule: &IptablesRule<'_>, out: &mut Vec<Diagnostic>)
     if let Some(option) = rule.option("--ctorigdstport").filter(|_| rule.option("--ctdir").is_none()) {
         let end = option.range().end;
         out.push(
-            Diagnostic::new(&WITHOUT_DIRECTION, line.at(option.range()), "replies and outgoing connections match this too")
-                .label("what the connection was opened to, in both directions")
-                .fix("ask for the direction in which it was opened", line.at(end..end), " --ctdir ORIGINAL"),
+            Diagnostic::new(
+                &WITHOUT_DIRECTION,
+                line.at(option.range()),
+                "replies and outgoing connections match this too",
+            )
+            .label("what the connection was opened to, in both directions")
+            .fix("ask for the direction in which it was opened", line.at(end..end), " --ctdir ORIGINAL"),
         );
     }
     let module = rule.options.iter().find(|option| option.name == "-m" && option.value() == "state");
@@ -279,10 +361,11 @@ fn numbers(option: &RuleOption<'_>) -> Vec<PortRange> {
 fn ports(line: &Line<'_>, rule: &IptablesRule<'_>, out: &mut Vec<Diagnostic>) {
     let Some(protocol) = rule.protocol().and_then(protocol) else { return };
     let v6 = words::families(line.text) == [crate::net::Family::Ipv6];
-    let local = rule.option("-i").is_some_and(|card| {
-        card.value() == "lo" || line.policy.cards.class_of(&Card::parse(card.value())).is_some()
-    });
-    for option in rule.options.iter().filter(|option| ["--dport", "--dports"].contains(&option.name) && !option.negated) {
+    let local = rule
+        .option("-i")
+        .is_some_and(|card| card.value() == "lo" || line.policy.cards.class_of(&Card::parse(card.value())).is_some());
+    for option in rule.options.iter().filter(|option| ["--dport", "--dports"].contains(&option.name) && !option.negated)
+    {
         let ports = numbers(option);
         let here = line.at(option.range());
         // docker-proxy takes IPv6 and the bridges' own traffic to INPUT: there the rule decides.
@@ -290,9 +373,8 @@ fn ports(line: &Line<'_>, rule: &IptablesRule<'_>, out: &mut Vec<Diagnostic>) {
             out.extend(super::bypassed(line, here, protocol, &ports));
         }
         let tracked = rule.module("conntrack");
-        let rewritten = (option.name == "--dport" && !tracked).then(|| {
-            format!("-m conntrack --ctstate DNAT --ctorigdstport {} --ctdir ORIGINAL", option.value())
-        });
+        let rewritten = (option.name == "--dport" && !tracked)
+            .then(|| format!("-m conntrack --ctstate DNAT --ctorigdstport {} --ctdir ORIGINAL", option.value()));
         out.extend(super::after_nat(line, here, protocol, &ports, rewritten));
     }
 }
@@ -331,7 +413,11 @@ fn stranger(line: &Line<'_>, target: &RuleOption<'_>) -> Option<Diagnostic> {
     let here = line.at(target.range());
     let word = target.values.first().map_or(here, |word| line.at(word.range()));
     if name.starts_with("fwc-") {
-        let fault = Diagnostic::new(&FOREIGN_CHAIN, here, format!("`{name}` is a chain that fwc makes and names anew in each build"));
+        let fault = Diagnostic::new(
+            &FOREIGN_CHAIN,
+            here,
+            format!("`{name}` is a chain that fwc makes and names anew in each build"),
+        );
         return Some(fault.help("say in the language what is to happen there"));
     }
     if name == "DOCKER-USER" || platform::owner_of(None, line.kind.name(), name).is_some() {
@@ -340,7 +426,8 @@ fn stranger(line: &Line<'_>, target: &RuleOption<'_>) -> Option<Diagnostic> {
             .label("where it is not there, the whole file is refused");
         return Some(fault.help(format!("leave the way to it to {owner}; take the line out")));
     }
-    let fault = Diagnostic::new(&UNKNOWN_TARGET, here, format!("there is no target `{name}`, and no chain of this policy"));
+    let fault =
+        Diagnostic::new(&UNKNOWN_TARGET, here, format!("there is no target `{name}`, and no chain of this policy"));
     let upper = TARGETS.iter().find(|known| known.eq_ignore_ascii_case(name)).copied();
     Some(match upper.or_else(|| closest(name, TARGETS.iter().copied())) {
         Some(near) => fault.fix(format!("did you mean `{near}`?"), word, near),
@@ -378,7 +465,11 @@ fn wrong_place(line: &Line<'_>, target: &RuleOption<'_>, out: &mut Vec<Diagnosti
     }
     let names: Vec<&str> = hooks.iter().map(|hook| hook.chain()).collect();
     let place = match kind {
-        Some(kind) => format!("`chain {} {}`", kind.name(), names.join("` or `").replace("` or `", &format!("` or `chain {} ", kind.name()))),
+        Some(kind) => format!(
+            "`chain {} {}`",
+            kind.name(),
+            names.join("` or `").replace("` or `", &format!("` or `chain {} ", kind.name()))
+        ),
         None => names.join(", "),
     };
     let fault = Diagnostic::new(

@@ -102,8 +102,7 @@ fn no_such_chain(project: &Project, raw: &RawChain) -> Diagnostic {
             .help("write to a hook, for example `chain filter FORWARD`, or `chain filter DOCKER-USER` in front of Docker's rules");
     }
     let hooks: Vec<&str> = entry::hooks(kind).iter().map(|hook| hook.chain()).collect();
-    let fault =
-        Diagnostic::new(&NO_SUCH_CHAIN, place(2), format!("table `{}` has no hook `{}`", raw.table, raw.hook));
+    let fault = Diagnostic::new(&NO_SUCH_CHAIN, place(2), format!("table `{}` has no hook `{}`", raw.table, raw.hook));
     let near = hooks.iter().find(|hook| hook.eq_ignore_ascii_case(&raw.hook)).copied();
     match near.or_else(|| closest(&raw.hook, hooks.iter().copied())) {
         Some(near) => fault.fix(format!("did you mean `{near}`?"), place(2), near),
@@ -129,7 +128,10 @@ fn bypassed(line: &Line<'_>, here: Location, protocol: Protocol, ports: &[PortRa
     let mut fault = Diagnostic::new(
         &BYPASSED,
         here,
-        format!("container `{}` publishes {protocol} {}: NAT leads it past INPUT", published.container, published.ports),
+        format!(
+            "container `{}` publishes {protocol} {}: NAT leads it past INPUT",
+            published.container, published.ports
+        ),
     )
     .label("from outside, this decides nothing");
     if let Some(location) = published.location {
@@ -163,7 +165,10 @@ fn after_nat(
     let mut fault = Diagnostic::new(
         &PORT_AFTER_NAT,
         here,
-        format!("{protocol} {} is what clients dial; here NAT has put {} there", published.ports, published.container_ports),
+        format!(
+            "{protocol} {} is what clients dial; here NAT has put {} there",
+            published.ports, published.container_ports
+        ),
     )
     .label("matches no connection to the container");
     if let Some(location) = published.location {

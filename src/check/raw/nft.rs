@@ -2,7 +2,8 @@
 
 use super::Line;
 use super::codes::{
-    COMMAND, FOREIGN_CHAIN, LOG_WITHOUT_LIMIT, NOT_READ, OTHER_BACK_END, WITHOUT_DIRECTION, WRONG_DIRECTION, WRONG_PLACE,
+    COMMAND, FOREIGN_CHAIN, LOG_WITHOUT_LIMIT, NOT_READ, OTHER_BACK_END, WITHOUT_DIRECTION, WRONG_DIRECTION,
+    WRONG_PLACE,
 };
 use crate::check::limits;
 use crate::diagnostic::Diagnostic;
@@ -13,19 +14,104 @@ use crate::netfilter::{Hook, TableKind, Target};
 
 /// Words that nft's statements and expressions begin with (nft(8), 1.0.6).
 const BEGINNINGS: &[&str] = &[
-    "accept", "drop", "reject", "return", "continue", "queue", "jump", "goto", "counter", "log", "limit", "quota", "ct", "meta",
-    "ip", "ip6", "tcp", "udp", "udplite", "sctp", "dccp", "icmp", "icmpv6", "igmp", "ether", "arp", "vlan", "th", "esp", "ah",
-    "comp", "iif", "oif", "iifname", "oifname", "iifgroup", "oifgroup", "iiftype", "oiftype", "mark", "skuid", "skgid", "socket",
-    "osf", "fib", "rt", "ipsec", "numgen", "jhash", "symhash", "hash", "exthdr", "dst", "frag", "hbh", "mh", "srh", "masquerade",
-    "snat", "dnat", "redirect", "notrack", "dup", "fwd", "tproxy", "synproxy", "flow", "set", "add", "update", "delete", "map",
-    "pkttype", "l4proto", "nfproto", "protocol", "length", "priority", "cgroup", "cpu", "time", "day", "hour", "nftrace", "tunnel",
-    "@nh", "@th", "@ll", "@ih", "secmark", "random", "xt",
+    "accept",
+    "drop",
+    "reject",
+    "return",
+    "continue",
+    "queue",
+    "jump",
+    "goto",
+    "counter",
+    "log",
+    "limit",
+    "quota",
+    "ct",
+    "meta",
+    "ip",
+    "ip6",
+    "tcp",
+    "udp",
+    "udplite",
+    "sctp",
+    "dccp",
+    "icmp",
+    "icmpv6",
+    "igmp",
+    "ether",
+    "arp",
+    "vlan",
+    "th",
+    "esp",
+    "ah",
+    "comp",
+    "iif",
+    "oif",
+    "iifname",
+    "oifname",
+    "iifgroup",
+    "oifgroup",
+    "iiftype",
+    "oiftype",
+    "mark",
+    "skuid",
+    "skgid",
+    "socket",
+    "osf",
+    "fib",
+    "rt",
+    "ipsec",
+    "numgen",
+    "jhash",
+    "symhash",
+    "hash",
+    "exthdr",
+    "dst",
+    "frag",
+    "hbh",
+    "mh",
+    "srh",
+    "masquerade",
+    "snat",
+    "dnat",
+    "redirect",
+    "notrack",
+    "dup",
+    "fwd",
+    "tproxy",
+    "synproxy",
+    "flow",
+    "set",
+    "add",
+    "update",
+    "delete",
+    "map",
+    "pkttype",
+    "l4proto",
+    "nfproto",
+    "protocol",
+    "length",
+    "priority",
+    "cgroup",
+    "cpu",
+    "time",
+    "day",
+    "hour",
+    "nftrace",
+    "tunnel",
+    "@nh",
+    "@th",
+    "@ll",
+    "@ih",
+    "secmark",
+    "random",
+    "xt",
 ];
 
 /// Words that begin a command or a declaration, and no rule.
 const COMMANDS: &[&str] = &[
-    "nft", "insert", "replace", "destroy", "flush", "list", "reset", "rename", "table", "chain", "type", "policy", "create",
-    "include", "define", "rule", "elements", "flags", "hook",
+    "nft", "insert", "replace", "destroy", "flush", "list", "reset", "rename", "table", "chain", "type", "policy",
+    "create", "include", "define", "rule", "elements", "flags", "hook",
 ];
 
 /// Whether a line begins as nft's statements do.
@@ -52,8 +138,12 @@ pub(super) fn check(line: &Line<'_>, out: &mut Vec<Diagnostic>) -> bool {
     let adds = ["add", "delete", "update"].contains(&first.text) && !second.starts_with('@');
     if COMMANDS.contains(&first.text) || adds {
         out.push(
-            Diagnostic::new(&COMMAND, line.at(first.range()), format!("`{}` begins a command, and a line here is a rule", first.text))
-                .help("write the rule alone: matches, statements and a verdict; the block says table and hook"),
+            Diagnostic::new(
+                &COMMAND,
+                line.at(first.range()),
+                format!("`{}` begins a command, and a line here is a rule", first.text),
+            )
+            .help("write the rule alone: matches, statements and a verdict; the block says table and hook"),
         );
         return false;
     }
@@ -72,7 +162,8 @@ pub(super) fn check(line: &Line<'_>, out: &mut Vec<Diagnostic>) -> bool {
 }
 
 fn position(all: &[Word<'_>], wanted: &[&str]) -> Option<usize> {
-    all.windows(wanted.len()).position(|part| part.iter().zip(wanted).all(|(word, wanted)| word.text == *wanted && !word.quoted))
+    all.windows(wanted.len())
+        .position(|part| part.iter().zip(wanted).all(|(word, wanted)| word.text == *wanted && !word.quoted))
 }
 
 fn directions(line: &Line<'_>, all: &[Word<'_>], out: &mut Vec<Diagnostic>) {
@@ -84,7 +175,9 @@ fn directions(line: &Line<'_>, all: &[Word<'_>], out: &mut Vec<Diagnostic>) {
             "oifname" => (&[Prerouting, Input], "a packet that arrives has no departure card yet", Some("iifname")),
             "iif" => (&[Output], "the host's own packets have no arrival card", Some("oif")),
             "iifname" => (&[Output], "the host's own packets have no arrival card", Some("oifname")),
-            "ether" if next == "saddr" => (&[Output, Postrouting], "a packet that leaves has no Ethernet source yet", None),
+            "ether" if next == "saddr" => {
+                (&[Output, Postrouting], "a packet that leaves has no Ethernet source yet", None)
+            }
             "skuid" | "skgid" => (&[Prerouting, Forward], "only the host's own packets have a user", None),
             _ => continue,
         };
@@ -92,9 +185,12 @@ fn directions(line: &Line<'_>, all: &[Word<'_>], out: &mut Vec<Diagnostic>) {
             continue;
         }
         let here = line.at(word.range());
-        let fault =
-            Diagnostic::new(&WRONG_DIRECTION, here, format!("`{}` cannot be compared at {}", word.text, line.hook.chain()))
-                .label(why);
+        let fault = Diagnostic::new(
+            &WRONG_DIRECTION,
+            here,
+            format!("`{}` cannot be compared at {}", word.text, line.hook.chain()),
+        )
+        .label(why);
         out.push(match instead {
             Some(instead) => fault.fix("the other card is", here, instead),
             None => fault.help("take it out, or write the rule at a hook that sees it"),
@@ -141,7 +237,8 @@ fn statements(line: &Line<'_>, all: &[Word<'_>], out: &mut Vec<Diagnostic>) {
                     _ => &[Hook::Prerouting, Hook::Output],
                 };
                 // `ct status dnat` is a match.
-                let matched = at > 0 && all.get(at - 1).is_some_and(|before| ["status", "==", "!=", ","].contains(&before.text));
+                let matched =
+                    at > 0 && all.get(at - 1).is_some_and(|before| ["status", "==", "!=", ","].contains(&before.text));
                 if !matched && (line.kind != TableKind::Nat || !hooks.contains(&line.hook)) {
                     let names: Vec<String> = hooks.iter().map(|hook| format!("`chain nat {}`", hook.chain())).collect();
                     out.push(
@@ -156,14 +253,22 @@ fn statements(line: &Line<'_>, all: &[Word<'_>], out: &mut Vec<Diagnostic>) {
                 }
             }
             "notrack" if line.kind != TableKind::Raw => out.push(
-                Diagnostic::new(&WRONG_PLACE, here, format!("notrack cannot stand in {} {}", line.kind.name(), line.said))
-                    .label("connections are tracked already here")
-                    .help("it belongs to `chain raw PREROUTING` or `chain raw OUTPUT`"),
+                Diagnostic::new(
+                    &WRONG_PLACE,
+                    here,
+                    format!("notrack cannot stand in {} {}", line.kind.name(), line.said),
+                )
+                .label("connections are tracked already here")
+                .help("it belongs to `chain raw PREROUTING` or `chain raw OUTPUT`"),
             ),
             "reject" if line.kind == TableKind::Nat || line.hook == Hook::Postrouting => out.push(
-                Diagnostic::new(&WRONG_PLACE, here, format!("reject cannot stand in {} {}", line.kind.name(), line.said))
-                    .label("the kernel refuses the whole file")
-                    .help("it belongs to `chain filter INPUT`, `FORWARD` or `OUTPUT`"),
+                Diagnostic::new(
+                    &WRONG_PLACE,
+                    here,
+                    format!("reject cannot stand in {} {}", line.kind.name(), line.said),
+                )
+                .label("the kernel refuses the whole file")
+                .help("it belongs to `chain filter INPUT`, `FORWARD` or `OUTPUT`"),
             ),
             _ => {}
         }
@@ -173,9 +278,17 @@ fn statements(line: &Line<'_>, all: &[Word<'_>], out: &mut Vec<Diagnostic>) {
         && let (Some(first), Some(last)) = (all.get(at), all.get(at + 2))
     {
         out.push(
-            Diagnostic::new(&WITHOUT_DIRECTION, line.at(first.start..last.end), "replies and outgoing connections match this too")
-                .label("what the connection was opened to, in both directions")
-                .fix("ask for the direction in which it was opened", line.at(first.start..first.start), "ct direction original "),
+            Diagnostic::new(
+                &WITHOUT_DIRECTION,
+                line.at(first.start..last.end),
+                "replies and outgoing connections match this too",
+            )
+            .label("what the connection was opened to, in both directions")
+            .fix(
+                "ask for the direction in which it was opened",
+                line.at(first.start..first.start),
+                "ct direction original ",
+            ),
         );
     }
 }
@@ -195,7 +308,9 @@ fn ports(line: &Line<'_>, all: &[Word<'_>], out: &mut Vec<Diagnostic>) {
                 break;
             }
             end = offset;
-            if word.text.ends_with('}') || (ranges.len() == 1 && !all.get(at + 2).is_some_and(|word| word.text.starts_with('{'))) {
+            if word.text.ends_with('}')
+                || (ranges.len() == 1 && !all.get(at + 2).is_some_and(|word| word.text.starts_with('{')))
+            {
                 break;
             }
         }
@@ -210,7 +325,9 @@ fn ports(line: &Line<'_>, all: &[Word<'_>], out: &mut Vec<Diagnostic>) {
             out.extend(super::bypassed(line, here, protocol, &ranges));
         }
         let rewritten = match ranges.as_slice() {
-            [one] => Some(format!("ct status dnat ct direction original meta l4proto {name} ct original proto-dst {one}")),
+            [one] => {
+                Some(format!("ct status dnat ct direction original meta l4proto {name} ct original proto-dst {one}"))
+            }
             _ => None,
         };
         out.extend(super::after_nat(line, here, protocol, &ranges, rewritten));
