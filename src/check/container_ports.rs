@@ -78,7 +78,9 @@ fn named(policy: &Policy, judgement: &Judgement, published: &[Published]) -> Opt
     let (container, networks) = roads::container(policy, name)?;
     let untranslated = |mode: &Option<String>| mode.as_deref() == Some("routed");
     if published.is_empty()
-        || networks.iter().any(|network| untranslated(&network.gateway_mode_ipv4) || untranslated(&network.gateway_mode_ipv6))
+        || networks
+            .iter()
+            .any(|network| untranslated(&network.gateway_mode_ipv4) || untranslated(&network.gateway_mode_ipv6))
     {
         return None;
     }
@@ -95,8 +97,11 @@ fn named(policy: &Policy, judgement: &Judgement, published: &[Published]) -> Opt
     };
     let code = if none { &UNPUBLISHED_CONTAINER } else { &PORT_ON_THE_WRONG_SIDE };
     let place = roads::own_target(judgement).unwrap_or(judgement.location);
-    let mut found = Diagnostic::new(code, place, message)
-        .label(if none { "this rule decides nothing" } else { "the rule decides nothing for that" });
+    let mut found = Diagnostic::new(code, place, message).label(if none {
+        "this rule decides nothing"
+    } else {
+        "the rule decides nothing for that"
+    });
     for one in published {
         if let Some(location) = one.location {
             found = found.related(location, roads::publishes(one));
@@ -118,8 +123,7 @@ fn unnamed(policy: &Policy, judgement: &Judgement, traffic: &Traffic, known: &[P
     if known.iter().any(|one| roads::meant(traffic, one, view)) {
         return None;
     }
-    let meant: Vec<Published> =
-        known.iter().filter(|one| roads::meant(traffic, one, other)).cloned().collect();
+    let meant: Vec<Published> = known.iter().filter(|one| roads::meant(traffic, one, other)).cloned().collect();
     let covered = PortSet::new(meant.iter().map(|one| if other.is_some() { one.container_ports } else { one.ports }));
     if meant.is_empty() || !roads::within(ports, &covered) {
         return None;
@@ -127,7 +131,9 @@ fn unnamed(policy: &Policy, judgement: &Judgement, traffic: &Traffic, known: &[P
     let words = roads::spoken(traffic.protocol, Some(ports));
     let sure = policy.facts.docker.as_ref().is_some_and(|docker| docker.complete);
     let message = match (view, sure) {
-        (Some(View::Inside), _) => format!("`{words}` is what clients dial, and `inside` compares the container's own port"),
+        (Some(View::Inside), _) => {
+            format!("`{words}` is what clients dial, and `inside` compares the container's own port")
+        }
         (_, true) => format!("nothing publishes `{words}`, so nobody reaches a container there"),
         (_, false) => format!("nothing is known to publish `{words}`; it is a container's own port"),
     };
@@ -151,10 +157,8 @@ fn suggest(
 ) -> Diagnostic {
     let view = judgement.to.view;
     let other = if view == Some(View::Inside) { None } else { Some(View::Inside) };
-    let meant: Vec<&Published> = published
-        .iter()
-        .filter(|one| traffic.ports.is_some() && roads::meant(traffic, one, other))
-        .collect();
+    let meant: Vec<&Published> =
+        published.iter().filter(|one| traffic.ports.is_some() && roads::meant(traffic, one, other)).collect();
     if meant.is_empty() {
         return found.help("name what it publishes, publish the port, or write `direct` for its own address");
     }
@@ -162,13 +166,16 @@ fn suggest(
     let target = roads::own_target(judgement).filter(|_| alone);
     match (view, target) {
         (Some(View::Inside), Some(target)) if judgement.to.at.is_none() => {
-            let place = judgement.to.member.as_deref().map_or("container".to_owned(), |name| format!("container {name}"));
+            let place =
+                judgement.to.member.as_deref().map_or("container".to_owned(), |name| format!("container {name}"));
             found.fix("what clients dial is compared without `inside`", target, place)
         }
         (Some(View::Inside), _) => found.help("take the word `inside` out"),
-        (_, Some(target)) => found
-            .help(format!("it is reached at {}: name that", dialled.join(", ")))
-            .fix("or compare the container's own port", roads::behind(target), " inside"),
+        (_, Some(target)) => found.help(format!("it is reached at {}: name that", dialled.join(", "))).fix(
+            "or compare the container's own port",
+            roads::behind(target),
+            " inside",
+        ),
         _ => found
             .help(format!("it is reached at {}: name that", dialled.join(", ")))
             .help("or compare the container's own port: `inside` behind the container"),

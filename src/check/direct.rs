@@ -97,7 +97,8 @@ fn stopped(policy: &Policy, docker: &'static Platform, judgement: &Judgement) ->
     }
     found = found.help("publish the port and leave out `direct`, or let Docker route: `fwc explain FW0307`");
     if policy.facts.docker.as_ref().and_then(|docker| docker.firewall_backend) == Some(Backend::Nftables) {
-        found = found.help("or let Docker accept a mark that the policy sets: its `--bridge-accept-fwmark`, and `mark`");
+        found =
+            found.help("or let Docker accept a mark that the policy sets: its `--bridge-accept-fwmark`, and `mark`");
     }
     for note in reasons(&dropped) {
         found = found.note(note);
@@ -204,8 +205,11 @@ fn routed(policy: &Policy, judgement: &Judgement, networks: &[&DockerNetwork]) -
     if allowed == Some(true) || raw == Some(false) {
         return Some(true);
     }
-    let trusted: Vec<Card> =
-        networks.iter().flat_map(|network| &network.trusted_host_interfaces).map(|name| Card::exact(name.clone())).collect();
+    let trusted: Vec<Card> = networks
+        .iter()
+        .flat_map(|network| &network.trusted_host_interfaces)
+        .map(|name| Card::exact(name.clone()))
+        .collect();
     let cards = judgement.via.as_ref().or(judgement.from.cards.as_ref()).filter(|cards| !cards.complement);
     match cards {
         Some(cards) if cards.cards.iter().all(|card| trusted.contains(card)) => Some(true),

@@ -121,8 +121,11 @@ fn open_roads(policy: &Policy) -> Vec<Diagnostic> {
             roads::stops(judgement.action) && judgement.rank > Rank::Prelude && is_proxied(policy, from, judgement)
         });
         // What closes everything comes first, so that a long list of denies is not compared with another long list.
-        let (defaults, rules): (Vec<&Judgement>, Vec<&Judgement>) =
-            host.into_iter().flatten().filter(|other| roads::stops(other.action)).partition(|other| other.rank >= Rank::Default);
+        let (defaults, rules): (Vec<&Judgement>, Vec<&Judgement>) = host
+            .into_iter()
+            .flatten()
+            .filter(|other| roads::stops(other.action))
+            .partition(|other| other.rank >= Rank::Default);
         for deny in denies {
             let same = |other: &&&Judgement| other.statement == deny.statement;
             let closed = defaults.iter().any(|other| closes(other, deny))
@@ -157,11 +160,14 @@ fn open_roads(policy: &Policy) -> Vec<Diagnostic> {
         found = found.related(other, "nor this");
     }
     found = found
-        .help("say what is published: `compose \"docker-compose.yml\"`, `container NAME on NETWORK publish …`, or facts")
+        .help(
+            "say what is published: `compose \"docker-compose.yml\"`, `container NAME on NETWORK publish …`, or facts",
+        )
         .help("or, if Docker runs without docker-proxy, `fact docker.userland-proxy = off`")
         .help("or close the host as well: `default deny to host`, with an allow for each of its own ports");
     if !all && classes.contains(&Class::Outside) && roads::ip6tables(policy) == Some(true) {
-        found = found.note("`docker.ip6tables` alone does not settle it: networks without IPv6 are still reached this way");
+        found =
+            found.note("`docker.ip6tables` alone does not settle it: networks without IPv6 are still reached this way");
     }
     vec![found]
 }
@@ -169,7 +175,9 @@ fn open_roads(policy: &Policy) -> Vec<Diagnostic> {
 /// Whether a judgement to the host keeps out, on INPUT, whatever `deny` keeps from containers.
 fn closes(host: &Judgement, deny: &Judgement) -> bool {
     let plain = |judgement: &Judgement| {
-        judgement.options.during.is_none() && judgement.options.source_ports.is_none() && judgement.options.limit.is_none()
+        judgement.options.during.is_none()
+            && judgement.options.source_ports.is_none()
+            && judgement.options.limit.is_none()
     };
     let traffic = |wide: &Traffic| {
         *wide == Traffic::ALL
@@ -197,7 +205,8 @@ fn disagreements(policy: &Policy) -> Vec<Diagnostic> {
     let mut told: Vec<(u32, u32)> = Vec::new();
     let mut out = Vec::new();
     for from in [Class::Outside, Class::Container] {
-        let hosts = ByPort::new(roads::written(policy, Flow { from, to: Class::Host }).filter(|one| decides_ports(one)));
+        let hosts =
+            ByPort::new(roads::written(policy, Flow { from, to: Class::Host }).filter(|one| decides_ports(one)));
         let others = roads::written(policy, Flow { from, to: Class::Container });
         for inside in others.filter(|judgement| decides_ports(judgement) && is_proxied(policy, from, judgement)) {
             for host in hosts.near(inside) {
@@ -259,7 +268,11 @@ impl<'p> ByPort<'p> {
 }
 
 fn ranges(judgement: &Judgement) -> impl Iterator<Item = PortRange> {
-    judgement.traffic.iter().filter_map(|traffic| traffic.ports.as_ref()).flat_map(|ports| ports.ranges().iter().copied())
+    judgement
+        .traffic
+        .iter()
+        .filter_map(|traffic| traffic.ports.as_ref())
+        .flat_map(|ports| ports.ranges().iter().copied())
 }
 
 /// Whether a judgement decides something about named ports.
@@ -287,7 +300,10 @@ fn apart(policy: &Policy, from: Class, host: &Judgement, inside: &Judgement) -> 
         (Some(a), Some(b)) => a.intersection(b).is_empty(),
         _ => false,
     };
-    !family || at || roads::apart(&host.from, &inside.from) || roads::cards_apart(host.via.as_ref(), inside.via.as_ref())
+    !family
+        || at
+        || roads::apart(&host.from, &inside.from)
+        || roads::cards_apart(host.via.as_ref(), inside.via.as_ref())
 }
 
 /// The ports that both speak of, in the language's words.
@@ -296,9 +312,9 @@ fn shared(host: &Judgement, inside: &Judgement) -> Option<String> {
         let both = a.ports.as_ref()?.intersection(b.ports.as_ref()?);
         (a.protocol == b.protocol && !both.is_empty()).then_some(both)
     };
-    host.traffic.iter().find_map(|a| {
-        inside.traffic.iter().find_map(|b| Some(roads::spoken(a.protocol, Some(&meets(a, b)?))))
-    })
+    host.traffic
+        .iter()
+        .find_map(|a| inside.traffic.iter().find_map(|b| Some(roads::spoken(a.protocol, Some(&meets(a, b)?)))))
 }
 
 fn disagreement(host: &Judgement, inside: &Judgement, words: &str) -> Diagnostic {
@@ -332,7 +348,8 @@ fn second_leg(policy: &Policy) -> Vec<Diagnostic> {
     let open = |judgement: &Judgement| {
         judgement.action == Action::Allow
             && judgement.from.is_whole_class()
-            && judgement.to == crate::policy::Party { view: judgement.to.view, ..crate::policy::Party::of(Class::Container) }
+            && judgement.to
+                == crate::policy::Party { view: judgement.to.view, ..crate::policy::Party::of(Class::Container) }
             && judgement.traffic.contains(&Traffic::ALL)
     };
     if list().any(open) {
@@ -348,15 +365,19 @@ fn second_leg(policy: &Policy) -> Vec<Diagnostic> {
         })
     });
     let Some(allow) = allows.into_iter().next() else { return Vec::new() };
-    let mut found =
-        Diagnostic::new(&SECOND_LEG, closing.location, "docker-proxy's own connections to containers are denied by this");
+    let mut found = Diagnostic::new(
+        &SECOND_LEG,
+        closing.location,
+        "docker-proxy's own connections to containers are denied by this",
+    );
     found = if closing.rank == Rank::End {
         found.label("with this allow, the host may open nothing else to containers, nor may docker-proxy")
     } else {
         found.label("what the host opens to containers, docker-proxy included")
     };
     if allow.location != closing.location {
-        found = found.related(allow.location, "lets in clients whom docker-proxy serves: IPv6, possibly, and containers");
+        found =
+            found.related(allow.location, "lets in clients whom docker-proxy serves: IPv6, possibly, and containers");
     }
     vec![
         found

@@ -134,11 +134,9 @@ fn libvirt(policy: &Policy, target: Target, flow: Flow, judgement: &Judgement) -
     }
     // A guest on a bridge of somebody else's is none of libvirt's networks.
     let bridges = || policy.cards.guest.iter();
-    let elsewhere = judgement
-        .to
-        .cards
-        .as_ref()
-        .is_some_and(|cards| !cards.complement && !cards.cards.iter().any(|card| bridges().any(|bridge| bridge.covers(card))));
+    let elsewhere = judgement.to.cards.as_ref().is_some_and(|cards| {
+        !cards.complement && !cards.cards.iter().any(|card| bridges().any(|bridge| bridge.covers(card)))
+    });
     if elsewhere || bridges().next().is_none() {
         return None;
     }
@@ -150,7 +148,11 @@ fn libvirt(policy: &Policy, target: Target, flow: Flow, judgement: &Judgement) -
     .label("an accept here does not override a reject in libvirt's own table")
     .help("put the guest on a network in mode `route` or `open`");
     Some(match backend {
-        Some(Backend::Iptables) => found.help("or build for iptables (`target iptables`): there the rules stand in front of libvirt's"),
-        _ => found.help("or use libvirt's iptables backend (`fact libvirt.firewall-backend = iptables`) and `target iptables`"),
+        Some(Backend::Iptables) => {
+            found.help("or build for iptables (`target iptables`): there the rules stand in front of libvirt's")
+        }
+        _ => found.help(
+            "or use libvirt's iptables backend (`fact libvirt.firewall-backend = iptables`) and `target iptables`",
+        ),
     })
 }

@@ -87,10 +87,8 @@ pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
 
 fn diverted(policy: &Policy, judgement: &Judgement, traffic: &Traffic) -> Option<Diagnostic> {
     let ports = traffic.ports.as_ref()?;
-    let possible: Vec<Family> = families(judgement)
-        .into_iter()
-        .filter(|&family| traffic.family.is_none_or(|only| only == family))
-        .collect();
+    let possible: Vec<Family> =
+        families(judgement).into_iter().filter(|&family| traffic.family.is_none_or(|only| only == family)).collect();
     let takes = |one: &&Published| {
         traffic.protocol == Some(one.protocol)
             && roads::overlaps(ports, one.ports)
@@ -110,7 +108,8 @@ fn diverted(policy: &Policy, judgement: &Judgement, traffic: &Traffic) -> Option
         (Some(address), Some(at)) => at.ranges().iter().all(|range| range.first == address && range.last == address),
         (Some(_), None) => false,
     };
-    let union = |list: &mut dyn Iterator<Item = &&Published>| PortSet::new(list.map(|one| one.ports)).intersection(ports);
+    let union =
+        |list: &mut dyn Iterator<Item = &&Published>| PortSet::new(list.map(|one| one.ports)).intersection(ports);
     let lost = union(&mut takers.iter().filter(everywhere));
     let all = roads::within(ports, &lost);
     // A port that the author names by itself, not one among many: the rule cannot have been meant so.
@@ -119,12 +118,13 @@ fn diverted(policy: &Policy, judgement: &Judgement, traffic: &Traffic) -> Option
     let words = roads::spoken(traffic.protocol, Some(&taken));
     let message = format!("NAT leads `{words}` past the host, to a container");
     let code = if named { &PUBLISHED_PORT } else { &PUBLISHED_PORT_AMONG };
-    let mut found = Diagnostic::new(code, judgement.location, message)
-        .label(match (all, named, takers.iter().all(|one| one.address.is_some())) {
+    let mut found = Diagnostic::new(code, judgement.location, message).label(
+        match (all, named, takers.iter().all(|one| one.address.is_some())) {
             (true, ..) => "decides nothing",
             (_, false, true) => "decides nothing at the address that it is published on",
             _ => "decides nothing for that",
-        });
+        },
+    );
     for one in &takers {
         if let Some(location) = one.location {
             found = found.related(location, roads::publishes(one));
@@ -133,9 +133,9 @@ fn diverted(policy: &Policy, judgement: &Judgement, traffic: &Traffic) -> Option
     found = helped(policy, judgement, &words, &takers, all, found);
     let proxied = possible.contains(&Family::Ipv6)
         && roads::may_proxy(policy)
-        && takers.iter().any(|one| {
-            one.only_family() != Some(Family::Ipv4) && !roads::translated(policy, one, Family::Ipv6)
-        });
+        && takers
+            .iter()
+            .any(|one| one.only_family() != Some(Family::Ipv4) && !roads::translated(policy, one, Family::Ipv6));
     if proxied {
         found = found.note("IPv6 may come to INPUT by docker-proxy; `to container` is both roads");
     }
@@ -169,8 +169,6 @@ fn helped(
         (Some(target), Some(place), Some(host)) if alone => {
             found.fix("if it is meant for both, say both", target, format!("{{ {host}, {place} }}"))
         }
-        _ => {
-            found.help(format!("say it in a rule of its own: `{words} … to {place}`"))
-        }
+        _ => found.help(format!("say it in a rule of its own: `{words} … to {place}`")),
     }
 }

@@ -173,7 +173,8 @@ pub(super) fn cards_apart(a: Option<&CardSet>, b: Option<&CardSet>) -> bool {
 pub(super) fn own_target(judgement: &Judgement) -> Option<Location> {
     let target = judgement.target?;
     let outer = judgement.location;
-    let inside = target.file == outer.file && outer.span.start <= target.span.start && target.span.end <= outer.span.end;
+    let inside =
+        target.file == outer.file && outer.span.start <= target.span.start && target.span.end <= outer.span.end;
     inside.then_some(target)
 }
 
