@@ -25,7 +25,7 @@ pub fn covers(wide: &Judgement, narrow: &Judgement) -> bool {
     source
         && family
         && narrow.traffic.iter().all(|narrow| wide.traffic.iter().any(|wide| traffic(wide, narrow)))
-        && cards(wide.via.as_ref(), narrow.via.as_ref())
+        && cards(wide.via.as_deref(), narrow.via.as_deref())
         && party(&wide.from, &narrow.from)
         && target(wide, narrow)
 }
@@ -34,7 +34,9 @@ fn target(wide: &Judgement, narrow: &Judgement) -> bool {
     let (a, b) = (&wide.to, &narrow.to);
     // `deny` closes a container's own address without the word, `allow` does not open it; and `inside` compares other ports.
     let view = a.view == b.view
-        || (a.view.is_none() && b.view == Some(View::Direct) && matches!(wide.action, Action::Deny | Action::Reject(_)))
+        || (a.view.is_none()
+            && b.view == Some(View::Direct)
+            && matches!(wide.action, Action::Deny | Action::Reject(_)))
         || (a.view.is_none() && b.view == Some(View::Inside) && *wide.traffic == [Traffic::ALL]);
     view && party(a, b)
 }
@@ -51,9 +53,9 @@ pub fn traffic(wide: &Traffic, narrow: &Traffic) -> bool {
     };
     let icmp = match (&wide.icmp, &narrow.icmp) {
         (None, _) => true,
-        (Some(wide), Some(narrow)) => narrow
-            .iter()
-            .all(|one| wide.iter().any(|other| other.kind == one.kind && (other.code.is_none() || other.code == one.code))),
+        (Some(wide), Some(narrow)) => narrow.iter().all(|one| {
+            wide.iter().any(|other| other.kind == one.kind && (other.code.is_none() || other.code == one.code))
+        }),
         (Some(_), None) => false,
     };
     family && protocol && ports && icmp
@@ -76,7 +78,10 @@ pub fn meets(a: &Traffic, b: &Traffic) -> bool {
 }
 
 fn holds_ports(wide: &PortSet, narrow: &PortSet) -> bool {
-    narrow.ranges().iter().all(|range| wide.ranges().iter().any(|wide| wide.first <= range.first && range.last <= wide.last))
+    narrow
+        .ranges()
+        .iter()
+        .all(|range| wide.ranges().iter().any(|wide| wide.first <= range.first && range.last <= wide.last))
 }
 
 fn holds(wide: Option<&AddressSet>, narrow: Option<&AddressSet>) -> bool {
@@ -109,17 +114,16 @@ pub fn cards(wide: Option<&CardSet>, narrow: Option<&CardSet>) -> bool {
 /// Whether everyone whom `narrow` means is meant by `wide`.
 #[must_use]
 pub fn party(wide: &Party, narrow: &Party) -> bool {
-    let macs = wide.macs.is_empty() || (!narrow.macs.is_empty() && narrow.macs.iter().all(|mac| wide.macs.contains(mac)));
-    let except = wide
-        .except
-        .iter()
-        .all(|out| narrow.except.iter().any(|other| party(other, out)) || apart(out, narrow));
+    let macs =
+        wide.macs.is_empty() || (!narrow.macs.is_empty() && narrow.macs.iter().all(|mac| wide.macs.contains(mac)));
+    let except =
+        wide.except.iter().all(|out| narrow.except.iter().any(|other| party(other, out)) || apart(out, narrow));
     wide.class == narrow.class
         && macs
         && except
         && holds(wide.addresses.as_ref(), narrow.addresses.as_ref())
-        && holds(wide.at.as_ref(), narrow.at.as_ref())
-        && cards(wide.cards.as_ref(), narrow.cards.as_ref())
+        && holds(wide.at.as_deref(), narrow.at.as_deref())
+        && cards(wide.cards.as_deref(), narrow.cards.as_deref())
         && (wide.live.is_none() || wide.live == narrow.live)
         && (wide.user.is_none() || wide.user == narrow.user)
         && (wide.member.is_none() || wide.member == narrow.member)

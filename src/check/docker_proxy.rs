@@ -303,7 +303,7 @@ fn apart(policy: &Policy, from: Class, host: &Judgement, inside: &Judgement) -> 
     !family
         || at
         || roads::apart(&host.from, &inside.from)
-        || roads::cards_apart(host.via.as_ref(), inside.via.as_ref())
+        || roads::cards_apart(host.via.as_deref(), inside.via.as_deref())
 }
 
 /// The ports that both speak of, in the language's words.
@@ -348,7 +348,7 @@ fn second_leg(policy: &Policy) -> Vec<Diagnostic> {
     let open = |judgement: &Judgement| {
         judgement.action == Action::Allow
             && judgement.from.is_whole_class()
-            && judgement.to
+            && *judgement.to
                 == crate::policy::Party { view: judgement.to.view, ..crate::policy::Party::of(Class::Container) }
             && judgement.traffic.contains(&Traffic::ALL)
     };

@@ -47,22 +47,27 @@ pub fn check(project: &Project, policy: &Policy, _: Target) -> Vec<Diagnostic> {
     let Some(list) = policy.flows.get(&flow) else { return Vec::new() };
     let Some(closing) = list.iter().find(|judgement| closes(policy, judgement)) else { return Vec::new() };
     let mut late: Option<(&Judgement, &Judgement)> = None;
+    // What stands before one allow and covers it often covers the next one too.
+    let mut last: Option<&Judgement> = None;
     for (at, allow) in list.iter().enumerate().filter(|(_, allow)| is_way_in(allow)) {
+        if last.is_some_and(|deny| cover::covers(deny, allow)) {
+            continue;
+        }
         let before = list.iter().take(at).filter(|earlier| matches!(earlier.action, Action::Deny | Action::Reject(_)));
         match before.into_iter().find(|deny| cover::covers(deny, allow)) {
             None => return Vec::new(),
-            Some(deny) => late = late.or(Some((allow, deny))),
+            Some(deny) => {
+                last = Some(deny);
+                late = late.or(Some((allow, deny)));
+            }
         }
     }
     if !policy.raw.is_empty() && policy.raw.iter().any(|raw| &*raw.hook == "INPUT") {
         // Netfilter's own words may let somebody in; what they say is not known here.
         return Vec::new();
     }
-    let mut found = Diagnostic::new(
-        &LOCKOUT,
-        closing.location,
-        "this closes the host, and nothing lets an administrator in",
-    );
+    let mut found =
+        Diagnostic::new(&LOCKOUT, closing.location, "this closes the host, and nothing lets an administrator in");
     found = if closing.rank == Rank::End {
         found.label("with an allow and no default, everything else to the host is denied")
     } else {
@@ -78,7 +83,9 @@ pub fn check(project: &Project, policy: &Policy, _: Target) -> Vec<Diagnostic> {
     let here = words::before(closing.location);
     let indented = inside_block(project, closing);
     found = if indented {
-        found.help("let somebody in: `allow ssh from 192.0.2.0/24 to host`, with the addresses that you administer it from")
+        found.help(
+            "let somebody in: `allow ssh from 192.0.2.0/24 to host`, with the addresses that you administer it from",
+        )
     } else {
         found.fix(
             "let somebody in; better from the addresses that you administer it from",
@@ -114,7 +121,7 @@ fn ssh() -> Traffic {
 }
 
 /// Whether these are all the cards that somebody outside can come in by, as far as is known.
-fn every_card(policy: &Policy, cards: &CardSet) -> bool {
+pub fn every_card(policy: &Policy, cards: &CardSet) -> bool {
     cards.complement && cards.cards.iter().all(|card| card.name == "lo" || policy.cards.class_of(card).is_some())
 }
 

@@ -11,6 +11,11 @@ pub mod overridden;
 pub mod published_port;
 mod roads;
 pub mod same_bridge;
+pub mod late;
+pub mod limits;
+pub mod options;
+pub mod raw;
+pub mod starved;
 mod words;
 
 use crate::diagnostic::{Code, Diagnostic};
@@ -31,9 +36,8 @@ const CHECKS: &[fn(&Policy, Target) -> Vec<Diagnostic>] = &[
 
 /// Every check that also looks at the words that the policy was written in: for the places of options, and for what the
 /// policy has forgotten.
-const WORD_CHECKS: &[fn(&Project, &Policy, Target) -> Vec<Diagnostic>] = &[
-    lockout::check,
-];
+const WORD_CHECKS: &[fn(&Project, &Policy, Target) -> Vec<Diagnostic>] =
+    &[options::check, lockout::check, starved::check, late::check, limits::check, raw::check];
 
 /// Every code that checks give.
 pub static CODES: &[&Code] = &[
@@ -48,8 +52,45 @@ pub static CODES: &[&Code] = &[
     &overridden::FORWARD_DROPS,
     &overridden::LIBVIRT_REJECTS,
     &same_bridge::SAME_BRIDGE,
+    &options::LIMIT_WITHOUT_ALLOW,
+    &options::CARD_OF_HOST,
+    &options::SOURCE_PORT_OF_WHAT,
+    &options::ALWAYS,
+    &options::LOG_RATE_HIGH,
     &contradiction::CONTRADICTION,
     &lockout::LOCKOUT,
+    &late::TOO_LATE,
+    &late::REDUNDANT,
+    &late::DUPLICATE_RULE,
+    &late::CONTRADICTORY_DEFAULT,
+    &starved::STARVED,
+    &starved::NO_DHCP_CLIENT,
+    &limits::LOG_PREFIX_TOO_LONG,
+    &limits::COMMENT_TOO_LONG,
+    &limits::SET_NAME_TOO_LONG,
+    &limits::TEXT_CHANGED,
+    &limits::MARK_RESERVED,
+    &limits::CHAIN_NAME_CUT,
+    &limits::UNUSABLE_NAME,
+    &raw::codes::NO_SUCH_CHAIN,
+    &raw::codes::COMMAND,
+    &raw::codes::FOREIGN_CHAIN,
+    &raw::codes::UNKNOWN_TARGET,
+    &raw::codes::NEVER_REACHED,
+    &raw::codes::PORT_WITHOUT_PROTOCOL,
+    &raw::codes::WRONG_DIRECTION,
+    &raw::codes::WRONG_PLACE,
+    &raw::codes::TOO_MANY_PORTS,
+    &raw::codes::BYPASSED,
+    &raw::codes::PORT_AFTER_NAT,
+    &raw::codes::WITHOUT_DIRECTION,
+    &raw::codes::OLD_STATE_MATCH,
+    &raw::codes::OPENS_UNPUBLISHED,
+    &raw::codes::LOG_WITHOUT_LIMIT,
+    &raw::codes::OTHER_BACK_END,
+    &raw::codes::NOT_READ,
+    &raw::codes::BOTH_FAMILIES,
+    &raw::codes::UNCLOSED_QUOTE,
 ];
 
 /// Runs all checks on a policy that is to be built for `target`.

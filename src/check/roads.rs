@@ -136,7 +136,7 @@ pub(super) fn apart(a: &Party, b: &Party) -> bool {
         || at
         || macs
         || members
-        || cards_apart(a.cards.as_ref(), b.cards.as_ref())
+        || cards_apart(a.cards.as_deref(), b.cards.as_deref())
         || taken_out(a, b)
         || taken_out(b, a)
 }

@@ -17,7 +17,7 @@ use crate::diagnostic::Code;
 use crate::net::{AddressRange, Card, Family, PortRange, Protocol};
 use crate::netfilter::{
     Base, Chain, Effect, IcmpType, Limit, Match, MatchKind, Reject, Rule, Ruleset, SetField, SetValue, Table,
-    TableFamily, TableKind, Verdict,
+    TableFamily, TableKind, Verdict, words,
 };
 
 /// The name of our tables.
@@ -298,10 +298,34 @@ impl<'a, 's> Writer<'a, 's> {
         })
     }
 
+    /// A line of nft's own words, as it stands.
+    fn own_words(&self, out: &mut String, text: &str) {
+        let line = text.trim().trim_end_matches(';').trim_end();
+        out.push_str("\t\t");
+        write::plain(out, line);
+        let commented = words::words(line).iter().any(|word| word.text == "comment" && !word.quoted);
+        if !self.remark.is_empty() && !commented {
+            out.push_str(" comment ");
+            write::quoted(out, &self.remark, COMMENT);
+        }
+        out.push('\n');
+    }
+
     fn one(&mut self, out: &mut String, rule: &Rule, family: Option<Family>) {
+        if let ([Match { negated: false, kind: MatchKind::Unknown(text) }], [], None) =
+            (rule.matches.as_slice(), rule.effects.as_slice(), &rule.verdict)
+        {
+            if words::is_iptables(text) {
+                let item = Match::is(MatchKind::Unknown(text.clone()));
+                self.matching(&mut String::new(), &item, rule, family);
+            } else {
+                self.own_words(out, text);
+            }
+            return;
+        }
         if rule.effects.is_empty()
             && rule.verdict.is_none()
-            && !rule.matches.iter().any(|item| matches!(item.kind, MatchKind::Limit(_)))
+            && !rule.matches.iter().any(|item| matches!(item.kind, MatchKind::Limit(_) | MatchKind::Unknown(_)))
         {
             return;
         }
@@ -489,9 +513,14 @@ impl<'a, 's> Writer<'a, 's> {
                 }
             }
             MatchKind::Time { days, times } => return self.time(out, negated, *days, *times, rule),
-            MatchKind::Unknown(text) => {
+            // A line of a `chain` block is in the words of one tool or the other; only those of iptables begin with a dash.
+            MatchKind::Unknown(text) if negated || text.starts_with(['-', '!']) => {
                 let message = format!("`{text}` is written in iptables' words");
                 self.fault(&NOT_IN_BACK_END, rule, message, "choose the iptables target, or say it in the language");
+            }
+            MatchKind::Unknown(text) => {
+                out.push(' ');
+                out.push_str(text);
             }
         }
         true

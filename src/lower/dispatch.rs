@@ -8,7 +8,7 @@ use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::{Card, Family, PortSet, Protocol};
 use crate::netfilter::Target;
 use crate::netfilter::{Attachment, Hook, Match, MatchKind, Rule, TableFamily, TableKind, Verdict};
-use crate::policy::{Action, Class, Flow, Judgement, Published};
+use crate::policy::{Action, Class, Flow, Published};
 
 use super::condition::Seat;
 use super::{Program, gate, has_part};
@@ -162,7 +162,7 @@ impl Program<'_> {
 
     /// A reject of a container's IPv6 traffic stands in mangle, where there is no REJECT.
     fn note_rejects(&mut self) {
-        let rejects = |judgement: &&Judgement| {
+        let rejects = |judgement: &&crate::policy::Judgement| {
             judgement.rank > crate::policy::Rank::Prelude
                 && matches!(judgement.action, Action::Reject(_))
                 && crate::policy::resolve::families(judgement).contains(&Family::Ipv6)
@@ -177,10 +177,13 @@ impl Program<'_> {
             .collect();
         let mut places = places.into_iter();
         let Some(first) = places.next() else { return };
-        let note = Diagnostic::new(&REJECT_IN_MANGLE, first, "IPv6 traffic of containers is dropped here, without an answer")
-            .label("IPv4 is rejected as said")
-            .help("if Docker leads IPv6 to DOCKER-USER, say so: `fact docker.version = \"28.5.2\"`, its own version")
-            .note("before Docker 27 IPv6 is judged in table mangle, which has no REJECT");
+        let note =
+            Diagnostic::new(&REJECT_IN_MANGLE, first, "IPv6 traffic of containers is dropped here, without an answer")
+                .label("IPv4 is rejected as said")
+                .help(
+                    "if Docker leads IPv6 to DOCKER-USER, say so: `fact docker.version = \"28.5.2\"`, its own version",
+                )
+                .note("before Docker 27 IPv6 is judged in table mangle, which has no REJECT");
         self.out.push(places.fold(note, |note, place| note.related(place, "and here")));
     }
 
@@ -331,10 +334,10 @@ impl Program<'_> {
             Class::Outside if !iptables_off => vec![Family::Ipv6],
             _ => Family::BOTH.to_vec(),
         };
-        let list: Vec<Judgement> = self.policy.flows.get(&flow).into_iter().flatten().cloned().collect();
+        let policy = self.policy;
         let mut added = Vec::new();
         let mut narrowed = false;
-        for judgement in list {
+        for judgement in policy.flows.get(&flow).into_iter().flatten() {
             let decided = judgement.traffic.iter().all(|traffic| traffic.ports.is_some());
             let plain = judgement.to.view.is_none() && !judgement.forwarded && judgement.to.published.is_none();
             if !decided || !plain || judgement.action == Action::Log || judgement.rank != crate::policy::Rank::Rule {
@@ -348,7 +351,7 @@ impl Program<'_> {
             let seat =
                 Seat { proxied: true, families: families.clone(), ..Seat::new(Hook::Input, TableKind::Filter, flow) };
             if judgement.action == Action::Allow {
-                added.extend(self.judge(&judgement, &seat));
+                added.extend(self.judge(judgement, &seat));
             }
         }
         // Before the defaults of the flow, behind its own rules: the host's rules and these speak of different ports.

@@ -11,14 +11,16 @@ pub mod summary;
 
 use std::sync::Arc;
 
+use rustc_hash::{FxHashMap, FxHashSet};
+
 use crate::diagnostic::Diagnostic;
 use crate::net::{Card, Family};
 use crate::netfilter::Target;
-use crate::netfilter::entry;
 use crate::netfilter::{
     Base, Chain, Effect, Hook, Limit, Match, MatchKind, Owner, Reject, Rule, Ruleset, Set, SetField, State, Table,
     TableFamily, TableKind, Verdict,
 };
+use crate::netfilter::{entry, words};
 use crate::policy::{Action, CardSet, Class, Flow, Judgement, Policy, Rank, who};
 use crate::span::Location;
 
@@ -26,16 +28,10 @@ pub use condition::{Conjunction, Seat};
 pub use gate::chains_of;
 
 /// Every code that this stage gives.
-pub static CODES: &[&crate::diagnostic::Code] = 
+pub static CODES: &[&crate::diagnostic::Code] =
     &[&gate::GUEST_ROAD_UNSEEN, &gate::GATE_WITHOUT_ADDRESS, &dispatch::REJECT_IN_MANGLE];
 
-/// Marks a packet that a group allowed, between the group's chain and the guest's.
-pub const CONSENT_MARK: u32 = 0x2000_0000;
-/// Marks a packet for masquerading, between FORWARD and POSTROUTING (iptables sees no arrival card there).
-pub const MASQUERADE_MARK: u32 = 0x1000_0000;
-
-/// Bits of the packet mark that fwc uses itself: a policy's own marks leave them alone.
-pub const RESERVED_MARKS: u32 = CONSENT_MARK | MASQUERADE_MARK;
+pub use crate::netfilter::{CONSENT_MARK, MASQUERADE_MARK, RESERVED_MARKS};
 
 /// How many log lines of one statement may come at once.
 const LOG_BURST: u32 = 5;
@@ -61,12 +57,13 @@ struct Program<'p> {
     target: Target,
     ruleset: Ruleset,
     out: Vec<Diagnostic>,
-    limits: Vec<(u32, TableKind, Arc<str>)>,
+    /// The chains of limits, by statement, table and what tells seats apart.
+    limits: FxHashMap<(u32, TableKind, &'static str), Arc<str>>,
 }
 
 impl<'p> Program<'p> {
     fn new(policy: &'p Policy, target: Target) -> Self {
-        Self { policy, target, ruleset: Ruleset::default(), out: Vec::new(), limits: Vec::new() }
+        Self { policy, target, ruleset: Ruleset::default(), out: Vec::new(), limits: FxHashMap::default() }
     }
 
     fn finish(mut self) -> (Ruleset, Vec<Diagnostic>) {
@@ -172,6 +169,12 @@ impl<'p> Program<'p> {
         if !legs_done {
             rules.extend(self.second_legs(flow, seat));
         }
+        // The other family's file has the chain, too, but nothing leads there.
+        if let [only] = seat.families.as_slice() {
+            for rule in &mut rules {
+                rule.family.get_or_insert(*only);
+            }
+        }
         rules
     }
 
@@ -181,7 +184,7 @@ impl<'p> Program<'p> {
         let own = self.policy.flows.get(&flow)?.iter().filter(|judgement| judgement.rank > Rank::Prelude);
         let mut all: Option<CardSet> = None;
         for judgement in own {
-            let via = judgement.via.clone()?;
+            let via = CardSet::clone(judgement.via.as_ref()?);
             all = Some(match all {
                 Some(before) => who::unite(before, via),
                 None => via,
@@ -203,12 +206,13 @@ impl<'p> Program<'p> {
             return Vec::new();
         }
         let mut rules: Vec<Rule> = Vec::new();
+        let mut known = FxHashSet::default();
         for from in [Class::Outside, Class::Container, Class::Instance, Class::Guest] {
             let list = self.policy.flows.get(&Flow { from, to: Class::Container }).into_iter().flatten();
             for allow in list.filter(|judgement| judgement.action == Action::Allow && !judgement.forwarded) {
                 for published in condition::reached(self.policy, allow) {
-                    let matches = condition::container_side(published);
-                    if !rules.iter().any(|rule| rule.matches == matches) {
+                    if known.insert((published.protocol, published.container_ports)) {
+                        let matches = condition::container_side(published);
                         let verdict = Some(seat.allow.clone());
                         rules.push(Rule { matches, verdict, origin: Some(allow.location), ..Rule::default() });
                     }
@@ -294,19 +298,13 @@ impl<'p> Program<'p> {
         log: Option<&crate::policy::Log>,
         seat: &Seat,
     ) -> Arc<str> {
-        let known = self
-            .limits
-            .iter()
-            .find(|(statement, table, name)| {
-                *statement == judgement.statement && *table == seat.table && name.ends_with(seat.suffix())
-            })
-            .map(|(_, _, name)| name.clone());
-        if let Some(name) = known {
-            return name;
+        let key = (judgement.statement, seat.table, seat.suffix());
+        if let Some(name) = self.limits.get(&key) {
+            return name.clone();
         }
         let number = judgement.statement;
         let name: Arc<str> = Arc::from(format!("fwc-limit-{number}{}", seat.suffix()));
-        self.limits.push((number, seat.table, name.clone()));
+        self.limits.insert(key, name.clone());
         let mut rules = Vec::new();
         let origin = Some(judgement.location);
         let state_name: Arc<str> = Arc::from(format!("fwc-{number}{}", seat.suffix()));
@@ -328,6 +326,16 @@ impl<'p> Program<'p> {
                 }
             }
             None => {
+                let beyond = match log {
+                    Some(log) => {
+                        let over = format!("fwc-over-{number}{}", seat.suffix());
+                        let last = Rule { verdict: Some(Verdict::Drop), origin, ..Rule::default() };
+                        let line = log_rule(Rule { origin, ..Rule::default() }, log, number);
+                        self.chain(seat.family, seat.table, &over, vec![line, last]);
+                        Verdict::Goto(Arc::from(over))
+                    }
+                    None => Verdict::Drop,
+                };
                 for family in Family::BOTH {
                     let whole = if family == Family::Ipv4 { 32 } else { 64 };
                     let source_prefix = if limit.per_source { whole } else { 0 };
@@ -337,7 +345,7 @@ impl<'p> Program<'p> {
                     rules.push(Rule {
                         family: Some(family),
                         matches,
-                        verdict: Some(Verdict::Drop),
+                        verdict: Some(beyond.clone()),
                         origin,
                         ..Rule::default()
                     });
@@ -358,9 +366,10 @@ impl<'p> Program<'p> {
     /// `chain` blocks: each lands in a chain of ours, called from ours at that hook before everything else.
     fn raw_chains(&mut self) {
         for (number, raw) in self.policy.raw.iter().enumerate() {
-            let Some((kind, hook)) = raw_place(&raw.table, &raw.hook) else { continue };
+            let Some((kind, hook)) = entry::place(&raw.table, &raw.hook) else { continue };
             let name = format!("fwc-chain-{}", number + 1);
-            let rules = raw.lines.iter().map(|(line, location)| raw_rule(line, *location)).collect();
+            let target = self.target;
+            let rules = raw.lines.iter().map(|(line, location)| raw_rule(line, *location, target)).collect();
             self.chain(TableFamily::Inet, kind, &name, rules);
             let call =
                 Rule { verdict: Some(Verdict::Jump(Arc::from(&*name))), origin: Some(raw.location), ..Rule::default() };
@@ -436,28 +445,13 @@ fn reset_for_tcp(verdict: Verdict, matches: &[Match]) -> Verdict {
     }
 }
 
-/// The table and hook of a `chain` block, if there is such a place.
-#[must_use]
-pub fn raw_place(table: &str, hook: &str) -> Option<(TableKind, Hook)> {
-    use Hook::{Forward, Input, Output, Postrouting, Prerouting};
-    let kinds = [TableKind::Raw, TableKind::Mangle, TableKind::Nat, TableKind::Filter, TableKind::Security];
-    let kind = kinds.into_iter().find(|kind| kind.name() == table)?;
-    let hook = [Prerouting, Input, Forward, Output, Postrouting]
-        .into_iter()
-        .find(|known| known.chain() == hook || (hook == "DOCKER-USER" && *known == Forward))?;
-    let hooks: &[Hook] = match kind {
-        TableKind::Raw => &[Prerouting, Output],
-        TableKind::Mangle => &[Prerouting, Input, Forward, Output, Postrouting],
-        TableKind::Nat => &[Prerouting, Input, Output, Postrouting],
-        TableKind::Filter | TableKind::Security => &[Input, Forward, Output],
+/// A line of netfilter's own words. The families that its words name, if it names any, are the rule's; nft's words say theirs
+/// themselves.
+fn raw_rule(line: &str, location: Location, target: Target) -> Rule {
+    let family = match (target, words::families(line).as_slice()) {
+        (Target::Iptables, [family]) => Some(*family),
+        _ => None,
     };
-    hooks.contains(&hook).then_some((kind, hook))
-}
-
-/// A line of netfilter's own words. The family that its addresses are of, if it has any, is the rule's.
-fn raw_rule(line: &str, location: Location) -> Rule {
-    let addresses = line.split([' ', '\t', ',', '/']).filter_map(|word| word.parse::<std::net::IpAddr>().ok());
-    let family = addresses.map(Family::of).next();
     Rule {
         family,
         matches: vec![Match::is(MatchKind::Unknown(Arc::from(line)))],

@@ -45,3 +45,29 @@ pub fn base(kind: TableKind, hook: Hook) -> Base {
     };
     Base { hook, priority: priority - 5, accept: true }
 }
+
+/// The table and hook that `chain TABLE HOOK` names, if there is such a place. DOCKER-USER is FORWARD: what goes there is judged by
+/// our chain at that hook.
+#[must_use]
+pub fn place(table: &str, hook: &str) -> Option<(TableKind, Hook)> {
+    let kind = TableKind::ALL.into_iter().find(|kind| kind.name() == table)?;
+    let hook = HOOKS.into_iter().find(|known| {
+        known.chain() == hook || (hook == "DOCKER-USER" && kind == TableKind::Filter && *known == Hook::Forward)
+    })?;
+    hooks(kind).contains(&hook).then_some((kind, hook))
+}
+
+/// The hooks that iptables has chains for.
+pub const HOOKS: [Hook; 5] = [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting];
+
+/// The hooks at which a table is asked.
+#[must_use]
+pub fn hooks(kind: TableKind) -> &'static [Hook] {
+    use Hook::{Forward, Input, Output, Postrouting, Prerouting};
+    match kind {
+        TableKind::Raw => &[Prerouting, Output],
+        TableKind::Mangle => &[Prerouting, Input, Forward, Output, Postrouting],
+        TableKind::Nat => &[Prerouting, Input, Output, Postrouting],
+        TableKind::Filter | TableKind::Security => &[Input, Forward, Output],
+    }
+}

@@ -2,11 +2,20 @@
 //! field's own words (`iptables-save`, `nft list ruleset`). Knows nothing of policies, platforms or output syntax.
 
 pub mod entry;
+pub mod words;
 
 use std::sync::Arc;
 
 use crate::net::{AddressSet, Card, Family, Mac, PortSet, Protocol};
 use crate::span::Location;
+
+/// Marks a packet that a group allowed, between the group's chain and the guest's.
+pub const CONSENT_MARK: u32 = 0x2000_0000;
+/// Marks a packet for masquerading, between FORWARD and POSTROUTING (iptables sees no arrival card there).
+pub const MASQUERADE_MARK: u32 = 0x1000_0000;
+
+/// Bits of the packet mark that fwc uses itself: a policy's own marks leave them alone.
+pub const RESERVED_MARKS: u32 = CONSENT_MARK | MASQUERADE_MARK;
 
 /// A back end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -56,6 +65,9 @@ pub enum TableKind {
 }
 
 impl TableKind {
+    /// All five.
+    pub const ALL: [Self; 5] = [Self::Raw, Self::Mangle, Self::Nat, Self::Filter, Self::Security];
+
     /// iptables' name.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -1,12 +1,15 @@
 //! From the words for places to parties: which class, which cards, which addresses.
 
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::facts::{DockerContainer, Facts, InstanceFact};
 use crate::names::closest as nearest;
 use crate::net::{AddressRange, AddressSet, Card, Family, Protocol};
-use crate::policy::names::{Names, at, find};
+use crate::policy::names::{Names, at, find, too_deep};
 use crate::policy::{CardSet, Class, LocalCards, Party, Published};
 use crate::project::Project;
 use crate::span::{FileId, Location, Spanned};
@@ -157,7 +160,7 @@ pub static CARD_NAME_TOO_LONG: Code = Code {
 };
 
 /// Whether a party opens the connection or is opened to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// After `from`.
     From,
@@ -177,12 +180,91 @@ pub struct Places<'r, 'a> {
     pub cards: &'r LocalCards,
     /// Every card that something names, for the meaning of an unknown default route.
     pub known_cards: &'r [Card],
+    /// Each class as a whole, once.
+    classes: [Arc<Party>; 5],
+    /// What the names of sets came to; `None`: a fault was reported.
+    sets: RefCell<SetTable>,
+    /// The last answer for each role: the clause of a block is asked for by every line inside.
+    last: RefCell<[Option<(Location, Option<Vec<Arc<Party>>>)>; 2]>,
+    /// Whether what is being resolved names something that is at fault.
+    failed: Cell<bool>,
 }
 
-impl Places<'_, '_> {
-    /// Resolves a `who` to the parties that it means; an unreadable member is reported and left out.
-    pub fn parties(&self, file: FileId, who: &Who, role: Role, out: &mut Vec<Diagnostic>) -> Vec<Party> {
-        self.who(file, who, role, &mut Vec::new(), out)
+type SetTable = FxHashMap<(Box<str>, Role), Option<Vec<Arc<Party>>>>;
+
+impl<'r, 'a> Places<'r, 'a> {
+    /// Nothing is resolved yet.
+    #[must_use]
+    pub fn new(
+        project: &'a Project,
+        names: &'r Names<'a>,
+        facts: &'r Facts,
+        cards: &'r LocalCards,
+        known_cards: &'r [Card],
+    ) -> Self {
+        let classes = Class::ALL.map(|class| Arc::new(Party::of(class)));
+        Self {
+            project,
+            names,
+            facts,
+            cards,
+            known_cards,
+            classes,
+            sets: RefCell::default(),
+            last: RefCell::default(),
+            failed: Cell::new(false),
+        }
+    }
+
+    /// Everyone of a class.
+    #[must_use]
+    pub fn everyone(&self, class: Class) -> Arc<Party> {
+        let known = self.classes.iter().find(|party| party.class == class);
+        known.map_or_else(|| Arc::new(Party::of(class)), Arc::clone)
+    }
+
+    /// Resolves a `who` to the parties that it means. `None`: something in it is at fault, and has been reported, perhaps when
+    /// another rule named it.
+    pub fn parties(&self, file: FileId, who: &Who, role: Role, out: &mut Vec<Diagnostic>) -> Option<Vec<Arc<Party>>> {
+        let place = at(file, who.span);
+        let slot = usize::from(role == Role::To);
+        if let Some(Some((known, parties))) = self.last.borrow().get(slot)
+            && *known == place
+        {
+            return parties.clone();
+        }
+        let before = out.len();
+        let parties = self.fresh(file, who, role, out);
+        let parties = parties.filter(|_| !out.get(before..).is_some_and(|new| new.iter().any(Diagnostic::is_error)));
+        if let Some(slot) = self.last.borrow_mut().get_mut(slot) {
+            *slot = Some((place, parties.clone()));
+        }
+        parties
+    }
+
+    fn fresh(&self, file: FileId, who: &Who, role: Role, out: &mut Vec<Diagnostic>) -> Option<Vec<Arc<Party>>> {
+        // The two commonest: a set or an address alone.
+        if let ([one], false) = (who.members.as_slice(), who.negated)
+            && !one.negated
+            && one.on.is_empty()
+            && one.at.is_none()
+            && one.view.is_none()
+        {
+            match &one.place.value {
+                Place::Address(range) => {
+                    return Some(vec![Arc::new(self.address(at(file, one.place.span), *range, out))]);
+                }
+                Place::World => return Some(vec![self.everyone(Class::Outside)]),
+                Place::Host(None) => return Some(vec![self.everyone(Class::Host)]),
+                Place::Name(name) if self.names.sets.contains_key(&**name) => {
+                    return self.set(name, role, &mut Vec::new(), out);
+                }
+                _ => {}
+            }
+        }
+        self.failed.set(false);
+        let parties = self.who(file, who, role, &mut Vec::new(), out);
+        (!self.failed.get()).then(|| parties.into_iter().map(Arc::new).collect())
     }
 
     fn who(
@@ -193,7 +275,7 @@ impl Places<'_, '_> {
         inside: &mut Vec<String>,
         out: &mut Vec<Diagnostic>,
     ) -> Vec<Party> {
-        let mut parties = Vec::new();
+        let mut parties = Vec::with_capacity(who.members.len());
         for one in &who.members {
             let members = self.one(file, one, role, inside, out);
             parties.extend(if one.negated { complement(members, at(file, who.span), out) } else { members });
@@ -212,10 +294,10 @@ impl Places<'_, '_> {
     ) -> Vec<Party> {
         let mut parties = self.place(file, &one.place, one.view.as_ref(), role, inside, out);
         if !one.on.is_empty() {
-            let cards = self.card_set(file, &one.on, out);
+            let cards = Arc::new(self.card_set(file, &one.on, out));
             for party in &mut parties {
                 party.cards = Some(match &party.cards {
-                    Some(before) => intersect(before, &cards),
+                    Some(before) => Arc::new(intersect(before, &cards)),
                     None => cards.clone(),
                 });
             }
@@ -231,7 +313,7 @@ impl Places<'_, '_> {
                 );
             }
             for party in &mut parties {
-                party.at = Some(AddressSet::new([address.value]));
+                party.at = Some(Box::new(AddressSet::new([address.value])));
             }
         }
         if let Some(view) = &one.view {
@@ -311,8 +393,11 @@ impl Places<'_, '_> {
             return None;
         }
         let fault = || {
-            Diagnostic::new(&HOST_ADDRESS, here, format!("`{}` is an address of this host", range.first))
-                .fix("name the host's own side", here, format!("host at {}", range.first))
+            Diagnostic::new(&HOST_ADDRESS, here, format!("`{}` is an address of this host", range.first)).fix(
+                "name the host's own side",
+                here,
+                format!("host at {}", range.first),
+            )
         };
         let has = |card: &crate::facts::InterfaceFact| card.addresses.iter().any(|net| net.addr() == range.first);
         if let Some((card, _)) = self.facts.interfaces.iter().find(|(_, card)| has(card)) {
@@ -337,11 +422,14 @@ impl Places<'_, '_> {
         }
         let instances = self.facts.instances.iter().flat_map(|facts| &facts.bridges).map(|bridge| ("instance", bridge));
         let guests = self.facts.libvirt.iter().flat_map(|facts| &facts.bridges).map(|bridge| ("guest", bridge));
-        let (word, (bridge, _)) =
-            instances.chain(guests).find(|(_, (_, bridge))| bridge.subnets.iter().any(within))?;
+        let (word, (bridge, _)) = instances.chain(guests).find(|(_, (_, bridge))| bridge.subnets.iter().any(within))?;
         Some(
-            Diagnostic::new(&CONTAINER_ADDRESS, here, format!("`{words}` lies on this machine, behind bridge `{bridge}`"))
-                .help(format!("name who has it: `{word} NAME`")),
+            Diagnostic::new(
+                &CONTAINER_ADDRESS,
+                here,
+                format!("`{words}` lies on this machine, behind bridge `{bridge}`"),
+            )
+            .help(format!("name who has it: `{word} NAME`")),
         )
     }
 
@@ -360,30 +448,57 @@ impl Places<'_, '_> {
         inside: &mut Vec<String>,
         out: &mut Vec<Diagnostic>,
     ) -> Vec<Party> {
-        if let Some(set) = find(&self.names.sets, name) {
-            if inside.iter().any(|outer| outer == name) {
-                out.push(
-                    Diagnostic::new(&SET_CYCLE, set.location, format!("set `{name}` contains itself"))
-                        .help("take the name out of its own definition"),
-                );
-                return Vec::new();
-            }
-            inside.push(name.to_owned());
-            let parties = match &set.node.value {
-                SetValue::Who(who) => self.who(set.file, who, role, inside, out),
-                SetValue::File(path) => self.set_file(set.statement, path, out),
-                SetValue::Live => vec![Party { live: Some(Arc::from(name)), ..Party::of(Class::Outside) }],
-                SetValue::Parameter => Vec::new(),
-            };
-            inside.pop();
-            return parties;
+        if self.names.sets.contains_key(name) {
+            let parties = self.set(name, role, inside, out);
+            self.failed.set(self.failed.get() || parties.is_none());
+            return parties.into_iter().flatten().map(Arc::unwrap_or_clone).collect();
         }
         if find(&self.names.interfaces, name).is_some() {
             let cards = self.interface(name);
-            return vec![Party { cards: Some(cards), ..Party::of(Class::Outside) }];
+            return vec![Party { cards: Some(Arc::new(cards)), ..Party::of(Class::Outside) }];
         }
         out.push(self.unknown_place(here, name));
         Vec::new()
+    }
+
+    /// What a set's name stands for, found out once for each role. `None`: a fault, reported then.
+    fn set(
+        &self,
+        name: &str,
+        role: Role,
+        inside: &mut Vec<String>,
+        out: &mut Vec<Diagnostic>,
+    ) -> Option<Vec<Arc<Party>>> {
+        let set = find(&self.names.sets, name)?;
+        let key = (Box::from(name), role);
+        if let Some(known) = self.sets.borrow().get(&key) {
+            return known.clone();
+        }
+        let refused = if inside.iter().any(|outer| outer == name) {
+            Some(
+                Diagnostic::new(&SET_CYCLE, set.location, format!("set `{name}` contains itself"))
+                    .help("take the name out of its own definition"),
+            )
+        } else {
+            too_deep(inside.len(), set.location, "set", name)
+        };
+        if let Some(fault) = refused {
+            out.push(fault);
+            return None;
+        }
+        inside.push(name.to_owned());
+        let (before, outer) = (out.len(), self.failed.replace(false));
+        let parties = match &set.node.value {
+            SetValue::Who(who) => self.who(set.file, who, role, inside, out),
+            SetValue::File(path) => self.set_file(set.statement, path, out),
+            SetValue::Live => vec![Party { live: Some(Arc::from(name)), ..Party::of(Class::Outside) }],
+            SetValue::Parameter => Vec::new(),
+        };
+        inside.pop();
+        let failed = self.failed.replace(outer) || out.iter().skip(before).any(Diagnostic::is_error);
+        let parties: Option<Vec<Arc<Party>>> = (!failed).then(|| parties.into_iter().map(Arc::new).collect());
+        self.sets.borrow_mut().insert(key, parties.clone());
+        parties
     }
 
     fn unknown_place(&self, here: Location, name: &str) -> Diagnostic {
@@ -414,7 +529,7 @@ impl Places<'_, '_> {
     fn set_file(&self, statement: Location, path: &Name, out: &mut Vec<Diagnostic>) -> Vec<Party> {
         let file = statement.file;
         // A file that could not be read was reported where texts are loaded.
-        let Some(&id) = self.project.import(statement).and_then(|import| import.files.first()) else {
+        let Some(&id) = self.names.import(statement).and_then(|import| import.files.first()) else {
             return Vec::new();
         };
         let text = self.project.text(id);
@@ -582,7 +697,7 @@ impl Places<'_, '_> {
         let (networks, containers) = docker.chain(podman).find(|(networks, _)| networks.contains_key(name))?;
         let network = networks.get(name)?;
         let members = containers.values().filter(|container| container.networks.iter().any(|on| on == name)).count();
-        let cards = network.bridge.as_ref().map(|bridge| CardSet::only(vec![Card::exact(bridge.clone())]));
+        let cards = network.bridge.as_ref().map(|bridge| Arc::new(CardSet::only(vec![Card::exact(bridge.clone())])));
         let addresses = (!network.subnets.is_empty())
             .then(|| network.subnets.iter().map(|&subnet| AddressRange::from(subnet)).collect());
         (cards.is_some() || addresses.is_some())
@@ -594,7 +709,7 @@ impl Places<'_, '_> {
             let cards: Vec<Card> = network.node.cards.iter().map(|card| card.value.clone()).collect();
             let class = cards.iter().find_map(|card| self.cards.class_of(card)).unwrap_or(Class::Container);
             let addresses = network.node.address.as_ref().map(|who| self.own(network.file, who, out));
-            return Some(Party { cards: Some(CardSet::only(cards)), addresses, ..Party::of(class) });
+            return Some(Party { cards: Some(Arc::new(CardSet::only(cards))), addresses, ..Party::of(class) });
         }
         if let Some((party, _)) = self.network_party(&name.value) {
             return Some(party);
@@ -633,11 +748,17 @@ impl Places<'_, '_> {
                 addresses = fact.and_then(known_addresses);
             }
             let macs = guest.node.mac.iter().map(|mac| mac.value).collect();
-            return Some(Party { cards: Some(CardSet::only(cards)), addresses, macs, member, ..Party::of(class) });
+            return Some(Party {
+                cards: Some(Arc::new(CardSet::only(cards))),
+                addresses,
+                macs,
+                member,
+                ..Party::of(class)
+            });
         }
         if let Some(fact) = fact {
             let cards = fact.tap.as_ref().or(fact.bridge.as_ref());
-            let cards = cards.map(|card| CardSet::only(vec![Card::exact(card.clone())]));
+            let cards = cards.map(|card| Arc::new(CardSet::only(vec![Card::exact(card.clone())])));
             let macs = fact.mac.iter().filter_map(|mac| mac.parse().ok()).collect();
             return Some(Party { cards, addresses: known_addresses(fact), macs, member, ..Party::of(class) });
         }
@@ -676,6 +797,17 @@ impl Places<'_, '_> {
                 Place::Address(range) if !one.negated && !who.negated => ranges.push(*range),
                 Place::Name(name) if !one.negated && !who.negated && self.names.sets.contains_key(&**name) => {
                     let parties = self.name(at(file, one.place.span), name, Role::From, &mut Vec::new(), out);
+                    let plain = |party: &Party| {
+                        let rest = Party { addresses: None, ..party.clone() };
+                        party.addresses.is_some() && rest == Party::of(Class::Outside)
+                    };
+                    if !parties.iter().all(plain) {
+                        let message = format!("`{name}` holds more than addresses");
+                        out.push(
+                            Diagnostic::new(&MISPLACED_WORD, at(file, one.place.span), message)
+                                .help("give the addresses alone, in a set of their own or in braces"),
+                        );
+                    }
                     let sets = parties.iter().filter_map(|party| party.addresses.as_ref());
                     ranges.extend(sets.flat_map(|set| set.ranges().iter().copied()));
                 }
@@ -875,12 +1007,19 @@ fn complement(parties: Vec<Party>, here: Location, out: &mut Vec<Diagnostic>) ->
         .collect()
 }
 
+/// Whether nothing narrows it but addresses.
+fn differs_in_addresses_alone(party: &Party) -> bool {
+    Party { addresses: None, ..party.clone() }.is_whole_class()
+}
+
 /// Parties that differ in their addresses alone, or in their cards alone, become one.
 fn merge(parties: Vec<Party>) -> Vec<Party> {
+    if parties.len() < 2 {
+        return parties;
+    }
     // Plain addresses are the long lists: they are united at once.
-    let plain = |party: &Party| {
-        party.addresses.is_some() && Party { addresses: None, ..party.clone() } == Party::of(Class::Outside)
-    };
+    let plain =
+        |party: &Party| party.class == Class::Outside && party.addresses.is_some() && differs_in_addresses_alone(party);
     let (listed, others): (Vec<Party>, Vec<Party>) = parties.into_iter().partition(plain);
     let mut merged: Vec<Party> = Vec::with_capacity(others.len() + 1);
     if !listed.is_empty() {
@@ -903,7 +1042,7 @@ fn merge(parties: Vec<Party>) -> Vec<Party> {
                 && (Party { cards: None, ..known.clone() }) == (Party { cards: None, ..party.clone() })
                 && party.member.is_none()
             {
-                known.cards = Some(unite(a.clone(), b.clone()));
+                known.cards = Some(Arc::new(unite(CardSet::clone(a), CardSet::clone(b))));
                 taken = true;
                 break;
             }

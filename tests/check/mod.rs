@@ -68,3 +68,33 @@ fn check(name: &str) {
 fn lockout() {
     check("lockout");
 }
+
+#[test]
+fn raw() {
+    check("raw");
+}
+
+#[test]
+fn limits() {
+    check("limits");
+}
+
+#[test]
+fn late() {
+    check("late");
+}
+
+#[test]
+fn starved() {
+    check("starved");
+}
+
+#[test]
+fn options() {
+    check("options");
+}
+
+#[test]
+fn names() {
+    check("names");
+}

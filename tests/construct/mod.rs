@@ -117,3 +117,27 @@ fn construct_by_construct() {
     }
     assert!(faults.is_empty(), "these are not what their snapshots say: {}", faults.join(", "));
 }
+
+#[test]
+fn arp_passes_the_judges_of_a_guest() {
+    let (_, listing) = fwc(&["build", "guest.fw", "--target", "nft"]);
+    let (_, bridge) = part(&listing, ".nft").split_once("table bridge fwc {").expect("a bridge table");
+    let calls: Vec<&str> = bridge.lines().filter(|line| line.contains("jump fwc-guest-")).collect();
+    assert!(!calls.is_empty());
+    for call in calls {
+        assert!(call.contains("meta protocol ip ") || call.contains("meta protocol ip6 "), "{call}");
+    }
+    // A borrowed Ethernet address is refused for every kind of frame.
+    assert!(bridge.contains("iifname \"tap110i0\" ether saddr != 1e:0b:85:27:8d:65 drop"));
+}
+
+#[test]
+fn words_of_the_other_tool_are_refused() {
+    for (file, other) in [("chain.fw", "nft"), ("chain-nft.fw", "iptables")] {
+        let (code, said) = fwc(&["check", file, "--target", other, "--format", "short"]);
+        assert_eq!(code, Some(1), "{file} for {other}: {said}");
+        assert!(said.contains("error[FW0603]"), "{file} for {other}: {said}");
+    }
+    let (_, listing) = fwc(&["build", "chain-nft.fw"]);
+    assert!(part(&listing, ".nft").contains("\t\ttcp dport { 80, 443 } counter comment \"chain-nft.fw:3\"\n"));
+}

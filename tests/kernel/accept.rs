@@ -227,3 +227,45 @@ fn the_kernel_takes_ten_thousand_rules_as_sets_and_trees() {
         }
     }
 }
+
+/// The policies with `chain` blocks that no check objects to.
+fn own_words() -> Vec<&'static str> {
+    let cases = include_str!("../check/raw.fw").split("# --- ").skip(1);
+    cases.filter_map(|case| case.strip_prefix("fine:")?.split_once('\n')).map(|(_, policy)| policy).collect()
+}
+
+/// A line that names an address of one family stands in that family's file alone, and the kernel takes every line.
+#[test]
+fn the_kernel_takes_the_lines_of_chain_blocks() {
+    let name = "the_kernel_takes_the_lines_of_chain_blocks";
+    for policy in own_words() {
+        let nft = policy.contains("target nft");
+        let directory = tempfile::tempdir().expect("a directory");
+        let directory = directory.path();
+        std::fs::write(directory.join("a.fw"), policy).expect("the directory is ours");
+        let target = if nft { "nft" } else { "iptables" };
+        let files = super::emitted::build(&directory.join("a.fw"), None, target).expect("it builds");
+        for (name, text) in &files {
+            std::fs::write(directory.join(name), text).expect("the directory is ours");
+        }
+        let loads: &[(&str, &str)] = if nft {
+            &[("nft list ruleset", "nft -f a.nft; nft -f a.nft; nft list ruleset")]
+        } else {
+            &[
+                ("iptables-nft -S", "V=nft; load a; load a; show"),
+                ("iptables-legacy -S", "V=legacy; load a; load a; show"),
+            ]
+        };
+        for (tool, load) in loads {
+            if !can(&format!("{name} ({tool})"), &[tool]) {
+                continue;
+            }
+            let script = format!("{FUNCTIONS}\n{load}");
+            let listing =
+                in_namespace(directory, &script).unwrap_or_else(|error| panic!("{load}: {error}\n{files:#?}"));
+            assert!(listing.contains("fwc-chain-1"), "{load}: {listing}");
+        }
+        let text = |ending: &str| files.iter().find(|(name, _)| name.ends_with(ending)).map_or("", |(_, text)| text);
+        assert!(!text("a.rules.v6").contains("198.51.100") && !text("a.rules.v4").contains("2001:db8"), "{files:#?}");
+    }
+}

@@ -1,0 +1,365 @@
+//! Lines in nft's words.
+
+use super::Line;
+use super::codes::{
+    COMMAND, FOREIGN_CHAIN, LOG_WITHOUT_LIMIT, NOT_READ, OTHER_BACK_END, PORT_WITHOUT_PROTOCOL, WITHOUT_DIRECTION,
+    WRONG_DIRECTION, WRONG_PLACE,
+};
+use crate::check::limits;
+use crate::diagnostic::Diagnostic;
+use crate::names::closest;
+use crate::net::{PortRange, Protocol};
+use crate::netfilter::words::{self, Word};
+use crate::netfilter::{Hook, TableKind, Target};
+
+/// Words that nft's statements and expressions begin with (nft(8), 1.0.6).
+const BEGINNINGS: &[&str] = &[
+    "accept",
+    "drop",
+    "reject",
+    "return",
+    "continue",
+    "queue",
+    "jump",
+    "goto",
+    "counter",
+    "log",
+    "limit",
+    "quota",
+    "ct",
+    "meta",
+    "ip",
+    "ip6",
+    "tcp",
+    "udp",
+    "udplite",
+    "sctp",
+    "dccp",
+    "icmp",
+    "icmpv6",
+    "igmp",
+    "ether",
+    "arp",
+    "vlan",
+    "th",
+    "esp",
+    "ah",
+    "comp",
+    "iif",
+    "oif",
+    "iifname",
+    "oifname",
+    "iifgroup",
+    "oifgroup",
+    "iiftype",
+    "oiftype",
+    "mark",
+    "skuid",
+    "skgid",
+    "socket",
+    "osf",
+    "fib",
+    "rt",
+    "ipsec",
+    "numgen",
+    "jhash",
+    "symhash",
+    "hash",
+    "exthdr",
+    "dst",
+    "frag",
+    "hbh",
+    "mh",
+    "srh",
+    "masquerade",
+    "snat",
+    "dnat",
+    "redirect",
+    "notrack",
+    "dup",
+    "fwd",
+    "tproxy",
+    "synproxy",
+    "flow",
+    "set",
+    "add",
+    "update",
+    "delete",
+    "map",
+    "pkttype",
+    "l4proto",
+    "nfproto",
+    "protocol",
+    "length",
+    "priority",
+    "cgroup",
+    "cpu",
+    "time",
+    "day",
+    "hour",
+    "nftrace",
+    "tunnel",
+    "@nh",
+    "@th",
+    "@ll",
+    "@ih",
+    "secmark",
+    "random",
+    "xt",
+];
+
+/// Words that begin a command or a declaration, and no rule.
+const COMMANDS: &[&str] = &[
+    "nft", "insert", "replace", "destroy", "flush", "list", "reset", "rename", "table", "chain", "type", "policy",
+    "create", "include", "define", "rule", "elements", "flags", "hook",
+];
+
+/// Whether a line begins as nft's statements do.
+pub(super) fn begins(line: &str) -> bool {
+    words::words(line).first().is_some_and(|word| {
+        BEGINNINGS.contains(&word.text.split(',').next().unwrap_or_default()) || COMMANDS.contains(&word.text)
+    })
+}
+
+/// Checks one line; whether it decides every packet.
+pub(super) fn check(line: &Line<'_>, out: &mut Vec<Diagnostic>) -> bool {
+    let whole = line.at(0..line.text.len());
+    if words::is_iptables(line.text) {
+        out.push(
+            Diagnostic::new(&OTHER_BACK_END, whole, "this line is written in iptables' words, and the target is nft")
+                .help("write it as nft takes it, say `target iptables`, or say it in the language, which has both"),
+        );
+        return false;
+    }
+    let all = words::words(line.text.trim_end().trim_end_matches(';'));
+    let Some(first) = all.first() else { return false };
+    let second = all.get(1).map_or("", |word| word.text);
+    // `add @set { … }` and its like are statements; `add rule` is a command.
+    let adds = ["add", "delete", "update"].contains(&first.text) && !second.starts_with('@');
+    if COMMANDS.contains(&first.text) || adds {
+        out.push(
+            Diagnostic::new(
+                &COMMAND,
+                line.at(first.range()),
+                format!("`{}` begins a command, and a line here is a rule", first.text),
+            )
+            .help("write the rule alone: matches, statements and a verdict; the block says table and hook"),
+        );
+        return false;
+    }
+    if !begins(line.text) {
+        let here = line.at(first.range());
+        let fault = Diagnostic::new(&NOT_READ, here, format!("cannot read `{}`: it is emitted unchecked", first.text));
+        out.push(match closest(first.text, BEGINNINGS.iter().copied()) {
+            Some(near) => fault.fix(format!("did you mean `{near}`?"), here, near),
+            None => fault.help("test the file on the host: if its nft cannot read the word either, nothing is loaded"),
+        });
+    }
+    directions(line, &all, out);
+    statements(line, &all, out);
+    dialled_port(line, &all, out);
+    ports(line, &all, out);
+    decides(&all)
+}
+
+fn position(all: &[Word<'_>], wanted: &[&str]) -> Option<usize> {
+    all.windows(wanted.len())
+        .position(|part| part.iter().zip(wanted).all(|(word, wanted)| word.text == *wanted && !word.quoted))
+}
+
+fn directions(line: &Line<'_>, all: &[Word<'_>], out: &mut Vec<Diagnostic>) {
+    use Hook::{Forward, Input, Output, Postrouting, Prerouting};
+    for (at, word) in all.iter().enumerate().filter(|(_, word)| !word.quoted) {
+        let next = all.get(at + 1).map_or("", |word| word.text);
+        let (wrong, why, instead): (&[Hook], &str, Option<&str>) = match word.text {
+            "oif" => (&[Prerouting, Input], "a packet that arrives has no departure card yet", Some("iif")),
+            "oifname" => (&[Prerouting, Input], "a packet that arrives has no departure card yet", Some("iifname")),
+            "iif" => (&[Output], "the host's own packets have no arrival card", Some("oif")),
+            "iifname" => (&[Output], "the host's own packets have no arrival card", Some("oifname")),
+            "ether" if next == "saddr" => {
+                (&[Output, Postrouting], "a packet that leaves has no Ethernet source yet", None)
+            }
+            "skuid" | "skgid" => (&[Prerouting, Forward], "only the host's own packets have a user", None),
+            _ => continue,
+        };
+        if !wrong.contains(&line.hook) {
+            continue;
+        }
+        let here = line.at(word.range());
+        let fault = Diagnostic::new(
+            &WRONG_DIRECTION,
+            here,
+            format!("`{}` cannot be compared at {}", word.text, line.hook.chain()),
+        )
+        .label(why);
+        out.push(match instead {
+            Some(instead) => fault.fix("the other card is", here, instead),
+            None => fault.help("take it out, or write the rule at a hook that sees it"),
+        });
+    }
+}
+
+fn statements(line: &Line<'_>, all: &[Word<'_>], out: &mut Vec<Diagnostic>) {
+    for (at, word) in all.iter().enumerate().filter(|(_, word)| !word.quoted) {
+        let here = line.at(word.range());
+        let next = all.get(at + 1);
+        match word.text {
+            "jump" | "goto" => {
+                let Some(chain) = next else { continue };
+                out.push(
+                    Diagnostic::new(
+                        &FOREIGN_CHAIN,
+                        line.at(word.start..chain.end),
+                        format!("`{}` is no chain that this block can jump to", chain.text),
+                    )
+                    .label("a jump cannot leave the table, and this one holds fwc's own chains alone")
+                    .help("write the rules here, or say them in the language"),
+                );
+            }
+            "log" if all.iter().all(|word| word.text != "limit" || word.quoted) => out.push(
+                Diagnostic::new(&LOG_WITHOUT_LIMIT, here, "this writes to the log for every packet that matches")
+                    .label("whoever sends packets fills the log")
+                    .fix("give it a rate", line.at(word.start..word.start), "limit rate 10/minute "),
+            ),
+            "prefix" => {
+                if let Some(text) = next.filter(|text| text.quoted) {
+                    limits::prefix(line.at(text.range()), text.text, Target::Nft, out);
+                }
+            }
+            "comment" => {
+                if let Some(text) = next.filter(|text| text.quoted) {
+                    limits::comment(line.at(text.range()), text.text, Target::Nft, out);
+                }
+            }
+            "masquerade" | "snat" | "dnat" | "redirect" => {
+                let hooks: &[Hook] = match word.text {
+                    "masquerade" => &[Hook::Postrouting],
+                    "snat" => &[Hook::Postrouting, Hook::Input],
+                    _ => &[Hook::Prerouting, Hook::Output],
+                };
+                // `ct status dnat` is a match.
+                let matched =
+                    at > 0 && all.get(at - 1).is_some_and(|before| ["status", "==", "!=", ","].contains(&before.text));
+                if !matched && (line.kind != TableKind::Nat || !hooks.contains(&line.hook)) {
+                    let names: Vec<String> = hooks.iter().map(|hook| format!("`chain nat {}`", hook.chain())).collect();
+                    out.push(
+                        Diagnostic::new(
+                            &WRONG_PLACE,
+                            here,
+                            format!("{} cannot stand in {} {}", word.text, line.kind.name(), line.said),
+                        )
+                        .label("the kernel refuses the whole file")
+                        .help(format!("it belongs to {}", names.join(" or "))),
+                    );
+                }
+            }
+            "notrack" if line.kind != TableKind::Raw => out.push(
+                Diagnostic::new(
+                    &WRONG_PLACE,
+                    here,
+                    format!("notrack cannot stand in {} {}", line.kind.name(), line.said),
+                )
+                .label("connections are tracked already here")
+                .help("it belongs to `chain raw PREROUTING` or `chain raw OUTPUT`"),
+            ),
+            "reject" if line.kind == TableKind::Nat || line.hook == Hook::Postrouting => out.push(
+                Diagnostic::new(
+                    &WRONG_PLACE,
+                    here,
+                    format!("reject cannot stand in {} {}", line.kind.name(), line.said),
+                )
+                .label("the kernel refuses the whole file")
+                .help("it belongs to `chain filter INPUT`, `FORWARD` or `OUTPUT`"),
+            ),
+            _ => {}
+        }
+    }
+    if let Some(at) = position(all, &["ct", "original", "proto-dst"])
+        && position(all, &["ct", "direction", "original"]).is_none()
+        && let (Some(first), Some(last)) = (all.get(at), all.get(at + 2))
+    {
+        out.push(
+            Diagnostic::new(
+                &WITHOUT_DIRECTION,
+                line.at(first.start..last.end),
+                "replies and outgoing connections match this too",
+            )
+            .label("what the connection was opened to, in both directions")
+            .fix(
+                "ask for the direction in which it was opened",
+                line.at(first.start..first.start),
+                "ct direction original ",
+            ),
+        );
+    }
+}
+
+/// The port that the client dialled, compared before the protocol is: nft 1.0.6 does not read the number then.
+fn dialled_port(line: &Line<'_>, all: &[Word<'_>], out: &mut Vec<Diagnostic>) {
+    let Some(at) = position(all, &["proto-dst"]).or_else(|| position(all, &["proto-src"])) else { return };
+    let before = all.get(..at).unwrap_or_default();
+    let said =
+        before.iter().any(|word| ["l4proto", "tcp", "udp", "sctp", "protocol"].contains(&word.text) && !word.quoted);
+    if let Some(word) = all.get(at).filter(|_| !said) {
+        out.push(
+            Diagnostic::new(
+                &PORT_WITHOUT_PROTOCOL,
+                line.at(word.range()),
+                format!("`{}` compares ports, and no protocol is said before it", word.text),
+            )
+            .label("nft 1.0.6 does not read the number then")
+            .fix("say the protocol first", line.at(0..0), "meta l4proto tcp "),
+        );
+    }
+}
+
+/// Ports behind `tcp dport`: one, a range, or a list of them in braces.
+fn ports(line: &Line<'_>, all: &[Word<'_>], out: &mut Vec<Diagnostic>) {
+    for (name, protocol) in [("tcp", Protocol::TCP), ("udp", Protocol::UDP), ("sctp", Protocol::SCTP)] {
+        let Some(at) = position(all, &[name, "dport"]) else { continue };
+        let mut ranges = Vec::new();
+        let mut end = at + 1;
+        for (offset, word) in all.iter().enumerate().skip(at + 2) {
+            let inner = word.text.trim_matches(['{', '}', ',']);
+            let (first, last) = inner.split_once('-').unwrap_or((inner, inner));
+            if let (Ok(first), Ok(last)) = (first.parse(), last.parse()) {
+                ranges.push(PortRange { first, last });
+            } else if !inner.is_empty() {
+                break;
+            }
+            end = offset;
+            if word.text.ends_with('}')
+                || (ranges.len() == 1 && !all.get(at + 2).is_some_and(|word| word.text.starts_with('{')))
+            {
+                break;
+            }
+        }
+        let (Some(first), Some(last)) = (all.get(at), all.get(end)) else { continue };
+        let here = line.at(first.start..last.end);
+        let v6 = all.iter().any(|word| word.text == "ip6" || word.text == "ipv6");
+        let local = all.iter().zip(all.iter().skip(1)).any(|(word, value)| {
+            word.text == "iifname"
+                && (value.text == "lo" || line.policy.cards.class_of(&crate::net::Card::parse(value.text)).is_some())
+        });
+        if !v6 && !local {
+            out.extend(super::bypassed(line, here, protocol, &ranges));
+        }
+        let rewritten = match ranges.as_slice() {
+            [one] => {
+                Some(format!("meta l4proto {name} ct status dnat ct direction original ct original proto-dst {one}"))
+            }
+            _ => None,
+        };
+        out.extend(super::after_nat(line, here, protocol, &ranges, rewritten));
+    }
+}
+
+/// Whether a rule decides without asking anything.
+fn decides(all: &[Word<'_>]) -> bool {
+    let mut words = all.iter().filter(|word| !word.quoted).map(|word| word.text).peekable();
+    if words.peek() == Some(&"counter") {
+        words.next();
+    }
+    let verdict = words.next().is_some_and(|word| ["accept", "drop", "return", "reject"].contains(&word));
+    verdict && words.all(|word| word == "comment")
+}

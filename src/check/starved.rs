@@ -1,0 +1,231 @@
+//! A policy that closes a flow and with it something without which the network does not live: neighbour discovery, replies,
+//! addresses and names for what runs behind the host's bridges.
+
+use super::{cover, lockout, words};
+use crate::diagnostic::{Code, Diagnostic, Level};
+use crate::net::{Family, PortRange, Protocol};
+use crate::netfilter::{IcmpType, Target};
+use crate::policy::names::at;
+use crate::policy::{Action, ChangeKind, Class, Flow, Judgement, Party, Policy, Rank, Traffic};
+use crate::project::Project;
+use crate::span::Location;
+use crate::syntax::tree::StatementKind;
+
+/// A closed flow that keeps the network from working.
+pub static STARVED: Code = Code {
+    number: "FW0356",
+    name: "starved-network",
+    level: Level::Warning,
+    summary: "a closed flow also stops what the network needs to live",
+    explanation: "\
+# The network starves
+
+A flow that ends in deny also denies what nobody thinks of: the neighbour discovery without which IPv6 has no neighbours, the
+answers to the host's own connections, the addresses (DHCP) and names (DNS) that instances, guests and containers ask for.
+
+For the host, the prelude lets these live; `use prelude except …` turns that off. For instances and guests, DHCP and DNS are
+services of the host like others: a rule that says `to host` without `from` speaks of them too, and closes the rest.
+
+**Why it hurts.** It shows late: leases run out after hours, the neighbour table after minutes.
+
+```fw
+use lxd
+allow ssh to host          # warning: instances get no addresses and no names any more
+```
+
+**Instead**, say what they need, or whom the rule is for:
+
+```fw
+use lxd
+allow ssh from world to host
+allow { dhcp, dns } from instance to host
+```
+",
+};
+
+/// A host that gets no address any more.
+pub static NO_DHCP_CLIENT: Code = Code {
+    number: "FW0357",
+    name: "dhcp-answers-denied",
+    level: Level::Note,
+    summary: "the answers of DHCP servers to this host are denied",
+    explanation: "\
+# No DHCP for the host
+
+Answers of a DHCP server come from its own address to a question that went to everyone: they belong to no tracked connection, and
+the prelude's part `dhcp-client` lets them in.
+
+```fw
+use prelude except dhcp-client      # note: right on a host with fixed addresses
+default deny to host
+```
+
+**Why it hurts.** On a host that gets its address by DHCP, the lease runs out hours after the policy is loaded, and with it the host is
+gone. On a host with fixed addresses nothing is lost.
+",
+};
+
+/// The check.
+pub fn check(project: &Project, policy: &Policy, _: Target) -> Vec<Diagnostic> {
+    let mut out = Vec::new();
+    for part in ["neighbour-discovery", "icmp-errors", "established", "dhcp-client"] {
+        if let Some(off) = turned_off(project, part) {
+            out.extend(without(policy, part, off));
+        }
+    }
+    for class in [Class::Instance, Class::Guest] {
+        out.extend(bridged(project, policy, class));
+    }
+    out.extend(containers(policy));
+    out
+}
+
+/// Where a part of the prelude is turned off.
+fn turned_off(project: &Project, part: &str) -> Option<Location> {
+    let mut found = None;
+    words::each(project, &mut |file, statement| {
+        if let StatementKind::Use(node) = &statement.value
+            && &*node.name.value == "prelude"
+            && let Some(name) = node.except.iter().find(|name| &*name.value == part)
+        {
+            found = Some(at(file, name.span));
+        }
+    });
+    found
+}
+
+fn without(policy: &Policy, part: &str, off: Location) -> Option<Diagnostic> {
+    let inward = Flow { from: Class::Outside, to: Class::Host };
+    let outward = Flow { from: Class::Host, to: Class::Outside };
+    let icmp = |kind| Traffic {
+        family: Some(Family::Ipv6),
+        protocol: Some(Protocol::ICMPV6),
+        icmp: Some(vec![IcmpType { kind, code: None }]),
+        ..Traffic::ALL
+    };
+    let untracked = policy.changes.iter().any(|change| change.kind == ChangeKind::Notrack);
+    let stateless = !policy.prelude.iter().any(|part| part == "established");
+    let (code, traffic, message, lost) = match part {
+        "neighbour-discovery" => (
+            &STARVED,
+            icmp(135),
+            "IPv6 stops working: neighbour discovery is denied",
+            "no other machine finds this one any more, and it finds none",
+        ),
+        // Errors about tracked connections are RELATED and pass with `established`.
+        "icmp-errors" if untracked || stateless => (
+            &STARVED,
+            icmp(2),
+            "large packets vanish: path MTU discovery is denied",
+            "`packet too big` about untracked connections is needed",
+        ),
+        "established" => (
+            &STARVED,
+            tcp(),
+            "answers to this host's own connections are denied",
+            "nothing stands for established connections any more",
+        ),
+        "dhcp-client" => (
+            &NO_DHCP_CLIENT,
+            udp(Family::Ipv4, 68),
+            "answers of DHCP servers are denied",
+            "the host gets no address by DHCP",
+        ),
+        _ => return None,
+    };
+    let flows = if part == "established" { vec![inward] } else { vec![inward, outward] };
+    let closing = flows.into_iter().find_map(|flow| closing(policy, flow, &traffic))?;
+    Some(
+        Diagnostic::new(code, closing.location, message)
+            .label("everything that no rule allows ends here")
+            .related(off, lost)
+            .help(format!("take `{part}` out of the `except`, or allow it by a rule")),
+    )
+}
+
+fn tcp() -> Traffic {
+    Traffic {
+        protocol: Some(Protocol::TCP),
+        ports: Some([PortRange { first: 32768, last: 60999 }].into_iter().collect()),
+        ..Traffic::ALL
+    }
+}
+
+fn udp(family: Family, port: u16) -> Traffic {
+    Traffic {
+        family: Some(family),
+        protocol: Some(Protocol::UDP),
+        ports: Some(std::iter::once(PortRange::single(port)).collect()),
+        icmp: None,
+    }
+}
+
+/// The judgement that denies this traffic to everyone, if none before it lets somebody through.
+fn closing<'p>(policy: &'p Policy, flow: Flow, traffic: &Traffic) -> Option<&'p Judgement> {
+    for judgement in policy.flows.get(&flow)? {
+        match judgement.action {
+            Action::Allow if judgement.traffic.iter().any(|allowed| cover::meets(allowed, traffic)) => return None,
+            Action::Deny | Action::Reject(_) if denies(policy, judgement, flow, traffic) => return Some(judgement),
+            _ => {}
+        }
+    }
+    None
+}
+
+fn denies(policy: &Policy, judgement: &Judgement, flow: Flow, traffic: &Traffic) -> bool {
+    let options = &judgement.options;
+    judgement.traffic.iter().any(|denied| cover::traffic(denied, traffic))
+        && judgement.family.is_none_or(|family| traffic.family == Some(family))
+        && *judgement.from == Party::of(flow.from)
+        && *judgement.to == Party::of(flow.to)
+        && options.during.is_none()
+        && options.source_ports.is_none()
+        && judgement.via.as_ref().is_none_or(|via| lockout::every_card(policy, via))
+}
+
+/// Instances and guests behind bridges of the host, which serves them DHCP and DNS.
+fn bridged(project: &Project, policy: &Policy, class: Class) -> Option<Diagnostic> {
+    // Guests whose taps are bridged into the network outside get addresses from there.
+    let bridges = if class == Class::Instance { &policy.cards.instance } else { &policy.cards.guest };
+    if bridges.is_empty() {
+        return None;
+    }
+    let inward = Flow { from: class, to: Class::Host };
+    let lost_dhcp = closing(policy, inward, &udp(Family::Ipv4, 67));
+    let lost_dns = closing(policy, inward, &udp(Family::Ipv4, 53));
+    let (closing, services, what) = match (lost_dhcp, lost_dns) {
+        (Some(closing), Some(_)) => (closing, "{ dhcp, dns }", "addresses (DHCP) nor names (DNS)"),
+        (Some(closing), None) => (closing, "dhcp", "addresses (DHCP)"),
+        (None, Some(closing)) => (closing, "dns", "names (DNS)"),
+        (None, None) => return None,
+    };
+    let neither = if services.starts_with('{') { "neither" } else { "no" };
+    let fault =
+        Diagnostic::new(&STARVED, closing.location, format!("{class}s get {neither} {what} from this host any more"));
+    let fault = fault.label(if closing.rank == Rank::End {
+        format!("speaks of {class}s too, and so closes what they do not get allowed")
+    } else {
+        format!("closes the host to {class}s")
+    });
+    let rule = format!("allow {services} from {class} to host");
+    let start = closing.location.span.start as usize;
+    let text = project.text(closing.location.file);
+    let first = text.get(..start).is_some_and(|before| before.is_empty() || before.ends_with('\n'));
+    Some(if first {
+        fault.fix("let them ask the host", words::before(closing.location), format!("{rule}\n"))
+    } else {
+        fault.help(format!("let them ask the host: `{rule}`"))
+    })
+}
+
+/// Containers ask the resolvers that the host knows, outside or on the host itself.
+fn containers(policy: &Policy) -> Option<Diagnostic> {
+    let dns = udp(Family::Ipv4, 53);
+    let outside = closing(policy, Flow { from: Class::Container, to: Class::Outside }, &dns)?;
+    closing(policy, Flow { from: Class::Container, to: Class::Host }, &dns)?;
+    Some(
+        Diagnostic::new(&STARVED, outside.location, "containers get no names any more: DNS is denied")
+            .label("neither outside nor on the host is a resolver open to them")
+            .help("allow the resolver that they use: `allow dns from container to world`, or `to host`"),
+    )
+}
