@@ -37,7 +37,9 @@ pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
     for list in policy.flows.values() {
         let mut known: FxHashMap<u64, Vec<&Judgement>> = FxHashMap::default();
         let written = list.iter().filter(|judgement| {
-            matches!(judgement.rank, Rank::Rule | Rank::Default) && judgement.action != Action::Log && !judgement.forwarded
+            matches!(judgement.rank, Rank::Rule | Rank::Default)
+                && judgement.action != Action::Log
+                && !judgement.forwarded
         });
         for judgement in written {
             let alike = known.entry(mark(judgement)).or_default();
