@@ -1,8 +1,10 @@
 //! The vocabulary of packets that every stage shares: families, addresses, ports, protocols, interface names.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -120,15 +122,82 @@ impl fmt::Display for AddressRange {
     }
 }
 
+/// Ranges in order. Nearly every set has one, kept without memory of its own; a long list is shared by all that name it.
+#[derive(Clone, Debug, Eq)]
+enum Ranges<T> {
+    /// Exactly one.
+    One([T; 1]),
+    /// None, or several.
+    Many(Arc<[T]>),
+}
+
+impl<T: PartialEq> PartialEq for Ranges<T> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Many(a), Self::Many(b)) if Arc::ptr_eq(a, b) => true,
+            _ => self.as_slice() == other.as_slice(),
+        }
+    }
+}
+
+/// The length and the ends: a list of 100,000 is put into tables as often as rules name it.
+impl<T: Hash> Hash for Ranges<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let all = self.as_slice();
+        all.len().hash(state);
+        all.iter().take(4).chain(all.iter().rev().take(4)).for_each(|range| range.hash(state));
+    }
+}
+
+impl<T> Ranges<T> {
+    /// None or one, or all of several, as they came.
+    fn gather(ranges: impl IntoIterator<Item = T>) -> Result<Self, Vec<T>> {
+        let mut ranges = ranges.into_iter();
+        let Some(first) = ranges.next() else { return Ok(Self::default()) };
+        let Some(second) = ranges.next() else { return Ok(Self::One([first])) };
+        let mut all = Vec::with_capacity(ranges.size_hint().0.saturating_add(2));
+        all.push(first);
+        all.push(second);
+        all.extend(ranges);
+        Err(all)
+    }
+
+    fn collect(ranges: impl IntoIterator<Item = T>) -> Self {
+        Self::gather(ranges).unwrap_or_else(|many| Self::Many(many.into()))
+    }
+
+    fn as_slice(&self) -> &[T] {
+        match self {
+            Self::One(one) => one,
+            Self::Many(many) => many,
+        }
+    }
+}
+
+impl<T> From<Vec<T>> for Ranges<T> {
+    fn from(ranges: Vec<T>) -> Self {
+        <[T; 1]>::try_from(ranges).map_or_else(|many| Self::Many(many.into()), Self::One)
+    }
+}
+
+impl<T> Default for Ranges<T> {
+    fn default() -> Self {
+        Self::Many(Arc::from([]))
+    }
+}
+
 /// A set of addresses of both families: sorted, disjoint, merged ranges. IPv4 stands before IPv6.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct AddressSet(Vec<AddressRange>);
+pub struct AddressSet(Ranges<AddressRange>);
 
 impl AddressSet {
     /// The union of `ranges`.
     #[must_use]
     pub fn new(ranges: impl IntoIterator<Item = AddressRange>) -> Self {
-        let mut ranges: Vec<AddressRange> = ranges.into_iter().collect();
+        let mut ranges = match Ranges::gather(ranges) {
+            Ok(one) => return Self(one),
+            Err(many) => many,
+        };
         ranges.sort_unstable();
         let mut merged: Vec<AddressRange> = Vec::with_capacity(ranges.len());
         for range in ranges {
@@ -142,45 +211,53 @@ impl AddressSet {
                 _ => merged.push(range),
             }
         }
-        Self(merged)
+        Self(merged.into())
     }
 
     /// Every address of `family`.
     #[must_use]
     pub fn all(family: Family) -> Self {
         let max = if family == Family::Ipv4 { u128::from(u32::MAX) } else { u128::MAX };
-        Self(vec![AddressRange { first: AddressRange::address(family, 0), last: AddressRange::address(family, max) }])
+        Self(Ranges::One([AddressRange {
+            first: AddressRange::address(family, 0),
+            last: AddressRange::address(family, max),
+        }]))
     }
 
     /// The ranges, in order.
     #[must_use]
     pub fn ranges(&self) -> &[AddressRange] {
-        &self.0
+        self.0.as_slice()
     }
 
     /// Whether nothing is in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.ranges().is_empty()
     }
 
     /// The part of one family.
     #[must_use]
     pub fn of_family(&self, family: Family) -> Self {
-        Self(self.0.iter().copied().filter(|range| range.family() == family).collect())
+        if self.ranges().first().is_some_and(|range| range.family() == family)
+            && self.ranges().last().is_some_and(|range| range.family() == family)
+        {
+            return self.clone();
+        }
+        Self(Ranges::collect(self.ranges().iter().copied().filter(|range| range.family() == family)))
     }
 
     /// Whether `address` is a member.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        let after = self.0.partition_point(|range| range.first <= address);
-        after.checked_sub(1).and_then(|at| self.0.get(at)).is_some_and(|range| range.contains(address))
+        let after = self.ranges().partition_point(|range| range.first <= address);
+        after.checked_sub(1).and_then(|at| self.ranges().get(at)).is_some_and(|range| range.contains(address))
     }
 
     /// Members of either.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
-        Self::new(self.0.iter().chain(&other.0).copied())
+        Self::new(self.ranges().iter().chain(other.ranges()).copied())
     }
 
     /// Members of both.
@@ -188,20 +265,20 @@ impl AddressSet {
     pub fn intersection(&self, other: &Self) -> Self {
         let mut out = Vec::new();
         let (mut left, mut right) = (0, 0);
-        while let (Some(a), Some(b)) = (self.0.get(left), other.0.get(right)) {
+        while let (Some(a), Some(b)) = (self.ranges().get(left), other.ranges().get(right)) {
             if let Some(both) = AddressRange::new(a.first.max(b.first), a.last.min(b.last)) {
                 out.push(both);
             }
             if a.last <= b.last { left += 1 } else { right += 1 }
         }
-        Self(out)
+        Self(out.into())
     }
 
     /// Members of `self` that `other` lacks.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
         let gaps = Family::BOTH.into_iter().flat_map(|family| other.gaps(family));
-        self.intersection(&Self(gaps.collect()))
+        self.intersection(&Self(Ranges::collect(gaps)))
     }
 
     fn gaps(&self, family: Family) -> Vec<AddressRange> {
@@ -214,7 +291,7 @@ impl AddressSet {
                 last: AddressRange::address(family, to),
             });
         };
-        for range in self.0.iter().filter(|range| range.family() == family) {
+        for range in self.ranges().iter().filter(|range| range.family() == family) {
             let (first, last) = (AddressRange::number(range.first), AddressRange::number(range.last));
             if let Some(from) = next
                 && from < first
@@ -284,13 +361,16 @@ impl PortRange {
 
 /// A set of ports: sorted, disjoint, merged. Empty means none, not any.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct PortSet(Vec<PortRange>);
+pub struct PortSet(Ranges<PortRange>);
 
 impl PortSet {
     /// The union of `ranges`.
     #[must_use]
     pub fn new(ranges: impl IntoIterator<Item = PortRange>) -> Self {
-        let mut ranges: Vec<PortRange> = ranges.into_iter().collect();
+        let mut ranges = match Ranges::gather(ranges) {
+            Ok(one) => return Self(one),
+            Err(many) => many,
+        };
         ranges.sort_unstable();
         let mut merged: Vec<PortRange> = Vec::with_capacity(ranges.len());
         for range in ranges {
@@ -299,42 +379,53 @@ impl PortSet {
                 _ => merged.push(range),
             }
         }
-        Self(merged)
+        Self(merged.into())
     }
 
     /// The ranges, in order.
     #[must_use]
     pub fn ranges(&self) -> &[PortRange] {
-        &self.0
+        self.0.as_slice()
     }
 
     /// Whether nothing is in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.ranges().is_empty()
+    }
+
+    /// Whether any port of the range is a member.
+    #[must_use]
+    pub fn meets(&self, range: PortRange) -> bool {
+        let after = self.ranges().partition_point(|own| own.last < range.first);
+        self.ranges().get(after).is_some_and(|own| own.first <= range.last)
     }
 
     /// Whether `port` is a member.
     #[must_use]
     pub fn contains(&self, port: u16) -> bool {
-        self.0.iter().any(|range| range.first <= port && port <= range.last)
+        self.meets(PortRange::single(port))
     }
 
     /// Members of both.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
-        Self::new(self.0.iter().flat_map(|a| {
-            other.0.iter().filter_map(move |b| {
-                let (first, last) = (a.first.max(b.first), a.last.min(b.last));
-                (first <= last).then_some(PortRange { first, last })
-            })
-        }))
+        let mut out = Vec::new();
+        let (mut left, mut right) = (0, 0);
+        while let (Some(a), Some(b)) = (self.ranges().get(left), other.ranges().get(right)) {
+            let (first, last) = (a.first.max(b.first), a.last.min(b.last));
+            if first <= last {
+                out.push(PortRange { first, last });
+            }
+            if a.last <= b.last { left += 1 } else { right += 1 }
+        }
+        Self(out.into())
     }
 
     /// Members of either.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
-        Self::new(self.0.iter().chain(&other.0).copied())
+        Self::new(self.ranges().iter().chain(other.ranges()).copied())
     }
 }
 

@@ -89,8 +89,7 @@ fn compiles(page: &str) -> usize {
     }
     let text = read(page);
     let all = blocks(&text);
-    let policies: Vec<&Block> =
-        all.iter().filter(|block| block.info.split_whitespace().next() == Some("fw")).collect();
+    let policies: Vec<&Block> = all.iter().filter(|block| block.info.split_whitespace().next() == Some("fw")).collect();
     let is_shared = |block: &&&Block| block.info == "fw shared";
     let shared: String = policies.iter().filter(is_shared).map(|block| block.text.as_str()).collect();
     let faults: Vec<String> = policies
@@ -110,9 +109,35 @@ fn every_policy_of_the_reference_compiles() {
 fn the_reference_names_every_statement() {
     let page = read("docs/language.md");
     let words = [
-        "allow", "deny", "reject", "log", "default", "assert", "use", "target", "include", "compose", "fact",
-        "interface", "set", "service", "group", "guest", "instance", "network", "container", "apply", "mark", "dscp",
-        "clamp", "notrack", "helper", "masquerade", "forward", "redirect", "chain",
+        "allow",
+        "deny",
+        "reject",
+        "log",
+        "default",
+        "assert",
+        "use",
+        "target",
+        "include",
+        "compose",
+        "fact",
+        "interface",
+        "set",
+        "service",
+        "group",
+        "guest",
+        "instance",
+        "network",
+        "container",
+        "apply",
+        "mark",
+        "dscp",
+        "clamp",
+        "notrack",
+        "helper",
+        "masquerade",
+        "forward",
+        "redirect",
+        "chain",
     ];
     for word in words {
         let shown = blocks(&page).iter().any(|block| {
@@ -161,8 +186,14 @@ fn the_readme_shows_what_the_program_prints() {
 #[test]
 fn links_lead_somewhere() {
     for page in [
-        "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md", "docs/language.md", "docs/platforms.md",
-        "docs/facts.md", "examples/README.md",
+        "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "docs/ARCHITECTURE.md",
+        "docs/language.md",
+        "docs/platforms.md",
+        "docs/facts.md",
+        "examples/README.md",
     ] {
         let text = read(page);
         let here = project(page);
@@ -172,7 +203,10 @@ fn links_lead_somewhere() {
             assert!(path.is_empty() || directory.join(path).exists(), "{page}: `{link}` leads nowhere");
             let slug = |line: &str| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
             if path.is_empty() && !anchor.is_empty() {
-                assert!(text.lines().any(|line| line.starts_with('#') && slug(line) == anchor), "{page}: no `#{anchor}`");
+                assert!(
+                    text.lines().any(|line| line.starts_with('#') && slug(line) == anchor),
+                    "{page}: no `#{anchor}`"
+                );
             }
         }
     }

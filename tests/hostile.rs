@@ -103,7 +103,10 @@ fn deep_nesting() {
     let deep = |open: &str, close: &str| open.repeat(10_000) + "allow ssh to host\n" + &close.repeat(10_000);
     assert_eq!(site("10,000 scopes", deep("to host {\n", "}\n")), 1);
     assert_eq!(site("10,000 groups", deep("group a {\n", "}\n")), 1);
-    assert_eq!(site("10,000 lists", format!("allow from {}any{} to host", "{ ".repeat(10_000), " }".repeat(10_000))), 1);
+    assert_eq!(
+        site("10,000 lists", format!("allow from {}any{} to host", "{ ".repeat(10_000), " }".repeat(10_000))),
+        1
+    );
     assert_eq!(site("10,000 negations", format!("allow from {} any to host", "not ".repeat(10_000))), 1);
 }
 
@@ -114,15 +117,28 @@ fn bytes_that_are_no_text() {
     assert_eq!(site("invalid UTF-8", b"allow ssh to host # \xff\xfe\n"), 1);
     assert_eq!(site("10 MB of invalid UTF-8", vec![0xff; 10 << 20]), 1);
     assert_eq!(site("a character cut short", b"set a = { 10.0.0.1 } # \xe2\x82"), 1);
-    assert_eq!(build("a set file that is no text", &[("site.fw", b"set a from file \"a\"\ndeny from a to host\n"), ("a", &[0xff; 999])]), 1);
+    assert_eq!(
+        build(
+            "a set file that is no text",
+            &[("site.fw", b"set a from file \"a\"\ndeny from a to host\n"), ("a", &[0xff; 999])]
+        ),
+        1
+    );
 }
 
 #[test]
 fn includes_in_circles_and_in_thousands() {
     assert_eq!(site("a file that includes itself", "include \"site.fw\"\n"), 1);
-    assert_eq!(build("a circle", &[("site.fw", b"include \"a.fw\"\n"), ("a.fw", b"include \"b.fw\"\n"), ("b.fw", b"include \"site.fw\"\n")]), 1);
+    assert_eq!(
+        build(
+            "a circle",
+            &[("site.fw", b"include \"a.fw\"\n"), ("a.fw", b"include \"b.fw\"\n"), ("b.fw", b"include \"site.fw\"\n")]
+        ),
+        1
+    );
     let names: Vec<String> = (0..5_000).map(|number| format!("parts/{number:04}.fw")).collect();
-    let mut files: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), b"allow ssh to host\n".as_slice())).collect();
+    let mut files: Vec<(&str, &[u8])> =
+        names.iter().map(|name| (name.as_str(), b"allow ssh to host\n".as_slice())).collect();
     files.push(("site.fw", b"include \"parts/*.fw\"\n"));
     assert_eq!(build("5,000 includes", &files), 1);
     let again = lines(20_000, |_| "include \"a.fw\"".to_owned());
@@ -141,7 +157,10 @@ fn long_files() {
     assert_eq!(site("200,000 good lines", good), 0);
     assert_eq!(site("200,000 times the same", "allow tcp 443 from 10.1.1.1 to host\n".repeat(200_000)), 0);
     assert_eq!(site("200,000 bad lines", "allow tcp 443 form 10.1.1.1 to host\n".repeat(200_000)), 1);
-    assert_eq!(site("200,000 unknown names", lines(200_000, |number| format!("allow ssh from office{number} to host"))), 1);
+    assert_eq!(
+        site("200,000 unknown names", lines(200_000, |number| format!("allow ssh from office{number} to host"))),
+        1
+    );
     assert_eq!(site("200,000 empty lines", "\n".repeat(200_000)), 0);
 }
 
@@ -153,7 +172,10 @@ fn long_lists() {
     assert_eq!(site("a set of 100,000 addresses, used 200 times", set), 0);
     let file = list.join("\n");
     let site_text = format!("set many from file \"list\"\n{uses}deny from not many to host\n");
-    assert_eq!(build("a set file of 100,000 addresses", &[("site.fw", site_text.as_bytes()), ("list", file.as_bytes())]), 0);
+    assert_eq!(
+        build("a set file of 100,000 addresses", &[("site.fw", site_text.as_bytes()), ("list", file.as_bytes())]),
+        0
+    );
     let ports = (0..20_000).map(|number| (1 + number * 3).to_string()).collect::<Vec<_>>().join(", ");
     assert_eq!(site("20,000 ports", format!("allow tcp {ports} from any to host")), 0);
     let cards = (0..5_000).map(|number| format!("eth{number}")).collect::<Vec<_>>().join(", ");
@@ -162,14 +184,24 @@ fn long_lists() {
 
 #[test]
 fn many_declarations() {
-    let groups = lines(10_000, |number| format!("group g{number} {{ allow tcp {} from {} }}\nto host {{ apply g{number} }}", 1 + number, address(number)));
+    let groups = lines(10_000, |number| {
+        format!(
+            "group g{number} {{ allow tcp {} from {} }}\nto host {{ apply g{number} }}",
+            1 + number,
+            address(number)
+        )
+    });
     assert_eq!(site("10,000 groups, applied", groups), 0);
-    let guests = lines(2_000, |number| format!("guest vm{number} on tap{number}i0 address {} {{ in allow ssh from 192.0.2.1 }}", address(number)));
+    let guests = lines(2_000, |number| {
+        format!("guest vm{number} on tap{number}i0 address {} {{ in allow ssh from 192.0.2.1 }}", address(number))
+    });
     site("2,000 guests", guests);
     let containers = lines(10_000, |number| format!("container c{number} on front publish tcp {} to 80", 1 + number));
     let uses = lines(10_000, |number| format!("allow tcp {} from any to container c{number}", 1 + number));
     assert_eq!(site("10,000 containers", containers + &uses), 0);
-    let forwards = lines(10_000, |number| format!("forward tcp {} to 192.168.{}.{} port 22", 1 + number, number / 250, 1 + number % 250));
+    let forwards = lines(10_000, |number| {
+        format!("forward tcp {} to 192.168.{}.{} port 22", 1 + number, number / 250, 1 + number % 250)
+    });
     assert_eq!(site("10,000 forwards", forwards), 0);
     let sets = lines(100_000, |number| format!("set site{number} = {}", address(number)));
     let slips = lines(500, |number| format!("allow ssh from sitex{number} to host"));
@@ -179,7 +211,13 @@ fn many_declarations() {
 #[test]
 fn names_that_lead_to_names() {
     let chain = |word: &str, first: &str, joint: &str| {
-        lines(10_000, |number| if number == 0 { format!("{word} n0 {first}") } else { format!("{word} n{number} {}", joint.replace('%', &(number - 1).to_string())) })
+        lines(10_000, |number| {
+            if number == 0 {
+                format!("{word} n0 {first}")
+            } else {
+                format!("{word} n{number} {}", joint.replace('%', &(number - 1).to_string()))
+            }
+        })
     };
     let sets = chain("set", "= 192.0.2.1", "= n%") + "allow ssh from n9999 to host\n";
     site("10,000 sets, each made of the one before", sets);
@@ -188,7 +226,13 @@ fn names_that_lead_to_names() {
     let groups = chain("group", "{ allow ssh }", "{ apply n% }") + "to host { apply n9999 }\n";
     site("10,000 groups, each applying the one before", groups);
     let double = |word: &str, first: &str, joint: &str| {
-        lines(60, |number| if number == 0 { format!("{word} n0 {first}") } else { format!("{word} n{number} {}", joint.replace('%', &(number - 1).to_string())) })
+        lines(60, |number| {
+            if number == 0 {
+                format!("{word} n0 {first}")
+            } else {
+                format!("{word} n{number} {}", joint.replace('%', &(number - 1).to_string()))
+            }
+        })
     };
     let sets = double("set", "= 192.0.2.1", "= { n%, n% on eth1, n% }") + "allow ssh from n59 to host\n";
     site("60 sets, each doubling the one before", sets);

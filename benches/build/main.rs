@@ -65,9 +65,9 @@ fn table() -> Option<()> {
                 };
                 let own = taken.memory.saturating_sub(start.memory) as f64 - text.len() as f64;
                 let memory = own / f64::from(rules);
-                let ratio = ferm.filter(|_| rules == 10_000).map_or(String::from("-"), |ferm| {
-                    format!("{:.0}", ferm.seconds / taken.seconds)
-                });
+                let ratio = ferm
+                    .filter(|_| rules == 10_000)
+                    .map_or(String::from("-"), |ferm| format!("{:.0}", ferm.seconds / taken.seconds));
                 let late = if taken.seconds < reach(rules) { "" } else { "  too slow" };
                 let large = if memory < MEMORY { "" } else { "  too large" };
                 println!(

@@ -53,7 +53,12 @@ fn host(rules: u32) -> String {
     for part in 0..parts {
         let (address, port) = line(part);
         let _ = writeln!(text, "set site{part} = {{ {address}, 198.18.{}.0/24, 2001:db8:{part:x}::/48 }}", part % 256);
-        let _ = writeln!(text, "service app{part} = {{ tcp {port}, udp {}-{} }}", 50_000 + part % 5_000, 50_004 + part % 5_000);
+        let _ = writeln!(
+            text,
+            "service app{part} = {{ tcp {port}, udp {}-{} }}",
+            50_000 + part % 5_000,
+            50_004 + part % 5_000
+        );
         let _ = writeln!(text, "container web{part} on front publish tcp {} to 80", 1_024 + part % 60_000);
     }
     for number in 0..rules {

@@ -25,7 +25,7 @@ pub fn covers(wide: &Judgement, narrow: &Judgement) -> bool {
     source
         && family
         && narrow.traffic.iter().all(|narrow| wide.traffic.iter().any(|wide| traffic(wide, narrow)))
-        && cards(wide.via.as_ref(), narrow.via.as_ref())
+        && cards(wide.via.as_deref(), narrow.via.as_deref())
         && party(&wide.from, &narrow.from)
         && target(wide, narrow)
 }
@@ -122,8 +122,8 @@ pub fn party(wide: &Party, narrow: &Party) -> bool {
         && macs
         && except
         && holds(wide.addresses.as_ref(), narrow.addresses.as_ref())
-        && holds(wide.at.as_ref(), narrow.at.as_ref())
-        && cards(wide.cards.as_ref(), narrow.cards.as_ref())
+        && holds(wide.at.as_deref(), narrow.at.as_deref())
+        && cards(wide.cards.as_deref(), narrow.cards.as_deref())
         && (wide.live.is_none() || wide.live == narrow.live)
         && (wide.user.is_none() || wide.user == narrow.user)
         && (wide.member.is_none() || wide.member == narrow.member)

@@ -1,15 +1,20 @@
 //! What a policy says that it cannot mean, or should not: one file for each check. A check reads the resolved policy and gives
 //! diagnostics; it changes nothing.
 
+pub mod container_ports;
 mod cover;
+pub mod direct;
+pub mod docker_proxy;
+pub mod lockout;
+pub mod overridden;
+pub mod published_port;
+mod roads;
+pub mod same_bridge;
 pub mod late;
 pub mod limits;
-pub mod lockout;
 pub mod options;
 pub mod raw;
 pub mod starved;
-pub mod published_port;
-mod roads;
 mod words;
 
 use crate::diagnostic::{Code, Diagnostic};
@@ -18,7 +23,14 @@ use crate::policy::Policy;
 use crate::project::Project;
 
 /// Every check, in the order in which they run.
-const CHECKS: &[fn(&Policy, Target) -> Vec<Diagnostic>] = &[published_port::check];
+const CHECKS: &[fn(&Policy, Target) -> Vec<Diagnostic>] = &[
+    published_port::check,
+    docker_proxy::check,
+    container_ports::check,
+    direct::check,
+    overridden::check,
+    same_bridge::check,
+];
 
 /// Every check that also looks at the words that the policy was written in: for the places of options, and for what the
 /// policy has forgotten.
@@ -27,6 +39,17 @@ const WORD_CHECKS: &[fn(&Project, &Policy, Target) -> Vec<Diagnostic>] =
 
 /// Every code that checks give.
 pub static CODES: &[&Code] = &[
+    &published_port::PUBLISHED_PORT,
+    &published_port::PUBLISHED_PORT_AMONG,
+    &docker_proxy::PROXIED_ROAD_OPEN,
+    &docker_proxy::HOST_AND_CONTAINER_DISAGREE,
+    &docker_proxy::SECOND_LEG,
+    &container_ports::PORT_ON_THE_WRONG_SIDE,
+    &direct::DIRECT_DROPPED,
+    &direct::DIRECT_MAY_BE_DROPPED,
+    &overridden::FORWARD_DROPS,
+    &overridden::LIBVIRT_REJECTS,
+    &same_bridge::SAME_BRIDGE,
     &options::LIMIT_WITHOUT_ALLOW,
     &options::CARD_OF_HOST,
     &options::SOURCE_PORT_OF_WHAT,
@@ -65,8 +88,6 @@ pub static CODES: &[&Code] = &[
     &raw::codes::NOT_READ,
     &raw::codes::BOTH_FAMILIES,
     &raw::codes::UNCLOSED_QUOTE,
-    &published_port::PUBLISHED_PORT,
-    &published_port::PUBLISHED_PORT_AMONG,
 ];
 
 /// Runs all checks on a policy that is to be built for `target`.

@@ -61,28 +61,37 @@ deny tcp 8000-8999 from any to { host, container }
 
 /// The check.
 pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
-    let flow = Flow { from: Class::Outside, to: Class::Host };
-    let to_containers = Flow { from: Class::Outside, to: Class::Container };
     let mut out = Vec::new();
-    for judgement in roads::written(policy, flow) {
-        // The same statement speaks of containers as well: `deny tcp 8080` without `to`, or `to { host, container }`.
-        if roads::statement(policy, judgement.statement).any(|(other, _)| other == to_containers) {
-            continue;
+    let mut told: Vec<u32> = Vec::new();
+    if policy.containers.published.is_empty() {
+        return out;
+    }
+    // Whoever is not a container of Docker's is translated: also what instances and guests dial.
+    for from in [Class::Outside, Class::Instance, Class::Guest] {
+        for judgement in roads::written(policy, Flow { from, to: Class::Host }) {
+            let found: Vec<Diagnostic> =
+                judgement.traffic.iter().filter_map(|traffic| diverted(policy, judgement, traffic)).collect();
+            if found.is_empty() || told.contains(&judgement.statement) {
+                continue;
+            }
+            // The same statement speaks of containers as well: `deny tcp 8080` without `to`, or `to { host, container }`.
+            let both = Flow { from, to: Class::Container };
+            if !roads::statement(policy, judgement.statement).any(|(other, _)| other == both) {
+                told.push(judgement.statement);
+                out.extend(found);
+            }
         }
-        out.extend(judgement.traffic.iter().filter_map(|traffic| diverted(policy, judgement, traffic)));
     }
     out
 }
 
 fn diverted(policy: &Policy, judgement: &Judgement, traffic: &Traffic) -> Option<Diagnostic> {
     let ports = traffic.ports.as_ref()?;
-    let possible: Vec<Family> = families(judgement)
-        .into_iter()
-        .filter(|&family| traffic.family.is_none_or(|only| only == family))
-        .collect();
+    let possible: Vec<Family> =
+        families(judgement).into_iter().filter(|&family| traffic.family.is_none_or(|only| only == family)).collect();
     let takes = |one: &&Published| {
         traffic.protocol == Some(one.protocol)
-            && !ports.intersection(&PortSet::new([one.ports])).is_empty()
+            && roads::overlaps(ports, one.ports)
             && match (&judgement.to.at, one.address) {
                 (Some(at), Some(address)) => at.contains(address),
                 _ => true,
@@ -99,32 +108,34 @@ fn diverted(policy: &Policy, judgement: &Judgement, traffic: &Traffic) -> Option
         (Some(address), Some(at)) => at.ranges().iter().all(|range| range.first == address && range.last == address),
         (Some(_), None) => false,
     };
-    let union = |list: &mut dyn Iterator<Item = &&Published>| PortSet::new(list.map(|one| one.ports)).intersection(ports);
-    let all = roads::within(ports, &union(&mut takers.iter().filter(everywhere)));
+    let union =
+        |list: &mut dyn Iterator<Item = &&Published>| PortSet::new(list.map(|one| one.ports)).intersection(ports);
+    let lost = union(&mut takers.iter().filter(everywhere));
+    let all = roads::within(ports, &lost);
+    // A port that the author names by itself, not one among many: the rule cannot have been meant so.
+    let named = ports.ranges().iter().any(|range| roads::within(&PortSet::new([*range]), &lost));
     let taken = union(&mut takers.iter());
     let words = roads::spoken(traffic.protocol, Some(&taken));
-    let mut found = if all {
-        Diagnostic::new(&PUBLISHED_PORT, judgement.location, format!("NAT leads `{words}` past the host, to a container"))
-            .label("decides nothing there")
-    } else {
-        Diagnostic::new(
-            &PUBLISHED_PORT_AMONG,
-            judgement.location,
-            format!("NAT leads `{words}` past the host, to a container"),
-        )
-        .label("decides nothing for that")
-    };
+    let message = format!("NAT leads `{words}` past the host, to a container");
+    let code = if named { &PUBLISHED_PORT } else { &PUBLISHED_PORT_AMONG };
+    let mut found = Diagnostic::new(code, judgement.location, message).label(
+        match (all, named, takers.iter().all(|one| one.address.is_some())) {
+            (true, ..) => "decides nothing",
+            (_, false, true) => "decides nothing at the address that it is published on",
+            _ => "decides nothing for that",
+        },
+    );
     for one in &takers {
         if let Some(location) = one.location {
             found = found.related(location, roads::publishes(one));
         }
     }
-    found = helped(policy, judgement, traffic, &takers, all, found);
+    found = helped(policy, judgement, &words, &takers, all, found);
     let proxied = possible.contains(&Family::Ipv6)
         && roads::may_proxy(policy)
-        && takers.iter().any(|one| {
-            one.only_family() != Some(Family::Ipv4) && !roads::translated(policy, one, Family::Ipv6)
-        });
+        && takers
+            .iter()
+            .any(|one| one.only_family() != Some(Family::Ipv4) && !roads::translated(policy, one, Family::Ipv6));
     if proxied {
         found = found.note("IPv6 may come to INPUT by docker-proxy; `to container` is both roads");
     }
@@ -135,7 +146,7 @@ fn diverted(policy: &Policy, judgement: &Judgement, traffic: &Traffic) -> Option
 fn helped(
     policy: &Policy,
     judgement: &Judgement,
-    traffic: &Traffic,
+    words: &str,
     takers: &[&Published],
     all: bool,
     found: Diagnostic,
@@ -145,7 +156,7 @@ fn helped(
         Some(first) if one_name => format!("container {}", first.container),
         _ => "container".to_owned(),
     };
-    let at = |name: &str| match judgement.to.at.as_ref().map(crate::net::AddressSet::ranges) {
+    let at = |name: &str| match judgement.to.at.as_deref().map(crate::net::AddressSet::ranges) {
         Some([range]) if range.first == range.last => Some(format!("{name} at {}", range.first)),
         Some(_) => None,
         None => Some(name.to_owned()),
@@ -154,15 +165,10 @@ fn helped(
         && roads::statement(policy, judgement.statement).all(|(flow, _)| flow.to == Class::Host)
         && roads::own_target(judgement).is_some();
     match (roads::own_target(judgement), at(&place), at("host")) {
-        (Some(target), Some(place), _) if alone && all => {
-            found.fix("say whom it is meant for", target, place)
-        }
+        (Some(target), Some(place), _) if alone && all => found.fix("say whom it is meant for", target, place),
         (Some(target), Some(place), Some(host)) if alone => {
             found.fix("if it is meant for both, say both", target, format!("{{ {host}, {place} }}"))
         }
-        _ => {
-            let words = roads::spoken(traffic.protocol, traffic.ports.as_ref());
-            found.help(format!("say it in a rule of its own: `{words} … to {place}`"))
-        }
+        _ => found.help(format!("say it in a rule of its own: `{words} … to {place}`")),
     }
 }

@@ -1,7 +1,7 @@
 //! What the checks on traffic ask about containers: which roads lead to what they publish, and how a rule's words read.
 
 use crate::facts::{DockerContainer, DockerNetwork, release};
-use crate::net::{Family, PortSet, Protocol};
+use crate::net::{Family, PortRange, PortSet, Protocol};
 use crate::policy::{Action, CardSet, Flow, Judgement, Party, Policy, Published, Rank, Traffic};
 use crate::span::Location;
 use crate::syntax::tree::View;
@@ -87,7 +87,10 @@ pub(super) fn spoken(protocol: Option<Protocol>, ports: Option<&PortSet>) -> Str
     let listed: Vec<String> = ports.ranges().iter().map(ToString::to_string).collect();
     match listed.as_slice() {
         [one] => format!("{word} {one}"),
-        many => format!("{word} {{ {} }}", many.join(", ")),
+        many => {
+            let items: Vec<String> = many.iter().map(|ports| format!("{word} {ports}")).collect();
+            format!("{{ {} }}", items.join(", "))
+        }
     }
 }
 
@@ -102,18 +105,19 @@ pub(super) fn within(inner: &PortSet, outer: &PortSet) -> bool {
     inner.intersection(outer) == *inner
 }
 
-/// The host ports of a publication that a kind of traffic means, compared as the rule says.
-pub(super) fn dialled(traffic: &Traffic, one: &Published, view: Option<View>) -> Option<PortSet> {
+/// Whether a set of ports and a run of them have one in common. Makes nothing: policies have many rules.
+pub(super) fn overlaps(ports: &PortSet, range: PortRange) -> bool {
+    ports.ranges().iter().any(|one| one.first <= range.last && range.first <= one.last)
+}
+
+/// Whether a kind of traffic means ports of a publication, compared as the rule says.
+pub(super) fn meant(traffic: &Traffic, one: &Published, view: Option<View>) -> bool {
     if traffic.protocol.is_some_and(|protocol| protocol != one.protocol) {
-        return None;
+        return false;
     }
-    let whole = PortSet::new([one.ports]);
-    let Some(ports) = &traffic.ports else { return Some(whole) };
-    let meant = match view {
-        Some(View::Inside) => ports.intersection(&PortSet::new([one.container_ports])),
-        _ => ports.intersection(&whole),
-    };
-    (!meant.is_empty()).then_some(meant)
+    let Some(ports) = &traffic.ports else { return true };
+    let side = if view == Some(View::Inside) { one.container_ports } else { one.ports };
+    overlaps(ports, side)
 }
 
 /// Whether nobody can be both, for certain.
@@ -132,7 +136,7 @@ pub(super) fn apart(a: &Party, b: &Party) -> bool {
         || at
         || macs
         || members
-        || cards_apart(a.cards.as_ref(), b.cards.as_ref())
+        || cards_apart(a.cards.as_deref(), b.cards.as_deref())
         || taken_out(a, b)
         || taken_out(b, a)
 }
@@ -169,7 +173,8 @@ pub(super) fn cards_apart(a: Option<&CardSet>, b: Option<&CardSet>) -> bool {
 pub(super) fn own_target(judgement: &Judgement) -> Option<Location> {
     let target = judgement.target?;
     let outer = judgement.location;
-    let inside = target.file == outer.file && outer.span.start <= target.span.start && target.span.end <= outer.span.end;
+    let inside =
+        target.file == outer.file && outer.span.start <= target.span.start && target.span.end <= outer.span.end;
     inside.then_some(target)
 }
 

@@ -1,6 +1,5 @@
 //! `fwc build`: from a policy to netfilter rules.
 
-use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
@@ -61,7 +60,7 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
         Some(directory) => {
             output::write(directory, &compiled.outputs, &stale(&stem, compiled.target, &compiled.outputs))?
         }
-        None => print(&listing(&compiled.outputs))?,
+        None => list(&compiled.outputs)?,
     }
     Ok(Ending::Clean)
 }
@@ -106,13 +105,14 @@ fn stale(stem: &str, target: Target, outputs: &[Output]) -> Vec<String> {
     names.filter(|name| outputs.iter().all(|(made, _)| made != name)).collect()
 }
 
-fn listing(outputs: &[Output]) -> String {
-    let mut out = String::new();
+/// Writes the files one after another. A large build's text is not copied for that.
+fn list(outputs: &[Output]) -> Result<(), Failure> {
     for (name, text) in outputs {
-        let _ = write!(out, "# --- {name}\n{text}");
+        print(&format!("# --- {name}\n"))?;
+        print(text)?;
         if !text.is_empty() && !text.ends_with('\n') {
-            out.push('\n');
+            print("\n")?;
         }
     }
-    out
+    Ok(())
 }

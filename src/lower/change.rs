@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use std::sync::Arc;
+
 use crate::net::{Card, Protocol};
 use crate::netfilter::{Effect, Hook, Match, MatchKind, Rule, TableFamily, TableKind};
 use crate::policy::{Change, ChangeKind, Class, Judgement, Party};
@@ -88,7 +90,8 @@ impl Program<'_> {
         let early = hook == Hook::Prerouting;
         if early {
             // The target's cards are not known before routing, and a container is still an address of the host.
-            judgement.to = Party { at: None, published: None, cards: None, view: None, ..judgement.to };
+            judgement.to =
+                Arc::new(Party { at: None, published: None, cards: None, view: None, ..Party::clone(&judgement.to) });
         }
         let mut rules = Vec::new();
         for conjunction in condition::of(self.policy, &judgement, &seat) {

@@ -222,6 +222,15 @@ pub fn dialled(traffic: &Traffic, one: &Published, view: Option<View>) -> Option
     (!meant.is_empty()).then_some(meant)
 }
 
+/// Whether [`dialled`] gives any port.
+fn is_dialled(traffic: &Traffic, one: &Published, view: Option<View>) -> bool {
+    if view == Some(View::Inside) {
+        return dialled(traffic, one, view).is_some();
+    }
+    traffic.protocol.is_none_or(|protocol| protocol == one.protocol)
+        && traffic.ports.as_ref().is_none_or(|ports| ports.meets(one.ports))
+}
+
 /// Everything known that an allow to containers reaches through a host address.
 #[must_use]
 pub fn reached<'p>(policy: &'p Policy, allow: &Judgement) -> Vec<&'p Published> {
@@ -231,7 +240,7 @@ pub fn reached<'p>(policy: &'p Policy, allow: &Judgement) -> Vec<&'p Published> 
         .published
         .iter()
         .filter(|one| allow.to.view != Some(View::Direct) && named.is_none_or(|list| list.contains(one)))
-        .filter(|one| allow.traffic.iter().any(|traffic| dialled(traffic, one, allow.to.view).is_some()))
+        .filter(|one| allow.traffic.iter().any(|traffic| is_dialled(traffic, one, allow.to.view)))
         .collect()
 }
 
@@ -297,7 +306,7 @@ fn roads(
 }
 
 fn at(judgement: &Judgement) -> Option<AddressSet> {
-    judgement.to.at.clone()
+    judgement.to.at.as_deref().cloned()
 }
 
 fn single(address: IpAddr) -> AddressSet {
@@ -371,10 +380,18 @@ fn assemble(
     family: Option<Family>,
     road: Road,
 ) -> Vec<Conjunction> {
-    let mut base = Vec::new();
+    // Room for exactly what most rules say: 100,000 of them are held at once.
+    let party = |party: &Party| usize::from(party.addresses.is_some()) + usize::from(party.cards.is_some());
+    let room = usize::from(service.protocol.is_some())
+        + usize::from(service.ports.is_some())
+        + usize::from(judgement.via.is_some())
+        + party(&judgement.from)
+        + party(&judgement.to)
+        + road.extra.len();
+    let mut base = Vec::with_capacity(room);
     if let Some(via) = &judgement.via {
         let arrives = judgement.from.class == Class::Outside;
-        base.push(card_match(via, arrives, seat));
+        base.push(card_match(via, arrives, seat.bridged));
     }
     let mut alternatives = vec![base];
     for (party, role_from) in [(&judgement.from, true), (&judgement.to, false)] {
@@ -408,9 +425,9 @@ fn subtract(alternatives: Vec<Vec<Match>>, terms: &[Match]) -> Vec<Vec<Match>> {
     list
 }
 
-fn card_match(cards: &CardSet, arrives: bool, seat: &Seat) -> Match {
+fn card_match(cards: &CardSet, arrives: bool, bridged: bool) -> Match {
     let list = cards.cards.clone();
-    let kind = match (arrives, seat.bridged) {
+    let kind = match (arrives, bridged) {
         (true, false) => MatchKind::InInterface(list),
         (false, false) => MatchKind::OutInterface(list),
         (true, true) => MatchKind::InPort(list),
@@ -427,15 +444,14 @@ pub fn party_matches(party: &Party, from: bool, seat: &Seat, family: Option<Fami
     if let Some(cards) = &party.cards {
         // A tap is a bridge port: its frames arrive, for IP, at the bridge.
         let port = party.class == Class::Guest && party.member.is_some();
-        let view = Seat { bridged: seat.bridged || port, ..seat.clone() };
         let host_side = party.class == Class::Host && seat.hook == Hook::Input;
         if from && arrives_known || host_side {
             let by_mac = port && !party.macs.is_empty();
             if !by_mac {
-                matches.push(card_match(cards, true, &view));
+                matches.push(card_match(cards, true, seat.bridged || port));
             }
         } else if !from && leaves_known {
-            matches.push(card_match(cards, false, &view));
+            matches.push(card_match(cards, false, seat.bridged || port));
         }
     }
     // A container that publishes is told by what it publishes; a guest that sends, by its MAC, in both families.
@@ -462,7 +478,7 @@ pub fn party_matches(party: &Party, from: bool, seat: &Seat, family: Option<Fami
     if let Some(at) = &party.at
         && !from
     {
-        let set = family.map_or_else(|| at.clone(), |family| at.of_family(family));
+        let set = family.map_or_else(|| AddressSet::clone(at), |family| at.of_family(family));
         if set.is_empty() {
             return None;
         }

@@ -4,13 +4,37 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::{Card, Family, PortSet, Protocol};
 use crate::netfilter::Target;
 use crate::netfilter::{Attachment, Hook, Match, MatchKind, Rule, TableFamily, TableKind, Verdict};
-use crate::policy::{Action, Class, Flow, Judgement, Published};
+use crate::policy::{Action, Class, Flow, Published};
 
 use super::condition::Seat;
 use super::{Program, gate, has_part};
+
+/// A reject that is a drop for IPv6.
+pub static REJECT_IN_MANGLE: Code = Code {
+    number: "FW0316",
+    name: "reject-becomes-drop",
+    level: Level::Note,
+    summary: "a reject of a container's IPv6 traffic is emitted as a drop",
+    explanation: "\
+Docker 20.10 never leads IPv6 to the chain DOCKER-USER, and up to 26 does so only with `ip6tables` on. The one place where a deny
+holds under every version is table mangle, and REJECT exists in filter alone. Unless it is known that Docker leads IPv6 to
+DOCKER-USER, a `reject` of a container's IPv6 traffic is therefore a drop: just as closed, but the client waits for a time-out.
+
+```fw
+reject smtp from container to world      # note: IPv6 is dropped
+```
+
+**Instead**, say which Docker it is; from 27 on, or from 23 on with `ip6tables`, the reject is one:
+
+```fw
+fact docker.version = \"28.5.2\"
+```
+",
+};
 
 /// Classes on this machine, in the order in which their cards are asked for.
 const LOCAL: [Class; 3] = [Class::Container, Class::Instance, Class::Guest];
@@ -130,9 +154,37 @@ impl Program<'_> {
         rules.extend(self.forward_dispatch(TableKind::Filter, containers_apart));
         self.entry(TableFamily::Inet, TableKind::Filter, Hook::Forward, "fwc-forward", rules);
         if containers_apart && self.container_flows().next().is_some() {
+            self.note_rejects();
             let rules = self.forward_dispatch(TableKind::Mangle, true);
             self.entry(TableFamily::Inet, TableKind::Mangle, Hook::Forward, "fwc-mangle-forward", rules);
         }
+    }
+
+    /// A reject of a container's IPv6 traffic stands in mangle, where there is no REJECT.
+    fn note_rejects(&mut self) {
+        let rejects = |judgement: &&crate::policy::Judgement| {
+            judgement.rank > crate::policy::Rank::Prelude
+                && matches!(judgement.action, Action::Reject(_))
+                && crate::policy::resolve::families(judgement).contains(&Family::Ipv6)
+        };
+        let flows: Vec<Flow> = self.container_flows().collect();
+        let places: std::collections::BTreeSet<crate::span::Location> = flows
+            .iter()
+            .filter_map(|flow| self.policy.flows.get(flow))
+            .flatten()
+            .filter(rejects)
+            .map(|judgement| judgement.location)
+            .collect();
+        let mut places = places.into_iter();
+        let Some(first) = places.next() else { return };
+        let note =
+            Diagnostic::new(&REJECT_IN_MANGLE, first, "IPv6 traffic of containers is dropped here, without an answer")
+                .label("IPv4 is rejected as said")
+                .help(
+                    "if Docker leads IPv6 to DOCKER-USER, say so: `fact docker.version = \"28.5.2\"`, its own version",
+                )
+                .note("before Docker 27 IPv6 is judged in table mangle, which has no REJECT");
+        self.out.push(places.fold(note, |note, place| note.related(place, "and here")));
     }
 
     fn container_flows(&self) -> impl Iterator<Item = Flow> {
@@ -282,10 +334,10 @@ impl Program<'_> {
             Class::Outside if !iptables_off => vec![Family::Ipv6],
             _ => Family::BOTH.to_vec(),
         };
-        let list: Vec<Judgement> = self.policy.flows.get(&flow).into_iter().flatten().cloned().collect();
+        let policy = self.policy;
         let mut added = Vec::new();
         let mut narrowed = false;
-        for judgement in list {
+        for judgement in policy.flows.get(&flow).into_iter().flatten() {
             let decided = judgement.traffic.iter().all(|traffic| traffic.ports.is_some());
             let plain = judgement.to.view.is_none() && !judgement.forwarded && judgement.to.published.is_none();
             if !decided || !plain || judgement.action == Action::Log || judgement.rank != crate::policy::Rank::Rule {
@@ -299,7 +351,7 @@ impl Program<'_> {
             let seat =
                 Seat { proxied: true, families: families.clone(), ..Seat::new(Hook::Input, TableKind::Filter, flow) };
             if judgement.action == Action::Allow {
-                added.extend(self.judge(&judgement, &seat));
+                added.extend(self.judge(judgement, &seat));
             }
         }
         // Before the defaults of the flow, behind its own rules: the host's rules and these speak of different ports.

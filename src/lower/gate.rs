@@ -75,6 +75,28 @@ fn by_address(
         .collect()
 }
 
+/// A rule for IP packets alone. A bridge also carries ARP, without which nobody finds a guest: the judges end in deny, and what
+/// they judge has to be IP.
+fn packets(rule: Rule, family: TableFamily) -> impl Iterator<Item = Rule> {
+    let families: &[Option<Family>] =
+        if family == TableFamily::Bridge { &[Some(Family::Ipv4), Some(Family::Ipv6)] } else { &[None] };
+    families.iter().map(move |&family| Rule { family, ..rule.clone() })
+}
+
+/// Frames of every kind, ARP too, from a guest under an Ethernet address that is not its own.
+fn borrowed(gates: &[&Gate], family: TableFamily) -> Vec<Rule> {
+    let gates = gates.iter().filter(|_| family == TableFamily::Bridge);
+    gates
+        .filter_map(|gate| {
+            let matches = vec![
+                Match::is(MatchKind::InPort(gate.cards.clone())),
+                Match::not(MatchKind::SourceMac(vec![gate.mac?])),
+            ];
+            Some(Rule { origin: Some(gate.location), ..to(matches, Verdict::Drop) })
+        })
+        .collect()
+}
+
 /// Who is at the other end of what a chain judges.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Peer {
@@ -170,7 +192,8 @@ impl Program<'_> {
             for (direction, matches) in [(Direction::Out, from(gate)), (Direction::In, towards(gate, true))] {
                 for (_, matches) in matches {
                     let chain = gate_chain(gate, direction, Peer::Others);
-                    rules.push((direction == Direction::In, to(matches, Verdict::Jump(Arc::from(&*chain)))));
+                    let verdict = Verdict::Jump(Arc::from(&*chain));
+                    rules.extend(packets(to(matches, verdict), family).map(|rule| (direction == Direction::In, rule)));
                 }
                 if self.target == Target::Nft || direction == Direction::Out || gate.addresses.is_empty() {
                     self.gate_chain(gate, direction, Peer::Others, family, true);
@@ -179,6 +202,7 @@ impl Program<'_> {
         }
         rules.sort_by_key(|(inward, _)| *inward);
         let mut rules: Vec<Rule> = rules.into_iter().map(|(_, rule)| rule).collect();
+        rules.splice(0..0, borrowed(&gates, family));
         // The judges have consented; the flows that the policy speaks of judge the rest of what is new.
         rules.push(Rule { effects: vec![Effect::SetMark { value: 0, mask: CONSENT_MARK }], ..Rule::default() });
         if has_part(policy, "established") {
@@ -199,7 +223,7 @@ impl Program<'_> {
                 let seat = Seat { bridged: true, family, ..Seat::new(Hook::Forward, TableKind::Filter, flow) };
                 let own = self.flow_rules(flow, &seat);
                 self.chain(family, TableKind::Filter, &chain, own);
-                rules.push(to(matches, goto(&chain)));
+                rules.extend(packets(to(matches, goto(&chain)), family));
             } else if from_guest && to_guest {
                 // Nobody but the judges speaks of this flow, but one of the others may be governed.
                 let others = [(Class::Outside, Class::Guest), (Class::Guest, Class::Outside)];
@@ -225,10 +249,14 @@ impl Program<'_> {
             [(Hook::Input, Direction::Out, "fwc-bridge-input"), (Hook::Output, Direction::In, "fwc-bridge-output")]
         {
             let mut rules = Vec::new();
+            if direction == Direction::Out {
+                rules.extend(borrowed(gates, TableFamily::Bridge));
+            }
             for gate in gates {
                 let matches = if direction == Direction::Out { from(gate) } else { towards(gate, true) };
                 for (_, matches) in matches {
-                    rules.push(to(matches, Verdict::Jump(Arc::from(&*gate_chain(gate, direction, Peer::Host)))));
+                    let verdict = Verdict::Jump(Arc::from(&*gate_chain(gate, direction, Peer::Host)));
+                    rules.extend(packets(to(matches, verdict), TableFamily::Bridge));
                 }
                 self.gate_chain(gate, direction, Peer::Host, TableFamily::Bridge, true);
             }
@@ -245,7 +273,7 @@ impl Program<'_> {
                 self.chain(TableFamily::Bridge, TableKind::Filter, &chain, own);
                 let ports =
                     if direction == Direction::Out { MatchKind::InPort(taps) } else { MatchKind::OutPort(taps) };
-                rules.push(to(vec![Match::is(ports)], goto(&chain)));
+                rules.extend(packets(to(vec![Match::is(ports)], goto(&chain)), TableFamily::Bridge));
             }
             self.entry(TableFamily::Bridge, TableKind::Filter, hook, name, rules);
         }
@@ -271,7 +299,9 @@ impl Program<'_> {
         let mut rules = Vec::new();
         let drop = |matches, family| Rule { family, origin: Some(gate.location), ..to(matches, Verdict::Drop) };
         if direction == Direction::Out {
-            if let Some(mac) = gate.mac {
+            if let Some(mac) = gate.mac
+                && family != TableFamily::Bridge
+            {
                 rules.push(drop(vec![Match::not(MatchKind::SourceMac(vec![mac]))], None));
             }
             if tap {
@@ -325,24 +355,24 @@ impl Program<'_> {
 
     fn gate_lines(&mut self, lines: &[&GateLine], direction: Direction, peer: Peer, seat: &Seat) -> Vec<Rule> {
         let mut rules: Vec<Rule> = Vec::new();
-        let mut done: Vec<u32> = Vec::new();
-        for line in lines {
-            match line {
-                GateLine::Rule(judgement) => {
-                    if done.contains(&judgement.statement) {
-                        continue;
+        // What one statement comes to stands together.
+        let together = |a: &&GateLine, b: &&GateLine| match (a, b) {
+            (GateLine::Rule(a), GateLine::Rule(b)) => a.statement == b.statement,
+            _ => false,
+        };
+        for part in lines.chunk_by(together) {
+            match part {
+                [] => {}
+                [GateLine::Rule(_), ..] => {
+                    let mut same: Vec<&Judgement> = Vec::with_capacity(part.len());
+                    for &line in part {
+                        if let GateLine::Rule(judgement) = line {
+                            same.push(judgement);
+                        }
                     }
-                    done.push(judgement.statement);
-                    let same: Vec<&Judgement> = lines
-                        .iter()
-                        .filter_map(|line| match line {
-                            GateLine::Rule(other) if other.statement == judgement.statement => Some(&**other),
-                            _ => None,
-                        })
-                        .collect();
                     rules.extend(self.gate_rule(&same, direction, peer, seat));
                 }
-                GateLine::Apply(group, location) => {
+                [GateLine::Apply(group, location), ..] => {
                     let chain = self.group_chain(group, direction, peer, seat);
                     let call = to(Vec::new(), Verdict::Jump(Arc::from(&*chain)));
                     rules.push(Rule { origin: Some(*location), ..call });

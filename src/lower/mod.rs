@@ -11,14 +11,16 @@ pub mod summary;
 
 use std::sync::Arc;
 
+use rustc_hash::{FxHashMap, FxHashSet};
+
 use crate::diagnostic::Diagnostic;
 use crate::net::{Card, Family};
 use crate::netfilter::Target;
-use crate::netfilter::{entry, words};
 use crate::netfilter::{
     Base, Chain, Effect, Hook, Limit, Match, MatchKind, Owner, Reject, Rule, Ruleset, Set, SetField, State, Table,
     TableFamily, TableKind, Verdict,
 };
+use crate::netfilter::{entry, words};
 use crate::policy::{Action, CardSet, Class, Flow, Judgement, Policy, Rank, who};
 use crate::span::Location;
 
@@ -26,7 +28,8 @@ pub use condition::{Conjunction, Seat};
 pub use gate::chains_of;
 
 /// Every code that this stage gives.
-pub static CODES: &[&crate::diagnostic::Code] = &[&gate::GUEST_ROAD_UNSEEN, &gate::GATE_WITHOUT_ADDRESS];
+pub static CODES: &[&crate::diagnostic::Code] =
+    &[&gate::GUEST_ROAD_UNSEEN, &gate::GATE_WITHOUT_ADDRESS, &dispatch::REJECT_IN_MANGLE];
 
 pub use crate::netfilter::{CONSENT_MARK, MASQUERADE_MARK, RESERVED_MARKS};
 
@@ -54,12 +57,13 @@ struct Program<'p> {
     target: Target,
     ruleset: Ruleset,
     out: Vec<Diagnostic>,
-    limits: Vec<(u32, TableKind, Arc<str>)>,
+    /// The chains of limits, by statement, table and what tells seats apart.
+    limits: FxHashMap<(u32, TableKind, &'static str), Arc<str>>,
 }
 
 impl<'p> Program<'p> {
     fn new(policy: &'p Policy, target: Target) -> Self {
-        Self { policy, target, ruleset: Ruleset::default(), out: Vec::new(), limits: Vec::new() }
+        Self { policy, target, ruleset: Ruleset::default(), out: Vec::new(), limits: FxHashMap::default() }
     }
 
     fn finish(mut self) -> (Ruleset, Vec<Diagnostic>) {
@@ -165,6 +169,12 @@ impl<'p> Program<'p> {
         if !legs_done {
             rules.extend(self.second_legs(flow, seat));
         }
+        // The other family's file has the chain, too, but nothing leads there.
+        if let [only] = seat.families.as_slice() {
+            for rule in &mut rules {
+                rule.family.get_or_insert(*only);
+            }
+        }
         rules
     }
 
@@ -174,7 +184,7 @@ impl<'p> Program<'p> {
         let own = self.policy.flows.get(&flow)?.iter().filter(|judgement| judgement.rank > Rank::Prelude);
         let mut all: Option<CardSet> = None;
         for judgement in own {
-            let via = judgement.via.clone()?;
+            let via = CardSet::clone(judgement.via.as_ref()?);
             all = Some(match all {
                 Some(before) => who::unite(before, via),
                 None => via,
@@ -196,12 +206,13 @@ impl<'p> Program<'p> {
             return Vec::new();
         }
         let mut rules: Vec<Rule> = Vec::new();
+        let mut known = FxHashSet::default();
         for from in [Class::Outside, Class::Container, Class::Instance, Class::Guest] {
             let list = self.policy.flows.get(&Flow { from, to: Class::Container }).into_iter().flatten();
             for allow in list.filter(|judgement| judgement.action == Action::Allow && !judgement.forwarded) {
                 for published in condition::reached(self.policy, allow) {
-                    let matches = condition::container_side(published);
-                    if !rules.iter().any(|rule| rule.matches == matches) {
+                    if known.insert((published.protocol, published.container_ports)) {
+                        let matches = condition::container_side(published);
                         let verdict = Some(seat.allow.clone());
                         rules.push(Rule { matches, verdict, origin: Some(allow.location), ..Rule::default() });
                     }
@@ -287,19 +298,13 @@ impl<'p> Program<'p> {
         log: Option<&crate::policy::Log>,
         seat: &Seat,
     ) -> Arc<str> {
-        let known = self
-            .limits
-            .iter()
-            .find(|(statement, table, name)| {
-                *statement == judgement.statement && *table == seat.table && name.ends_with(seat.suffix())
-            })
-            .map(|(_, _, name)| name.clone());
-        if let Some(name) = known {
-            return name;
+        let key = (judgement.statement, seat.table, seat.suffix());
+        if let Some(name) = self.limits.get(&key) {
+            return name.clone();
         }
         let number = judgement.statement;
         let name: Arc<str> = Arc::from(format!("fwc-limit-{number}{}", seat.suffix()));
-        self.limits.push((number, seat.table, name.clone()));
+        self.limits.insert(key, name.clone());
         let mut rules = Vec::new();
         let origin = Some(judgement.location);
         let state_name: Arc<str> = Arc::from(format!("fwc-{number}{}", seat.suffix()));

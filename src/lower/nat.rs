@@ -131,7 +131,7 @@ fn translate(
 ) -> Vec<Rule> {
     let mut judgement = judgement.clone();
     // In PREROUTING the target is not known yet: the packet still goes to the host.
-    judgement.to = Party { at: at.cloned(), ..Party::of(Class::Host) };
+    judgement.to = Arc::new(Party { at: at.cloned().map(Box::new), ..Party::of(Class::Host) });
     judgement.forwarded = false;
     let local = at.is_none();
     let flow = Flow { from: judgement.from.class, to: Class::Host };

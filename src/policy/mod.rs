@@ -21,6 +21,8 @@ pub static CODES: &[&crate::diagnostic::Code] = &[
     &names::DUPLICATE_NAME,
     &names::MISSING_PARAMETER,
     &names::UNUSED_NAME,
+    &names::NAMES_TOO_DEEP,
+    &names::TOO_MANY_RULES,
     &resolve::ALLOW_TO_WHOM,
     &resolve::ALLOW_EVERYTHING,
     &resolve::CLAUSE_SAID_TWICE,
@@ -44,6 +46,8 @@ pub static CODES: &[&crate::diagnostic::Code] = &[
     &who::UNKNOWN_CONTAINER,
     &who::CONTAINER_ORIGIN,
     &who::UNPUBLISHED_CONTAINER,
+    &who::HOST_NETWORK,
+    &who::OFF_BRIDGE,
     &who::HOST_ADDRESS,
     &who::CONTAINER_ADDRESS,
     &who::MISPLACED_WORD,
@@ -141,7 +145,7 @@ pub struct Party {
     /// The class.
     pub class: Class,
     /// The card it is behind (outside), or the bridge or tap it is on.
-    pub cards: Option<CardSet>,
+    pub cards: Option<Arc<CardSet>>,
     /// Its address. For a container, instance or guest: its own.
     pub addresses: Option<AddressSet>,
     /// A set that others fill at run time: its name.
@@ -151,7 +155,7 @@ pub struct Party {
     /// As an origin on the host: the local user.
     pub user: Option<Arc<str>>,
     /// As a target: the host address that was dialled.
-    pub at: Option<AddressSet>,
+    pub at: Option<Box<AddressSet>>,
     /// Which of a container's ports are meant.
     pub view: Option<View>,
     /// The one container, instance or guest that is meant.
@@ -192,7 +196,16 @@ impl Party {
     /// Whether nothing narrows it.
     #[must_use]
     pub fn is_whole_class(&self) -> bool {
-        *self == Self::of(self.class)
+        self.cards.is_none()
+            && self.addresses.is_none()
+            && self.live.is_none()
+            && self.macs.is_empty()
+            && self.user.is_none()
+            && self.at.is_none()
+            && self.view.is_none()
+            && self.member.is_none()
+            && self.published.is_none()
+            && self.except.is_empty()
     }
 }
 
@@ -312,11 +325,11 @@ pub struct Judgement {
     /// The services; at least one.
     pub traffic: Arc<[Traffic]>,
     /// Who opens.
-    pub from: Party,
+    pub from: Arc<Party>,
     /// Whom it is meant for.
-    pub to: Party,
+    pub to: Arc<Party>,
     /// The card where it crosses between outside and this machine.
-    pub via: Option<CardSet>,
+    pub via: Option<Arc<CardSet>>,
     /// The rest.
     pub options: Arc<Options>,
     /// Set if it stands for a `forward`: only what that translated.

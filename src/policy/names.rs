@@ -1,11 +1,13 @@
 //! What names stand for: every declaration of a project, by kind. A declaration may stand anywhere, also in an included file.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::project::Project;
+use crate::policy::Traffic;
+use crate::project::{Import, Project};
 use crate::span::{FileId, Location, Span};
 use crate::syntax::tree::{self, SetValue, Statement, StatementKind};
 
@@ -46,6 +48,9 @@ pub struct Names<'a> {
     pub containers: Table<'a, tree::Container>,
     /// The policy's statements in order, includes in their place, standard library left out.
     pub statements: Vec<(FileId, &'a Statement)>,
+    /// What each service came to, once somebody asked.
+    pub(super) traffic: RefCell<FxHashMap<&'a str, Arc<[Traffic]>>>,
+    imports: FxHashMap<Location, &'a Import>,
 }
 
 /// A name that is declared twice.
@@ -75,10 +80,29 @@ pub static UNUSED_NAME: Code = Code {
     explanation: "A set, service, group or interface that no rule mentions decides nothing. Often the rule that should use it was\nforgotten or misspelt.\n\n```fw\nset office = { 198.51.100.0/24 }   # warning: nothing uses `office`\nallow ssh from any to host\n```\n\nUse it, or delete the line.",
 };
 
+/// Names that stand for names that stand for names.
+pub static NAMES_TOO_DEEP: Code = Code {
+    number: "FW0551",
+    name: "names-nested-too-deeply",
+    level: Level::Error,
+    summary: "a set, service or group is made of others, more than 64 deep",
+    explanation: "A set may hold other sets, a service other services, and a group may apply other groups, up to 64 deep. Nobody can follow more;\nthe file was probably made by a program that lost count.\n\n```fw\nset a0 = 192.0.2.1\nset a1 = a0\nset a2 = a1        # and so on, to `a65`\n```\n\nSay the addresses, services or rules where they are needed.",
+};
+
+/// A policy whose groups multiply.
+pub static TOO_MANY_RULES: Code = Code {
+    number: "FW0552",
+    name: "too-many-applied-rules",
+    level: Level::Error,
+    summary: "applied groups come to more than 500,000 rules",
+    explanation: "Each `apply` counts the rules of its group once more. Groups that apply groups several times multiply: twenty that each apply\nthe next one twice are a million rules.\n\n```fw\ngroup a { allow ssh }\ngroup b {\n    apply a\n    apply a        # the same once more: it decides nothing\n}\n```\n\nApply each group once, where it is meant.",
+};
+
 impl<'a> Names<'a> {
     /// Collects the declarations of a project; duplicates and incomplete parameters are reported.
     pub fn collect(project: &'a Project, diagnostics: &mut Vec<Diagnostic>) -> Self {
-        let mut names = Self::default();
+        let imports = project.imports.iter().map(|import| (import.at, import)).collect();
+        let mut names = Self { imports, ..Self::default() };
         let mut seen = Vec::new();
         for &file in &project.library {
             for statement in project.parsed(file).iter().flat_map(|parsed| &parsed.tree.statements) {
@@ -94,6 +118,12 @@ impl<'a> Names<'a> {
         names
     }
 
+    /// What the statement at `at` (the whole statement's span) led to.
+    #[must_use]
+    pub fn import(&self, at: Location) -> Option<&'a Import> {
+        self.imports.get(&at).copied()
+    }
+
     fn walk(&mut self, project: &'a Project, id: FileId, seen: &mut Vec<FileId>) {
         if seen.contains(&id) {
             return;
@@ -102,7 +132,7 @@ impl<'a> Names<'a> {
         let Some(parsed) = project.parsed(id) else { return };
         for statement in &parsed.tree.statements {
             if matches!(statement.value, StatementKind::Include(_)) {
-                for &included in project.import(at(id, statement.span)).iter().flat_map(|import| &import.files) {
+                for &included in self.import(at(id, statement.span)).iter().flat_map(|import| &import.files) {
                     self.walk(project, included, seen);
                 }
             } else {
@@ -269,6 +299,17 @@ pub fn find<'t, 'a, T>(table: &'t Table<'a, T>, name: &str) -> Option<&'t Declar
     let declared = table.get(name)?;
     declared.used.set(true);
     Some(declared)
+}
+
+/// Names within names, so deep: more was made by a program that lost count, and would end in the stack.
+const DEEPEST: usize = 64;
+
+/// The fault of a name that stands for others too deeply.
+pub fn too_deep(depth: usize, location: Location, kind: &str, name: &str) -> Option<Diagnostic> {
+    (depth >= DEEPEST).then(|| {
+        Diagnostic::new(&NAMES_TOO_DEEP, location, format!("{kind} `{name}` stands more than {DEEPEST} deep in others"))
+            .help("say here what it comes to, instead of naming another")
+    })
 }
 
 /// A place in a file.

@@ -14,7 +14,7 @@ use crate::names::{dscp, helper, reject, syslog};
 use crate::net::{AddressSet, Card, Family, PortSet};
 use crate::netfilter::Reject;
 use crate::platform;
-use crate::policy::names::{Names, at, find};
+use crate::policy::names::{Names, TOO_MANY_RULES, at, find, too_deep};
 use crate::policy::who::{self, Places, Role};
 use crate::policy::{
     Action, Assertion, CardSet, Change, ChangeKind, Class, Containers, Early, Flow, Gate, GateLine, Group, Judgement,
@@ -147,6 +147,9 @@ pub static FAMILIES_NEVER_MEET: Code = Code {
 /// The prelude's parts that connection states stand for; the rest is written in the language.
 const STATE_PARTS: [&str; 3] = ["loopback", "established", "invalid"];
 
+/// Rules that applied groups may come to.
+const MOST_APPLIED: usize = 500_000;
+
 /// What a statement inherits from the blocks around it.
 #[derive(Clone, Copy, Default)]
 struct Context<'a> {
@@ -157,9 +160,9 @@ struct Context<'a> {
 
 /// The parties and cards of a sentence.
 struct Ends {
-    from: Vec<Party>,
-    to: Vec<Party>,
-    via: Option<CardSet>,
+    from: Vec<Arc<Party>>,
+    to: Vec<Arc<Party>>,
+    via: Option<Arc<CardSet>>,
     from_said: bool,
     to_said: bool,
     /// What stands behind `to`.
@@ -178,12 +181,15 @@ pub fn resolve(project: &Project) -> (Policy, Vec<Diagnostic>) {
     let known_cards = known_cards(&names, &facts, &cards);
     let classes = classes(&names, &platforms, &cards);
     let mut resolver = Resolver {
-        places: Places { project, names: &names, facts: &facts, cards: &cards, known_cards: &known_cards },
+        places: Places::new(project, &names, &facts, &cards, &known_cards),
         classes,
         policy: Policy { platforms, ..Policy::default() },
         out,
         statement: 0,
         raw: 0,
+        no_options: Arc::default(),
+        all_traffic: Arc::from([Traffic::ALL]),
+        applied: 0,
     };
     resolver.prelude();
     for &(file, statement) in &names.statements {
@@ -222,7 +228,7 @@ fn gather_facts(project: &Project, out: &mut Vec<Diagnostic>) -> Facts {
 }
 
 /// Facts said in source: `fact`, `container`, `network`. They go before what a file says.
-fn declared_facts(project: &Project, names: &Names<'_>, facts: &mut Facts, out: &mut Vec<Diagnostic>) {
+fn declared_facts<'a>(project: &'a Project, names: &Names<'a>, facts: &mut Facts, out: &mut Vec<Diagnostic>) {
     for &(file, statement) in &names.statements {
         match &statement.value {
             StatementKind::Fact(fact) => out.extend(facts::declared::declare(facts, fact, file)),
@@ -232,22 +238,22 @@ fn declared_facts(project: &Project, names: &Names<'_>, facts: &mut Facts, out: 
     }
 }
 
-fn declared_container(
-    project: &Project,
+fn declared_container<'a>(
+    project: &'a Project,
     file: FileId,
     node: &tree::Container,
     facts: &mut Facts,
-    names: &Names<'_>,
+    names: &Names<'a>,
     out: &mut Vec<Diagnostic>,
 ) {
     let empty = Facts::default();
     let cards = LocalCards::default();
-    let places = Places { project, names, facts: &empty, cards: &cards, known_cards: &[] };
+    let places = Places::new(project, names, &empty, &cards, &[]);
     let own = node.address.as_ref().map(|who| places.own(file, who, out));
     let addresses = own.iter().flat_map(|set| set.ranges()).map(|range| range.first).collect();
     let mut ports = Vec::new();
     for publish in &node.publish {
-        for traffic in service::traffic(names, file, std::slice::from_ref(&publish.item), out) {
+        for traffic in service::traffic(names, file, std::slice::from_ref(&publish.item), out).iter() {
             let (Some(protocol), Some(set)) = (traffic.protocol, &traffic.ports) else {
                 out.push(
                     Diagnostic::new(
@@ -578,7 +584,7 @@ fn finish_flows(policy: &mut Policy) {
         let mut via = Some(CardSet::only(Vec::new()));
         for allow in rules().filter(|judgement| judgement.action == Action::Allow) {
             via = match (via, &allow.via) {
-                (Some(all), Some(more)) => Some(who::unite(all, more.clone())),
+                (Some(all), Some(more)) => Some(who::unite(all, CardSet::clone(more))),
                 _ => None,
             };
         }
@@ -588,9 +594,9 @@ fn finish_flows(policy: &mut Policy) {
             action: Action::Deny,
             family: None,
             traffic: Arc::from([Traffic::ALL]),
-            from: Party::of(flow.from),
-            to: Party::of(flow.to),
-            via,
+            from: Arc::new(Party::of(flow.from)),
+            to: Arc::new(Party::of(flow.to)),
+            via: via.map(Arc::new),
             options: Arc::default(),
             forwarded: false,
             location: first.location,
@@ -668,6 +674,11 @@ struct Resolver<'r, 'a> {
     out: Vec<Diagnostic>,
     statement: u32,
     raw: usize,
+    /// What nearly every rule has; shared.
+    no_options: Arc<Options>,
+    all_traffic: Arc<[Traffic]>,
+    /// Statements that stand in applied groups, counted each time.
+    applied: usize,
 }
 
 impl<'a> Resolver<'_, 'a> {
@@ -833,15 +844,22 @@ impl<'a> Resolver<'_, 'a> {
     /// Resolves a sentence's ends. `None` where something could not be resolved: it is reported, and the statement left out.
     fn ends(&mut self, file: FileId, clauses: &'a Clauses, context: Context<'a>, nobody: &[Class]) -> Option<Ends> {
         let context = self.enter(file, clauses, context)?;
-        let before = self.out.iter().filter(|diagnostic| diagnostic.is_error()).count();
+        let before = self.out.len();
+        let mut failed = false;
         let mut resolve = |said: Option<(FileId, &'a Who)>, role, default: &[Class]| match said {
-            Some((file, who)) => self.places.parties(file, who, role, &mut self.out),
-            None => default.iter().copied().map(Party::of).collect(),
+            Some((file, who)) => match self.places.parties(file, who, role, &mut self.out) {
+                Some(parties) => parties,
+                None => {
+                    failed = true;
+                    Vec::new()
+                }
+            },
+            None => default.iter().map(|class| self.places.everyone(*class)).collect(),
         };
         let mut from = resolve(context.from, Role::From, nobody);
         let mut to = resolve(context.to, Role::To, &Class::ALL);
-        let via = context.via.map(|(file, cards)| self.places.card_set(file, cards, &mut self.out));
-        if self.out.iter().filter(|diagnostic| diagnostic.is_error()).count() > before {
+        let via = context.via.map(|(file, cards)| Arc::new(self.places.card_set(file, cards, &mut self.out)));
+        if failed || self.out.get(before..).is_some_and(|new| new.iter().any(Diagnostic::is_error)) {
             return None;
         }
         from.retain(|party| self.classes.contains(&party.class));
@@ -916,15 +934,14 @@ impl<'a> Resolver<'_, 'a> {
         options: Arc<Options>,
     ) -> Vec<(Flow, Judgement)> {
         let errors = self.out.len();
-        let traffic: Vec<Traffic> = if sentence.what.is_empty() {
-            vec![Traffic::ALL]
+        let traffic: Arc<[Traffic]> = if sentence.what.is_empty() {
+            self.all_traffic.clone()
         } else {
             service::traffic(self.places.names, file, &sentence.what, &mut self.out)
         };
         if traffic.is_empty() || self.out.get(errors..).is_some_and(|new| new.iter().any(Diagnostic::is_error)) {
             return Vec::new();
         }
-        let traffic: Arc<[Traffic]> = traffic.into();
         let family = sentence.family.as_ref().map(|family| family.value);
         self.statement += 1;
         let mut list = Vec::new();
@@ -1005,6 +1022,9 @@ impl<'a> Resolver<'_, 'a> {
     }
 
     fn options(&mut self, file: FileId, list: &'a [Spanned<RuleOption>]) -> Option<Arc<Options>> {
+        if list.is_empty() {
+            return Some(self.no_options.clone());
+        }
         let mut options = Options::default();
         for option in list {
             match &option.value {
@@ -1076,7 +1096,7 @@ impl<'a> Resolver<'_, 'a> {
                 family: rule.sentence.family.as_ref().map(|family| family.value),
                 traffic: Arc::from([Traffic::ALL]),
                 from,
-                to: Party::of(Class::Host),
+                to: self.places.everyone(Class::Host),
                 via: ends.via.clone(),
                 options: Arc::new(options.clone()),
                 forwarded: false,
@@ -1091,6 +1111,20 @@ impl<'a> Resolver<'_, 'a> {
         let Some(group) = self.group(file, name, inside) else { return };
         inside.push(&name.value);
         for statement in &group.1.body {
+            self.applied += 1;
+            if self.applied == MOST_APPLIED {
+                self.out.push(
+                    Diagnostic::new(
+                        &TOO_MANY_RULES,
+                        at(file, name.span),
+                        "applied groups come to more than 500,000 rules",
+                    )
+                    .help("apply each group once: groups that apply groups several times multiply"),
+                );
+            }
+            if self.applied >= MOST_APPLIED {
+                break;
+            }
             self.statement(group.0, statement, context, inside, false);
         }
         inside.pop();
@@ -1113,6 +1147,10 @@ impl<'a> Resolver<'_, 'a> {
                     .related(group.location, "the group")
                     .help("take this `apply` out"),
             );
+            return None;
+        }
+        if let Some(fault) = too_deep(inside.len(), group.location, "group", &name.value) {
+            self.out.push(fault);
             return None;
         }
         Some((group.file, group.node))
@@ -1221,7 +1259,7 @@ impl<'a> Resolver<'_, 'a> {
                 let Some(mut ends) = self.ends(file, &sentence.clauses, Context::default(), &Class::ALL) else {
                     return;
                 };
-                ends.to = vec![Party::of(Class::Host)];
+                ends.to = vec![self.places.everyone(Class::Host)];
                 ends.from.retain(|party| party.class != Class::Host);
                 for (_, judgement) in
                     self.judgements(file, here, sentence, ends, Action::Allow, Rank::Rule, Arc::default())
@@ -1261,8 +1299,9 @@ impl<'a> Resolver<'_, 'a> {
         // `via` of a forward is the card of arrival, also where the target is routed to.
         if let Some(via) = ends.via.take() {
             for from in &mut ends.from {
+                let from = Arc::make_mut(from);
                 from.cards = Some(match &from.cards {
-                    Some(cards) => who::intersect(cards, &via),
+                    Some(cards) => Arc::new(who::intersect(cards, &via)),
                     None => via.clone(),
                 });
             }
@@ -1373,7 +1412,7 @@ impl<'a> Resolver<'_, 'a> {
         let Some(options) = self.options(file, &rule.options) else { return Vec::new() };
         let Some(mut ends) = self.ends(file, clauses, Context::default(), &Class::ALL) else { return Vec::new() };
         let class = gate.map_or(Class::Guest, |(_, kind)| who::class_of(kind));
-        let own = vec![Party::of(class)];
+        let own = vec![self.places.everyone(class)];
         match gate {
             Some((Direction::Out, _)) => ends.from = own,
             _ => ends.to = own,
@@ -1441,7 +1480,7 @@ pub fn families(judgement: &Judgement) -> Vec<Family> {
             judgement.family.is_none_or(|only| only == family)
                 && (!judgement.from.macs.is_empty() || holds(&judgement.from.addresses, family))
                 && (judgement.to.published.is_some() || holds(&judgement.to.addresses, family))
-                && holds(&judgement.to.at, family)
+                && judgement.to.at.as_ref().is_none_or(|set| !set.of_family(family).is_empty())
                 && judgement.traffic.iter().any(|traffic| traffic.family.is_none_or(|only| only == family))
         })
         .collect()

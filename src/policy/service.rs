@@ -1,10 +1,12 @@
 //! From the words for services to protocols and ports.
 
+use std::sync::Arc;
+
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::names::{closest as nearest, icmp};
-use crate::net::{Family, PortSet, Protocol};
+use crate::net::{Family, PortRange, PortSet, Protocol};
 use crate::policy::Traffic;
-use crate::policy::names::{Names, at, find};
+use crate::policy::names::{Names, at, find, too_deep};
 use crate::span::{FileId, Spanned};
 use crate::syntax::tree::Item;
 
@@ -36,12 +38,58 @@ pub static UNKNOWN_ICMP_TYPE: Code = Code {
 };
 
 /// Resolves services to traffic, merged so that each protocol appears once. An unknown name costs itself alone.
-pub fn traffic(names: &Names<'_>, file: FileId, items: &[Spanned<Item>], out: &mut Vec<Diagnostic>) -> Vec<Traffic> {
-    let mut list = Vec::new();
-    for item in items {
-        add(names, file, item, &mut Vec::new(), &mut list, out);
+pub fn traffic(names: &Names<'_>, file: FileId, items: &[Spanned<Item>], out: &mut Vec<Diagnostic>) -> Arc<[Traffic]> {
+    let inside = &mut Vec::new();
+    if let [item] = items
+        && let Item::Name(name) = &item.value
+    {
+        return named(names, file, item, name, inside, out);
     }
-    merge(list)
+    let mut list = Vec::with_capacity(items.len());
+    for item in items {
+        add(names, file, item, inside, &mut list, out);
+    }
+    merge(list).into()
+}
+
+/// What a service's name stands for, found out once.
+fn named<'a>(
+    names: &Names<'a>,
+    file: FileId,
+    item: &Spanned<Item>,
+    name: &str,
+    inside: &mut Vec<&'a str>,
+    out: &mut Vec<Diagnostic>,
+) -> Arc<[Traffic]> {
+    let Some(declared) = find(&names.services, name) else {
+        out.push(unknown_service(names, file, item, name));
+        return Arc::from([]);
+    };
+    let name = &*declared.node.name.value;
+    if let Some(known) = names.traffic.borrow().get(name) {
+        return known.clone();
+    }
+    let refused = if inside.contains(&name) {
+        Some(
+            Diagnostic::new(&SERVICE_CYCLE, declared.location, format!("service `{name}` is defined by itself"))
+                .help("take it out of its own definition"),
+        )
+    } else {
+        too_deep(inside.len(), declared.location, "service", name)
+    };
+    if let Some(fault) = refused {
+        out.push(fault);
+        return Arc::from([]);
+    }
+    inside.push(name);
+    let mut list = Vec::new();
+    for member in &declared.node.what {
+        add(names, declared.file, member, inside, &mut list, out);
+    }
+    inside.pop();
+    let list: Arc<[Traffic]> = merge(list).into();
+    names.traffic.borrow_mut().insert(name, list.clone());
+    list
 }
 
 fn add<'a>(
@@ -78,28 +126,7 @@ fn add<'a>(
             }
             list.extend(found);
         }
-        Item::Name(name) => {
-            let Some(declared) = find(&names.services, name) else {
-                out.push(unknown_service(names, file, item, name));
-                return;
-            };
-            if inside.contains(&&*declared.node.name.value) {
-                out.push(
-                    Diagnostic::new(
-                        &SERVICE_CYCLE,
-                        declared.location,
-                        format!("service `{name}` is defined by itself"),
-                    )
-                    .help("take it out of its own definition"),
-                );
-                return;
-            }
-            inside.push(&declared.node.name.value);
-            for member in &declared.node.what {
-                add(names, declared.file, member, inside, list, out);
-            }
-            inside.pop();
-        }
+        Item::Name(name) => list.extend(named(names, file, item, name, inside, out).iter().cloned()),
     }
 }
 
@@ -122,18 +149,24 @@ fn icmp_traffic(family: Family, types: Option<Vec<crate::netfilter::IcmpType>>) 
 
 /// One entry a protocol: ports of the same protocol together, in order of first mention.
 fn merge(list: Vec<Traffic>) -> Vec<Traffic> {
-    let mut merged: Vec<Traffic> = Vec::with_capacity(list.len());
-    for traffic in list {
-        let same = merged.iter_mut().find(|known| known.family == traffic.family && known.protocol == traffic.protocol);
-        let Some(known) = same else {
-            merged.push(traffic);
+    if list.len() < 2 {
+        return list;
+    }
+    let mut merged: Vec<(Traffic, Vec<PortRange>)> = Vec::new();
+    for mut traffic in list {
+        let ports = |of: &Traffic| of.ports.iter().flat_map(|set| set.ranges().to_vec()).collect::<Vec<PortRange>>();
+        let same =
+            merged.iter_mut().find(|(known, _)| known.family == traffic.family && known.protocol == traffic.protocol);
+        let Some((known, ranges)) = same else {
+            let ranges = ports(&traffic);
+            merged.push((traffic, ranges));
             continue;
         };
-        known.ports = match (&known.ports, &traffic.ports) {
-            (Some(a), Some(b)) => Some(a.union(b)),
-            _ => None,
-        };
-        known.icmp = match (known.icmp.take(), traffic.icmp) {
+        if traffic.ports.is_none() {
+            known.ports = None;
+        }
+        ranges.extend(ports(&traffic));
+        known.icmp = match (known.icmp.take(), traffic.icmp.take()) {
             (Some(mut a), Some(b)) => {
                 a.extend(b);
                 a.sort_unstable();
@@ -143,5 +176,10 @@ fn merge(list: Vec<Traffic>) -> Vec<Traffic> {
             _ => None,
         };
     }
-    merged
+    // The ports of a protocol are united at once: one by one would take the square of a long list.
+    let united = |(traffic, ranges): (Traffic, Vec<PortRange>)| Traffic {
+        ports: traffic.ports.is_some().then(|| PortSet::new(ranges)),
+        ..traffic
+    };
+    merged.into_iter().map(united).collect()
 }

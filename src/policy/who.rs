@@ -1,12 +1,15 @@
 //! From the words for places to parties: which class, which cards, which addresses.
 
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::facts::{DockerContainer, Facts, InstanceFact};
 use crate::names::closest as nearest;
 use crate::net::{AddressRange, AddressSet, Card, Family, Protocol};
-use crate::policy::names::{Names, at, find};
+use crate::policy::names::{Names, at, find, too_deep};
 use crate::policy::{CardSet, Class, LocalCards, Party, Published};
 use crate::project::Project;
 use crate::span::{FileId, Location, Spanned};
@@ -75,6 +78,24 @@ pub static UNPUBLISHED_CONTAINER: Code = Code {
     explanation: "`to container NAME` means: reached through a host address, at a port that it publishes. A container that publishes nothing\n(or not this port) cannot be reached so, and the rule would decide nothing.\n\n```fw\nallow postgres to container app     # error: `app` publishes nothing\n```\n\nPublish the port, or write `to container app direct` for its own address on its network.",
 };
 
+/// A container without a network of its own.
+pub static HOST_NETWORK: Code = Code {
+    number: "FW0313",
+    name: "container-on-the-host-network",
+    level: Level::Error,
+    summary: "a rule speaks of a container that shares the host's network",
+    explanation: "With `network_mode: host` a container has no network of its own: its ports are the host's, its connections are the host's,\nand no bridge, NAT or FORWARD is between. A rule to the container would never match.\n\n```fw\ncompose \"docker-compose.yml\"          # `metrics` has `network_mode: host`\nallow tcp 9100 to container metrics   # error\nallow tcp 9100 from any to host       # what it means\n```\n\nWrite `to host` with the container's ports, or `from host`, which is every program on the host. A container that lives in the\nnetwork of another (`network_mode: service:vpn`) is reached as that other container.",
+};
+
+/// A container that the host's hooks never see.
+pub static OFF_BRIDGE: Code = Code {
+    number: "FW0314",
+    name: "container-off-the-bridge",
+    level: Level::Error,
+    summary: "a rule speaks of a container on a macvlan or ipvlan network, whose packets the host's firewall never sees",
+    explanation: "A macvlan network, and an ipvlan network in its default mode `l2`, sends and receives straight through its parent card. The\npackets pass no hook of the host, so no rule of the host can decide about them.\n\n```fw\ncompose \"docker-compose.yml\"            # `resolver` is on a macvlan network\nallow dns from lan to container resolver  # error: decides nothing\n```\n\nFilter on the router of that network or inside the container, or put the container on a bridge network and publish its ports.",
+};
+
 /// A host address where a place outside belongs.
 pub static HOST_ADDRESS: Code = Code {
     number: "FW0213",
@@ -139,7 +160,7 @@ pub static CARD_NAME_TOO_LONG: Code = Code {
 };
 
 /// Whether a party opens the connection or is opened to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// After `from`.
     From,
@@ -159,12 +180,91 @@ pub struct Places<'r, 'a> {
     pub cards: &'r LocalCards,
     /// Every card that something names, for the meaning of an unknown default route.
     pub known_cards: &'r [Card],
+    /// Each class as a whole, once.
+    classes: [Arc<Party>; 5],
+    /// What the names of sets came to; `None`: a fault was reported.
+    sets: RefCell<SetTable>,
+    /// The last answer for each role: the clause of a block is asked for by every line inside.
+    last: RefCell<[Option<(Location, Option<Vec<Arc<Party>>>)>; 2]>,
+    /// Whether what is being resolved names something that is at fault.
+    failed: Cell<bool>,
 }
 
-impl Places<'_, '_> {
-    /// Resolves a `who` to the parties that it means; an unreadable member is reported and left out.
-    pub fn parties(&self, file: FileId, who: &Who, role: Role, out: &mut Vec<Diagnostic>) -> Vec<Party> {
-        self.who(file, who, role, &mut Vec::new(), out)
+type SetTable = FxHashMap<(Box<str>, Role), Option<Vec<Arc<Party>>>>;
+
+impl<'r, 'a> Places<'r, 'a> {
+    /// Nothing is resolved yet.
+    #[must_use]
+    pub fn new(
+        project: &'a Project,
+        names: &'r Names<'a>,
+        facts: &'r Facts,
+        cards: &'r LocalCards,
+        known_cards: &'r [Card],
+    ) -> Self {
+        let classes = Class::ALL.map(|class| Arc::new(Party::of(class)));
+        Self {
+            project,
+            names,
+            facts,
+            cards,
+            known_cards,
+            classes,
+            sets: RefCell::default(),
+            last: RefCell::default(),
+            failed: Cell::new(false),
+        }
+    }
+
+    /// Everyone of a class.
+    #[must_use]
+    pub fn everyone(&self, class: Class) -> Arc<Party> {
+        let known = self.classes.iter().find(|party| party.class == class);
+        known.map_or_else(|| Arc::new(Party::of(class)), Arc::clone)
+    }
+
+    /// Resolves a `who` to the parties that it means. `None`: something in it is at fault, and has been reported, perhaps when
+    /// another rule named it.
+    pub fn parties(&self, file: FileId, who: &Who, role: Role, out: &mut Vec<Diagnostic>) -> Option<Vec<Arc<Party>>> {
+        let place = at(file, who.span);
+        let slot = usize::from(role == Role::To);
+        if let Some(Some((known, parties))) = self.last.borrow().get(slot)
+            && *known == place
+        {
+            return parties.clone();
+        }
+        let before = out.len();
+        let parties = self.fresh(file, who, role, out);
+        let parties = parties.filter(|_| !out.get(before..).is_some_and(|new| new.iter().any(Diagnostic::is_error)));
+        if let Some(slot) = self.last.borrow_mut().get_mut(slot) {
+            *slot = Some((place, parties.clone()));
+        }
+        parties
+    }
+
+    fn fresh(&self, file: FileId, who: &Who, role: Role, out: &mut Vec<Diagnostic>) -> Option<Vec<Arc<Party>>> {
+        // The two commonest: a set or an address alone.
+        if let ([one], false) = (who.members.as_slice(), who.negated)
+            && !one.negated
+            && one.on.is_empty()
+            && one.at.is_none()
+            && one.view.is_none()
+        {
+            match &one.place.value {
+                Place::Address(range) => {
+                    return Some(vec![Arc::new(self.address(at(file, one.place.span), *range, out))]);
+                }
+                Place::World => return Some(vec![self.everyone(Class::Outside)]),
+                Place::Host(None) => return Some(vec![self.everyone(Class::Host)]),
+                Place::Name(name) if self.names.sets.contains_key(&**name) => {
+                    return self.set(name, role, &mut Vec::new(), out);
+                }
+                _ => {}
+            }
+        }
+        self.failed.set(false);
+        let parties = self.who(file, who, role, &mut Vec::new(), out);
+        (!self.failed.get()).then(|| parties.into_iter().map(Arc::new).collect())
     }
 
     fn who(
@@ -175,7 +275,7 @@ impl Places<'_, '_> {
         inside: &mut Vec<String>,
         out: &mut Vec<Diagnostic>,
     ) -> Vec<Party> {
-        let mut parties = Vec::new();
+        let mut parties = Vec::with_capacity(who.members.len());
         for one in &who.members {
             let members = self.one(file, one, role, inside, out);
             parties.extend(if one.negated { complement(members, at(file, who.span), out) } else { members });
@@ -194,10 +294,10 @@ impl Places<'_, '_> {
     ) -> Vec<Party> {
         let mut parties = self.place(file, &one.place, one.view.as_ref(), role, inside, out);
         if !one.on.is_empty() {
-            let cards = self.card_set(file, &one.on, out);
+            let cards = Arc::new(self.card_set(file, &one.on, out));
             for party in &mut parties {
                 party.cards = Some(match &party.cards {
-                    Some(before) => intersect(before, &cards),
+                    Some(before) => Arc::new(intersect(before, &cards)),
                     None => cards.clone(),
                 });
             }
@@ -213,7 +313,7 @@ impl Places<'_, '_> {
                 );
             }
             for party in &mut parties {
-                party.at = Some(AddressSet::new([address.value]));
+                party.at = Some(Box::new(AddressSet::new([address.value])));
             }
         }
         if let Some(view) = &one.view {
@@ -272,7 +372,7 @@ impl Places<'_, '_> {
                 vec![Party { macs: vec![*mac], ..Party::of(Class::Outside) }]
             }
             Place::Container(None) => vec![Party::of(Class::Container)],
-            Place::Container(Some(name)) => self.container(file, name, view, role, out).into_iter().collect(),
+            Place::Container(Some(name)) => self.container(file, here, name, view, role, out).into_iter().collect(),
             Place::Guest(None) => vec![Party::of(Class::Guest)],
             Place::Instance(None) => vec![Party::of(Class::Instance)],
             Place::Guest(Some(name)) => self.guest(file, name, GuestKind::Guest, out).into_iter().collect(),
@@ -283,37 +383,61 @@ impl Places<'_, '_> {
     }
 
     fn address(&self, here: Location, range: AddressRange, out: &mut Vec<Diagnostic>) -> Party {
-        if range.first == range.last {
-            let card = self
-                .facts
-                .interfaces
-                .iter()
-                .find(|(_, card)| card.addresses.iter().any(|net| net.addr() == range.first));
-            if let Some((card, _)) = card {
-                out.push(
-                    Diagnostic::new(&HOST_ADDRESS, here, format!("`{}` is an address of this host", range.first))
-                        .label(format!("on `{card}`"))
-                        .fix("name the host's own side", here, format!("host at {}", range.first)),
-                );
-            }
-            let docker = self.facts.docker.iter().flat_map(|docker| &docker.networks);
-            let network =
-                docker.filter(|(_, network)| network.driver.as_deref().is_none_or(|driver| driver == "bridge"));
-            for (name, network) in network {
-                if network.subnets.iter().any(|subnet| subnet.contains(&range.first)) {
-                    out.push(
-                        Diagnostic::new(
-                            &CONTAINER_ADDRESS,
-                            here,
-                            format!("`{}` lies in the container network `{name}`", range.first),
-                        )
-                        .fix("name the network", here, format!("network {name}"))
-                        .help("or name the container: `container NAME`"),
-                    );
-                }
-            }
-        }
+        out.extend(self.own_address(here, range).or_else(|| self.inner_address(here, range)));
         Party { addresses: Some(AddressSet::new([range])), ..Party::of(Class::Outside) }
+    }
+
+    /// An address of this host: of a card, or a gateway that a platform has put on its bridge.
+    fn own_address(&self, here: Location, range: AddressRange) -> Option<Diagnostic> {
+        if range.first != range.last {
+            return None;
+        }
+        let fault = || {
+            Diagnostic::new(&HOST_ADDRESS, here, format!("`{}` is an address of this host", range.first)).fix(
+                "name the host's own side",
+                here,
+                format!("host at {}", range.first),
+            )
+        };
+        let has = |card: &crate::facts::InterfaceFact| card.addresses.iter().any(|net| net.addr() == range.first);
+        if let Some((card, _)) = self.facts.interfaces.iter().find(|(_, card)| has(card)) {
+            return Some(fault().label(format!("on `{card}`")));
+        }
+        let (name, network) = self.bridge_networks().find(|(_, network)| network.gateways.contains(&range.first))?;
+        let fault = fault().label(format!("the gateway of network `{name}`, on this host"));
+        Some(network.location.map_or(fault.clone(), |location| fault.related(location, "the network")))
+    }
+
+    /// An address or prefix that lies in a network on this machine. A wider prefix, which merely holds one, is a party outside.
+    fn inner_address(&self, here: Location, range: AddressRange) -> Option<Diagnostic> {
+        let within = |net: &ipnet::IpNet| net.contains(&range.first) && net.contains(&range.last);
+        let words = range.prefix().map_or_else(|| range.to_string(), |prefix| prefix.to_string());
+        let words = if range.first == range.last { range.first.to_string() } else { words };
+        if let Some((name, network)) = self.bridge_networks().find(|(_, network)| network.subnets.iter().any(within)) {
+            let fault =
+                Diagnostic::new(&CONTAINER_ADDRESS, here, format!("`{words}` lies in the container network `{name}`"))
+                    .fix("name the network", here, format!("network {name}"))
+                    .help("or name the container: `container NAME`");
+            return Some(network.location.map_or(fault.clone(), |location| fault.related(location, "the network")));
+        }
+        let instances = self.facts.instances.iter().flat_map(|facts| &facts.bridges).map(|bridge| ("instance", bridge));
+        let guests = self.facts.libvirt.iter().flat_map(|facts| &facts.bridges).map(|bridge| ("guest", bridge));
+        let (word, (bridge, _)) = instances.chain(guests).find(|(_, (_, bridge))| bridge.subnets.iter().any(within))?;
+        Some(
+            Diagnostic::new(
+                &CONTAINER_ADDRESS,
+                here,
+                format!("`{words}` lies on this machine, behind bridge `{bridge}`"),
+            )
+            .help(format!("name who has it: `{word} NAME`")),
+        )
+    }
+
+    /// The networks that have a bridge on this host.
+    fn bridge_networks(&self) -> impl Iterator<Item = (&String, &crate::facts::DockerNetwork)> {
+        let docker = self.facts.docker.iter().flat_map(|docker| &docker.networks);
+        let podman = self.facts.podman.iter().flat_map(|podman| &podman.networks);
+        docker.chain(podman).filter(|(_, network)| network.driver.as_deref().is_none_or(|driver| driver == "bridge"))
     }
 
     fn name(
@@ -324,30 +448,57 @@ impl Places<'_, '_> {
         inside: &mut Vec<String>,
         out: &mut Vec<Diagnostic>,
     ) -> Vec<Party> {
-        if let Some(set) = find(&self.names.sets, name) {
-            if inside.iter().any(|outer| outer == name) {
-                out.push(
-                    Diagnostic::new(&SET_CYCLE, set.location, format!("set `{name}` contains itself"))
-                        .help("take the name out of its own definition"),
-                );
-                return Vec::new();
-            }
-            inside.push(name.to_owned());
-            let parties = match &set.node.value {
-                SetValue::Who(who) => self.who(set.file, who, role, inside, out),
-                SetValue::File(path) => self.set_file(set.statement, path, out),
-                SetValue::Live => vec![Party { live: Some(Arc::from(name)), ..Party::of(Class::Outside) }],
-                SetValue::Parameter => Vec::new(),
-            };
-            inside.pop();
-            return parties;
+        if self.names.sets.contains_key(name) {
+            let parties = self.set(name, role, inside, out);
+            self.failed.set(self.failed.get() || parties.is_none());
+            return parties.into_iter().flatten().map(Arc::unwrap_or_clone).collect();
         }
         if find(&self.names.interfaces, name).is_some() {
             let cards = self.interface(name);
-            return vec![Party { cards: Some(cards), ..Party::of(Class::Outside) }];
+            return vec![Party { cards: Some(Arc::new(cards)), ..Party::of(Class::Outside) }];
         }
         out.push(self.unknown_place(here, name));
         Vec::new()
+    }
+
+    /// What a set's name stands for, found out once for each role. `None`: a fault, reported then.
+    fn set(
+        &self,
+        name: &str,
+        role: Role,
+        inside: &mut Vec<String>,
+        out: &mut Vec<Diagnostic>,
+    ) -> Option<Vec<Arc<Party>>> {
+        let set = find(&self.names.sets, name)?;
+        let key = (Box::from(name), role);
+        if let Some(known) = self.sets.borrow().get(&key) {
+            return known.clone();
+        }
+        let refused = if inside.iter().any(|outer| outer == name) {
+            Some(
+                Diagnostic::new(&SET_CYCLE, set.location, format!("set `{name}` contains itself"))
+                    .help("take the name out of its own definition"),
+            )
+        } else {
+            too_deep(inside.len(), set.location, "set", name)
+        };
+        if let Some(fault) = refused {
+            out.push(fault);
+            return None;
+        }
+        inside.push(name.to_owned());
+        let (before, outer) = (out.len(), self.failed.replace(false));
+        let parties = match &set.node.value {
+            SetValue::Who(who) => self.who(set.file, who, role, inside, out),
+            SetValue::File(path) => self.set_file(set.statement, path, out),
+            SetValue::Live => vec![Party { live: Some(Arc::from(name)), ..Party::of(Class::Outside) }],
+            SetValue::Parameter => Vec::new(),
+        };
+        inside.pop();
+        let failed = self.failed.replace(outer) || out.iter().skip(before).any(Diagnostic::is_error);
+        let parties: Option<Vec<Arc<Party>>> = (!failed).then(|| parties.into_iter().map(Arc::new).collect());
+        self.sets.borrow_mut().insert(key, parties.clone());
+        parties
     }
 
     fn unknown_place(&self, here: Location, name: &str) -> Diagnostic {
@@ -378,7 +529,7 @@ impl Places<'_, '_> {
     fn set_file(&self, statement: Location, path: &Name, out: &mut Vec<Diagnostic>) -> Vec<Party> {
         let file = statement.file;
         // A file that could not be read was reported where texts are loaded.
-        let Some(&id) = self.project.import(statement).and_then(|import| import.files.first()) else {
+        let Some(&id) = self.names.import(statement).and_then(|import| import.files.first()) else {
             return Vec::new();
         };
         let text = self.project.text(id);
@@ -421,6 +572,7 @@ impl Places<'_, '_> {
     fn container(
         &self,
         file: FileId,
+        place: Location,
         name: &Name,
         view: Option<&Spanned<View>>,
         role: Role,
@@ -435,19 +587,16 @@ impl Places<'_, '_> {
             out.push(self.unknown_member("container", here, &name.value, &known));
             return None;
         };
+        if let Some(fault) = self.elsewhere(place, &name.value, container, view, role) {
+            out.push(fault);
+            return None;
+        }
         let member = Some(Arc::<str>::from(&*name.value));
         let direct = view.is_some_and(|view| view.value == View::Direct);
         if role == Role::To && !direct {
             let published: Arc<[Published]> = published_by(&name.value, container).into();
             if published.is_empty() && !self.on_routed_network(container) {
-                out.push(
-                    Diagnostic::new(
-                        &UNPUBLISHED_CONTAINER,
-                        here,
-                        format!("container `{}` publishes nothing", name.value),
-                    )
-                    .help("publish the port, or write `direct` behind it for its own address"),
-                );
+                out.push(unpublished(here, &name.value, container));
             }
             let addresses = (!container.addresses.is_empty()).then(|| own_addresses(container));
             return Some(Party { member, published: Some(published), addresses, ..Party::of(Class::Container) });
@@ -474,6 +623,65 @@ impl Places<'_, '_> {
         None
     }
 
+    /// A container that is not where rules to containers look: on the host's network, in another's, or on no bridge.
+    fn elsewhere(
+        &self,
+        place: Location,
+        name: &str,
+        container: &DockerContainer,
+        view: Option<&Spanned<View>>,
+        role: Role,
+    ) -> Option<Diagnostic> {
+        let docker = self.facts.docker.iter().map(|docker| &docker.networks);
+        let tables = docker.chain(self.facts.podman.iter().map(|podman| &podman.networks));
+        let networks: Vec<_> = tables
+            .flat_map(|table| table.iter().filter(|(network, _)| container.networks.contains(*network)))
+            .collect();
+        let of_driver = |wanted: &str| networks.iter().any(|(_, network)| network.driver.as_deref() == Some(wanted));
+        let told = |fault: Diagnostic| match container.location {
+            Some(location) => fault.related(location, "the container"),
+            None => fault,
+        };
+        if let Some(other) = &container.network_of {
+            let fault = Diagnostic::new(
+                &HOST_NETWORK,
+                place,
+                format!("container `{name}` lives in the network of container `{other}`"),
+            );
+            return Some(told(fault).fix("name that one", place, format!("container {other}")));
+        }
+        if container.networks.iter().any(|network| network == "host") || of_driver("host") {
+            let fault = Diagnostic::new(&HOST_NETWORK, place, format!("container `{name}` shares the host's network"))
+                .label("no rule to containers meets it");
+            return Some(match (role, view) {
+                (Role::To, None) => told(fault).fix("its ports are the host's", place, "host"),
+                (Role::To, Some(_)) => told(fault).help("its ports are the host's: `to host`"),
+                (Role::From, _) => told(fault).help("its connections are the host's: `from host`, every program on it"),
+            });
+        }
+        let (first, _) = networks.first()?;
+        let unseen = networks.len() == container.networks.len()
+            && networks.iter().all(|(_, network)| match network.driver.as_deref() {
+                Some("macvlan") => true,
+                Some("ipvlan") => network.ipvlan_mode.as_deref().is_none_or(|mode| mode == "l2"),
+                _ => false,
+            });
+        if !unseen {
+            return None;
+        }
+        let driver = networks.first().and_then(|(_, network)| network.driver.as_deref()).unwrap_or("macvlan");
+        let mut fault = Diagnostic::new(
+            &OFF_BRIDGE,
+            place,
+            format!("the host's firewall never sees container `{name}`, on a network of driver {driver}"),
+        )
+        .label("no hook of the host is passed");
+        if let Some(location) = networks.first().and_then(|(_, network)| network.location) {
+            fault = fault.related(location, format!("network `{first}`"));
+        }
+        Some(told(fault).help("filter on that network's router or in the container, or put it on a bridge network"))
+    }
+
     fn on_routed_network(&self, container: &DockerContainer) -> bool {
         let networks = self.facts.docker.iter().flat_map(|docker| &docker.networks);
         networks.filter(|(name, _)| container.networks.contains(name)).any(|(_, network)| {
@@ -489,7 +697,7 @@ impl Places<'_, '_> {
         let (networks, containers) = docker.chain(podman).find(|(networks, _)| networks.contains_key(name))?;
         let network = networks.get(name)?;
         let members = containers.values().filter(|container| container.networks.iter().any(|on| on == name)).count();
-        let cards = network.bridge.as_ref().map(|bridge| CardSet::only(vec![Card::exact(bridge.clone())]));
+        let cards = network.bridge.as_ref().map(|bridge| Arc::new(CardSet::only(vec![Card::exact(bridge.clone())])));
         let addresses = (!network.subnets.is_empty())
             .then(|| network.subnets.iter().map(|&subnet| AddressRange::from(subnet)).collect());
         (cards.is_some() || addresses.is_some())
@@ -501,7 +709,7 @@ impl Places<'_, '_> {
             let cards: Vec<Card> = network.node.cards.iter().map(|card| card.value.clone()).collect();
             let class = cards.iter().find_map(|card| self.cards.class_of(card)).unwrap_or(Class::Container);
             let addresses = network.node.address.as_ref().map(|who| self.own(network.file, who, out));
-            return Some(Party { cards: Some(CardSet::only(cards)), addresses, ..Party::of(class) });
+            return Some(Party { cards: Some(Arc::new(CardSet::only(cards))), addresses, ..Party::of(class) });
         }
         if let Some((party, _)) = self.network_party(&name.value) {
             return Some(party);
@@ -540,11 +748,17 @@ impl Places<'_, '_> {
                 addresses = fact.and_then(known_addresses);
             }
             let macs = guest.node.mac.iter().map(|mac| mac.value).collect();
-            return Some(Party { cards: Some(CardSet::only(cards)), addresses, macs, member, ..Party::of(class) });
+            return Some(Party {
+                cards: Some(Arc::new(CardSet::only(cards))),
+                addresses,
+                macs,
+                member,
+                ..Party::of(class)
+            });
         }
         if let Some(fact) = fact {
             let cards = fact.tap.as_ref().or(fact.bridge.as_ref());
-            let cards = cards.map(|card| CardSet::only(vec![Card::exact(card.clone())]));
+            let cards = cards.map(|card| Arc::new(CardSet::only(vec![Card::exact(card.clone())])));
             let macs = fact.mac.iter().filter_map(|mac| mac.parse().ok()).collect();
             return Some(Party { cards, addresses: known_addresses(fact), macs, member, ..Party::of(class) });
         }
@@ -702,6 +916,42 @@ fn known_addresses(fact: &InstanceFact) -> Option<AddressSet> {
     (!fact.addresses.is_empty()).then(|| fact.addresses.iter().copied().map(AddressRange::single).collect())
 }
 
+/// Why nobody reaches a container through an address of the host.
+fn unpublished(here: Location, name: &str, container: &DockerContainer) -> Diagnostic {
+    let ports = &container.ports;
+    let loopback = |port: &&crate::facts::PublishedPort| port.address.is_some_and(|address| address.is_loopback());
+    let (message, said, help) = if ports.is_empty() {
+        (
+            format!("container `{name}` publishes nothing"),
+            "",
+            "publish the port, or write `direct` behind it for its own address",
+        )
+    } else if ports.iter().all(|port| loopback(&port)) {
+        (
+            format!("container `{name}` publishes on the loopback alone"),
+            "only programs on the host reach it here",
+            "publish it on another address, or leave the rule out",
+        )
+    } else {
+        (
+            format!("Docker picks a port for container `{name}` at each start"),
+            "no fixed port of the host",
+            "publish it at a fixed port (`8080:80`), or write `direct` behind it for its own address",
+        )
+    };
+    let mut fault = Diagnostic::new(&UNPUBLISHED_CONTAINER, here, message).help(help);
+    let lines = ports.iter().filter_map(|port| port.location);
+    for location in lines.clone() {
+        fault = fault.related(location, said);
+    }
+    if lines.count() == 0
+        && let Some(location) = container.location
+    {
+        fault = fault.related(location, "the container");
+    }
+    fault
+}
+
 fn own_addresses(container: &DockerContainer) -> AddressSet {
     container.addresses.iter().copied().map(AddressRange::single).collect()
 }
@@ -757,12 +1007,19 @@ fn complement(parties: Vec<Party>, here: Location, out: &mut Vec<Diagnostic>) ->
         .collect()
 }
 
+/// Whether nothing narrows it but addresses.
+fn differs_in_addresses_alone(party: &Party) -> bool {
+    Party { addresses: None, ..party.clone() }.is_whole_class()
+}
+
 /// Parties that differ in their addresses alone, or in their cards alone, become one.
 fn merge(parties: Vec<Party>) -> Vec<Party> {
+    if parties.len() < 2 {
+        return parties;
+    }
     // Plain addresses are the long lists: they are united at once.
-    let plain = |party: &Party| {
-        party.addresses.is_some() && Party { addresses: None, ..party.clone() } == Party::of(Class::Outside)
-    };
+    let plain =
+        |party: &Party| party.class == Class::Outside && party.addresses.is_some() && differs_in_addresses_alone(party);
     let (listed, others): (Vec<Party>, Vec<Party>) = parties.into_iter().partition(plain);
     let mut merged: Vec<Party> = Vec::with_capacity(others.len() + 1);
     if !listed.is_empty() {
@@ -785,7 +1042,7 @@ fn merge(parties: Vec<Party>) -> Vec<Party> {
                 && (Party { cards: None, ..known.clone() }) == (Party { cards: None, ..party.clone() })
                 && party.member.is_none()
             {
-                known.cards = Some(unite(a.clone(), b.clone()));
+                known.cards = Some(Arc::new(unite(CardSet::clone(a), CardSet::clone(b))));
                 taken = true;
                 break;
             }

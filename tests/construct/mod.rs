@@ -117,3 +117,16 @@ fn construct_by_construct() {
     }
     assert!(faults.is_empty(), "these are not what their snapshots say: {}", faults.join(", "));
 }
+
+#[test]
+fn arp_passes_the_judges_of_a_guest() {
+    let (_, listing) = fwc(&["build", "guest.fw", "--target", "nft"]);
+    let (_, bridge) = part(&listing, ".nft").split_once("table bridge fwc {").expect("a bridge table");
+    let calls: Vec<&str> = bridge.lines().filter(|line| line.contains("jump fwc-guest-")).collect();
+    assert!(!calls.is_empty());
+    for call in calls {
+        assert!(call.contains("meta protocol ip ") || call.contains("meta protocol ip6 "), "{call}");
+    }
+    // A borrowed Ethernet address is refused for every kind of frame.
+    assert!(bridge.contains("iifname \"tap110i0\" ether saddr != 1e:0b:85:27:8d:65 drop"));
+}

@@ -32,7 +32,8 @@ impl Random {
 /// The policies of the tests and examples, and the library's own.
 fn fixtures() -> Vec<String> {
     fn policies(directory: &Path, found: &mut Vec<String>) {
-        let mut paths: Vec<_> = fs::read_dir(directory).expect("directory").map(|entry| entry.expect("entry").path()).collect();
+        let mut paths: Vec<_> =
+            fs::read_dir(directory).expect("directory").map(|entry| entry.expect("entry").path()).collect();
         paths.sort();
         for path in paths {
             if path.is_dir() {

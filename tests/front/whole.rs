@@ -15,7 +15,10 @@ const FILES: &[(&str, &str)] = &[
     ("base.fw", "interface wan = ens33\nset office = { 198.51.100.0/24, 2001:db8:1::/48 }\ninclude \"site.fw\"\n"),
     ("conf.d/web.fw", "allow http to host\n"),
     ("list.txt", "192.0.2.1\n198.51.100.0/24 # a network\n2001:db8::/32\n"),
-    ("docker-compose.yml", "services:\n  web:\n    image: web\n    ports: [\"8080:80\", \"127.0.0.1:9000-9003:9000-9003/udp\"]\n"),
+    (
+        "docker-compose.yml",
+        "services:\n  web:\n    image: web\n    ports: [\"8080:80\", \"127.0.0.1:9000-9003:9000-9003/udp\"]\n",
+    ),
 ];
 
 struct Memory;
@@ -82,18 +85,23 @@ fn for_target(text: &str, target: Target, parsed: &mut dyn FnMut(&str, u32) -> A
     let root = Root { path: PathBuf::from("site.fw"), bytes: text.as_bytes().to_vec() };
     let options = Options { target: Some(target), facts: None };
     let (project, mut diagnostics) = load(&Memory, root, options, &mut |id, source| {
-        if source.path.starts_with("std:") { parsed(&source.path, id.0) } else { Arc::new(syntax::parse(&source.text, id)) }
+        if source.path.starts_with("std:") {
+            parsed(&source.path, id.0)
+        } else {
+            Arc::new(syntax::parse(&source.text, id))
+        }
     });
     diagnostics.extend(project.parsed.iter().flatten().flat_map(|parsed| parsed.diagnostics.iter().cloned()));
     let (policy, faults) = policy::resolve::resolve(&project);
     diagnostics.extend(faults);
     diagnostics.extend(check::run(&policy, target));
+    diagnostics.extend(check::run_words(&project, &policy, target));
     if !diagnostics.iter().any(Diagnostic::is_error) {
         let (mut ruleset, notes) = lower::lower(&policy, target);
         diagnostics.extend(notes);
         optimise::optimise(&mut ruleset, target, &project.files);
         let header = lower::summary::header(&policy, target);
-        let context = emit::Context { target, stem: "site", sources: &project.files, header };
+        let context = emit::Context { target, stem: "site", sources: &project.files, header, partial: false };
         match emit::emit(&ruleset, &context) {
             Ok(files) => assert!(files.iter().all(|file| !file.text.contains('\0')), "a NUL in the output"),
             Err(faults) => diagnostics.extend(faults),

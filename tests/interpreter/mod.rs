@@ -373,6 +373,10 @@ impl Policy {
                 return Answer { verdict: Verdict::Deny, rule: None, by_rule: true, closed: true };
             }
         }
+        // The prelude stands before every rule, a gate's too.
+        if let Some(rule) = self.prelude.iter().find(|rule| self.matches(rule, attempt) == Some(true)) {
+            return Answer { closed: true, ..self.decided(rule) };
+        }
         for (_, rule) in rules.iter().filter(|(own, rule)| *own == direction && rule.action != Action::Log) {
             match self.matches(rule, attempt) {
                 Some(true) => return Answer { closed: true, ..self.decided(rule) },

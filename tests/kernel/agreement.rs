@@ -1,6 +1,7 @@
 //! The packet run: what the kernel does under the emitted rules is what the policy says, packet by packet.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::Path;
 
 use super::emitted::{Backend, Files, load};
@@ -86,6 +87,10 @@ impl Baseline {
                     Payload::Other(protocol) => protocol != 2,
                     _ => true,
                 };
+                // Nor can the host answer on a link of which it has no address.
+                let link_local =
+                    matches!(case.probe.packet.source, IpAddr::V6(source) if source.segments()[0] == 0xfe80);
+                let answerable = answerable && !link_local;
                 outcome == Outcome::Rejected || (!without.passed() || !answerable) && !outcome.passed()
             }
             Verdict::Platform => outcome == self.alone[at],
@@ -310,11 +315,13 @@ const BY_HAND_V6: &str = "*filter
 -A fwc-input -p ipv6-icmp -m icmp6 --icmpv6-type 132 -j ACCEPT
 -A fwc-input -p ipv6-icmp -m icmp6 --icmpv6-type 143 -j ACCEPT
 -A fwc-input -p ipv6-icmp -m icmp6 --icmpv6-type 133 -j ACCEPT
+-A fwc-input -s fe80::/10 -p ipv6-icmp -m icmp6 --icmpv6-type 134 -j ACCEPT
 -A fwc-input -p ipv6-icmp -m icmp6 --icmpv6-type 1 -j ACCEPT
 -A fwc-input -p ipv6-icmp -m icmp6 --icmpv6-type 2 -j ACCEPT
 -A fwc-input -p ipv6-icmp -m icmp6 --icmpv6-type 3 -j ACCEPT
 -A fwc-input -p ipv6-icmp -m icmp6 --icmpv6-type 4 -j ACCEPT
 -A fwc-input -m conntrack --ctstate INVALID -j DROP
+-A fwc-input -s fe80::/10 -i ens33 -p udp --sport 547 --dport 546 -j ACCEPT
 -A fwc-input -i ens33 -p tcp --dport 8080 -j ACCEPT
 -A fwc-input -i ens33 -p tcp --dport 113 -m conntrack --ctstate NEW -j REJECT --reject-with tcp-reset
 -A fwc-input -s 2001:db8:1::/48 -i ens33 -p tcp --dport 22 -j ACCEPT

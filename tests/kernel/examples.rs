@@ -17,7 +17,8 @@ fn every_example_is_loaded() {
         let facts = Some(example.directory().join("fwc.facts.json")).filter(|path| path.exists());
         for &backend in Backend::ALL {
             let name = format!("example {} ({}, {})", example.name, backend.target(), backend.variant());
-            let files = build(&policy, facts.as_deref(), backend.target()).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let files =
+                build(&policy, facts.as_deref(), backend.target()).unwrap_or_else(|error| panic!("{name}: {error}"));
             let bridged = files.values().any(|text| text.contains("table bridge fwc {") && text.contains("ct state"));
             inside(&name, &plan, |namespace| {
                 for _ in 0..2 {

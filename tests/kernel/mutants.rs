@@ -62,7 +62,7 @@ fn flipped(line: &str) -> Option<String> {
 fn matches(line: &str) -> String {
     let bare = without_comment(line);
     let end = verdict(&bare).and_then(|word| bare.rfind(word)).unwrap_or(bare.len());
-    bare[..end].trim_end_matches("-j ").trim().to_owned()
+    bare[..end].trim_end_matches("-j ").replace("-m comment --comment \"\"", "").trim().to_owned()
 }
 
 /// The values of a field in a rule, where it says some, and says nothing of the others.

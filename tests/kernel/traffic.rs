@@ -162,9 +162,10 @@ impl Grid {
             let attempt = model.attempt(policy, &probe);
             let answer = policy.answer(&attempt);
             let road = format!(
-                "{:?} {} {:?} {:?} {:?} {} {}",
+                "{:?} {} {:?} {:?} {:?} {:?} {} {}",
                 answer.rule,
                 attempt.protocol,
+                attempt.icmp,
                 answer.verdict,
                 attempt.from.class,
                 attempt.to.class,

@@ -55,7 +55,9 @@ fn check(name: &str) {
         let expected: BTreeSet<String> =
             expected.split(", ").filter(|code| *code != "fine").map(str::to_owned).collect();
         let (codes, diagnostics) = diagnose(policy);
-        if codes != expected {
+        // A near miss with another fault in it would prove nothing.
+        let broken = expected.is_empty() && diagnostics.contains("] Error:");
+        if codes != expected || broken {
             faults.push(format!("{title}\n{codes:?}\n{diagnostics}"));
         }
         let said = if diagnostics.is_empty() { "nothing\n" } else { &diagnostics };
@@ -70,4 +72,44 @@ fn check(name: &str) {
 #[test]
 fn published_port() {
     check("published_port");
+}
+
+#[test]
+fn docker_proxy() {
+    check("docker_proxy");
+}
+
+#[test]
+fn container_ports() {
+    check("container_ports");
+}
+
+#[test]
+fn container_kinds() {
+    check("container_kinds");
+}
+
+#[test]
+fn direct() {
+    check("direct");
+}
+
+#[test]
+fn overridden() {
+    check("overridden");
+}
+
+#[test]
+fn same_bridge() {
+    check("same_bridge");
+}
+
+#[test]
+fn addresses() {
+    check("addresses");
+}
+
+#[test]
+fn rejects() {
+    check("rejects");
 }

@@ -1,0 +1,103 @@
+//! Rules between containers on one network: bridged packets pass no hook of the host's unless bridge netfilter is on.
+
+use super::roads;
+use crate::diagnostic::{Code, Diagnostic, Level};
+use crate::net::Card;
+use crate::netfilter::Target;
+use crate::policy::{Action, Class, Flow, Judgement, Party, Policy};
+use crate::syntax::tree::View;
+
+/// Neighbours that nothing judges.
+pub static SAME_BRIDGE: Code = Code {
+    number: "FW0315",
+    name: "same-bridge-unseen",
+    level: Level::Warning,
+    summary: "a rule between containers on one network, whose traffic possibly passes no hook",
+    explanation: "\
+Containers on one network are neighbours on one bridge. What they send to each other's own addresses is bridged, not routed, and
+the kernel shows bridged packets to iptables and to nft's inet tables only with `net.bridge.bridge-nf-call-iptables` set to 1.
+Docker turns that on only where it needs it (`icc` off, or docker-proxy off).
+
+**Why it hurts.** A deny between two such containers is loaded and never asked.
+
+```fw
+compose \"docker-compose.yml\"                     # app and db are on the same network
+deny from container app to container db direct   # warning
+```
+
+**Instead**, put them on different networks, turn `icc` off for the network and let Docker drop everything between neighbours,
+or turn bridge netfilter on and say so:
+
+```fw
+fact sysctls.net.bridge.bridge-nf-call-iptables = 1
+```
+
+What a container dials at an address of the host, at a published port, is not bridged and is not meant here.
+",
+};
+
+/// The check.
+pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
+    let docker = policy.facts.docker.as_ref();
+    let setting = policy.facts.sysctls.get("net.bridge.bridge-nf-call-iptables").map(String::as_str);
+    let by_docker = docker.and_then(|docker| docker.userland_proxy) == Some(false) && !roads::iptables_off(policy);
+    if setting == Some("1") || (setting.is_none() && by_docker) {
+        return Vec::new();
+    }
+    let flow = Flow { from: Class::Container, to: Class::Container };
+    let mut told: Vec<u32> = Vec::new();
+    let mut out = Vec::new();
+    for judgement in roads::written(policy, flow) {
+        let speaks = roads::stops(judgement.action)
+            || (judgement.action == Action::Allow && judgement.to.view == Some(View::Direct));
+        if !speaks || told.contains(&judgement.statement) {
+            continue;
+        }
+        let Some(found) = unseen(policy, judgement, setting.is_some()) else { continue };
+        // A statement about everyone is not about neighbours.
+        if roads::statement(policy, judgement.statement).all(|(other, _)| other == flow) {
+            told.push(judgement.statement);
+            out.push(found);
+        }
+    }
+    out
+}
+
+fn unseen(policy: &Policy, judgement: &Judgement, certain: bool) -> Option<Diagnostic> {
+    let (from, to) = (networks(policy, &judgement.from), networks(policy, &judgement.to));
+    let docker = policy.facts.docker.as_ref();
+    let apart = |name: &&String| docker.and_then(|docker| docker.networks.get(*name)?.icc) == Some(false);
+    let shared = match (&from, &to) {
+        (Some(from), Some(to)) => Some(from.iter().find(|name| to.contains(name) && !apart(name))?.clone()),
+        _ => None,
+    };
+    let possibly = if certain { "" } else { "possibly " };
+    let message = match &shared {
+        Some(name) => format!("both are on network `{name}`, whose traffic {possibly}passes no hook"),
+        None => format!("what containers on one network send each other {possibly}passes no hook"),
+    };
+    let mut found = Diagnostic::new(&SAME_BRIDGE, judgement.location, message).label("not asked for bridged packets");
+    let location = shared.as_ref().and_then(|name| docker?.networks.get(name)?.location);
+    if let Some(location) = location {
+        found = found.related(location, "the network");
+    }
+    Some(
+        found
+            .help("put them on different networks, or turn `icc` off for the network")
+            .help("or turn bridge netfilter on and say so: `fact sysctls.net.bridge.bridge-nf-call-iptables = 1`"),
+    )
+}
+
+/// The networks that a party is on; `None`: any.
+fn networks(policy: &Policy, party: &Party) -> Option<Vec<String>> {
+    if let Some(name) = party.member.as_deref() {
+        return roads::container(policy, name).map(|(container, _)| container.networks.clone());
+    }
+    let cards = party.cards.as_ref().filter(|cards| !cards.complement)?;
+    let docker = policy.facts.docker.as_ref()?;
+    let on = |card: &Card| {
+        let named = docker.networks.iter().find(|(_, network)| network.bridge.as_deref() == Some(&*card.name));
+        named.map_or_else(|| card.name.to_string(), |(name, _)| name.clone())
+    };
+    Some(cards.cards.iter().map(on).collect())
+}
