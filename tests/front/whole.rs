@@ -88,12 +88,13 @@ fn for_target(text: &str, target: Target, parsed: &mut dyn FnMut(&str, u32) -> A
     let (policy, faults) = policy::resolve::resolve(&project);
     diagnostics.extend(faults);
     diagnostics.extend(check::run(&policy, target));
+    diagnostics.extend(check::run_words(&project, &policy, target));
     if !diagnostics.iter().any(Diagnostic::is_error) {
         let (mut ruleset, notes) = lower::lower(&policy, target);
         diagnostics.extend(notes);
         optimise::optimise(&mut ruleset, target, &project.files);
         let header = lower::summary::header(&policy, target);
-        let context = emit::Context { target, stem: "site", sources: &project.files, header };
+        let context = emit::Context { target, stem: "site", sources: &project.files, header, partial: false };
         match emit::emit(&ruleset, &context) {
             Ok(files) => assert!(files.iter().all(|file| !file.text.contains('\0')), "a NUL in the output"),
             Err(faults) => diagnostics.extend(faults),
