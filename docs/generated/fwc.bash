@@ -59,7 +59,7 @@ _fwc() {
             return 0
             ;;
         fwc__subcmd__build)
-            opts="-o -h --target --facts --deny --output --stdout --color --help"
+            opts="-o -h --target --facts --deny --output --only --stdout --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -82,6 +82,10 @@ _fwc() {
                     return 0
                     ;;
                 -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --only)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -40,6 +40,7 @@ nft\t'An nft script'"
 complete -c fwc -n "__fish_fwc_using_subcommand build" -l facts -d 'What is known about the host; without it, fwc.facts.json beside the policy, if there is one' -r -F
 complete -c fwc -n "__fish_fwc_using_subcommand build" -l deny -d 'Makes errors of warnings: all of them, or one code by number or name; may be repeated' -r
 complete -c fwc -n "__fish_fwc_using_subcommand build" -s o -l output -d 'The directory that the files are written to, all or none; it is made if absent' -r -F
+complete -c fwc -n "__fish_fwc_using_subcommand build" -l only -d 'Only the chains of this guest, instance or group, to be loaded into the running program; may be given several times' -r
 complete -c fwc -n "__fish_fwc_using_subcommand build" -l color -d 'When to use colours; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t'At a terminal'
 always\t'Always'
 never\t'Never'"
