@@ -319,9 +319,8 @@ impl Policy {
             return None;
         }
         // Containers at their own addresses stay reachable from this machine until a line says otherwise.
-        let named_directly = allows.iter().flat_map(|rule| &rule.clauses).filter_map(|clauses| clauses.to.as_ref()).any(
-            |who| who.members.iter().any(|one| one.view.as_ref().is_some_and(|view| view.value == View::Direct)),
-        );
+        let targets = allows.iter().flat_map(|rule| &rule.clauses).filter_map(|clauses| clauses.to.as_ref());
+        let named_directly = targets.into_iter().any(|who| self.says(who, View::Direct));
         let from_here = matches!(attempt.from.class, Class::Host | Class::Container);
         if attempt.direct && from_here && attempt.to.class == Class::Container && !named_directly {
             return None;
