@@ -33,14 +33,18 @@ impl Example {
     /// What is written for a target: file name and text. If it is refused: why.
     pub fn build(&self, target: &str) -> Result<BTreeMap<String, String>, String> {
         let out = tempfile::tempdir().expect("a directory");
+        self.write(target, out.path()).map(|()| files(out.path()))
+    }
+
+    fn write(&self, target: &str, out: &Path) -> Result<(), String> {
         let output = Command::new(env!("CARGO_BIN_EXE_fwc"))
             .current_dir(self.directory())
             .args(["build", self.policy, "--target", target, "-o"])
-            .arg(out.path())
+            .arg(out)
             .output()
             .expect("fwc runs");
         let said = || format!("examples/{}/{}: {}", self.name, self.policy, String::from_utf8_lossy(&output.stderr));
-        if output.status.success() { Ok(files(out.path())) } else { Err(said()) }
+        if output.status.success() { Ok(()) } else { Err(said()) }
     }
 }
 
@@ -62,10 +66,7 @@ fn what_is_checked_in_is_what_is_built() {
         let now = example.build(example.target).unwrap_or_else(|said| panic!("{said}"));
         if std::env::var_os("UPDATE").is_some() {
             let _ = std::fs::remove_dir_all(&built);
-            std::fs::create_dir_all(&built).expect("a directory");
-            for (name, text) in &now {
-                std::fs::write(built.join(name), text).expect("write");
-            }
+            example.write(example.target, &built).unwrap_or_else(|said| panic!("{said}"));
         }
         let there = files(&built);
         let names = |files: &BTreeMap<String, String>| files.keys().cloned().collect::<Vec<_>>();

@@ -95,6 +95,7 @@ fn for_target(text: &str, target: Target, parsed: &mut dyn FnMut(&str, u32) -> A
     let (policy, faults) = policy::resolve::resolve(&project);
     diagnostics.extend(faults);
     diagnostics.extend(check::run(&policy, target));
+    diagnostics.extend(check::run_words(&project, &policy, target));
     if !diagnostics.iter().any(Diagnostic::is_error) {
         let (mut ruleset, notes) = lower::lower(&policy, target);
         diagnostics.extend(notes);
