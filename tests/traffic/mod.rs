@@ -113,8 +113,3 @@ fn addresses() {
 fn rejects() {
     check("rejects");
 }
-
-#[test]
-fn contradiction() {
-    check("contradiction");
-}
