@@ -2,6 +2,7 @@
 //! diagnostics; it changes nothing.
 
 pub mod container_ports;
+pub mod contradiction;
 mod cover;
 pub mod direct;
 pub mod docker_proxy;
@@ -30,6 +31,7 @@ const CHECKS: &[fn(&Policy, Target) -> Vec<Diagnostic>] = &[
     direct::check,
     overridden::check,
     same_bridge::check,
+    contradiction::check,
 ];
 
 /// Every check that also looks at the words that the policy was written in: for the places of options, and for what the
@@ -55,6 +57,7 @@ pub static CODES: &[&Code] = &[
     &options::SOURCE_PORT_OF_WHAT,
     &options::ALWAYS,
     &options::LOG_RATE_HIGH,
+    &contradiction::CONTRADICTION,
     &lockout::LOCKOUT,
     &late::TOO_LATE,
     &late::REDUNDANT,

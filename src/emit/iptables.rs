@@ -502,6 +502,13 @@ impl<'a, 's> Writer<'a, 's> {
         let mut product = 1usize;
         for item in rule.matches.iter().filter(|item| wanted(item)) {
             let negated = item.negated;
+            // A line of a `chain` block is in the words of one tool or the other; all of iptables' begin with a dash.
+            if let MatchKind::Unknown(text) = &item.kind
+                && !text.starts_with(['-', '!'])
+            {
+                let message = format!("`{text}` is not written in iptables' words");
+                self.fault(&NOT_IN_BACK_END, rule, message, "choose the nft target, or say it in the language");
+            }
             let part = match &item.kind {
                 MatchKind::InInterface(cards) => self.cards("-i", negated, cards, rule)?,
                 MatchKind::OutInterface(cards) => self.cards("-o", negated, cards, rule)?,

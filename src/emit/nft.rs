@@ -325,7 +325,7 @@ impl<'a, 's> Writer<'a, 's> {
         }
         if rule.effects.is_empty()
             && rule.verdict.is_none()
-            && !rule.matches.iter().any(|item| matches!(item.kind, MatchKind::Limit(_)))
+            && !rule.matches.iter().any(|item| matches!(item.kind, MatchKind::Limit(_) | MatchKind::Unknown(_)))
         {
             return;
         }
@@ -513,9 +513,14 @@ impl<'a, 's> Writer<'a, 's> {
                 }
             }
             MatchKind::Time { days, times } => return self.time(out, negated, *days, *times, rule),
-            MatchKind::Unknown(text) => {
+            // A line of a `chain` block is in the words of one tool or the other; only those of iptables begin with a dash.
+            MatchKind::Unknown(text) if negated || text.starts_with(['-', '!']) => {
                 let message = format!("`{text}` is written in iptables' words");
                 self.fault(&NOT_IN_BACK_END, rule, message, "choose the iptables target, or say it in the language");
+            }
+            MatchKind::Unknown(text) => {
+                out.push(' ');
+                out.push_str(text);
             }
         }
         true

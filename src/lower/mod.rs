@@ -326,6 +326,16 @@ impl<'p> Program<'p> {
                 }
             }
             None => {
+                let beyond = match log {
+                    Some(log) => {
+                        let over = format!("fwc-over-{number}{}", seat.suffix());
+                        let last = Rule { verdict: Some(Verdict::Drop), origin, ..Rule::default() };
+                        let line = log_rule(Rule { origin, ..Rule::default() }, log, number);
+                        self.chain(seat.family, seat.table, &over, vec![line, last]);
+                        Verdict::Goto(Arc::from(over))
+                    }
+                    None => Verdict::Drop,
+                };
                 for family in Family::BOTH {
                     let whole = if family == Family::Ipv4 { 32 } else { 64 };
                     let source_prefix = if limit.per_source { whole } else { 0 };
@@ -335,7 +345,7 @@ impl<'p> Program<'p> {
                     rules.push(Rule {
                         family: Some(family),
                         matches,
-                        verdict: Some(Verdict::Drop),
+                        verdict: Some(beyond.clone()),
                         origin,
                         ..Rule::default()
                     });

@@ -1,5 +1,6 @@
 //! Tests that ask the kernel. They need root and `/dev/net/tun`; elsewhere each says that it was skipped, and why.
 
+pub mod docker;
 pub mod emitted;
 pub mod hosts;
 pub mod model;

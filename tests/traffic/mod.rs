@@ -113,3 +113,8 @@ fn addresses() {
 fn rejects() {
     check("rejects");
 }
+
+#[test]
+fn contradiction() {
+    check("contradiction");
+}
