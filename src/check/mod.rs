@@ -104,3 +104,15 @@ pub fn run(policy: &Policy, target: Target) -> Vec<Diagnostic> {
 pub fn run_words(project: &Project, policy: &Policy, target: Target) -> Vec<Diagnostic> {
     WORD_CHECKS.iter().flat_map(|check| check(project, policy, target)).collect()
 }
+
+/// Runs every check; what two of them see in one place is told once, by the one that knows more of it.
+#[must_use]
+pub fn run_all(project: &Project, policy: &Policy, target: Target) -> Vec<Diagnostic> {
+    let mut all = run(policy, target);
+    let words = run_words(project, policy, target);
+    let late = |one: &Diagnostic| [&late::TOO_LATE, &late::CONTRADICTORY_DEFAULT].contains(&one.code);
+    let told: Vec<_> = words.iter().filter(|one| late(one)).map(|one| one.primary.location).collect();
+    all.retain(|one| one.code != &contradiction::CONTRADICTION || !told.contains(&one.primary.location));
+    all.extend(words);
+    all
+}
