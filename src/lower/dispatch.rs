@@ -8,7 +8,7 @@ use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::{Card, Family, PortSet, Protocol};
 use crate::netfilter::Target;
 use crate::netfilter::{Attachment, Hook, Match, MatchKind, Rule, TableFamily, TableKind, Verdict};
-use crate::policy::{Action, Class, Flow, Published};
+use crate::policy::{Action, Class, Flow, Judgement, Published, Traffic};
 
 use super::condition::Seat;
 use super::{Program, gate, has_part};
@@ -162,7 +162,7 @@ impl Program<'_> {
 
     /// A reject of a container's IPv6 traffic stands in mangle, where there is no REJECT.
     fn note_rejects(&mut self) {
-        let rejects = |judgement: &&crate::policy::Judgement| {
+        let rejects = |judgement: &&Judgement| {
             judgement.rank > crate::policy::Rank::Prelude
                 && matches!(judgement.action, Action::Reject(_))
                 && crate::policy::resolve::families(judgement).contains(&Family::Ipv6)
@@ -336,24 +336,30 @@ impl Program<'_> {
             _ => Family::BOTH.to_vec(),
         };
         let policy = self.policy;
+        let seat = Seat { proxied: true, families, ..Seat::new(Hook::Input, TableKind::Filter, flow) };
         let mut added = Vec::new();
-        let mut narrowed = false;
+        let mut stops: Vec<&Judgement> = Vec::new();
         for judgement in policy.flows.get(&flow).into_iter().flatten() {
-            let decided = judgement.traffic.iter().all(|traffic| traffic.ports.is_some());
             let plain = judgement.to.view.is_none() && !judgement.forwarded && judgement.to.published.is_none();
-            if !decided || !plain || judgement.action == Action::Log || judgement.rank != crate::policy::Rank::Rule {
+            if !plain || judgement.action == Action::Log || judgement.rank != crate::policy::Rank::Rule {
                 continue;
             }
-            // A deny in front of the allow narrows it here too; a deny alone must not close a port of the host.
-            if judgement.action != Action::Allow && narrowed {
+            if judgement.action != Action::Allow {
+                stops.push(judgement);
                 continue;
             }
-            narrowed |= judgement.action == Action::Allow;
-            let seat =
-                Seat { proxied: true, families: families.clone(), ..Seat::new(Hook::Input, TableKind::Filter, flow) };
-            if judgement.action == Action::Allow {
-                added.extend(self.judge(judgement, &seat));
+            if judgement.traffic.iter().any(|traffic| traffic.ports.is_none()) {
+                continue;
             }
+            // A deny in front of the allow narrows it here, too, at the allow's ports; a deny alone must not close a port of the
+            // host.
+            for stop in &stops {
+                let traffic = common_traffic(&stop.traffic, &judgement.traffic);
+                if !traffic.is_empty() {
+                    added.extend(self.judge(&Judgement { traffic: traffic.into(), ..(*stop).clone() }, &seat));
+                }
+            }
+            added.extend(self.judge(judgement, &seat));
         }
         // Before the defaults of the flow, behind its own rules: the host's rules and these speak of different ports.
         let end = rules
@@ -454,4 +460,25 @@ fn published_matches(published: &[Published]) -> Vec<(Option<Family>, Vec<Match>
             (family, matches)
         })
         .collect()
+}
+
+/// What both lists speak of, where the second names its ports.
+fn common_traffic(one: &[Traffic], with_ports: &[Traffic]) -> Vec<Traffic> {
+    let mut common = Vec::new();
+    for (left, right) in one.iter().flat_map(|left| with_ports.iter().map(move |right| (left, right))) {
+        let apart = |a: Option<u8>, b: Option<u8>| a.is_some() && b.is_some() && a != b;
+        let number = |traffic: &Traffic| traffic.protocol.map(|protocol| protocol.0);
+        let family = |traffic: &Traffic| traffic.family.map(|family| u8::from(family == Family::Ipv6));
+        if apart(number(left), number(right)) || apart(family(left), family(right)) {
+            continue;
+        }
+        let ports = match (&left.ports, &right.ports) {
+            (Some(left), Some(right)) => Some(left.intersection(right)),
+            (_, right) => right.clone(),
+        };
+        if ports.as_ref().is_none_or(|ports| !ports.is_empty()) {
+            common.push(Traffic { ports, family: left.family.or(right.family), ..right.clone() });
+        }
+    }
+    common
 }
