@@ -1,7 +1,9 @@
 //! The policy: what the source means, every name resolved. For each flow (the class where a connection comes from and the
 //! class where it goes) the list of judgements in the order in which they decide. Knows nothing of hooks, chains or back ends.
 
+mod host;
 pub mod names;
+mod order;
 pub mod resolve;
 pub mod service;
 pub mod who;
@@ -23,19 +25,19 @@ pub static CODES: &[&crate::diagnostic::Code] = &[
     &names::UNUSED_NAME,
     &names::NAMES_TOO_DEEP,
     &names::TOO_MANY_RULES,
-    &resolve::ALLOW_TO_WHOM,
-    &resolve::ALLOW_EVERYTHING,
-    &resolve::CLAUSE_SAID_TWICE,
-    &resolve::VIA_CROSSES_NOTHING,
-    &resolve::MISPLACED_STATEMENT,
-    &resolve::UNKNOWN_GROUP,
-    &resolve::GROUP_CYCLE,
-    &resolve::UNKNOWN_PLATFORM,
-    &resolve::UNKNOWN_WORD,
-    &resolve::EARLY_TOO_RICH,
-    &resolve::FORWARD_WHERE,
-    &resolve::CHANGE_NOT_POSSIBLE,
-    &resolve::FAMILIES_NEVER_MEET,
+    &resolve::faults::ALLOW_TO_WHOM,
+    &resolve::faults::ALLOW_EVERYTHING,
+    &resolve::faults::CLAUSE_SAID_TWICE,
+    &resolve::faults::VIA_CROSSES_NOTHING,
+    &resolve::faults::MISPLACED_STATEMENT,
+    &resolve::faults::UNKNOWN_GROUP,
+    &resolve::faults::GROUP_CYCLE,
+    &resolve::faults::UNKNOWN_PLATFORM,
+    &resolve::faults::UNKNOWN_WORD,
+    &resolve::faults::EARLY_TOO_RICH,
+    &resolve::faults::FORWARD_WHERE,
+    &resolve::faults::CHANGE_NOT_POSSIBLE,
+    &resolve::faults::FAMILIES_NEVER_MEET,
     &service::UNKNOWN_SERVICE,
     &service::SERVICE_CYCLE,
     &service::UNKNOWN_ICMP_TYPE,

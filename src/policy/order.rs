@@ -1,0 +1,80 @@
+//! The order in which the judgements of a flow decide, and the deny that ends a flow with an allow.
+
+use std::sync::Arc;
+
+use crate::policy::who::{self};
+use crate::policy::{Action, CardSet, Judgement, Party, Policy, Rank, Traffic};
+
+/// Puts each flow's judgements into deciding order and adds the deny that ends a flow with an allow.
+pub(super) fn finish_flows(policy: &mut Policy) {
+    // The prelude does not count as mentioning a flow.
+    policy.flows.retain(|_, judgements| judgements.iter().any(|judgement| judgement.rank > Rank::Prelude));
+    for (flow, judgements) in &mut policy.flows {
+        // Stable: rules keep source order; defaults go from the more specific to the more general.
+        judgements.sort_by_key(|judgement| {
+            let narrowness = if judgement.rank == Rank::Default { specificity(judgement) } else { 0 };
+            (judgement.rank, std::cmp::Reverse(narrowness))
+        });
+        let rules = || judgements.iter().filter(|judgement| judgement.rank > Rank::Prelude);
+        let whole = |judgement: &Judgement| {
+            judgement.rank == Rank::Default
+                && judgement.action != Action::Log
+                && judgement.from.is_whole_class()
+                && judgement.to.is_whole_class()
+                && judgement.via.is_none()
+                && judgement.family.is_none()
+                && *judgement.traffic == [Traffic::ALL]
+                && judgement.options.limit.is_none()
+                && judgement.options.during.is_none()
+                && judgement.options.source_ports.is_none()
+        };
+        let Some(first) = rules().find(|judgement| judgement.action == Action::Allow && judgement.rank == Rank::Rule)
+        else {
+            continue;
+        };
+        if rules().any(whole) {
+            continue;
+        }
+        // The allow closes what it speaks of: the cards of its `via`, or the whole flow.
+        let mut via = Some(CardSet::only(Vec::new()));
+        for allow in rules().filter(|judgement| judgement.action == Action::Allow) {
+            via = match (via, &allow.via) {
+                (Some(all), Some(more)) => Some(who::unite(all, CardSet::clone(more))),
+                _ => None,
+            };
+        }
+        let end = Judgement {
+            statement: u32::MAX,
+            rank: Rank::End,
+            action: Action::Deny,
+            family: None,
+            traffic: Arc::from([Traffic::ALL]),
+            from: Arc::new(Party::of(flow.from)),
+            to: Arc::new(Party::of(flow.to)),
+            via: via.map(Arc::new),
+            options: Arc::default(),
+            forwarded: false,
+            location: first.location,
+            target: None,
+        };
+        judgements.push(end);
+    }
+}
+
+/// How much a default says: the more, the earlier it stands.
+fn specificity(judgement: &Judgement) -> usize {
+    let party = |party: &Party| {
+        usize::from(party.cards.is_some())
+            + 2 * usize::from(
+                party.addresses.is_some() || party.live.is_some() || !party.macs.is_empty() || party.user.is_some(),
+            )
+            + 3 * usize::from(party.member.is_some())
+            + usize::from(party.at.is_some())
+            + usize::from(!party.except.is_empty())
+    };
+    party(&judgement.from)
+        + party(&judgement.to)
+        + usize::from(judgement.via.is_some())
+        + usize::from(judgement.family.is_some())
+        + 2 * usize::from(*judgement.traffic != [Traffic::ALL])
+}

@@ -1,0 +1,120 @@
+//! What can be wrong with a statement whose names are known.
+
+use crate::diagnostic::{Code, Level};
+
+/// An allow that does not say to whom.
+pub static ALLOW_TO_WHOM: Code = Code {
+    number: "FW0201",
+    name: "allow-to-whom",
+    level: Level::Error,
+    summary: "an `allow` does not say what it opens",
+    explanation: "A deny without `to` means everywhere; an allow without it would open the host, every container and every network behind\nit. So it must be said.\n\n```fw\nallow ssh from office             # error: to whom?\nallow ssh from office to host\n```\n\nInside a block the block may say it: `to host { allow ssh from office }`.",
+};
+
+/// An allow of everything from everyone that may be half a sentence.
+pub static ALLOW_EVERYTHING: Code = Code {
+    number: "FW0202",
+    name: "allow-everything",
+    level: Level::Error,
+    summary: "an `allow` names neither a service nor an origin",
+    explanation: "`allow to container` opens everything to everyone. That is rarely what is meant, and more often a sentence that was not\nfinished.\n\n```fw\nallow to container                # error\nallow from any to container       # says that it is meant\nallow https to container\n```",
+};
+
+/// A clause that the block around has said already.
+pub static CLAUSE_SAID_TWICE: Code = Code {
+    number: "FW0203",
+    name: "clause-said-twice",
+    level: Level::Error,
+    summary: "a rule says `from`, `to` or `via` although its block says it",
+    explanation: "```fw\nto host {\n    allow https to container     # error: the block says `to host`\n}\n```\n\nMove the rule out of the block, or take the clause out of the rule.",
+};
+
+/// `via` on traffic that does not cross just one card.
+pub static VIA_CROSSES_NOTHING: Code = Code {
+    number: "FW0204",
+    name: "via-without-crossing",
+    level: Level::Error,
+    summary: "`via` on traffic that does not cross between outside and this machine",
+    explanation: "`via` names the card where a connection crosses between outside and this machine. Routed traffic crosses two cards, so each\nend says its own:\n\n```fw\nallow https from lan to wan via wan            # error\nallow https from lan to wan\nallow https from office on wg0 to world on lan\n```\n\nTraffic between two places on this machine crosses none.",
+};
+
+/// Something that belongs elsewhere.
+pub static MISPLACED_STATEMENT: Code = Code {
+    number: "FW0205",
+    name: "statement-in-wrong-block",
+    level: Level::Error,
+    summary: "a statement that cannot stand where it stands",
+    explanation: "Declarations, `use`, `include`, NAT and defaults stand at the top of a file, not inside a block.\n\n```fw\nto host {\n    set office = { 198.51.100.0/24 }   # error\n}\n```\n\nMove it out of the block.",
+};
+
+/// A group that nobody declares.
+pub static UNKNOWN_GROUP: Code = Code {
+    number: "FW0120",
+    name: "unknown-group",
+    level: Level::Error,
+    summary: "`apply` of a group that nothing declares",
+    explanation: "```fw\ngroup web { allow https }\nto host { apply wbe }       # error: did you mean `web`?\n```\n\nCorrect the name, or declare the group.",
+};
+
+/// A group that applies itself.
+pub static GROUP_CYCLE: Code = Code {
+    number: "FW0121",
+    name: "group-cycle",
+    level: Level::Error,
+    summary: "a group applies itself",
+    explanation: "```fw\ngroup a { apply b }\ngroup b { apply a }     # error\n```\n\nA group may apply others, but not, by whatever road, itself.",
+};
+
+/// A platform that does not exist.
+pub static UNKNOWN_PLATFORM: Code = Code {
+    number: "FW0122",
+    name: "unknown-platform",
+    level: Level::Error,
+    summary: "`use` of a name that the standard library does not have",
+    explanation: "```fw\nuse dokcer        # error: did you mean `docker`?\n```\n\n`use` brings in a platform of the standard library (`docker`, `lxd`, `incus`, `libvirt`, `podman`, …), or says which parts\nof the prelude are not wanted: `use prelude except dhcp-client`.",
+};
+
+/// A word that names no known thing.
+pub static UNKNOWN_WORD: Code = Code {
+    number: "FW0123",
+    name: "unknown-word",
+    level: Level::Error,
+    summary: "a reject kind, log level, DSCP class, helper or prelude part that does not exist",
+    explanation: "```fw\nreject with host-prohibitted to host   # error: did you mean `host-prohibited`?\n```\n\nThese words are netfilter's own: reject kinds (`port-unreachable`, `host-prohibited`, `tcp-reset`, …), syslog levels\n(`debug`, `info`, …), DSCP classes (`ef`, `af11`, `cs1`, …), conntrack helpers (`ftp`, `sip`, …).",
+};
+
+/// An `early` rule that compares what is not known so early.
+pub static EARLY_TOO_RICH: Code = Code {
+    number: "FW0206",
+    name: "early-too-rich",
+    level: Level::Error,
+    summary: "an `early` rule may only deny addresses",
+    explanation: "`early` judges every packet before connection tracking: only where it comes from (and its card) is known there.\n\n```fw\ndeny ssh from blocked early        # error\ndeny from blocked early\n```\n\nTake the service, target and options out, or the word `early`.",
+};
+
+/// A `forward` that does not say where to.
+pub static FORWARD_WHERE: Code = Code {
+    number: "FW0207",
+    name: "forward-target",
+    level: Level::Error,
+    summary: "a `forward` needs one known address as its target",
+    explanation: "Destination NAT writes one address into the packet. It must be known when the policy is built.\n\n```fw\nforward tcp 2222 from wan to 192.168.2.5 port 22\nforward tcp 25565 from wan to instance games      # needs the instance's fixed address\n```\n\nGive the address in the declaration (`instance games on lxdbr0 address 10.10.10.5`) or in fwc.facts.json.",
+};
+
+/// NAT or a change for a flow where the kernel has no place for it.
+pub static CHANGE_NOT_POSSIBLE: Code = Code {
+    number: "FW0208",
+    name: "change-not-possible",
+    level: Level::Error,
+    summary: "a NAT statement or change for traffic that does not pass the place where it would happen",
+    explanation: "`masquerade` happens on departure to outside; `forward` and `redirect` on arrival; `clamp mss` for forwarded TCP.\n\n```fw\nmasquerade from lan to host     # error: it never leaves\nmasquerade from lan to wan\n```",
+};
+
+/// Traffic that an address family rules out.
+pub static FAMILIES_NEVER_MEET: Code = Code {
+    number: "FW0209",
+    name: "families-never-meet",
+    level: Level::Error,
+    summary: "the parts of a rule are of different address families",
+    explanation: "A packet is IPv4 or IPv6. A rule from an IPv4 address to an IPv6 address matches none.\n\n```fw\nallow ssh from 10.1.1.1 to host at 2001:db8::10      # error\nallow ipv6 ping from 198.51.100.0/24 to host         # error\n```\n\nGive both ends addresses of the same family, or take the word out.",
+};

@@ -1,0 +1,617 @@
+//! From trees to the policy: scopes and groups unfolded, names resolved, each statement split over the flows that it judges.
+
+use std::sync::Arc;
+
+use crate::diagnostic::Diagnostic;
+use crate::library;
+use crate::names::closest as nearest;
+use crate::names::{reject, syslog};
+use crate::net::{AddressSet, Family, PortSet};
+use crate::netfilter::Reject;
+use crate::policy::host::{
+    classes, containers, declared_facts, gather_facts, known_cards, local_cards, name_facts, platforms,
+};
+use crate::policy::names::{Names, TOO_MANY_RULES, at, find, too_deep};
+use crate::policy::order::finish_flows;
+use crate::policy::who::{Places, Role};
+use crate::policy::{
+    Action, Assertion, CardSet, Class, Early, Flow, Judgement, Limit, LiveSet, Log, Options, Party, Policy, Rank,
+    RawChain, Traffic, service,
+};
+use crate::project::Project;
+use crate::span::{FileId, Location, Spanned};
+use crate::syntax::tree::{
+    self, Clauses, LimitAmount, Name, RateUnit, Rule, RuleOption, Sentence, SetValue, Statement, StatementKind, Who,
+};
+use faults::*;
+
+mod change;
+pub mod faults;
+mod gate;
+
+/// The prelude's parts that connection states stand for; the rest is written in the language.
+const STATE_PARTS: [&str; 3] = ["loopback", "established", "invalid"];
+
+/// Rules that applied groups may come to.
+const MOST_APPLIED: usize = 500_000;
+
+/// What a statement inherits from the blocks around it.
+#[derive(Clone, Copy, Default)]
+struct Context<'a> {
+    from: Option<(FileId, &'a Who)>,
+    to: Option<(FileId, &'a Who)>,
+    via: Option<(FileId, &'a [Name])>,
+}
+
+/// The parties and cards of a sentence.
+struct Ends {
+    from: Vec<Arc<Party>>,
+    to: Vec<Arc<Party>>,
+    via: Option<Arc<CardSet>>,
+    from_said: bool,
+    to_said: bool,
+    /// What stands behind `to`.
+    target: Option<Location>,
+}
+
+/// Resolves a project to its policy. Faulty statements are reported and left out; every other one is resolved.
+#[must_use]
+pub fn resolve(project: &Project) -> (Policy, Vec<Diagnostic>) {
+    let mut out = Vec::new();
+    let names = Names::collect(project, &mut out);
+    let mut facts = gather_facts(project, &mut out);
+    declared_facts(project, &names, &mut facts, &mut out);
+    let platforms = platforms(&names, &facts, &mut out);
+    let cards = local_cards(&names, &facts, &platforms);
+    let known_cards = known_cards(&names, &facts, &cards);
+    let classes = classes(&names, &platforms, &cards);
+    let mut resolver = Resolver {
+        places: Places::new(project, &names, &facts, &cards, &known_cards),
+        classes,
+        policy: Policy { platforms, ..Policy::default() },
+        out,
+        statement: 0,
+        raw: 0,
+        no_options: Arc::default(),
+        all_traffic: Arc::from([Traffic::ALL]),
+        applied: 0,
+    };
+    resolver.prelude();
+    for &(file, statement) in &names.statements {
+        resolver.statement(file, statement, Context::default(), &mut Vec::new(), true);
+    }
+    let Resolver { mut policy, mut out, .. } = resolver;
+    finish_flows(&mut policy);
+    names.unused(&mut out);
+    policy.containers = containers(&facts, &policy);
+    policy.cards = cards;
+    name_facts(&mut policy, &names, &facts, &mut out);
+    policy.facts = facts;
+    (policy, out)
+}
+
+struct Resolver<'r, 'a> {
+    places: Places<'r, 'a>,
+    classes: Vec<Class>,
+    policy: Policy,
+    out: Vec<Diagnostic>,
+    statement: u32,
+    raw: usize,
+    /// What nearly every rule has; shared.
+    no_options: Arc<Options>,
+    all_traffic: Arc<[Traffic]>,
+    /// Statements that stand in applied groups, counted each time.
+    applied: usize,
+}
+
+impl<'a> Resolver<'_, 'a> {
+    /// The prelude: its parts that are written in the language go to every flow that they speak of; parts that stand for
+    /// connection states are noted by name.
+    fn prelude(&mut self) {
+        let mut unwanted = Vec::new();
+        let mut parts: Vec<&str> = STATE_PARTS.to_vec();
+        let project = self.places.project;
+        let path = library::path("prelude.fw");
+        let prelude =
+            project.library.iter().copied().find(|&id| project.source(id).is_some_and(|source| *source.path == *path));
+        let groups: Vec<(FileId, &tree::Group)> = prelude
+            .and_then(|id| Some((id, project.parsed(id)?)))
+            .iter()
+            .flat_map(|&(id, parsed)| parsed.tree.statements.iter().map(move |statement| (id, statement)))
+            .filter_map(|(file, statement)| match &statement.value {
+                StatementKind::Group(group) => Some((file, &**group)),
+                _ => None,
+            })
+            .collect();
+        parts.extend(groups.iter().map(|(_, group)| &*group.name.value));
+        for &(file, statement) in &self.places.names.statements {
+            let StatementKind::Use(node) = &statement.value else { continue };
+            for part in node.except.iter().filter(|_| &*node.name.value == "prelude") {
+                if parts.contains(&&*part.value) {
+                    unwanted.push(part.value.clone());
+                } else {
+                    self.unknown_word(at(file, part.span), "the prelude has no part", &part.value, &parts);
+                }
+            }
+        }
+        self.policy.prelude = STATE_PARTS
+            .iter()
+            .filter(|part| !unwanted.iter().any(|other| &**other == **part))
+            .map(|part| (*part).to_owned())
+            .collect();
+        for (file, group) in groups {
+            if &*group.name.value == "invalid" {
+                self.policy.invalid_after = self.statement;
+            }
+            if STATE_PARTS.contains(&&*group.name.value) || unwanted.contains(&group.name.value) {
+                continue;
+            }
+            for statement in &group.body {
+                self.prelude_statement(file, statement, Context::default());
+            }
+        }
+        let behind = |class| matches!(class, Class::Guest | Class::Instance);
+        let flows = self.policy.flows.iter().filter(|(flow, _)| behind(flow.from) || behind(flow.to));
+        self.policy.gate_prelude = flows.flat_map(|(_, list)| list.iter().cloned()).collect();
+    }
+
+    fn prelude_statement(&mut self, file: FileId, statement: &'a Statement, context: Context<'a>) {
+        match &statement.value {
+            StatementKind::Rule(rule) => {
+                let before: Vec<(Flow, usize)> =
+                    self.policy.flows.iter().map(|(flow, list)| (*flow, list.len())).collect();
+                self.rule(file, statement.span, rule, context, false);
+                for (flow, list) in &mut self.policy.flows {
+                    let old = before.iter().find(|(known, _)| known == flow).map_or(0, |(_, count)| *count);
+                    for judgement in list.iter_mut().skip(old) {
+                        judgement.rank = Rank::Prelude;
+                    }
+                }
+            }
+            StatementKind::Scope(scope) => {
+                if let Some(context) = self.enter(file, &scope.clauses, context) {
+                    for inner in &scope.body {
+                        self.prelude_statement(file, inner, context);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn statement(
+        &mut self,
+        file: FileId,
+        statement: &'a Statement,
+        context: Context<'a>,
+        groups: &mut Vec<&'a str>,
+        top: bool,
+    ) {
+        let span = statement.span;
+        match &statement.value {
+            StatementKind::Rule(rule) => self.rule(file, span, rule, context, false),
+            StatementKind::Default(rule) => self.rule(file, span, rule, context, true),
+            StatementKind::Assert(rule) => self.assertion(file, span, rule, context),
+            StatementKind::Change(change) => self.change(file, span, change, context),
+            StatementKind::Apply(name) => self.apply(file, name, context, groups),
+            StatementKind::Scope(scope) => {
+                if let Some(context) = self.enter(file, &scope.clauses, context) {
+                    for inner in &scope.body {
+                        self.statement(file, inner, context, groups, false);
+                    }
+                }
+            }
+            _ if !top => self.out.push(
+                Diagnostic::new(&MISPLACED_STATEMENT, at(file, span), "this statement cannot stand inside a block")
+                    .help("move it to the top of the file, out of the braces"),
+            ),
+            StatementKind::Nat(nat) => self.nat(file, span, nat),
+            StatementKind::Guest(guest) => self.gate(file, guest),
+            StatementKind::Target(target) => self.policy.target = Some(target.value),
+            StatementKind::Set(set) if set.value == SetValue::Live => {
+                self.policy
+                    .live_sets
+                    .push(LiveSet { name: Arc::from(&*set.name.value), location: at(file, set.name.span) });
+            }
+            StatementKind::Chain(chain) => {
+                self.raw += 1;
+                self.policy.raw.push(RawChain {
+                    table: Arc::from(&*chain.table.value),
+                    hook: Arc::from(&*chain.hook.value),
+                    lines: chain.lines.iter().map(|line| (Arc::from(&*line.value), at(file, line.span))).collect(),
+                    location: at(file, span),
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// The clauses of a block on top of those around it.
+    fn enter(&mut self, file: FileId, clauses: &'a Clauses, outer: Context<'a>) -> Option<Context<'a>> {
+        let mut fault = None;
+        let mut twice = |word: &str, span| fault = Some((word.to_owned(), span));
+        let from = match (&clauses.from, outer.from) {
+            (Some(who), None) => Some((file, who)),
+            (Some(who), Some(_)) => {
+                twice("from", who.span);
+                None
+            }
+            (None, from) => from,
+        };
+        let to = match (&clauses.to, outer.to) {
+            (Some(who), None) => Some((file, who)),
+            (Some(who), Some(_)) => {
+                twice("to", who.span);
+                None
+            }
+            (None, to) => to,
+        };
+        let via = match (clauses.via.as_slice(), outer.via) {
+            ([], via) => via,
+            ([first, ..], Some(_)) => {
+                twice("via", first.span);
+                None
+            }
+            (cards, None) => Some((file, cards)),
+        };
+        if let Some((word, span)) = fault {
+            self.out.push(
+                Diagnostic::new(&CLAUSE_SAID_TWICE, at(file, span), format!("the block around says `{word}` already"))
+                    .help("move the rule out of the block, or take the clause out"),
+            );
+            return None;
+        }
+        Some(Context { from, to, via })
+    }
+
+    /// Resolves a sentence's ends. `None` where something could not be resolved: it is reported, and the statement left out.
+    fn ends(&mut self, file: FileId, clauses: &'a Clauses, context: Context<'a>, nobody: &[Class]) -> Option<Ends> {
+        let context = self.enter(file, clauses, context)?;
+        let before = self.out.len();
+        let mut failed = false;
+        let mut resolve = |said: Option<(FileId, &'a Who)>, role, default: &[Class]| match said {
+            Some((file, who)) => match self.places.parties(file, who, role, &mut self.out) {
+                Some(parties) => parties,
+                None => {
+                    failed = true;
+                    Vec::new()
+                }
+            },
+            None => default.iter().map(|class| self.places.everyone(*class)).collect(),
+        };
+        let mut from = resolve(context.from, Role::From, nobody);
+        let mut to = resolve(context.to, Role::To, &Class::ALL);
+        let via = context.via.map(|(file, cards)| Arc::new(self.places.card_set(file, cards, &mut self.out)));
+        if failed || self.out.get(before..).is_some_and(|new| new.iter().any(Diagnostic::is_error)) {
+            return None;
+        }
+        from.retain(|party| self.classes.contains(&party.class));
+        to.retain(|party| self.classes.contains(&party.class));
+        let target = context.to.map(|(file, who)| at(file, who.span));
+        Some(Ends { from, to, via, from_said: context.from.is_some(), to_said: context.to.is_some(), target })
+    }
+
+    fn rule(&mut self, file: FileId, span: crate::span::Span, rule: &'a Rule, context: Context<'a>, default: bool) {
+        let here = at(file, span);
+        // `default deny` alone governs what comes from outside; every other omission means anyone.
+        let said_to = rule.sentence.clauses.to.is_some() || context.to.is_some();
+        let anyone: &[Class] = if default && !said_to { &[Class::Outside] } else { &Class::ALL };
+        let Some(action) = self.action(file, &rule.action) else { return };
+        let Some(ends) = self.ends(file, &rule.sentence.clauses, context, anyone) else { return };
+        if action == Action::Allow && !default && !self.complete_allow(here, rule, &ends) {
+            return;
+        }
+        let Some(options) = self.options(file, &rule.options) else { return };
+        if let Some(early) = rule.options.iter().find(|option| option.value == RuleOption::Early) {
+            self.early(file, span, rule, ends, action, &options, at(file, early.span));
+            return;
+        }
+        let rank = if default { Rank::Default } else { Rank::Rule };
+        let judgements = self.judgements(file, here, &rule.sentence, ends, action, rank, options);
+        for (flow, judgement) in judgements {
+            self.policy.flows.entry(flow).or_default().push(judgement);
+        }
+    }
+
+    /// Whether an allow says to whom, and does not open everything by omission.
+    fn complete_allow(&mut self, here: Location, rule: &Rule, ends: &Ends) -> bool {
+        if !ends.to_said {
+            let end =
+                Location { file: here.file, span: crate::span::Span { start: here.span.end, end: here.span.end } };
+            let mut fault =
+                Diagnostic::new(&ALLOW_TO_WHOM, here, "this `allow` does not say to whom").label("`to` is missing");
+            fault = if rule.sentence.clauses.via.is_empty() && rule.options.is_empty() {
+                fault.fix("say what it opens, for example the host", end, " to host")
+            } else {
+                fault.help("say what it opens: `to host`, `to container`, `to lan`")
+            };
+            self.out.push(fault);
+            return false;
+        }
+        if !ends.from_said && rule.sentence.what.is_empty() {
+            let after = Location {
+                file: here.file,
+                span: crate::span::Span { start: rule.action.span.end, end: rule.action.span.end },
+            };
+            self.out.push(
+                Diagnostic::new(&ALLOW_EVERYTHING, here, "this `allow` names neither a service nor an origin")
+                    .label("opens everything to everyone")
+                    .fix("if that is meant, say so", after, " from any")
+                    .help("otherwise name the service: `allow https …`"),
+            );
+            return false;
+        }
+        true
+    }
+
+    /// Splits a sentence over the flows that it judges.
+    #[allow(clippy::too_many_arguments)]
+    fn judgements(
+        &mut self,
+        file: FileId,
+        here: Location,
+        sentence: &'a Sentence,
+        ends: Ends,
+        action: Action,
+        rank: Rank,
+        options: Arc<Options>,
+    ) -> Vec<(Flow, Judgement)> {
+        let errors = self.out.len();
+        let traffic: Arc<[Traffic]> = if sentence.what.is_empty() {
+            self.all_traffic.clone()
+        } else {
+            service::traffic(self.places.names, file, &sentence.what, &mut self.out)
+        };
+        if traffic.is_empty() || self.out.get(errors..).is_some_and(|new| new.iter().any(Diagnostic::is_error)) {
+            return Vec::new();
+        }
+        let family = sentence.family.as_ref().map(|family| family.value);
+        self.statement += 1;
+        let mut list = Vec::new();
+        let mut crossed = false;
+        for from in &ends.from {
+            for to in &ends.to {
+                let flow = Flow { from: from.class, to: to.class };
+                if flow.from == Class::Host && flow.to == Class::Host {
+                    continue;
+                }
+                let one_outside = (flow.from == Class::Outside) != (flow.to == Class::Outside);
+                if ends.via.is_some() && !one_outside {
+                    continue;
+                }
+                crossed = true;
+                let judgement = Judgement {
+                    statement: self.statement,
+                    rank,
+                    action,
+                    family,
+                    traffic: traffic.clone(),
+                    from: from.clone(),
+                    to: to.clone(),
+                    via: ends.via.clone(),
+                    options: options.clone(),
+                    forwarded: false,
+                    location: here,
+                    target: ends.target,
+                };
+                list.push((flow, judgement));
+            }
+        }
+        if !crossed && ends.via.is_some() && !ends.from.is_empty() && !ends.to.is_empty() {
+            self.out.push(
+                Diagnostic::new(&VIA_CROSSES_NOTHING, here, "`via` has no card to name here")
+                    .label("both ends are outside, or both on this machine")
+                    .help("for routed traffic say a card at each end: `from … on wg0 to … on lan`"),
+            );
+        }
+        let possible = |judgement: &Judgement| !families(judgement).is_empty();
+        if !list.is_empty() && !list.iter().any(|(_, judgement)| possible(judgement)) {
+            self.out.push(
+                Diagnostic::new(&FAMILIES_NEVER_MEET, here, "no packet is of every family that this names")
+                    .help("give both ends addresses of the same family, or take the `ipv4` or `ipv6` out"),
+            );
+        }
+        list.retain(|(_, judgement)| possible(judgement));
+        list
+    }
+
+    fn action(&mut self, file: FileId, action: &Spanned<tree::Action>) -> Option<Action> {
+        Some(match &action.value {
+            tree::Action::Allow => Action::Allow,
+            tree::Action::Deny => Action::Deny,
+            tree::Action::Log => Action::Log,
+            tree::Action::Reject(None) => Action::Reject(Reject::PortUnreachable),
+            tree::Action::Reject(Some(name)) => match reject::lookup(&name.value) {
+                Some(kind) => Action::Reject(kind),
+                None => {
+                    self.unknown_word(
+                        at(file, name.span),
+                        "there is no way to reject called",
+                        &name.value,
+                        &reject::names().collect::<Vec<_>>(),
+                    );
+                    return None;
+                }
+            },
+        })
+    }
+
+    fn unknown_word(&mut self, here: Location, what: &str, word: &str, known: &[&str]) {
+        let fault = Diagnostic::new(&UNKNOWN_WORD, here, format!("{what} `{word}`"));
+        self.out.push(match nearest(word, known.iter().copied()) {
+            Some(near) => fault.fix(format!("did you mean `{near}`?"), here, near),
+            None => fault.help(format!("one of {}", known.join(", "))),
+        });
+    }
+
+    fn options(&mut self, file: FileId, list: &'a [Spanned<RuleOption>]) -> Option<Arc<Options>> {
+        if list.is_empty() {
+            return Some(self.no_options.clone());
+        }
+        let mut options = Options::default();
+        for option in list {
+            match &option.value {
+                RuleOption::Limit(limit) => {
+                    let (count, seconds) = match limit.amount {
+                        LimitAmount::Rate(rate) => (rate.count, Some(seconds(rate.unit))),
+                        LimitAmount::Connections(count) => (count, None),
+                    };
+                    // netfilter's own default burst is 5; a limit above it must at least let its own rate through at once.
+                    let burst = limit.burst.unwrap_or(5.max(if seconds == Some(1) { count } else { 5 }));
+                    options.limit = Some(Limit { count, seconds, per_source: limit.per_source, burst });
+                }
+                RuleOption::Log(log) => {
+                    let level = match &log.level {
+                        None => 6,
+                        Some(name) => match syslog::lookup(&name.value) {
+                            Some(level) => level,
+                            None => {
+                                let known: Vec<&str> = syslog::names().collect();
+                                self.unknown_word(at(file, name.span), "there is no log level", &name.value, &known);
+                                return None;
+                            }
+                        },
+                    };
+                    let rate =
+                        log.rate.as_ref().map_or(DEFAULT_LOG_RATE, |rate| (rate.value.count, seconds(rate.value.unit)));
+                    let prefix = log.prefix.as_ref().map_or("fwc ", |prefix| &prefix.value);
+                    options.log = Some(Log { prefix: Arc::from(prefix), level, rate });
+                }
+                RuleOption::During(during) => options.during = Some((during.days, during.times)),
+                RuleOption::SourcePort(ports) => options.source_ports = Some(PortSet::new(ports.iter().copied())),
+                RuleOption::Comment(text) => options.comment = Some(Arc::from(&*text.value)),
+                RuleOption::Early => {}
+            }
+        }
+        Some(Arc::new(options))
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn early(
+        &mut self,
+        file: FileId,
+        span: crate::span::Span,
+        rule: &'a Rule,
+        ends: Ends,
+        action: Action,
+        options: &Options,
+        word: Location,
+    ) {
+        let rich = action != Action::Deny
+            || ends.to_said
+            || !rule.sentence.what.is_empty()
+            || options.limit.is_some()
+            || options.during.is_some()
+            || options.source_ports.is_some();
+        if rich {
+            self.out.push(
+                Diagnostic::new(&EARLY_TOO_RICH, word, "an `early` rule may only deny where packets come from")
+                    .help("write `deny from … [via …] early`, or take `early` out"),
+            );
+            return;
+        }
+        self.statement += 1;
+        for from in ends.from.into_iter().filter(|party| party.class == Class::Outside) {
+            let judgement = Judgement {
+                statement: self.statement,
+                rank: Rank::Rule,
+                action,
+                family: rule.sentence.family.as_ref().map(|family| family.value),
+                traffic: Arc::from([Traffic::ALL]),
+                from,
+                to: self.places.everyone(Class::Host),
+                via: ends.via.clone(),
+                options: Arc::new(options.clone()),
+                forwarded: false,
+                location: at(file, span),
+                target: None,
+            };
+            self.policy.early.push(Early { judgement });
+        }
+    }
+
+    fn apply(&mut self, file: FileId, name: &'a Name, context: Context<'a>, inside: &mut Vec<&'a str>) {
+        let Some(group) = self.group(file, name, inside) else { return };
+        inside.push(&name.value);
+        for statement in &group.1.body {
+            self.applied += 1;
+            if self.applied == MOST_APPLIED {
+                self.out.push(
+                    Diagnostic::new(
+                        &TOO_MANY_RULES,
+                        at(file, name.span),
+                        "applied groups come to more than 500,000 rules",
+                    )
+                    .help("apply each group once: groups that apply groups several times multiply"),
+                );
+            }
+            if self.applied >= MOST_APPLIED {
+                break;
+            }
+            self.statement(group.0, statement, context, inside, false);
+        }
+        inside.pop();
+    }
+
+    fn group(&mut self, file: FileId, name: &Name, inside: &[&str]) -> Option<(FileId, &'a tree::Group)> {
+        let here = at(file, name.span);
+        let names = self.places.names;
+        let Some(group) = find(&names.groups, &name.value) else {
+            let fault = Diagnostic::new(&UNKNOWN_GROUP, here, format!("no group is called `{}`", name.value));
+            self.out.push(match nearest(&name.value, names.groups.keys().copied()) {
+                Some(near) => fault.fix(format!("did you mean `{near}`?"), here, near),
+                None => fault.help(format!("declare it: `group {} {{ … }}`", name.value)),
+            });
+            return None;
+        };
+        if inside.contains(&&*name.value) {
+            self.out.push(
+                Diagnostic::new(&GROUP_CYCLE, here, format!("group `{}` applies itself", name.value))
+                    .related(group.location, "the group")
+                    .help("take this `apply` out"),
+            );
+            return None;
+        }
+        if let Some(fault) = too_deep(inside.len(), group.location, "group", &name.value) {
+            self.out.push(fault);
+            return None;
+        }
+        Some((group.file, group.node))
+    }
+
+    fn assertion(&mut self, file: FileId, span: crate::span::Span, rule: &'a Rule, context: Context<'a>) {
+        let here = at(file, span);
+        let Some(action) = self.action(file, &rule.action) else { return };
+        let Some(ends) = self.ends(file, &rule.sentence.clauses, context, &Class::ALL) else { return };
+        let judgements = self.judgements(file, here, &rule.sentence, ends, action, Rank::Rule, Arc::default());
+        self.policy.assertions.push(Assertion { judgements, location: here });
+    }
+}
+
+/// Log lines a rule writes at most, unless it says otherwise: enough to see what happens, too few to fill a disk.
+const DEFAULT_LOG_RATE: (u32, u32) = (10, 60);
+
+fn seconds(unit: RateUnit) -> u32 {
+    match unit {
+        RateUnit::Second => 1,
+        RateUnit::Minute => 60,
+        RateUnit::Hour => 3600,
+        RateUnit::Day => 86400,
+    }
+}
+
+/// The families in which a judgement can match a packet.
+#[must_use]
+pub fn families(judgement: &Judgement) -> Vec<Family> {
+    let holds = |set: &Option<AddressSet>, family| set.as_ref().is_none_or(|set| !set.of_family(family).is_empty());
+    Family::BOTH
+        .into_iter()
+        .filter(|&family| {
+            judgement.family.is_none_or(|only| only == family)
+                && (!judgement.from.macs.is_empty() || holds(&judgement.from.addresses, family))
+                && (judgement.to.published.is_some() || holds(&judgement.to.addresses, family))
+                && judgement.to.at.as_ref().is_none_or(|set| !set.of_family(family).is_empty())
+                && judgement.traffic.iter().any(|traffic| traffic.family.is_none_or(|only| only == family))
+        })
+        .collect()
+}
