@@ -32,9 +32,12 @@ const CHECKS: &[fn(&Policy, Target) -> Vec<Diagnostic>] = &[
     same_bridge::check,
 ];
 
+/// A check that looks at the source as well.
+type WordCheck = fn(&Project, &Policy, Target) -> Vec<Diagnostic>;
+
 /// Every check that also looks at the words that the policy was written in: for the places of options, and for what the
 /// policy has forgotten.
-const WORD_CHECKS: &[fn(&Project, &Policy, Target) -> Vec<Diagnostic>] =
+const WORD_CHECKS: &[WordCheck] =
     &[options::check, lockout::check, starved::check, late::check, limits::check, raw::check];
 
 /// Every code that checks give.

@@ -188,13 +188,11 @@ fn options(portless: &FxHashSet<Location>, file: FileId, here: Location, rule: &
                         .help("write `allow … limit …`: what is beyond the limit is denied; a log has a `rate`"),
                 );
             }
-            RuleOption::SourcePort(_) => {
-                if portless.contains(&here) {
-                    out.push(
-                        Diagnostic::new(&SOURCE_PORT_OF_WHAT, place, "`source port` on traffic that has no ports")
-                            .help("only `tcp`, `udp` and `sctp` have ports: give the others a rule of their own"),
-                    );
-                }
+            RuleOption::SourcePort(_) if portless.contains(&here) => {
+                out.push(
+                    Diagnostic::new(&SOURCE_PORT_OF_WHAT, place, "`source port` on traffic that has no ports")
+                        .help("only `tcp`, `udp` and `sctp` have ports: give the others a rule of their own"),
+                );
             }
             RuleOption::During(during)
                 if during.days & 0x7f == 0x7f && during.times.is_none_or(|(from, to)| from == 0 && to >= 1439) =>

@@ -298,14 +298,11 @@ fn texts(line: &Line<'_>, rule: &IptablesRule<'_>, out: &mut Vec<Diagnostic>) {
         match option.name {
             "--log-prefix" => limits::prefix(here, value.text, Target::Iptables, out),
             "--comment" => limits::comment(here, value.text, Target::Iptables, out),
-            "-i" | "-o" | "--physdev-in" | "--physdev-out" => {
-                if Card::parse(value.text).name.len() > Card::MAX {
-                    let message = format!("`{}` is longer than an interface name can be", value.text);
-                    out.push(
-                        Diagnostic::new(&CARD_NAME_TOO_LONG, here, message)
-                            .help("interface names have at most 15 bytes"),
-                    );
-                }
+            "-i" | "-o" | "--physdev-in" | "--physdev-out" if Card::parse(value.text).name.len() > Card::MAX => {
+                let message = format!("`{}` is longer than an interface name can be", value.text);
+                out.push(
+                    Diagnostic::new(&CARD_NAME_TOO_LONG, here, message).help("interface names have at most 15 bytes"),
+                );
             }
             "--dports" | "--sports" | "--ports" => {
                 let count: usize = value.text.split(',').map(|part| if part.contains(':') { 2 } else { 1 }).sum();
