@@ -30,18 +30,21 @@ impl Example {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(self.name)
     }
 
-    /// What is written for a target: file name and text.
-    pub fn build(&self, target: &str) -> BTreeMap<String, String> {
+    /// What is written for a target: file name and text. If it is refused: why.
+    pub fn build(&self, target: &str) -> Result<BTreeMap<String, String>, String> {
         let out = tempfile::tempdir().expect("a directory");
+        self.write(target, out.path()).map(|()| files(out.path()))
+    }
+
+    fn write(&self, target: &str, out: &Path) -> Result<(), String> {
         let output = Command::new(env!("CARGO_BIN_EXE_fwc"))
             .current_dir(self.directory())
             .args(["build", self.policy, "--target", target, "-o"])
-            .arg(out.path())
+            .arg(out)
             .output()
             .expect("fwc runs");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "examples/{}/{} for {target}: {said}", self.name, self.policy);
-        files(out.path())
+        let said = || format!("examples/{}/{}: {}", self.name, self.policy, String::from_utf8_lossy(&output.stderr));
+        if output.status.success() { Ok(()) } else { Err(said()) }
     }
 }
 
@@ -60,13 +63,10 @@ fn files(directory: &Path) -> BTreeMap<String, String> {
 fn what_is_checked_in_is_what_is_built() {
     for example in EXAMPLES {
         let built = example.directory().join("built");
-        let now = example.build(example.target);
+        let now = example.build(example.target).unwrap_or_else(|said| panic!("{said}"));
         if std::env::var_os("UPDATE").is_some() {
             let _ = std::fs::remove_dir_all(&built);
-            std::fs::create_dir_all(&built).expect("a directory");
-            for (name, text) in &now {
-                std::fs::write(built.join(name), text).expect("write");
-            }
+            example.write(example.target, &built).unwrap_or_else(|said| panic!("{said}"));
         }
         let there = files(&built);
         let names = |files: &BTreeMap<String, String>| files.keys().cloned().collect::<Vec<_>>();
@@ -78,14 +78,23 @@ fn what_is_checked_in_is_what_is_built() {
     }
 }
 
+/// The only reason why one may not be built for the other target: an nft table cannot let through what Docker's FORWARD drops.
+pub const OVERRIDDEN: &str = "[FW0309]";
+
 #[test]
-fn every_example_is_built_for_either_target() {
+fn the_other_target_is_built_or_refused_for_a_reason() {
+    let mut built = 0;
     for example in EXAMPLES {
-        let other = if example.target == "nft" { "iptables" } else { "nft" };
-        let files = example.build(other);
-        let rules = if other == "nft" { ".nft" } else { ".rules.v4" };
-        assert!(files.keys().any(|name| name.ends_with(rules)), "{}: {:?}", example.name, files.keys());
+        let (other, rules) = if example.target == "nft" { ("iptables", ".rules.v4") } else { ("nft", ".nft") };
+        match example.build(other) {
+            Ok(files) => {
+                assert!(files.keys().any(|name| name.ends_with(rules)), "{}: {:?}", example.name, files.keys());
+                built += 1;
+            }
+            Err(said) => assert!(other == "nft" && said.contains(OVERRIDDEN), "{said}"),
+        }
     }
+    assert!(built >= 6, "only {built} examples are built for the other target");
 }
 
 #[test]

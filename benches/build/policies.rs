@@ -59,7 +59,7 @@ fn host(rules: u32) -> String {
             50_000 + part % 5_000,
             50_004 + part % 5_000
         );
-        let _ = writeln!(text, "container web{part} on front publish tcp {} to 80", 1_024 + part % 60_000);
+        let _ = writeln!(text, "container web{part} on front publish tcp {} to 80", 60_000 + part % 5_000);
     }
     for number in 0..rules {
         let part = number / 100;
@@ -68,12 +68,18 @@ fn host(rules: u32) -> String {
             0 => writeln!(text, "allow ssh from site{part} to host"),
             1 => writeln!(text, "allow tcp {port} from {address} to host"),
             2 => writeln!(text, "allow app{part} from {{ lan, {address} }} to host"),
-            3 => writeln!(text, "allow tcp {} from {address} to container via wan", 1_024 + part % 60_000),
-            4 => writeln!(text, "allow http from {address} to container web{part}"),
+            3 => writeln!(text, "allow tcp {} from {address} to container via wan", 60_000 + part % 5_000),
+            4 => writeln!(text, "allow tcp {} from {address} to container web{part}", 60_000 + part % 5_000),
             5 => writeln!(text, "deny from {}/28 to host", Ipv4Addr::from(u32::from(address) & !15)),
             6 => writeln!(text, "allow {{ http, https, udp {port} }} from {address} to host via lan"),
             7 => writeln!(text, "allow tcp {port} from {address} to lan"),
-            8 => writeln!(text, "allow udp {port}-{} from 2001:db8:{number:x}::/64 to host", port + 3),
+            8 => writeln!(
+                text,
+                "allow udp {port}-{} from 2001:db8:{:x}:{:x}::/64 to host",
+                port + 3,
+                number >> 16,
+                number & 0xffff
+            ),
             9 => writeln!(text, "reject tcp {port} from site{part} to host"),
             10 => writeln!(text, "allow from host to {address} via wan"),
             _ => writeln!(text, "deny tcp {port} from vpn to {address} on lan"),

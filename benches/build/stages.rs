@@ -57,13 +57,14 @@ fn once(text: &str, target: Target) -> [f64; 6] {
     let (policy, _) = policy::resolve::resolve(&project);
     lap(1);
     black_box(check::run(&policy, target));
+    black_box(check::run_words(&project, &policy, target));
     lap(2);
     let (mut ruleset, _) = lower::lower(&policy, target);
     lap(3);
     optimise::optimise(&mut ruleset, target, &project.files);
     lap(4);
     let header = lower::summary::header(&policy, target);
-    let context = emit::Context { target, stem: "site", sources: &project.files, header };
+    let context = emit::Context { target, stem: "site", sources: &project.files, header, partial: false };
     black_box(emit::emit(&ruleset, &context).is_ok());
     lap(5);
     laps

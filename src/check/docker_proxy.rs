@@ -336,8 +336,9 @@ fn second_leg(policy: &Policy) -> Vec<Diagnostic> {
     let flow = Flow { from: Class::Host, to: Class::Container };
     let list = || policy.flows.get(&flow).into_iter().flatten();
     let Some(closing) = list().find(|judgement| {
+        // The deny that an allow implies leaves containers' own addresses alone, and docker-proxy with them.
         roads::stops(judgement.action)
-            && judgement.rank >= Rank::Default
+            && judgement.rank == Rank::Default
             && judgement.to.is_whole_class()
             && judgement.from.is_whole_class()
             && judgement.traffic.contains(&Traffic::ALL)
@@ -370,11 +371,7 @@ fn second_leg(policy: &Policy) -> Vec<Diagnostic> {
         closing.location,
         "docker-proxy's own connections to containers are denied by this",
     );
-    found = if closing.rank == Rank::End {
-        found.label("with this allow, the host may open nothing else to containers, nor may docker-proxy")
-    } else {
-        found.label("what the host opens to containers, docker-proxy included")
-    };
+    found = found.label("what the host opens to containers, docker-proxy included");
     if allow.location != closing.location {
         found =
             found.related(allow.location, "lets in clients whom docker-proxy serves: IPv6, possibly, and containers");

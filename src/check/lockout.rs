@@ -47,11 +47,19 @@ pub fn check(project: &Project, policy: &Policy, _: Target) -> Vec<Diagnostic> {
     let Some(list) = policy.flows.get(&flow) else { return Vec::new() };
     let Some(closing) = list.iter().find(|judgement| closes(policy, judgement)) else { return Vec::new() };
     let mut late: Option<(&Judgement, &Judgement)> = None;
+    // What stands before one allow and covers it often covers the next one too.
+    let mut last: Option<&Judgement> = None;
     for (at, allow) in list.iter().enumerate().filter(|(_, allow)| is_way_in(allow)) {
+        if last.is_some_and(|deny| cover::covers(deny, allow)) {
+            continue;
+        }
         let before = list.iter().take(at).filter(|earlier| matches!(earlier.action, Action::Deny | Action::Reject(_)));
         match before.into_iter().find(|deny| cover::covers(deny, allow)) {
             None => return Vec::new(),
-            Some(deny) => late = late.or(Some((allow, deny))),
+            Some(deny) => {
+                last = Some(deny);
+                late = late.or(Some((allow, deny)));
+            }
         }
     }
     if !policy.raw.is_empty() && policy.raw.iter().any(|raw| &*raw.hook == "INPUT") {

@@ -90,14 +90,9 @@ pub static CODES: &[&Code] = &[
     &raw::codes::UNCLOSED_QUOTE,
 ];
 
-/// Runs all checks on a policy that is to be built for `target`.
+/// Runs every check on a policy that is to be built for `target`.
 #[must_use]
-pub fn run(policy: &Policy, target: Target) -> Vec<Diagnostic> {
-    CHECKS.iter().flat_map(|check| check(policy, target)).collect()
-}
-
-/// Runs the checks that look at the source as well.
-#[must_use]
-pub fn run_words(project: &Project, policy: &Policy, target: Target) -> Vec<Diagnostic> {
-    WORD_CHECKS.iter().flat_map(|check| check(project, policy, target)).collect()
+pub fn run(project: &Project, policy: &Policy, target: Target) -> Vec<Diagnostic> {
+    let of_policy = CHECKS.iter().flat_map(|check| check(policy, target));
+    of_policy.chain(WORD_CHECKS.iter().flat_map(|check| check(project, policy, target))).collect()
 }

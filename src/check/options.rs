@@ -61,11 +61,13 @@ pub static SOURCE_PORT_OF_WHAT: Code = Code {
     explanation: "\
 # Ports of which protocol?
 
-TCP, UDP and SCTP have ports. A rule for all traffic, for ICMP or for another protocol has none to compare.
+TCP, UDP and SCTP have ports. A rule for ICMP or for another protocol has none to compare. Where no service is said, the
+protocols that have ports are meant.
 
 ```fw
-allow from relay to host source port 53           # error
+allow { icmp, udp } from relay to host source port 53      # error
 allow udp from relay to host source port 53
+allow icmp from relay to host
 ```
 
 **Why it hurts.** The comparison would be left out, or the rule would match nothing, depending on the tool.
@@ -167,8 +169,9 @@ fn card_of_host(file: FileId, one: &One, card: Span, rewritable: bool) -> Diagno
 /// Statements that compare source ports of traffic without ports.
 fn portless(policy: &Policy) -> FxHashSet<Location> {
     let judgements = policy.flows.values().flatten().filter(|judgement| judgement.options.source_ports.is_some());
+    // Traffic of every protocol is meant as far as it has ports; a protocol that is named and has none cannot be meant.
     let without = judgements.filter(|judgement| {
-        judgement.traffic.iter().any(|traffic| !traffic.protocol.is_some_and(crate::net::Protocol::has_ports))
+        judgement.traffic.iter().any(|traffic| traffic.protocol.is_some_and(|protocol| !protocol.has_ports()))
     });
     without.map(|judgement| judgement.location).collect()
 }
@@ -187,14 +190,10 @@ fn options(portless: &FxHashSet<Location>, file: FileId, here: Location, rule: &
             }
             RuleOption::SourcePort(_) => {
                 if portless.contains(&here) {
-                    let fault =
-                        Diagnostic::new(&SOURCE_PORT_OF_WHAT, place, "`source port` on traffic that has no ports");
-                    out.push(if rule.sentence.what.is_empty() {
-                        let end = at(file, Span { start: rule.action.span.end, end: rule.action.span.end });
-                        fault.fix("say the protocol", end, " udp")
-                    } else {
-                        fault.help("only `tcp`, `udp` and `sctp` have ports: give the others a rule of their own")
-                    });
+                    out.push(
+                        Diagnostic::new(&SOURCE_PORT_OF_WHAT, place, "`source port` on traffic that has no ports")
+                            .help("only `tcp`, `udp` and `sctp` have ports: give the others a rule of their own"),
+                    );
                 }
             }
             RuleOption::During(during)

@@ -1,5 +1,7 @@
 //! A rule to the host for a port that a container publishes: NAT leads the traffic past INPUT, and the rule decides nothing.
 
+use rustc_hash::FxHashSet;
+
 use super::roads;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::{Family, PortSet};
@@ -62,22 +64,23 @@ deny tcp 8000-8999 from any to { host, container }
 /// The check.
 pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
     let mut out = Vec::new();
-    let mut told: Vec<u32> = Vec::new();
+    let mut told: FxHashSet<u32> = FxHashSet::default();
     if policy.containers.published.is_empty() {
         return out;
     }
     // Whoever is not a container of Docker's is translated: also what instances and guests dial.
     for from in [Class::Outside, Class::Instance, Class::Guest] {
+        let containers = policy.flows.get(&Flow { from, to: Class::Container }).into_iter().flatten();
+        let both: FxHashSet<u32> = containers.map(|judgement| judgement.statement).collect();
         for judgement in roads::written(policy, Flow { from, to: Class::Host }) {
-            let found: Vec<Diagnostic> =
-                judgement.traffic.iter().filter_map(|traffic| diverted(policy, judgement, traffic)).collect();
-            if found.is_empty() || told.contains(&judgement.statement) {
+            // The same statement speaks of containers as well: `deny tcp 8080` without `to`, or `to { host, container }`.
+            if both.contains(&judgement.statement) || told.contains(&judgement.statement) {
                 continue;
             }
-            // The same statement speaks of containers as well: `deny tcp 8080` without `to`, or `to { host, container }`.
-            let both = Flow { from, to: Class::Container };
-            if !roads::statement(policy, judgement.statement).any(|(other, _)| other == both) {
-                told.push(judgement.statement);
+            let found: Vec<Diagnostic> =
+                judgement.traffic.iter().filter_map(|traffic| diverted(policy, judgement, traffic)).collect();
+            if !found.is_empty() {
+                told.insert(judgement.statement);
                 out.extend(found);
             }
         }
@@ -91,7 +94,7 @@ fn diverted(policy: &Policy, judgement: &Judgement, traffic: &Traffic) -> Option
         families(judgement).into_iter().filter(|&family| traffic.family.is_none_or(|only| only == family)).collect();
     let takes = |one: &&Published| {
         traffic.protocol == Some(one.protocol)
-            && roads::overlaps(ports, one.ports)
+            && ports.meets(one.ports)
             && match (&judgement.to.at, one.address) {
                 (Some(at), Some(address)) => at.contains(address),
                 _ => true,

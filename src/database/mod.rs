@@ -179,8 +179,7 @@ pub fn compile_part(db: &dyn Db, input: ProjectInput, stem: String, only: Vec<St
     let target = project.target(&policy.facts);
     let mut diagnostics = source_diagnostics(db, input).to_vec();
     diagnostics.extend(faults.iter().cloned());
-    diagnostics.extend(check::run(policy, target));
-    diagnostics.extend(check::run_words(project, policy, target));
+    diagnostics.extend(check::run(project, policy, target));
     let mut outputs = Vec::new();
     // A policy with a hole in it is not lowered: what it would say is not what it will say.
     if !diagnostics.iter().any(Diagnostic::is_error) {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::net::{AddressRange, AddressSet, Card, Family, PortRange, PortSet, Protocol};
 use crate::netfilter::{Hook, Match, MatchKind, SetField, TableFamily, TableKind, Verdict};
-use crate::policy::{Action, CardSet, Class, Flow, Judgement, Party, Policy, Published, Traffic};
+use crate::policy::{Action, CardSet, Class, Flow, Judgement, Party, Policy, Published, Rank, Traffic};
 use crate::syntax::tree::View;
 
 use super::live_set;
@@ -333,6 +333,15 @@ fn container_roads(
         }
     };
     let allow = judgement.action == Action::Allow;
+    // The deny that an allow implies is for what is dialled at an address of this host. Containers talk on at their own
+    // addresses, and docker-proxy to them, until a line of the policy says otherwise.
+    let named_directly = || {
+        let flow = policy.flows.get(&seat.flow).into_iter().flatten();
+        flow.into_iter().any(|other| other.action == Action::Allow && other.to.view == Some(View::Direct))
+    };
+    if judgement.rank == Rank::End && matches!(seat.flow.from, Class::Host | Class::Container) && !named_directly() {
+        return vec![Road { ports: Ports::Header, extra: vec![original(), translated()] }];
+    }
     match judgement.to.view {
         Some(View::Direct) => {
             return vec![Road { ports: Ports::Header, extra: vec![Match::not(MatchKind::DestinationTranslated)] }];

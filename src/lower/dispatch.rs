@@ -249,7 +249,8 @@ impl Program<'_> {
                 inner.push(Rule { family, ..to(origin, goto(&chain)) });
                 // The other family of this flow is judged in the other table; it must not fall through to another flow.
                 if family.is_some() && table == TableKind::Filter && flow.from != Class::Outside {
-                    inner.push(to(inner.last().map(|rule| rule.matches.clone()).unwrap_or_default(), Verdict::Return));
+                    let matches = inner.last().map(|rule| rule.matches.clone()).unwrap_or_default();
+                    inner.push(Rule { family: Some(Family::Ipv6), ..to(matches, Verdict::Return) });
                 }
             }
             if to_class == Class::Outside {

@@ -104,11 +104,23 @@ enum Peer {
     Host,
     /// Everyone else: called where packets pass through.
     Others,
+    /// The host, and whoever it routes for: nft's bridge hooks do not tell them apart.
+    HostOrRouted,
 }
 
 impl Peer {
+    /// Whether a party of that class may be at the other end.
+    fn is(self, class: Class) -> bool {
+        match self {
+            Self::Host => class == Class::Host,
+            Self::Others => class != Class::Host,
+            // The bridges of other platforms cannot be seen from here: what speaks of them is left out, and so not allowed.
+            Self::HostOrRouted => !matches!(class, Class::Container | Class::Instance),
+        }
+    }
+
     fn suffix(self) -> &'static str {
-        if self == Self::Host { "-h" } else { "" }
+        if self == Self::Others { "" } else { "-h" }
     }
 }
 
@@ -255,10 +267,10 @@ impl Program<'_> {
             for gate in gates {
                 let matches = if direction == Direction::Out { from(gate) } else { towards(gate, true) };
                 for (_, matches) in matches {
-                    let verdict = Verdict::Jump(Arc::from(&*gate_chain(gate, direction, Peer::Host)));
+                    let verdict = Verdict::Jump(Arc::from(&*gate_chain(gate, direction, Peer::HostOrRouted)));
                     rules.extend(packets(to(matches, verdict), TableFamily::Bridge));
                 }
-                self.gate_chain(gate, direction, Peer::Host, TableFamily::Bridge, true);
+                self.gate_chain(gate, direction, Peer::HostOrRouted, TableFamily::Bridge, true);
             }
             let flow = match direction {
                 Direction::Out => Flow { from: Class::Guest, to: Class::Host },
@@ -292,8 +304,8 @@ impl Program<'_> {
         };
         let hook = match (peer, direction) {
             (Peer::Others, _) => Hook::Forward,
-            (Peer::Host, Direction::In) => Hook::Output,
-            (Peer::Host, Direction::Out) => Hook::Input,
+            (_, Direction::In) => Hook::Output,
+            (_, Direction::Out) => Hook::Input,
         };
         let seat = Seat { allow: Verdict::Return, bridged: tap, family, ..Seat::new(hook, TableKind::Filter, flow) };
         let mut rules = Vec::new();
@@ -338,7 +350,7 @@ impl Program<'_> {
                 Direction::In => (judgement.to.class, judgement.from.class),
                 Direction::Out => (judgement.from.class, judgement.to.class),
             };
-            own == class && (other == Class::Host) == (peer == Peer::Host)
+            own == class && peer.is(other)
         };
         let mut rules: Vec<Rule> = Vec::new();
         for judgement in
@@ -391,19 +403,19 @@ impl Program<'_> {
             Direction::In => judgement.from.clone(),
             Direction::Out => judgement.to.clone(),
         };
-        let here: Vec<&Judgement> = same
-            .iter()
-            .copied()
-            .filter(|judgement| (other(judgement).class == Class::Host) == (peer == Peer::Host))
-            .collect();
+        let here: Vec<&Judgement> = same.iter().copied().filter(|judgement| peer.is(other(judgement).class)).collect();
         let whole =
             |class| here.iter().any(|judgement| other(judgement).class == class && other(judgement).is_whole_class());
-        let everyone = peer == Peer::Host && whole(Class::Host) || whole(Class::Outside) && whole(Class::Guest);
+        let everyone = match peer {
+            Peer::Host => whole(Class::Host),
+            Peer::Others => whole(Class::Outside) && whole(Class::Guest),
+            Peer::HostOrRouted => whole(Class::Outside) || whole(Class::Host),
+        };
         let mut rules: Vec<Rule> = Vec::new();
         for judgement in here {
             let party = other(judgement);
             let class = party.class;
-            let conditions = if everyone || party.is_whole_class() && peer == Peer::Host {
+            let conditions = if everyone || party.is_whole_class() && peer != Peer::Others {
                 Vec::new()
             } else if party.is_whole_class() || class == Class::Container || class == Class::Instance {
                 self.behind(class, direction, seat)

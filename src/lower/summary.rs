@@ -34,7 +34,7 @@ pub fn flows(policy: &Policy) -> Vec<String> {
     let mut alone = Vec::new();
     for flow in Flow::all().filter(|flow| classes.contains(&flow.from) && classes.contains(&flow.to)) {
         match policy.flows.get(&flow) {
-            Some(judgements) => lines.push(format!("{flow}: {}.", in_force(judgements))),
+            Some(judgements) => lines.push(format!("{flow}: {}.", in_force(flow, judgements))),
             None => alone.push(flow.to_string()),
         }
     }
@@ -59,7 +59,7 @@ fn classes(policy: &Policy) -> BTreeSet<Class> {
     classes
 }
 
-fn in_force(judgements: &[Judgement]) -> String {
+fn in_force(flow: Flow, judgements: &[Judgement]) -> String {
     let count = |action: fn(Action) -> bool| {
         let statements: BTreeSet<u32> = judgements
             .iter()
@@ -92,7 +92,11 @@ fn in_force(judgements: &[Judgement]) -> String {
             || *judgement.traffic != [Traffic::ALL];
         let via = judgement.via.as_ref().map(|cards| format!(" via {}", names(cards))).unwrap_or_default();
         let some = if partial && judgement.via.is_none() { " of what its default names" } else { "" };
-        parts.push(format!("then {what} the rest{via}{some}"));
+        let own_addresses_stay = judgement.rank == Rank::End
+            && flow.to == Class::Container
+            && matches!(flow.from, Class::Host | Class::Container);
+        let dialled = if own_addresses_stay { " that is dialled at an address of this host" } else { "" };
+        parts.push(format!("then {what} the rest{dialled}{via}{some}"));
         open &= partial;
     }
     if open {

@@ -136,7 +136,7 @@ fn words_of_the_other_tool_are_refused() {
     for (file, other) in [("chain.fw", "nft"), ("chain-nft.fw", "iptables")] {
         let (code, said) = fwc(&["check", file, "--target", other, "--format", "short"]);
         assert_eq!(code, Some(1), "{file} for {other}: {said}");
-        assert!(said.contains("error[FW0603]"), "{file} for {other}: {said}");
+        assert!(said.contains("error[FW0716]"), "{file} for {other}: {said}");
     }
     let (_, listing) = fwc(&["build", "chain-nft.fw"]);
     assert!(part(&listing, ".nft").contains("\t\ttcp dport { 80, 443 } counter comment \"chain-nft.fw:3\"\n"));

@@ -318,6 +318,13 @@ impl Policy {
         if allows.is_empty() {
             return None;
         }
+        // Containers at their own addresses stay reachable from this machine until a line says otherwise.
+        let targets = allows.iter().flat_map(|rule| &rule.clauses).filter_map(|clauses| clauses.to.as_ref());
+        let named_directly = targets.into_iter().any(|who| self.says(who, View::Direct));
+        let from_here = matches!(attempt.from.class, Class::Host | Class::Container);
+        if attempt.direct && from_here && attempt.to.class == Class::Container && !named_directly {
+            return None;
+        }
         let via = |rule: &&FlatRule| rule.clauses.iter().any(|clauses| !clauses.via.is_empty());
         let closed = !allows.iter().all(|rule| via(rule)) || allows.iter().any(|rule| self.via(rule, attempt));
         closed.then_some(Answer { verdict: Verdict::Deny, rule: None, by_rule: false, closed: true })

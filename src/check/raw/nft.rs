@@ -2,8 +2,8 @@
 
 use super::Line;
 use super::codes::{
-    COMMAND, FOREIGN_CHAIN, LOG_WITHOUT_LIMIT, NOT_READ, OTHER_BACK_END, WITHOUT_DIRECTION, WRONG_DIRECTION,
-    WRONG_PLACE,
+    COMMAND, FOREIGN_CHAIN, LOG_WITHOUT_LIMIT, NOT_READ, OTHER_BACK_END, PORT_WITHOUT_PROTOCOL, WITHOUT_DIRECTION,
+    WRONG_DIRECTION, WRONG_PLACE,
 };
 use crate::check::limits;
 use crate::diagnostic::Diagnostic;
@@ -157,6 +157,7 @@ pub(super) fn check(line: &Line<'_>, out: &mut Vec<Diagnostic>) -> bool {
     }
     directions(line, &all, out);
     statements(line, &all, out);
+    dialled_port(line, &all, out);
     ports(line, &all, out);
     decides(&all)
 }
@@ -293,6 +294,25 @@ fn statements(line: &Line<'_>, all: &[Word<'_>], out: &mut Vec<Diagnostic>) {
     }
 }
 
+/// The port that the client dialled, compared before the protocol is: nft 1.0.6 does not read the number then.
+fn dialled_port(line: &Line<'_>, all: &[Word<'_>], out: &mut Vec<Diagnostic>) {
+    let Some(at) = position(all, &["proto-dst"]).or_else(|| position(all, &["proto-src"])) else { return };
+    let before = all.get(..at).unwrap_or_default();
+    let said =
+        before.iter().any(|word| ["l4proto", "tcp", "udp", "sctp", "protocol"].contains(&word.text) && !word.quoted);
+    if let Some(word) = all.get(at).filter(|_| !said) {
+        out.push(
+            Diagnostic::new(
+                &PORT_WITHOUT_PROTOCOL,
+                line.at(word.range()),
+                format!("`{}` compares ports, and no protocol is said before it", word.text),
+            )
+            .label("nft 1.0.6 does not read the number then")
+            .fix("say the protocol first", line.at(0..0), "meta l4proto tcp "),
+        );
+    }
+}
+
 /// Ports behind `tcp dport`: one, a range, or a list of them in braces.
 fn ports(line: &Line<'_>, all: &[Word<'_>], out: &mut Vec<Diagnostic>) {
     for (name, protocol) in [("tcp", Protocol::TCP), ("udp", Protocol::UDP), ("sctp", Protocol::SCTP)] {
@@ -326,7 +346,7 @@ fn ports(line: &Line<'_>, all: &[Word<'_>], out: &mut Vec<Diagnostic>) {
         }
         let rewritten = match ranges.as_slice() {
             [one] => {
-                Some(format!("ct status dnat ct direction original meta l4proto {name} ct original proto-dst {one}"))
+                Some(format!("meta l4proto {name} ct status dnat ct direction original ct original proto-dst {one}"))
             }
             _ => None,
         };
