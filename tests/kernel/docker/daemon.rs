@@ -162,7 +162,22 @@ ip -n {peer} -6 route add fd00::/8 via 2001:db8::10
                 self.serve(name)?;
             }
         }
-        serve(self.namespace("host")?, "host", &[22, 8888, 9100], 54)
+        serve(self.namespace("host")?, "host", &[22, 8888, 9100], 54)?;
+        self.settle()
+    }
+
+    /// Waits until no IPv6 address is still being looked for on its link: before that it cannot be used.
+    fn settle(&self) -> Result<(), String> {
+        for party in ["host", "dual"] {
+            let enter = format!("--net={}", self.namespace(party)?.display());
+            let limit = Instant::now() + Duration::from_secs(20);
+            let mut command = Command::new("nsenter");
+            command.args([enter.as_str(), "ip", "-6", "addr", "show", "tentative"]);
+            while !run(&mut command, "")?.trim().is_empty() && Instant::now() < limit {
+                std::thread::sleep(Duration::from_millis(200));
+            }
+        }
+        Ok(())
     }
 
     /// Makes a container's namespace answer; its processes are gone after a restart.
@@ -247,7 +262,7 @@ ip -n {peer} -6 route add fd00::/8 via 2001:db8::10
                 self.serve(name)?;
             }
         }
-        Ok(())
+        self.settle()
     }
 
     fn stop(&mut self) {
