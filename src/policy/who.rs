@@ -188,7 +188,12 @@ pub struct Places<'r, 'a> {
     last: RefCell<[Option<(Location, Option<Vec<Arc<Party>>>)>; 2]>,
     /// Whether what is being resolved names something that is at fault.
     failed: Cell<bool>,
+    /// How many unknown places a near name was looked for.
+    searches: Cell<u32>,
 }
+
+/// Unknown places that get a suggestion.
+const MOST_SEARCHES: u32 = 50;
 
 type SetTable = FxHashMap<(Box<str>, Role), Option<Vec<Arc<Party>>>>;
 
@@ -213,6 +218,7 @@ impl<'r, 'a> Places<'r, 'a> {
             sets: RefCell::default(),
             last: RefCell::default(),
             failed: Cell::new(false),
+            searches: Cell::new(0),
         }
     }
 
@@ -520,7 +526,10 @@ impl<'r, 'a> Places<'r, 'a> {
         }
         let known = self.names.sets.keys().chain(self.names.interfaces.keys()).copied();
         let words = ["any", "world", "host", "container", "guest", "instance"];
-        match nearest(name, known.chain(words)) {
+        // Who slips hundreds of times has another fault, and each search compares with every name.
+        self.searches.set(self.searches.get().saturating_add(1));
+        let near = if self.searches.get() > MOST_SEARCHES { None } else { nearest(name, known.chain(words)) };
+        match near {
             Some(near) => unknown.fix(format!("did you mean `{near}`?"), here, near),
             None => unknown.help(format!("declare it: `set {name} = {{ … }}` or `interface {name} = CARD`")),
         }
