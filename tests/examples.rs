@@ -103,7 +103,7 @@ fn the_list_is_complete_and_described() {
     let page = std::fs::read_to_string(root.join("README.md")).expect("examples/README.md");
     let mut there: Vec<String> = std::fs::read_dir(root)
         .expect("examples")
-        .filter_map(|entry| Some(entry.ok().filter(|entry| entry.path().is_dir())?.file_name().into_string().ok()?))
+        .filter_map(|entry| entry.ok().filter(|entry| entry.path().is_dir())?.file_name().into_string().ok())
         .collect();
     there.sort();
     assert_eq!(there, EXAMPLES.iter().map(|example| example.name).collect::<Vec<_>>());

@@ -55,7 +55,7 @@ impl Program<'_> {
         };
         match &change.kind {
             ChangeKind::Mark(mark) => {
-                let effect = Effect::SetMark { value: *mark, mask: u32::MAX & !super::RESERVED_MARKS };
+                let effect = Effect::SetMark { value: *mark, mask: !super::RESERVED_MARKS };
                 vec![(TableKind::Mangle, altered, self.changed(change, TableKind::Mangle, altered, &effect))]
             }
             ChangeKind::Dscp(class) => {

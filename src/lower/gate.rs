@@ -42,7 +42,7 @@ pub(super) fn towards(gate: &Gate, bridged: bool) -> Vec<(Option<Family>, Vec<Ma
     if is_on_tap(gate) && bridged {
         return vec![(None, vec![Match::is(MatchKind::OutPort(gate.cards.clone()))])];
     }
-    by_address(gate, |set| MatchKind::Destination(set), |cards| MatchKind::OutInterface(cards))
+    by_address(gate, MatchKind::Destination, MatchKind::OutInterface)
 }
 
 /// The matches that mean "from this guest", by family.

@@ -267,9 +267,8 @@ pub(super) fn local_cards(names: &Names<'_>, facts: &Facts, platforms: &[String]
             continue;
         };
         for card in list {
-            let own_bridge = [&cards.container, &cards.instance, &cards.guest]
-                .into_iter()
-                .any(|known| known.iter().any(|known| *known == card.value));
+            let own_bridge =
+                [&cards.container, &cards.instance, &cards.guest].into_iter().any(|known| known.contains(&card.value));
             if !own_bridge && cards.class_of(&card.value).is_some() {
                 cards.outside.push(card.value.clone());
             }

@@ -168,6 +168,9 @@ pub enum Role {
     To,
 }
 
+/// A `who`, by its place, and what it came to.
+type Resolved = (Location, Option<Vec<Arc<Party>>>);
+
 /// What place names are resolved against.
 pub struct Places<'r, 'a> {
     /// The project.
@@ -185,7 +188,7 @@ pub struct Places<'r, 'a> {
     /// What the names of sets came to; `None`: a fault was reported.
     sets: RefCell<SetTable>,
     /// The last answer for each role: the clause of a block is asked for by every line inside.
-    last: RefCell<[Option<(Location, Option<Vec<Arc<Party>>>)>; 2]>,
+    last: RefCell<[Option<Resolved>; 2]>,
     /// Whether what is being resolved names something that is at fault.
     failed: Cell<bool>,
     /// How many unknown places a near name was looked for.

@@ -326,7 +326,7 @@ impl Policy {
             return None;
         }
         let via = |rule: &&FlatRule| rule.clauses.iter().any(|clauses| !clauses.via.is_empty());
-        let closed = !allows.iter().all(|rule| via(rule)) || allows.iter().any(|rule| self.via(rule, attempt));
+        let closed = !allows.iter().all(via) || allows.iter().any(|rule| self.via(rule, attempt));
         closed.then_some(Answer { verdict: Verdict::Deny, rule: None, by_rule: false, closed: true })
     }
 
@@ -450,10 +450,8 @@ impl Policy {
         let mut certain = true;
         for option in &rule.options {
             match option {
-                RuleOption::SourcePort(ports) => {
-                    if !attempt.source_port.is_some_and(|port| contains(ports, port)) {
-                        return Some(false);
-                    }
+                RuleOption::SourcePort(ports) if !attempt.source_port.is_some_and(|port| contains(ports, port)) => {
+                    return Some(false);
                 }
                 RuleOption::During(_) => certain = false,
                 _ => {}

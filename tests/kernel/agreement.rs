@@ -114,13 +114,7 @@ impl Baseline {
 }
 
 /// Packets that belong to a connection, and packets that belong to none.
-pub fn states(
-    oracle: &mut Oracle<'_>,
-    subject: &Subject,
-    cases: &[Case],
-    outcomes: &[Outcome],
-    faults: &mut Vec<String>,
-) -> usize {
+pub fn states(oracle: &mut Oracle<'_>, cases: &[Case], outcomes: &[Outcome], faults: &mut Vec<String>) -> usize {
     let mut packets = 0;
     let mut strays = Vec::new();
     let mut roads: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
@@ -219,7 +213,7 @@ fn run(case: &HostCase, backend: Backend, files: &Files) -> Option<(usize, BTree
             faults.extend(baseline.fault(at, packet, &subject.policy, outcome));
             decided.extend(packet.answer.rule);
         }
-        let more = states(&mut oracle, &subject, &cases, &outcomes, &mut faults);
+        let more = states(&mut oracle, &cases, &outcomes, &mut faults);
         (cases.len() + more, decided, faults)
     })
 }

@@ -70,7 +70,7 @@ impl Model {
             }
         }
         if let Some(instances) = &facts.instances {
-            for (name, _) in &instances.bridges {
+            for name in instances.bridges.keys() {
                 model.bridges.insert(name.clone(), Class::Instance);
             }
             for (name, instance) in &instances.instances {

@@ -154,7 +154,8 @@ impl Grid {
         let mut chosen = BTreeSet::new();
         let length = self.len();
         // Steps of a prime that does not divide the length visit every place once, in an order that mixes all three parts.
-        let step = [7_919usize, 104_729, 1_299_709].into_iter().find(|prime| length % prime != 0).unwrap_or(1);
+        let step =
+            [7_919usize, 104_729, 1_299_709].into_iter().find(|prime| !length.is_multiple_of(*prime)).unwrap_or(1);
         let start = random.below(length);
         for turn in 0..length.min(600_000) {
             let at = (start + turn * step) % length;
