@@ -333,13 +333,9 @@ fn container_roads(
         }
     };
     let allow = judgement.action == Action::Allow;
-    // The deny that an allow implies is for what is dialled at an address of this host. Containers talk on at their own
-    // addresses, and docker-proxy to them, until a line of the policy says otherwise.
-    let named_directly = || {
-        let flow = policy.flows.get(&seat.flow).into_iter().flatten();
-        flow.into_iter().any(|other| other.action == Action::Allow && other.to.view == Some(View::Direct))
-    };
-    if judgement.rank == Rank::End && matches!(seat.flow.from, Class::Host | Class::Container) && !named_directly() {
+    // The deny that an allow for everyone implies is for what is dialled at an address of this host. Containers talk on at
+    // their own addresses, and docker-proxy to them, until a line of the policy says otherwise.
+    if judgement.rank == Rank::End && judgement.anyone && matches!(seat.flow.from, Class::Host | Class::Container) {
         return vec![Road { ports: Ports::Header, extra: vec![original(), translated()] }];
     }
     match judgement.to.view {

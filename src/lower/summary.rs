@@ -93,6 +93,7 @@ fn in_force(flow: Flow, judgements: &[Judgement]) -> String {
         let via = judgement.via.as_ref().map(|cards| format!(" via {}", names(cards))).unwrap_or_default();
         let some = if partial && judgement.via.is_none() { " of what its default names" } else { "" };
         let own_addresses_stay = judgement.rank == Rank::End
+            && judgement.anyone
             && flow.to == Class::Container
             && matches!(flow.from, Class::Host | Class::Container);
         let dialled = if own_addresses_stay { " that is dialled at an address of this host" } else { "" };

@@ -336,6 +336,8 @@ pub struct Judgement {
     pub options: Arc<Options>,
     /// Set if it stands for a `forward`: only what that translated.
     pub forwarded: bool,
+    /// It speaks of everyone (no `from`, or `any`) and of this flow only among others. At a flow's end: every allow does.
+    pub anyone: bool,
     /// The statement.
     pub location: Location,
     /// What stands behind its `to`, in the statement itself or in a block around it.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::syntax::tree::View;
+
 use crate::policy::who::{self};
 use crate::policy::{Action, CardSet, Judgement, Party, Policy, Rank, Traffic};
 
@@ -43,6 +45,10 @@ pub(super) fn finish_flows(policy: &mut Policy) {
                 _ => None,
             };
         }
+        // An allow for everyone closes what is dialled at an address of the host. Containers' own addresses it leaves alone, where
+        // they are reached from this machine: a line that names who opens, or says `direct`, closes them too.
+        let in_passing = |allow: &Judgement| allow.anyone && allow.to.view != Some(View::Direct);
+        let anyone = rules().filter(|judgement| judgement.action == Action::Allow).all(in_passing);
         let end = Judgement {
             statement: u32::MAX,
             rank: Rank::End,
@@ -54,6 +60,7 @@ pub(super) fn finish_flows(policy: &mut Policy) {
             via: via.map(Arc::new),
             options: Arc::default(),
             forwarded: false,
+            anyone,
             location: first.location,
             target: None,
         };

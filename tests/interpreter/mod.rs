@@ -318,11 +318,16 @@ impl Policy {
         if allows.is_empty() {
             return None;
         }
-        // Containers at their own addresses stay reachable from this machine until a line says otherwise.
+        // What an allow for everyone closes is dialled at an address of the host. Containers at their own addresses stay
+        // reachable from this machine until a line names who opens, or says `direct`.
         let targets = allows.iter().flat_map(|rule| &rule.clauses).filter_map(|clauses| clauses.to.as_ref());
         let named_directly = targets.into_iter().any(|who| self.says(who, View::Direct));
         let from_here = matches!(attempt.from.class, Class::Host | Class::Container);
-        if attempt.direct && from_here && attempt.to.class == Class::Container && !named_directly {
+        let anyone = |rule: &&FlatRule| {
+            rule.clauses.iter().all(|clauses| clauses.from.as_ref().is_none_or(|from| words(from) == "any"))
+        };
+        let in_passing = allows.iter().all(anyone) && !named_directly;
+        if attempt.direct && from_here && attempt.to.class == Class::Container && in_passing {
             return None;
         }
         let via = |rule: &&FlatRule| rule.clauses.iter().any(|clauses| !clauses.via.is_empty());

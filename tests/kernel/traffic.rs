@@ -146,10 +146,11 @@ impl Grid {
         Some(Probe { entry, packet: Packet { source, destination, payload }, mac })
     }
 
-    /// Picks packets: for each rule and each verdict without one, on each kind of road, up to `each`; then at random up to
-    /// `total`.
+    /// Picks packets: for each rule and each verdict without one, on each kind of road, up to `each` and each port once; then
+    /// at random up to `total`.
     pub fn pick(&self, model: &Model, policy: &Policy, each: usize, total: usize, random: &mut Random) -> Vec<Case> {
         let mut taken: BTreeMap<String, usize> = BTreeMap::new();
+        let mut ports = BTreeSet::new();
         let mut cases = Vec::new();
         let mut chosen = BTreeSet::new();
         let length = self.len();
@@ -173,8 +174,10 @@ impl Grid {
                 probe.packet.source.is_ipv4(),
                 attempt.direct
             );
+            // Each port at least once on each road: the edges of a rule's ports are where a wrong one shows.
+            let new_port = ports.insert((road.clone(), attempt.port));
             let count = taken.entry(road).or_default();
-            if *count < each {
+            if *count < each || new_port {
                 *count += 1;
                 chosen.insert(at);
                 cases.push(Case { probe, attempt, answer });

@@ -367,6 +367,8 @@ impl<'a> Resolver<'_, 'a> {
         }
         let family = sentence.family.as_ref().map(|family| family.value);
         self.statement += 1;
+        let whole = |class: &Class| ends.from.iter().any(|party| party.class == *class && party.is_whole_class());
+        let anyone = self.classes.iter().all(whole);
         let mut list = Vec::new();
         let mut crossed = false;
         for from in &ends.from {
@@ -391,6 +393,7 @@ impl<'a> Resolver<'_, 'a> {
                     via: ends.via.clone(),
                     options: options.clone(),
                     forwarded: false,
+                    anyone,
                     location: here,
                     target: ends.target,
                 };
@@ -523,6 +526,7 @@ impl<'a> Resolver<'_, 'a> {
                 via: ends.via.clone(),
                 options: Arc::new(options.clone()),
                 forwarded: false,
+                anyone: false,
                 location: at(file, span),
                 target: None,
             };

@@ -165,11 +165,11 @@ host > tcp 127.0.0.1 8080 = left                      # 5: anyone, the host too
 host > tcp 203.0.113.10 8080 = left
 host > tcp 203.0.113.10 5432 = closed                 # 3
 host > tcp ::1 8080 = left
-host > tcp 172.17.0.2 443 = closed                    # 7
+host > tcp 172.17.0.2 443 = left                      # 3: its own address, and everyone was meant
 client > tcp 203.0.113.10 8080 = left                 # 5: containers, too
 client > tcp 172.18.0.1 8080 = left
 client > tcp 203.0.113.10 5432 = closed               # 3
-client > tcp 172.18.0.2 5432 = closed                 # 7: its own address is not what is allowed
+client > tcp 172.18.0.2 5432 = left                   # 3: its own address, and everyone was meant
 neighbour > tcp 203.0.113.10 8080 = left
 client > tcp 203.0.113.10 22 = left                   # 3: nobody speaks of the host
 ",
