@@ -47,7 +47,10 @@ fn addresses(rules: u32) -> String {
 }
 
 fn host(rules: u32) -> String {
-    let mut text = String::from("use docker\ninterface wan = ens33\ninterface lan = eth1\ninterface vpn = wg0\n");
+    let mut text = String::from(
+        "use docker\nfact forward-policy-ipv4 = accept\nfact forward-policy-ipv6 = accept\n\
+         interface wan = ens33\ninterface lan = eth1\ninterface vpn = wg0\n",
+    );
     // One declaration of each kind for every hundred rules.
     let parts = rules.div_ceil(100);
     for part in 0..parts {

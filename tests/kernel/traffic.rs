@@ -147,7 +147,7 @@ impl Grid {
     }
 
     /// Picks packets: for each rule and each verdict without one, on each kind of road, up to `each` and each port once; then
-    /// at random up to `total`.
+    /// `total` more at random.
     pub fn pick(&self, model: &Model, policy: &Policy, each: usize, total: usize, random: &mut Random) -> Vec<Case> {
         let mut taken: BTreeMap<String, usize> = BTreeMap::new();
         let mut ports = BTreeSet::new();
@@ -183,8 +183,9 @@ impl Grid {
                 cases.push(Case { probe, attempt, answer });
             }
         }
+        let enough = cases.len() + total;
         for _ in 0..total * 20 {
-            if cases.len() >= total {
+            if cases.len() >= enough {
                 break;
             }
             let at = random.below(length);
