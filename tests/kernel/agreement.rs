@@ -63,6 +63,11 @@ impl Baseline {
         let without = if container { self.alone[at] } else { self.opened[at] };
         // A forward of the policy's own goes where nothing went before.
         let forwarded = policy.forwarded(&case.attempt).is_some() && case.attempt.to.class != Class::Host;
+        // Without any rule of ours it goes on elsewhere: its ports are those of an earlier connection, whose translation it
+        // follows, so that it is no first packet to the host.
+        if case.attempt.to.class == Class::Host && matches!(self.alone[at], Outcome::Left { .. }) {
+            return None;
+        }
         // Without facts, what comes in for a container by docker-proxy looks like what comes in for the host.
         if !self.known && case.attempt.to.class == Class::Container && self.alone[at] == Outcome::Delivered {
             return None;
