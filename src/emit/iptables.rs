@@ -355,22 +355,7 @@ impl<'a, 's> Writer<'a, 's> {
     }
 
     fn set_remark(&mut self, rule: &Rule) {
-        self.remark.clear();
-        if let Some((path, line)) = rule.origin.and_then(|origin| self.state.lines.place(origin)) {
-            self.remark.push_str(path);
-            self.remark.push(':');
-            write::number(&mut self.remark, line);
-        }
-        if let Some(comment) = &rule.comment {
-            // The remark of a folded rule begins with the first of its places.
-            if comment.starts_with(self.remark.as_str()) {
-                self.remark.clear();
-            }
-            if !self.remark.is_empty() {
-                self.remark.push(' ');
-            }
-            self.remark.push_str(comment);
-        }
+        self.state.remark(&mut self.remark, rule);
     }
 
     /// Writes one rule into `current`; gives the chain that the next rule belongs in.

@@ -12,7 +12,7 @@ mod write;
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::netfilter::Ruleset;
+use crate::netfilter::{Rule, Ruleset};
 use crate::optimise::origin::Lines;
 use crate::span::{Location, SourceText};
 
@@ -172,6 +172,26 @@ impl State<'_> {
         let location = origin.unwrap_or_default();
         let diagnostic = Diagnostic::new(code, location, message.clone()).help(help);
         self.problems.entry((location, code.number, message)).or_insert(diagnostic);
+    }
+
+    /// Writes what the comment of a rule says: the place that it comes from, then the remark of its own.
+    fn remark(&self, out: &mut String, rule: &Rule) {
+        out.clear();
+        if let Some((path, line)) = rule.origin.and_then(|origin| self.lines.place(origin)) {
+            out.push_str(path);
+            out.push(':');
+            write::number(out, line);
+        }
+        if let Some(comment) = &rule.comment {
+            // The remark of a folded rule begins with the first of its places.
+            if comment.starts_with(out.as_str()) {
+                out.clear();
+            }
+            if !out.is_empty() {
+                out.push(' ');
+            }
+            out.push_str(comment);
+        }
     }
 }
 

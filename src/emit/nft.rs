@@ -228,22 +228,7 @@ impl<'a, 's> Writer<'a, 's> {
 
     /// Writes a rule, once for both families where that can be said in one.
     fn rule(&mut self, out: &mut String, rule: &Rule, table: TableFamily) {
-        self.remark.clear();
-        if let Some((path, line)) = rule.origin.and_then(|origin| self.state.lines.place(origin)) {
-            self.remark.push_str(path);
-            self.remark.push(':');
-            write::number(&mut self.remark, line);
-        }
-        if let Some(comment) = &rule.comment {
-            // The remark of a folded rule begins with the first of its places.
-            if comment.starts_with(self.remark.as_str()) {
-                self.remark.clear();
-            }
-            if !self.remark.is_empty() {
-                self.remark.push(' ');
-            }
-            self.remark.push_str(comment);
-        }
+        self.state.remark(&mut self.remark, rule);
         let only = match table {
             TableFamily::Ipv4 => Some(Family::Ipv4),
             TableFamily::Ipv6 => Some(Family::Ipv6),

@@ -7,7 +7,7 @@ use std::hash::{Hash, Hasher};
 
 use rustc_hash::{FxHashMap, FxHasher};
 
-use super::{Item, is_plain};
+use super::{Field, Item, is_plain};
 use crate::net::{AddressRange, AddressSet, Family, PortRange, PortSet, Protocol};
 use crate::netfilter::{Match, MatchKind, Rule, Set, SetField, SetValue, Target, Verdict};
 
@@ -18,27 +18,7 @@ const ORIGINAL_PORTS: usize = 4;
 /// Rules that a set of pairs has to replace.
 const WORTH_A_SET: usize = 3;
 
-/// The fields by which rules may differ.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Field {
-    Source,
-    Destination,
-    DestinationPort,
-    OriginalPort,
-}
-
 impl Field {
-    fn of(self, item: &Match) -> bool {
-        !item.negated
-            && match item.kind {
-                MatchKind::Source(_) => self == Self::Source,
-                MatchKind::Destination(_) => self == Self::Destination,
-                MatchKind::DestinationPort(_) => self == Self::DestinationPort,
-                MatchKind::OriginalDestinationPort(_) => self == Self::OriginalPort,
-                _ => false,
-            }
-    }
-
     /// The only match of a rule on this field.
     fn place(self, rule: &Rule) -> Option<usize> {
         let mut places = rule.matches.iter().enumerate().filter(|(_, item)| self.of(item)).map(|(at, _)| at);

@@ -9,8 +9,31 @@ pub mod fold;
 pub mod origin;
 pub mod tree;
 
-use crate::netfilter::{MatchKind, Rule, Ruleset, TableFamily, Target};
+use crate::netfilter::{Match, MatchKind, Rule, Ruleset, TableFamily, Target};
 use crate::span::{Location, SourceText};
+
+/// The fields by which rules may differ.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Field {
+    Source,
+    Destination,
+    DestinationPort,
+    OriginalPort,
+}
+
+impl Field {
+    /// Whether a match is on this field and could be a member of a list.
+    fn of(self, item: &Match) -> bool {
+        !item.negated
+            && match item.kind {
+                MatchKind::Source(_) => self == Self::Source,
+                MatchKind::Destination(_) => self == Self::Destination,
+                MatchKind::DestinationPort(_) => self == Self::DestinationPort,
+                MatchKind::OriginalDestinationPort(_) => self == Self::OriginalPort,
+                _ => false,
+            }
+    }
+}
 
 /// Folds and divides every chain of ours. `sources` gives the line numbers for the remarks of rules that were made into one.
 pub fn optimise(ruleset: &mut Ruleset, target: Target, sources: &[SourceText]) {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::is_plain;
+use super::{Field, is_plain};
 use crate::net::{AddressRange, Family, PortRange, Protocol};
 use crate::netfilter::{Chain, Match, MatchKind, Owner, Rule, SetField, SetValue, Target, Verdict};
 
@@ -49,15 +49,6 @@ impl Names {
     }
 }
 
-/// The field that divides.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Field {
-    OriginalPort,
-    DestinationPort,
-    Source,
-    Destination,
-}
-
 /// What has to be equal for two rules to be divided by one tree: packets of different classes never meet each other's rules, so
 /// that these may change places.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -70,17 +61,6 @@ type Range = (u128, u128);
 
 impl Field {
     const ALL: [Self; 4] = [Self::OriginalPort, Self::DestinationPort, Self::Source, Self::Destination];
-
-    fn of(self, item: &Match) -> bool {
-        !item.negated
-            && match item.kind {
-                MatchKind::Source(_) => self == Self::Source,
-                MatchKind::Destination(_) => self == Self::Destination,
-                MatchKind::DestinationPort(_) => self == Self::DestinationPort,
-                MatchKind::OriginalDestinationPort(_) => self == Self::OriginalPort,
-                _ => false,
-            }
-    }
 
     /// The class of a rule that this field can divide.
     fn class(self, rule: &Rule) -> Option<Class> {

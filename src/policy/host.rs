@@ -312,7 +312,7 @@ fn add_card(list: &mut Vec<Card>, name: Option<&str>) {
 }
 
 /// Every card that something names: what an unknown default route is not.
-pub(super) fn known_cards(names: &Names<'_>, facts: &Facts, cards: &LocalCards) -> Vec<Card> {
+pub(super) fn known_cards(names: &Names<'_>, cards: &LocalCards) -> Vec<Card> {
     let mut known = vec![Card::exact("lo")];
     known.extend(cards.container.iter().chain(&cards.instance).chain(&cards.guest).cloned());
     for declared in names.interfaces.values() {
@@ -323,7 +323,6 @@ pub(super) fn known_cards(names: &Names<'_>, facts: &Facts, cards: &LocalCards) 
     for guest in names.guests.values() {
         known.extend(guest.node.cards.iter().map(|card| card.value.clone()));
     }
-    let _ = facts;
     known.sort();
     known.dedup();
     known

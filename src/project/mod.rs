@@ -71,12 +71,6 @@ impl Project {
         let suggested = || (backend == Some(Backend::Nftables)).then_some(Target::Nft);
         self.target.or_else(|| said().next()).or_else(suggested).unwrap_or(Target::Iptables)
     }
-
-    /// What the statement at `at` (the whole statement's span) led to.
-    #[must_use]
-    pub fn import(&self, at: Location) -> Option<&Import> {
-        self.imports.iter().find(|import| import.at == at)
-    }
 }
 
 /// What one statement led to.

@@ -63,7 +63,7 @@ pub fn resolve(project: &Project) -> (Policy, Vec<Diagnostic>) {
     declared_facts(project, &names, &mut facts, &mut out);
     let platforms = platforms(&names, &facts, &mut out);
     let cards = local_cards(&names, &facts, &platforms);
-    let known_cards = known_cards(&names, &facts, &cards);
+    let known_cards = known_cards(&names, &cards);
     let classes = classes(&names, &platforms, &cards);
     let mut resolver = Resolver {
         places: Places::new(project, &names, &facts, &cards, &known_cards),
@@ -71,7 +71,6 @@ pub fn resolve(project: &Project) -> (Policy, Vec<Diagnostic>) {
         policy: Policy { platforms, ..Policy::default() },
         out,
         statement: 0,
-        raw: 0,
         no_options: Arc::default(),
         all_traffic: Arc::from([Traffic::ALL]),
         applied: 0,
@@ -96,7 +95,6 @@ struct Resolver<'r, 'a> {
     policy: Policy,
     out: Vec<Diagnostic>,
     statement: u32,
-    raw: usize,
     /// What nearly every rule has; shared.
     no_options: Arc<Options>,
     all_traffic: Arc<[Traffic]>,
@@ -214,7 +212,6 @@ impl<'a> Resolver<'_, 'a> {
                     .push(LiveSet { name: Arc::from(&*set.name.value), location: at(file, set.name.span) });
             }
             StatementKind::Chain(chain) => {
-                self.raw += 1;
                 self.policy.raw.push(RawChain {
                     table: Arc::from(&*chain.table.value),
                     hook: Arc::from(&*chain.hook.value),
