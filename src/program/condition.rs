@@ -1,0 +1,354 @@
+//! The packets that a rule's matches mean.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use super::{Event, EventId, Space};
+use crate::net::{AddressRange, AddressSet, Card, Family, PortSet, Protocol};
+use crate::netfilter::{Match, MatchKind, Rule, Set, SetField, SetValue, State, Table};
+use crate::packet::field::card_range;
+use crate::packet::values::Range;
+use crate::packet::{Bits, Cube, Field, Values};
+
+/// What a rule asks of a packet.
+#[derive(Debug, Default)]
+pub(super) struct Condition {
+    /// Packets that never match, whatever the rest says (a negated set of several fields).
+    pub(super) never: Vec<Cube>,
+    /// What is asked that counts: the packets for which it is, in this order.
+    pub(super) counted: Vec<(Vec<Cube>, EventId)>,
+    /// The packets that match; none: it never does.
+    pub(super) cubes: Vec<Cube>,
+    /// Tests of the mark, apart from `cubes`: what they come to depends on which rules the packet has met.
+    pub(super) marks: Vec<MarkTest>,
+}
+
+/// A test of the mark: these groups of its bits have these values; or, negated, not all of them.
+#[derive(Clone, Debug)]
+pub(super) struct MarkTest {
+    pub(super) parts: Vec<(Field, u128)>,
+    pub(super) negated: bool,
+}
+
+/// Reads conditions, and keeps what is used again.
+pub(super) struct Reader<'r> {
+    table: &'r Table,
+    sets: FxHashMap<&'r str, &'r Set>,
+    lists: FxHashMap<(Arc<str>, Vec<SetField>), Arc<[Cube]>>,
+}
+
+/// Matches of iptables that give another answer the next time they are asked.
+const COUNTING: [&str; 9] =
+    ["recent", "statistic", "quota", "hashlimit", "limit", "connbytes", "nfacct", "connlimit", "random"];
+
+impl<'r> Reader<'r> {
+    pub(super) fn new(table: &'r Table) -> Self {
+        let sets = table.sets.iter().map(|set| (&*set.name, set)).collect();
+        Self { table, sets, lists: FxHashMap::default() }
+    }
+
+    /// The condition of a rule for packets of the space's family. `occurrence` tells the questions of one counter apart.
+    pub(super) fn read(
+        &mut self,
+        rule: &Rule,
+        space: &mut Space,
+        occurrence: &mut dyn FnMut(&str) -> u32,
+    ) -> Condition {
+        let family = space.universe.family();
+        let mut condition = Condition { cubes: vec![Cube::all()], ..Condition::default() };
+        if rule.family.is_some_and(|only| only != family) {
+            condition.cubes.clear();
+        }
+        for item in &rule.matches {
+            if condition.cubes.is_empty() {
+                break;
+            }
+            self.narrow(&mut condition, item, space, occurrence);
+        }
+        let needs_ports = [Field::SOURCE_PORT, Field::DESTINATION_PORT];
+        for cube in &mut condition.cubes {
+            // Ports are read from no other packets (xt_tcpudp, nft's transport header expression with `meta l4proto`).
+            if needs_ports.iter().any(|field| cube.get(*field).is_some()) && cube.get(Field::PROTOCOL).is_none() {
+                if let Some(narrowed) = with_ports().and_then(|values| cube.clone().with(Field::PROTOCOL, values)) {
+                    *cube = narrowed;
+                }
+            }
+        }
+        condition
+    }
+
+    fn narrow(
+        &mut self,
+        condition: &mut Condition,
+        item: &Match,
+        space: &mut Space,
+        occurrence: &mut dyn FnMut(&str) -> u32,
+    ) {
+        let family = space.universe.family();
+        let flag = |field: Field| (field, Values::single(1));
+        let one = match &item.kind {
+            MatchKind::InInterface(cards) => names(Field::IN_INTERFACE, cards),
+            MatchKind::OutInterface(cards) => names(Field::OUT_INTERFACE, cards),
+            MatchKind::InPort(cards) => names(Field::IN_PORT, cards),
+            MatchKind::OutPort(cards) => names(Field::OUT_PORT, cards),
+            MatchKind::Bridged => Some(flag(Field::BRIDGED)),
+            MatchKind::Source(set) => return addresses(condition, Field::SOURCE, set, item.negated, space),
+            MatchKind::Destination(set) => return addresses(condition, Field::DESTINATION, set, item.negated, space),
+            MatchKind::OriginalDestination(set) => {
+                return addresses(condition, Field::ORIGINAL_DESTINATION, set, item.negated, space);
+            }
+            MatchKind::DestinationLocal => Some(flag(Field::LOCAL)),
+            MatchKind::DestinationMulticast => Some(flag(Field::MULTICAST)),
+            MatchKind::Protocol(list) => Values::union(list.iter().map(|one| (u128::from(one.0), u128::from(one.0))))
+                .map(|values| (Field::PROTOCOL, values)),
+            MatchKind::SourcePort(ports) => port_values(ports).map(|values| (Field::SOURCE_PORT, values)),
+            MatchKind::DestinationPort(ports) => port_values(ports).map(|values| (Field::DESTINATION_PORT, values)),
+            MatchKind::OriginalDestinationPort(ports) => {
+                port_values(ports).map(|values| (Field::ORIGINAL_PORT, values))
+            }
+            MatchKind::IcmpType(list) => {
+                let protocol = if family == Family::Ipv4 { Protocol::ICMP } else { Protocol::ICMPV6 };
+                apply(condition, Field::PROTOCOL, Some(Values::single(u128::from(protocol.0))), false, space);
+                Values::union(list.iter().map(|one| {
+                    let first = u128::from(one.kind) << 8;
+                    one.code.map_or((first, first | 0xff), |code| (first | u128::from(code), first | u128::from(code)))
+                }))
+                .map(|values| (Field::ICMP, values))
+            }
+            MatchKind::TcpFlags { mask, set } => {
+                apply(condition, Field::PROTOCOL, Some(Values::single(6)), false, space);
+                let test = Bits { value: u32::from(*set), mask: u32::from(*mask) };
+                return bits(condition, &space.universe.flags(test), item.negated, space);
+            }
+            MatchKind::State(states) => Values::union(state_numbers(*states)).map(|values| (Field::STATE, values)),
+            MatchKind::DirectionOriginal => Some((Field::DIRECTION, Values::single(0))),
+            MatchKind::DestinationTranslated => Some(flag(Field::TRANSLATED)),
+            MatchKind::Mark { value, mask } => {
+                let parts = space.universe.mark(Bits { value: *value, mask: *mask });
+                condition.marks.push(MarkTest { parts, negated: item.negated });
+                return;
+            }
+            MatchKind::SourceMac(list) => Values::union(list.iter().map(|mac| {
+                let number = mac.0.iter().fold(0u128, |number, byte| number << 8 | u128::from(*byte));
+                (number, number)
+            }))
+            .map(|values| (Field::MAC, values)),
+            MatchKind::InSet { set, fields } => return self.set(condition, set, fields, item.negated, space),
+            MatchKind::Limit(limit) => return counted(condition, &limit.name, item.negated, space, occurrence),
+            MatchKind::ConnectionsAbove { count, source_prefix, name } => {
+                let key = format!("{name}: more than {count} connections by /{source_prefix}");
+                return counted(condition, &key, item.negated, space, occurrence);
+            }
+            MatchKind::User(user) => opaque(&format!("owner {user}"), space),
+            MatchKind::Time { days, times } => opaque(&format!("time {days:07b} {times:?}"), space),
+            MatchKind::Unknown(text) => {
+                if text.split_whitespace().any(|word| COUNTING.contains(&word)) {
+                    return counted(condition, text, item.negated, space, occurrence);
+                }
+                opaque(text, space)
+            }
+        };
+        match one {
+            Some((field, values)) => apply(condition, field, Some(values), item.negated, space),
+            None if item.negated => {}
+            None => condition.cubes.clear(),
+        }
+    }
+
+    /// Membership in a named set.
+    fn set(&mut self, condition: &mut Condition, name: &Arc<str>, fields: &[SetField], negated: bool, space: &mut Space) {
+        let known = self.sets.get(&**name).copied().filter(|set| !set.live);
+        let Some(set) = known else {
+            // Others fill it: what is in it is not known, only that it is the same for everyone who asks.
+            let text = format!("member of {name} by {fields:?} in {}", self.table.kind.name());
+            match opaque(&text, space) {
+                Some((field, values)) => apply(condition, field, Some(values), negated, space),
+                None => condition.cubes.clear(),
+            }
+            return;
+        };
+        if let [only] = fields
+            && let Some(field) = single_field(*only)
+        {
+            let family = space.universe.family();
+            let ranges = set.elements.iter().filter_map(|element| value_range(element.first()?, family));
+            match Values::union(ranges) {
+                Some(values) => apply(condition, field, Some(values), negated, space),
+                None if negated => {}
+                None => condition.cubes.clear(),
+            }
+            return;
+        }
+        let list = self.members(set, fields, space);
+        if negated {
+            condition.never.extend(list.iter().cloned());
+        } else {
+            let all = &condition.cubes;
+            condition.cubes = match all.as_slice() {
+                [one] if one.parts().is_empty() => list.to_vec(),
+                _ => all.iter().flat_map(|cube| list.iter().filter_map(|member| cube.intersection(member))).collect(),
+            };
+        }
+    }
+
+    fn members(&mut self, set: &Set, fields: &[SetField], space: &Space) -> Arc<[Cube]> {
+        let key = (Arc::clone(&set.name), fields.to_vec());
+        if let Some(known) = self.lists.get(&key) {
+            return Arc::clone(known);
+        }
+        let family = space.universe.family();
+        let member = |element: &Vec<SetValue>| element_cube(fields, element, family);
+        let list: Arc<[Cube]> = set.elements.iter().filter_map(member).collect();
+        self.lists.insert(key, Arc::clone(&list));
+        list
+    }
+}
+
+/// The packets whose fields have the values of a set's element.
+pub(super) fn element_cube(fields: &[SetField], element: &[SetValue], family: Family) -> Option<Cube> {
+    let mut cube = Cube::all();
+    for (field, value) in fields.iter().zip(element) {
+        match value {
+            SetValue::Service(protocol, ports) => {
+                let port = if *field == SetField::OriginalService { Field::ORIGINAL_PORT } else { Field::DESTINATION_PORT };
+                cube = cube.with(Field::PROTOCOL, Values::single(u128::from(protocol.0)))?;
+                let ports = (u128::from(ports.first), u128::from(ports.last));
+                if ports != (0, 65_535) {
+                    cube = cube.with(port, Values::One(ports))?;
+                }
+            }
+            value => cube = cube.with(single_field(*field)?, Values::One(value_range(value, family)?))?,
+        }
+    }
+    Some(cube)
+}
+
+/// The field of a packet that holds one field of a set.
+fn single_field(field: SetField) -> Option<Field> {
+    match field {
+        SetField::Source => Some(Field::SOURCE),
+        SetField::Destination => Some(Field::DESTINATION),
+        SetField::SourceMac => Some(Field::MAC),
+        SetField::InInterface => Some(Field::IN_INTERFACE),
+        SetField::DestinationService | SetField::OriginalService => None,
+    }
+}
+
+fn value_range(value: &SetValue, family: Family) -> Option<Range> {
+    match value {
+        SetValue::Address(range) => (range.family() == family).then(|| address_range(range)),
+        SetValue::Mac(mac) => {
+            let number = mac.0.iter().fold(0u128, |number, byte| number << 8 | u128::from(*byte));
+            Some((number, number))
+        }
+        SetValue::Interface(card) => Some(card_range(card)),
+        SetValue::Service(..) => None,
+    }
+}
+
+fn address_range(range: &AddressRange) -> Range {
+    (address_number(range.first), address_number(range.last))
+}
+
+/// An address as the number that fields hold.
+pub(super) fn address_number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => u128::from(u32::from(address)),
+        IpAddr::V6(address) => u128::from(address),
+    }
+}
+
+fn with_ports() -> Option<Values> {
+    Values::union([6, 17, 33, 132, 136].map(|number| (number, number)))
+}
+
+fn names(field: Field, cards: &[Card]) -> Option<(Field, Values)> {
+    Values::union(cards.iter().map(card_range)).map(|values| (field, values))
+}
+
+fn port_values(ports: &PortSet) -> Option<Values> {
+    Values::union(ports.ranges().iter().map(|range| (u128::from(range.first), u128::from(range.last))))
+}
+
+fn state_numbers(states: u8) -> impl Iterator<Item = Range> {
+    let known = [State::NEW, State::ESTABLISHED, State::RELATED, State::INVALID, State::UNTRACKED];
+    (0u128..).zip(known).filter(move |(_, bit)| states & bit != 0).map(|(number, _)| (number, number))
+}
+
+fn addresses(condition: &mut Condition, field: Field, set: &AddressSet, negated: bool, space: &Space) {
+    let family = space.universe.family();
+    let own = set.ranges().iter().filter(|range| range.family() == family).map(address_range);
+    match Values::union(own) {
+        Some(values) => apply(condition, field, Some(values), negated, space),
+        // No packet of this family has such an address; `!` of an address of the other family is for that family, too.
+        None => condition.cubes.clear(),
+    }
+}
+
+/// Narrows every alternative.
+fn apply(condition: &mut Condition, field: Field, values: Option<Values>, negated: bool, space: &Space) {
+    let values = match (values, negated) {
+        (Some(values), true) => space.universe.complement(field, &values),
+        (values, _) => values,
+    };
+    let Some(values) = values else {
+        condition.cubes.clear();
+        return;
+    };
+    if values.ranges() == [space.universe.all(field)] {
+        return;
+    }
+    let before = std::mem::take(&mut condition.cubes);
+    condition.cubes = before.into_iter().filter_map(|cube| cube.with(field, values.clone())).collect();
+}
+
+/// Narrows by bits: all parts as they say, or at least one of them otherwise.
+pub(super) fn bits(condition: &mut Condition, parts: &[(Field, u128)], negated: bool, space: &Space) {
+    condition.cubes = narrowed_by_bits(&condition.cubes, parts, negated, space);
+}
+
+/// Cubes narrowed by bits.
+pub(super) fn narrowed_by_bits(cubes: &[Cube], parts: &[(Field, u128)], negated: bool, space: &Space) -> Vec<Cube> {
+    let mut found = Vec::new();
+    for cube in cubes {
+        let mut rest = Some(cube.clone());
+        for (field, value) in parts {
+            let Some(here) = rest.take() else { break };
+            let value = Values::single(*value);
+            if negated
+                && let Some(others) = space.universe.complement(*field, &value)
+            {
+                found.extend(here.clone().with(*field, others));
+            }
+            rest = here.with(*field, value);
+        }
+        if !negated {
+            found.extend(rest);
+        }
+    }
+    found
+}
+
+fn opaque(text: &str, space: &mut Space) -> Option<(Field, Values)> {
+    space.universe.condition(text).map(|field| (field, Values::single(1)))
+}
+
+/// A question whose answer depends on what was asked before: that it is asked is an event, its answer a condition of its own.
+fn counted(
+    condition: &mut Condition,
+    key: &str,
+    negated: bool,
+    space: &mut Space,
+    occurrence: &mut dyn FnMut(&str) -> u32,
+) {
+    let text = format!("{key} (question {})", occurrence(key));
+    let event = space.number(Event::Counted(Arc::from(text.as_str())));
+    condition.counted.push((condition.cubes.clone(), event));
+    match opaque(&text, space) {
+        Some((field, values)) => apply(condition, field, Some(values), negated, space),
+        None => condition.cubes.clear(),
+    }
+}
+

@@ -1,0 +1,596 @@
+//! From chains to a list of steps.
+//!
+//! A jump is written out in place, for the packets that take it, and RETURN leads behind it. A chain that several rules *go to*, from
+//! where they will not come back, is written once, behind everything that leads there. So the list grows with the rules and with
+//! the jumps, not with the ways through them.
+//!
+//! A rule that sets the mark leads on into a second copy of the list, in which that mark is known. There are as many copies as there
+//! are marks that packets can have, and only what can be reached with that mark is written.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHasher};
+use std::hash::{Hash, Hasher};
+
+use super::condition::{Condition, MarkTest, Reader, element_cube, narrowed_by_bits};
+use super::{Does, Event, EventId, Place, Program, Space, Step};
+use crate::netfilter::{Effect, Rule, Ruleset, Verdict};
+use crate::packet::{Bits, Cube, Field};
+
+/// More steps than this are not written.
+const MOST_STEPS: usize = 6_000_000;
+/// Copies of the list for marks.
+const MOST_MARKS: usize = 24;
+/// Ranges of one field that a guard may be narrowed to on the way through a chain.
+const FEW: usize = 6;
+/// Jumps within jumps: netfilter itself refuses more than 16.
+const DEEPEST: usize = 64;
+
+/// What becomes of a packet at the end of the first chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It goes on, undecided.
+    Passed,
+    /// A base chain's policy.
+    Accept,
+    /// A base chain's policy.
+    Drop,
+}
+
+type Label = u32;
+
+/// The values of groups of mark bits that are known.
+type Marks = Vec<(Field, u128)>;
+
+/// A chain that is being written: where RETURN leads, and the chains that are still to be written before that place.
+struct Frame {
+    end: Label,
+    pending: Vec<Pending>,
+    /// The path of the rule that jumped.
+    path: u64,
+    /// In the first chain: what its end is. Then RETURN need not lead there.
+    decided: Option<EventId>,
+}
+
+impl Frame {
+    /// What RETURN does.
+    fn leave(&self) -> Does {
+        self.decided.map_or(Does::Lead(self.end), Does::Decide)
+    }
+}
+
+struct Pending {
+    chain: usize,
+    label: Label,
+    path: u64,
+}
+
+/// A second copy that is still to be written, and where packets come into it.
+struct Copy {
+    marks: Marks,
+    entries: FxHashMap<u64, Vec<Label>>,
+}
+
+struct Chain<'r> {
+    rules: &'r [Rule],
+    /// In an order in which chains stand before those they lead to.
+    rank: usize,
+    /// How many rules go to it, without coming back.
+    gotos: usize,
+    /// It, or one that it leads to, sets the mark.
+    marks: bool,
+}
+
+struct Writer<'r, 's> {
+    space: &'s mut Space,
+    reader: Reader<'r>,
+    table: u32,
+    chains: Vec<Chain<'r>>,
+    by_name: FxHashMap<&'r str, usize>,
+    steps: Vec<Step>,
+    /// Where each label stands, and whether a step leads there.
+    labels: Vec<(u32, bool)>,
+    marks: Marks,
+    entries: FxHashMap<u64, Vec<Label>>,
+    copies: VecDeque<Copy>,
+    made: usize,
+    /// Whether packets come here at all: in a copy none do before the first place at which they enter.
+    live: bool,
+    /// Packets that do not come here, since the step before keeps them all and nothing leads here.
+    shut: Option<Cube>,
+    complete: bool,
+    depth: usize,
+    questions: FxHashMap<Arc<str>, u32>,
+    numbered: FxHashMap<(u64, Arc<str>), u32>,
+}
+
+/// Writes out a chain of a rule set's table for one family, the space's. `None` if there is no such chain.
+pub fn flatten(ruleset: &Ruleset, table: usize, chain: &str, end: End, space: &mut Space) -> Option<Program> {
+    let own = ruleset.tables.get(table)?;
+    let by_name: FxHashMap<&str, usize> = own.chains.iter().enumerate().map(|(at, chain)| (&*chain.name, at)).collect();
+    let first = *by_name.get(chain)?;
+    let mut chains: Vec<Chain> = own
+        .chains
+        .iter()
+        .map(|chain| Chain { rules: &chain.rules, rank: 0, gotos: 0, marks: false })
+        .collect();
+    let acyclic = arrange(&mut chains, &by_name, first);
+    let mut writer = Writer {
+        reader: Reader::new(own),
+        space,
+        table: u32::try_from(table).unwrap_or(u32::MAX),
+        chains,
+        by_name,
+        steps: Vec::new(),
+        labels: Vec::new(),
+        marks: Marks::new(),
+        entries: FxHashMap::default(),
+        copies: VecDeque::new(),
+        made: 1,
+        live: true,
+        shut: None,
+        complete: acyclic,
+        depth: 0,
+        questions: FxHashMap::default(),
+        numbered: FxHashMap::default(),
+    };
+    let event = match end {
+        End::Passed => Event::Passed,
+        End::Accept => Event::Verdict(Verdict::Accept),
+        End::Drop => Event::Verdict(Verdict::Drop),
+    };
+    let event = writer.space.number(event);
+    writer.whole(first, event);
+    while let Some(copy) = writer.copies.pop_front() {
+        writer.marks = copy.marks;
+        writer.entries = copy.entries;
+        writer.live = false;
+        writer.whole(first, event);
+    }
+    Some(writer.finish())
+}
+
+/// Finds the order of chains, who goes where, and who sets marks. `false` if chains lead in a circle, which no kernel loads.
+fn arrange(chains: &mut [Chain], by_name: &FxHashMap<&str, usize>, first: usize) -> bool {
+    let mut successors: Vec<Vec<usize>> = Vec::with_capacity(chains.len());
+    let mut gotos = vec![0; chains.len()];
+    let mut marks: Vec<bool> = Vec::with_capacity(chains.len());
+    for chain in chains.iter() {
+        let mut list = Vec::new();
+        for rule in chain.rules {
+            for (name, goes) in targets(rule.verdict.as_ref()) {
+                if let Some(at) = by_name.get(name) {
+                    list.push(*at);
+                    if let Some(count) = gotos.get_mut(*at).filter(|_| goes) {
+                        *count += 1;
+                    }
+                }
+            }
+        }
+        list.sort_unstable();
+        list.dedup();
+        successors.push(list);
+        marks.push(chain.rules.iter().any(|rule| {
+            rule.effects.iter().any(|effect| matches!(effect, Effect::SetMark { .. }))
+        }));
+    }
+    // Depth first: a chain is finished after all that it leads to.
+    let (mut finished, mut state) = (Vec::new(), vec![0u8; chains.len()]);
+    let mut acyclic = true;
+    let mut stack = vec![(first, 0)];
+    if let Some(state) = state.get_mut(first) {
+        *state = 1;
+    }
+    while let Some((chain, next)) = stack.pop() {
+        match successors.get(chain).and_then(|list| list.get(next)) {
+            Some(to) => {
+                stack.push((chain, next + 1));
+                match state.get(*to) {
+                    Some(0) => {
+                        state[*to] = 1;
+                        stack.push((*to, 0));
+                    }
+                    Some(1) => acyclic = false,
+                    _ => {}
+                }
+            }
+            None => {
+                if let Some(state) = state.get_mut(chain) {
+                    *state = 2;
+                }
+                let below = successors.get(chain).into_iter().flatten();
+                if below.into_iter().any(|to| marks.get(*to) == Some(&true)) {
+                    marks[chain] = true;
+                }
+                finished.push(chain);
+            }
+        }
+    }
+    let count = finished.len();
+    for (at, chain) in finished.into_iter().enumerate() {
+        if let Some(known) = chains.get_mut(chain) {
+            known.rank = count - at;
+            known.gotos = gotos.get(chain).copied().unwrap_or(0);
+            known.marks = marks.get(chain).copied().unwrap_or(true);
+        }
+    }
+    acyclic
+}
+
+/// The chains that a verdict leads to, and whether it goes there without coming back.
+fn targets(verdict: Option<&Verdict>) -> Vec<(&str, bool)> {
+    match verdict {
+        Some(Verdict::Jump(name)) => vec![(name, false)],
+        Some(Verdict::Goto(name)) => vec![(name, true)],
+        Some(Verdict::GotoMap { elements, .. }) => elements.iter().map(|(_, name)| (&**name, true)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+impl Writer<'_, '_> {
+    fn whole(&mut self, first: usize, end: EventId) {
+        let mut frame = Frame { end: self.label(), pending: Vec::new(), path: 0, decided: Some(end) };
+        self.chain(first, &Cube::all(), &mut frame, 0);
+        self.close(&mut frame, &Cube::all());
+        if self.live {
+            let name = self.chains.get(first).map_or(0, |chain| chain.rules.len());
+            let place = Place { table: self.table, chain: clamp(first), rule: clamp(name) };
+            self.steps.push(Step { cube: Cube::all(), does: Does::Decide(end), place });
+        }
+    }
+
+    fn finish(mut self) -> Program {
+        for step in &mut self.steps {
+            if let Does::Lead(label) = &mut step.does {
+                *label = self.labels.get(*label as usize).map_or(u32::MAX, |(place, _)| *place);
+            }
+        }
+        Program::new(super::tidy::tidy(self.steps), self.complete)
+    }
+
+    fn label(&mut self) -> Label {
+        self.labels.push((u32::MAX, false));
+        clamp(self.labels.len() - 1)
+    }
+
+    fn put(&mut self, label: Label) {
+        let here = clamp(self.steps.len());
+        if let Some((place, used)) = self.labels.get_mut(label as usize) {
+            *place = here;
+            if *used {
+                self.shut = None;
+            }
+        }
+    }
+
+    fn step(&mut self, cube: Cube, does: Does, place: Place) {
+        if !self.live || self.shut.as_ref().is_some_and(|shut| shut.covers(&cube)) {
+            return;
+        }
+        if self.steps.len() >= MOST_STEPS {
+            self.complete = false;
+            return;
+        }
+        if let Does::Lead(label) = does
+            && let Some((_, used)) = self.labels.get_mut(label as usize)
+        {
+            *used = true;
+        }
+        if !matches!(does, Does::Happen(_)) && self.shut.as_ref().is_none_or(|shut| cube.covers(shut)) {
+            self.shut = Some(cube.clone());
+        }
+        self.steps.push(Step { cube, does, place });
+    }
+
+    /// Writes what is still to be written before a frame's end, and then its end.
+    fn close(&mut self, frame: &mut Frame, guard: &Cube) {
+        while !frame.pending.is_empty() {
+            let rank = |pending: &Pending| self.chains.get(pending.chain).map_or(usize::MAX, |chain| chain.rank);
+            let next = frame.pending.iter().enumerate().min_by_key(|(_, pending)| rank(pending)).map(|(at, _)| at);
+            let pending = frame.pending.swap_remove(next.unwrap_or(0));
+            let place = Place { table: self.table, chain: clamp(pending.chain), rule: 0 };
+            self.step(guard.clone(), frame.leave(), place);
+            self.put(pending.label);
+            self.chain(pending.chain, guard, frame, pending.path);
+        }
+        self.put(frame.end);
+    }
+
+    fn chain(&mut self, chain: usize, guard: &Cube, frame: &mut Frame, path: u64) {
+        let Some(rules) = self.chains.get(chain).map(|chain| chain.rules) else { return };
+        if self.depth > DEEPEST {
+            self.complete = false;
+            return;
+        }
+        self.depth += 1;
+        let mut guard = guard.clone();
+        for (at, rule) in rules.iter().enumerate() {
+            if self.steps.len() >= MOST_STEPS {
+                self.complete = false;
+                break;
+            }
+            let place = Place { table: self.table, chain: clamp(chain), rule: clamp(at) };
+            let path = deeper(path, place);
+            if self.live || self.leads_to_marks(rule) {
+                let gone = self.rule(rule, &guard, frame, place, path);
+                if let Some(rest) = gone.and_then(|gone| self.narrowed(&guard, &gone)) {
+                    guard = rest;
+                }
+            }
+        }
+        self.depth -= 1;
+    }
+
+    fn leads_to_marks(&self, rule: &Rule) -> bool {
+        let sets = rule.effects.iter().any(|effect| matches!(effect, Effect::SetMark { .. }));
+        sets || targets(rule.verdict.as_ref())
+            .iter()
+            .any(|(name, _)| self.by_name.get(name).and_then(|at| self.chains.get(*at)).is_some_and(|chain| chain.marks))
+    }
+
+    /// What is left of a guard when packets have gone elsewhere, where that is as simple as before: a chain that divides values
+    /// among others says of each only where it ends.
+    fn narrowed(&self, guard: &Cube, gone: &Cube) -> Option<Cube> {
+        let mut rest = guard.difference(gone, &self.space.universe);
+        let changed = |cube: &Cube, field: Field| guard.get(field) != cube.get(field);
+        let few = |cube: &Cube| {
+            cube.parts().iter().all(|(field, values)| values.ranges().len() <= FEW || !changed(cube, *field))
+        };
+        let simple = rest.len() == 1 && rest.iter().all(few);
+        rest.pop().filter(|_| simple)
+    }
+
+    /// Writes a rule. Gives the packets that it sends elsewhere for good, if they are one cube.
+    fn rule(&mut self, rule: &Rule, guard: &Cube, frame: &mut Frame, place: Place, path: u64) -> Option<Cube> {
+        let condition = self.condition(rule, path);
+        let cubes: Vec<Cube> = condition.cubes.iter().filter_map(|cube| cube.intersection(guard)).collect();
+        let after = self.label();
+        if !cubes.is_empty() {
+            for never in condition.never.iter().filter_map(|cube| cube.intersection(guard)) {
+                self.step(never, Does::Lead(after), place);
+            }
+            for (asked, event) in &condition.counted {
+                self.happen(asked.iter().filter_map(|cube| cube.intersection(guard)), *event, place);
+            }
+            self.matched(rule, &cubes, &condition.marks, guard, frame, after, place, path);
+        }
+        self.put(after);
+        let goes = matches!(&rule.verdict, Some(Verdict::Goto(_)))
+            && condition.marks.is_empty()
+            && condition.never.is_empty()
+            && condition.counted.is_empty();
+        cubes.into_iter().next().filter(|_| goes && condition.cubes.len() == 1)
+    }
+
+    /// The condition of a rule; each question that it puts to a counter has a number of its own.
+    fn condition(&mut self, rule: &Rule, path: u64) -> Condition {
+        let (questions, numbered) = (&mut self.questions, &mut self.numbered);
+        let mut number = |key: &str| {
+            let key: Arc<str> = Arc::from(key);
+            *numbered.entry((path, Arc::clone(&key))).or_insert_with(|| {
+                let next = questions.entry(key).or_insert(0);
+                *next += 1;
+                *next
+            })
+        };
+        self.reader.read(rule, self.space, &mut number)
+    }
+
+    /// An event for packets that are in any of the cubes, once for each.
+    fn happen(&mut self, cubes: impl Iterator<Item = Cube>, event: EventId, place: Place) {
+        let mut cubes: Vec<Cube> = cubes.collect();
+        let Some(last) = cubes.pop() else { return };
+        let behind = self.label();
+        for cube in cubes {
+            self.step(cube.clone(), Does::Happen(event), place);
+            self.step(cube, Does::Lead(behind), place);
+        }
+        self.step(last, Does::Happen(event), place);
+        self.put(behind);
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn matched(
+        &mut self,
+        rule: &Rule,
+        cubes: &[Cube],
+        marks: &[MarkTest],
+        guard: &Cube,
+        frame: &mut Frame,
+        after: Label,
+        place: Place,
+        path: u64,
+    ) {
+        // Tests of the mark do not narrow what follows a jump: the mark may be another one there.
+        let mut tested = self.by_marks(cubes.to_vec(), marks);
+        for effect in &rule.effects {
+            let event = self.space.number(Event::Effect(effect.clone()));
+            self.happen(tested.iter().cloned(), event, place);
+            if let Effect::SetMark { value, mask } = effect {
+                self.set_mark(Bits { value: *value, mask: *mask }, &tested, path, place);
+                self.come_in(path, cubes, &mut tested, guard, after, place);
+            }
+        }
+        let body = |writer: &Self, name: &str| writer.by_name.get(name).copied();
+        match &rule.verdict {
+            None => {}
+            Some(Verdict::Return) => tested.into_iter().for_each(|cube| self.step(cube, frame.leave(), place)),
+            Some(Verdict::Jump(name)) if body(self, name).is_some() => {
+                let Some(chain) = body(self, name) else { return };
+                let guard = self.enter(chain, cubes, tested, guard, after, place);
+                let mut inner = Frame { end: after, pending: Vec::new(), path, decided: None };
+                if let Some(guard) = guard {
+                    self.chain(chain, &guard, &mut inner, path);
+                    self.close(&mut inner, &guard);
+                }
+            }
+            Some(Verdict::Goto(name)) if body(self, name).is_some() => {
+                let Some(chain) = body(self, name) else { return };
+                self.goes(chain, cubes, tested, guard, frame, after, place, path);
+            }
+            Some(Verdict::GotoMap { fields, elements }) => {
+                let family = self.space.universe.family();
+                for (number, (key, name)) in elements.iter().enumerate() {
+                    let Some(member) = element_cube(fields, key, family) else { continue };
+                    let Some(chain) = body(self, name) else { continue };
+                    let part = |cubes: &[Cube]| -> Vec<Cube> {
+                        cubes.iter().filter_map(|cube| cube.intersection(&member)).collect()
+                    };
+                    let (cubes, tested) = (part(cubes), part(&tested));
+                    if !cubes.is_empty() {
+                        let path = deeper(path, Place { rule: clamp(number), ..place });
+                        let behind = self.label();
+                        self.goes(chain, &cubes, tested, guard, frame, behind, place, path);
+                        self.put(behind);
+                    }
+                }
+            }
+            Some(verdict) => {
+                let event = self.space.number(Event::Verdict(verdict.clone()));
+                tested.into_iter().for_each(|cube| self.step(cube, Does::Decide(event), place));
+            }
+        }
+    }
+
+    /// Goes to a chain: written here if this is the only rule that leads there, else behind all that do.
+    #[allow(clippy::too_many_arguments)]
+    fn goes(
+        &mut self,
+        chain: usize,
+        cubes: &[Cube],
+        tested: Vec<Cube>,
+        guard: &Cube,
+        frame: &mut Frame,
+        after: Label,
+        place: Place,
+        path: u64,
+    ) {
+        let shared = self.chains.get(chain).is_some_and(|chain| chain.gotos > 1);
+        if shared {
+            let label = match frame.pending.iter().find(|pending| pending.chain == chain) {
+                Some(pending) => pending.label,
+                None => {
+                    let label = self.label();
+                    // The same path in every copy, whichever rule leads there.
+                    let path = deeper(frame.path, Place { table: place.table, chain: clamp(chain), rule: u32::MAX });
+                    frame.pending.push(Pending { chain, label, path });
+                    label
+                }
+            };
+            tested.into_iter().for_each(|cube| self.step(cube, Does::Lead(label), place));
+            return;
+        }
+        if let Some(inside) = self.enter(chain, cubes, tested, guard, after, place) {
+            self.chain(chain, &inside, frame, path);
+            self.step(inside, frame.leave(), place);
+        }
+    }
+
+    /// Lets the packets that match into the chain that is written next, and leads the others past it. Gives the packets that may be in it.
+    #[allow(clippy::too_many_arguments)]
+    fn enter(
+        &mut self,
+        chain: usize,
+        cubes: &[Cube],
+        tested: Vec<Cube>,
+        guard: &Cube,
+        after: Label,
+        place: Place,
+    ) -> Option<Cube> {
+        let sets_marks = self.chains.get(chain).is_some_and(|chain| chain.marks);
+        if let ([one], [exact]) = (cubes, tested.as_slice())
+            && (one == exact || !sets_marks)
+        {
+            return Some(exact.clone());
+        }
+        if !sets_marks && tested.is_empty() {
+            return None;
+        }
+        let inside = self.label();
+        tested.into_iter().for_each(|cube| self.step(cube, Does::Lead(inside), place));
+        self.step(guard.clone(), Does::Lead(after), place);
+        self.put(inside);
+        match cubes {
+            [one] => Some(one.clone()),
+            _ => Some(guard.clone()),
+        }
+    }
+
+    /// Cubes narrowed by tests of the mark, as far as it is known.
+    fn by_marks(&self, mut cubes: Vec<Cube>, tests: &[MarkTest]) -> Vec<Cube> {
+        for test in tests {
+            let known = |field: Field| self.marks.iter().find(|(own, _)| *own == field).map(|(_, value)| *value);
+            let mut open = Vec::new();
+            let mut differs = false;
+            for (field, value) in &test.parts {
+                match known(*field) {
+                    Some(known) => differs |= known != *value,
+                    None => open.push((*field, *value)),
+                }
+            }
+            if differs {
+                if !test.negated {
+                    return Vec::new();
+                }
+                continue;
+            }
+            cubes = narrowed_by_bits(&cubes, &open, test.negated, self.space);
+        }
+        cubes
+    }
+
+    /// Leads on into the copy in which the new mark is known.
+    fn set_mark(&mut self, set: Bits, cubes: &[Cube], path: u64, place: Place) {
+        let mut marks = self.marks.clone();
+        for (field, value) in self.space.universe.mark(Bits { value: set.value, mask: set.mask }) {
+            marks.retain(|(known, _)| *known != field);
+            marks.push((field, value));
+        }
+        marks.sort_unstable();
+        // Bits outside of the mask are turned round: those are not followed.
+        if set.value & !set.mask != 0 {
+            self.complete = false;
+        }
+        if marks == self.marks || !self.live || cubes.is_empty() {
+            return;
+        }
+        let label = self.label();
+        match self.copies.iter_mut().find(|copy| copy.marks == marks) {
+            Some(copy) => copy.entries.entry(path).or_default().push(label),
+            None if self.made >= MOST_MARKS => self.complete = false,
+            None => {
+                self.made += 1;
+                self.copies.push_back(Copy { marks, entries: FxHashMap::from_iter([(path, vec![label])]) });
+            }
+        }
+        for cube in cubes {
+            self.step(cube.clone(), Does::Lead(label), place);
+        }
+    }
+
+    /// Lets packets in that set the mark in another copy; they have matched the rule, and meet what is left of it.
+    fn come_in(&mut self, path: u64, cubes: &[Cube], tested: &mut Vec<Cube>, guard: &Cube, after: Label, place: Place) {
+        let Some(labels) = self.entries.remove(&path) else { return };
+        let inside = self.label();
+        for cube in tested.drain(..) {
+            self.step(cube, Does::Lead(inside), place);
+        }
+        self.step(guard.clone(), Does::Lead(after), place);
+        self.live = true;
+        self.put(inside);
+        labels.into_iter().for_each(|label| self.put(label));
+        tested.extend_from_slice(cubes);
+    }
+}
+
+/// The path of a rule that is reached by another.
+fn deeper(path: u64, place: Place) -> u64 {
+    let mut hasher = FxHasher::default();
+    (path, place.table, place.chain, place.rule).hash(&mut hasher);
+    hasher.finish()
+}
+
+fn clamp(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,198 @@
+//! Chains as one list of steps. Jumps are written out, RETURN and `goto` become steps that lead forward; so a packet goes through the
+//! list once, from the top, and what it meets is told by sets of packets alone. Works on netfilter's form, whatever it
+//! was read from.
+
+mod condition;
+mod flatten;
+mod tidy;
+
+use std::hash::Hash;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::netfilter::{Effect, MatchKind, Ruleset, Verdict};
+use crate::packet::{Cube, Index, Universe};
+
+pub use flatten::{End, flatten};
+
+/// Something that a packet can meet, and by which two programs are told apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// A verdict that ends its way through this program.
+    Verdict(Verdict),
+    /// It came to the end, or was returned from the first chain.
+    Passed,
+    /// A side effect; it goes on.
+    Effect(Effect),
+    /// Something that counts packets was asked; it goes on.
+    Counted(Arc<str>),
+}
+
+/// The number of an [`Event`] in a [`Space`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EventId(pub u32);
+
+/// What programs that are compared have in common: the fields of packets, and the numbers of events.
+#[derive(Clone, Debug)]
+pub struct Space {
+    /// The fields.
+    pub universe: Universe,
+    events: Vec<Event>,
+    numbers: FxHashMap<Event, EventId>,
+}
+
+impl Space {
+    /// For programs made of these rule sets.
+    #[must_use]
+    pub fn new<'a>(family: crate::net::Family, rulesets: impl IntoIterator<Item = &'a Ruleset>) -> Self {
+        let (mut marks, mut flags) = (Vec::new(), Vec::new());
+        let tables = rulesets.into_iter().flat_map(|ruleset| &ruleset.tables);
+        for rule in tables.flat_map(|table| &table.chains).flat_map(|chain| &chain.rules) {
+            for item in &rule.matches {
+                match &item.kind {
+                    MatchKind::Mark { mask, .. } => marks.push(*mask),
+                    MatchKind::TcpFlags { mask, .. } => flags.push(u32::from(*mask)),
+                    _ => {}
+                }
+            }
+            for effect in &rule.effects {
+                if let Effect::SetMark { value, mask } = effect {
+                    marks.extend([*mask, *value & !*mask]);
+                }
+            }
+        }
+        marks.sort_unstable();
+        marks.dedup();
+        Self { universe: Universe::new(family, marks, flags), events: Vec::new(), numbers: FxHashMap::default() }
+    }
+
+    /// The number of an event.
+    pub fn number(&mut self, event: Event) -> EventId {
+        if let Some(number) = self.numbers.get(&event) {
+            return *number;
+        }
+        let number = EventId(u32::try_from(self.events.len()).unwrap_or(u32::MAX));
+        self.events.push(event.clone());
+        self.numbers.insert(event, number);
+        number
+    }
+
+    /// The event of a number.
+    #[must_use]
+    pub fn event(&self, number: EventId) -> &Event {
+        self.events.get(number.0 as usize).unwrap_or(&Event::Passed)
+    }
+}
+
+/// A rule in a rule set: the numbers of its table, of its chain in that, and its own in that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    /// The table.
+    pub table: u32,
+    /// The chain.
+    pub chain: u32,
+    /// The rule; one past the last for the chain's end.
+    pub rule: u32,
+}
+
+/// What a step does with the packets that it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Does {
+    /// Ends their way.
+    Decide(EventId),
+    /// Happens to them; they go on to the next step.
+    Happen(EventId),
+    /// Leads them on to the step of that number, which comes later.
+    Lead(u32),
+}
+
+/// A step: what it does, for which packets.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// The packets.
+    pub cube: Cube,
+    /// What is done.
+    pub does: Does,
+    /// The rule that it comes from.
+    pub place: Place,
+}
+
+/// A list of steps. Every packet meets one that decides.
+#[derive(Debug, Default)]
+pub struct Program {
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// Whether the list says everything; it does not if writing out all jumps would have taken too many steps.
+    pub complete: bool,
+    index: Index,
+}
+
+impl Does {
+    /// The class by which the index keeps steps apart: what is decided, or one of the two below.
+    #[must_use]
+    pub fn class(self) -> u32 {
+        match self {
+            Self::Decide(event) => event.0,
+            Self::Happen(_) => HAPPENS,
+            Self::Lead(_) => LEADS,
+        }
+    }
+}
+
+/// The class of all steps that packets survive.
+pub const HAPPENS: u32 = u32::MAX;
+/// The class of all steps that lead elsewhere.
+pub const LEADS: u32 = u32::MAX - 1;
+
+impl Program {
+    /// A program of these steps.
+    #[must_use]
+    pub fn new(steps: Vec<Step>, complete: bool) -> Self {
+        let cube = |number: u32| steps.get(number as usize).map_or(&EVERYTHING, |step| &step.cube);
+        let index = Index::new((0..).zip(&steps).map(|(number, step)| (number, step.does.class())), cube);
+        Self { steps, complete, index }
+    }
+
+    /// A step.
+    #[must_use]
+    pub fn step(&self, number: u32) -> Option<&Step> {
+        self.steps.get(number as usize)
+    }
+
+    /// Calls `visit` with the numbers, in `range`, of the steps of wanted classes that may meet a cube.
+    pub fn meeting<B>(
+        &self,
+        with: &Cube,
+        range: std::ops::Range<u32>,
+        wanted: impl Fn(u32) -> bool,
+        visit: impl FnMut(u32) -> std::ops::ControlFlow<B>,
+    ) -> std::ops::ControlFlow<B> {
+        self.index.meeting(with, range, wanted, visit)
+    }
+
+    /// As [`Program::meeting`], for steps that may hold all of a cube.
+    pub fn covering<B>(
+        &self,
+        with: &Cube,
+        range: std::ops::Range<u32>,
+        wanted: impl Fn(u32) -> bool,
+        visit: impl FnMut(u32) -> std::ops::ControlFlow<B>,
+    ) -> std::ops::ControlFlow<B> {
+        self.index.covering(with, range, wanted, visit)
+    }
+
+    /// How many steps there are.
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        u32::try_from(self.steps.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}
+
+static EVERYTHING: Cube = Cube::all();
