@@ -311,9 +311,8 @@ impl<'a, 's> Writer<'a, 's> {
     /// RETURN. Otherwise the excluded go to a new chain, which holds what follows. That is one goto deeper, and nf_tables counts
     /// those, so that it is not the rule.
     fn detour(&mut self, current: &Arc<str>, around: &[Match], rules: &[Cow<Rule>]) -> Arc<str> {
-        let leaves = |rule: &Cow<Rule>| {
-            matches!(rule.verdict, Some(Verdict::Return | Verdict::Goto(_) | Verdict::Map { .. }))
-        };
+        let leaves =
+            |rule: &Cow<Rule>| matches!(rule.verdict, Some(Verdict::Return | Verdict::Goto(_) | Verdict::Map { .. }));
         let deeper = rules.iter().any(leaves);
         let next = self.fresh(current);
         let inner = if deeper { current } else { &next };
@@ -514,9 +513,7 @@ impl<'a, 's> Writer<'a, 's> {
                 MatchKind::Source(set) => self.addresses(Side::Source, negated, set.ranges())?,
                 MatchKind::Destination(set) => self.addresses(Side::Destination, negated, set.ranges())?,
                 MatchKind::OriginalSource(set) => Some(Part::Original(Side::Source, negated, prefixes(set))),
-                MatchKind::OriginalDestination(set) => {
-                    Some(Part::Original(Side::Destination, negated, prefixes(set)))
-                }
+                MatchKind::OriginalDestination(set) => Some(Part::Original(Side::Destination, negated, prefixes(set))),
                 MatchKind::Protocol(list) => {
                     if list.contains(&Protocol(0)) {
                         let message = "iptables reads protocol 0 as any protocol".to_owned();

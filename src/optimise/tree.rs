@@ -64,9 +64,7 @@ impl Field {
 
     /// The class of a rule that this field can divide.
     fn class(self, rule: &Rule) -> Option<Class> {
-        if !rule.matches.iter().all(|item| is_plain(&item.kind))
-            || matches!(rule.verdict, Some(Verdict::Map { .. }))
-        {
+        if !rule.matches.iter().all(|item| is_plain(&item.kind)) || matches!(rule.verdict, Some(Verdict::Map { .. })) {
             return None;
         }
         let mut found = rule.matches.iter().filter(|item| self.of(item));
@@ -372,7 +370,8 @@ impl<'a> Tree<'a> {
             elements.push((vec![value], Verdict::Goto(chain)));
         }
         // A map whose chains are as long as the list divides nothing.
-        (longest * 2 <= members.len()).then(|| Verdict::Map { fields: vec![self.field.set_field()], elements: elements.into() })
+        (longest * 2 <= members.len())
+            .then(|| Verdict::Map { fields: vec![self.field.set_field()], elements: elements.into() })
     }
 
     fn without_field(&self, rule: &Rule) -> Rule {
