@@ -54,7 +54,7 @@ pub(super) fn ports(text: &str, between: char) -> Option<PortRange> {
     (range.first <= range.last).then_some(range)
 }
 
-/// A number of 16 bits, or the name of a service that `nft` lists by name even without `-n`... never guessed: names are not read.
+/// A number of 16 bits. Names of services are not read: the tools list numbers, and a name means what a file on the host says.
 pub(super) fn port(text: &str) -> Option<u16> {
     // `parse` takes a plus sign.
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()

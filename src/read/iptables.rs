@@ -49,9 +49,10 @@ pub fn iptables_rule(line: &str, family: Family) -> Result<Rule, Span> {
 /// The family that the remarks of a text name.
 pub(super) fn family_of_remarks(text: &str) -> Option<Family> {
     text.lines().filter(|line| line.starts_with('#')).take(20).find_map(|line| {
-        if line.contains("ip6tables-") {
+        let names = |program: &str| ["save", "restore"].iter().any(|verb| line.contains(&format!("{program}-{verb}")));
+        if names("ip6tables") || names("ip6tables-nft") || names("ip6tables-legacy") {
             Some(Family::Ipv6)
-        } else if line.contains("iptables-") {
+        } else if names("iptables") || names("iptables-nft") || names("iptables-legacy") {
             Some(Family::Ipv4)
         } else {
             None
@@ -416,7 +417,13 @@ impl<'w, 't> Builder<'w, 't, '_> {
                     let goto = option.name == "-g" || option.name == "--goto";
                     self.target(target.text, goto, option.start, end);
                 }
-                name if is_basic(name) => self.basic(option),
+                name if is_basic(name) => {
+                    if let Some(extra) = values.get(1).filter(|_| !matches!(name, "-c" | "--set-counters")) {
+                        let message = format!("`{}` belongs to no option", quoted(extra.text));
+                        return Err(refuse(Span::new(extra.start, extra.end), message, "options begin with a dash"));
+                    }
+                    self.basic(option);
+                }
                 // An option without `-m`: it is the protocol's, or asks for what is not known.
                 _ => {
                     let start = option.start;

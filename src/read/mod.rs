@@ -11,6 +11,7 @@ mod address;
 mod ipset;
 mod iptables;
 mod join;
+mod nft;
 mod scan;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::span::{FileId, Location, Span};
 pub use ipset::ipset;
 pub use iptables::{iptables, iptables_rule};
 pub use join::{join, merge};
+pub use nft::{nft, nft_json};
 
 /// What a text says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
