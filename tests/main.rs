@@ -14,5 +14,6 @@ mod interpreter;
 mod kernel;
 mod layout;
 mod optimise;
+mod read;
 mod roads;
 mod traffic;

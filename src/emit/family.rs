@@ -60,7 +60,10 @@ pub(super) fn of_family(rule: &Rule, family: Family) -> Option<Cow<'_, Rule>> {
 pub(super) fn is_neutral(rule: &Rule) -> bool {
     let address = |set: &AddressSet| set.is_empty();
     rule.matches.iter().all(|item| match &item.kind {
-        MatchKind::Source(set) | MatchKind::Destination(set) | MatchKind::OriginalDestination(set) => address(set),
+        MatchKind::Source(set)
+        | MatchKind::Destination(set)
+        | MatchKind::OriginalSource(set)
+        | MatchKind::OriginalDestination(set) => address(set),
         MatchKind::IcmpType(_) => false,
         MatchKind::Limit(limit) => limit.source_prefix.is_none(),
         MatchKind::ConnectionsAbove { source_prefix, .. } => *source_prefix == 0,
@@ -77,7 +80,10 @@ enum Share {
 
 fn share(item: &Match, family: Family) -> Share {
     let set = match &item.kind {
-        MatchKind::Source(set) | MatchKind::Destination(set) | MatchKind::OriginalDestination(set) => set,
+        MatchKind::Source(set)
+        | MatchKind::Destination(set)
+        | MatchKind::OriginalSource(set)
+        | MatchKind::OriginalDestination(set) => set,
         MatchKind::Protocol(list) if list.is_empty() => return none(item.negated),
         MatchKind::SourcePort(ports)
         | MatchKind::DestinationPort(ports)
@@ -116,6 +122,7 @@ fn share(item: &Match, family: Family) -> Share {
             Share::Other(match &item.kind {
                 MatchKind::Source(_) => MatchKind::Source(own),
                 MatchKind::Destination(_) => MatchKind::Destination(own),
+                MatchKind::OriginalSource(_) => MatchKind::OriginalSource(own),
                 _ => MatchKind::OriginalDestination(own),
             })
         }

@@ -177,8 +177,13 @@ pub(super) fn flags(fields: &[SetField]) -> String {
             out.push(',');
         }
         out.push_str(match field {
-            SetField::Source | SetField::SourceMac | SetField::InInterface => "src",
-            SetField::Destination | SetField::DestinationService | SetField::OriginalService => "dst",
+            SetField::Source | SetField::SourceMac | SetField::InInterface | SetField::SourcePort => "src",
+            SetField::Destination
+            | SetField::DestinationService
+            | SetField::OriginalService
+            | SetField::OutInterface
+            | SetField::Protocol
+            | SetField::DestinationPort => "dst",
         });
     }
     out
@@ -197,6 +202,9 @@ fn members(set: &Set) -> Vec<String> {
                 SetValue::Service(protocol, ports) => alternatives.push(format!("{}:{ports}", protocol.0)),
                 SetValue::Mac(mac) => alternatives.push(mac.to_string()),
                 SetValue::Interface(card) => alternatives.push(card.name.clone()),
+                // No type that `kind` gives has these.
+                SetValue::Protocol(protocol) => alternatives.push(protocol.0.to_string()),
+                SetValue::Port(ports) => alternatives.push(ports.to_string()),
             }
             words = words
                 .iter()

@@ -17,7 +17,7 @@ use super::{
     attach, header, write,
 };
 use crate::diagnostic::Code;
-use crate::net::{AddressRange, Card, Family, Mac, PortRange, Protocol};
+use crate::net::{AddressRange, AddressSet, Card, Family, Mac, PortRange, Protocol};
 use crate::netfilter::entry::{ENTRY_CHAINS, entry_chain};
 use crate::netfilter::{
     Chain, Effect, IcmpType, Limit, Match, MatchKind, Reject, Rule, Ruleset, SetField, SetValue, State as Track, Table,
@@ -140,7 +140,7 @@ enum Part<'r> {
     Cards(&'static str, bool, Vec<&'r Card>),
     Addresses(Side, bool, &'r [AddressRange]),
     AddressSet(Side, bool, String),
-    Original(bool, Vec<AddressRange>),
+    Original(Side, bool, Vec<AddressRange>),
     Protocols(bool, &'r [Protocol]),
     Ports(Side, bool, Vec<&'r [PortRange]>),
     PortSet(Side, bool, String),
@@ -162,7 +162,7 @@ impl Part<'_> {
             Self::Words(_) | Self::AddressSet(..) | Self::PortSet(..) => 1,
             Self::Cards(_, negated, list) => alternatives(*negated, list.len()),
             Self::Addresses(_, negated, list) => alternatives(*negated, list.len()),
-            Self::Original(negated, list) => alternatives(*negated, list.len()),
+            Self::Original(_, negated, list) => alternatives(*negated, list.len()),
             Self::Protocols(negated, list) => alternatives(*negated, list.len()),
             Self::Ports(_, negated, list) => alternatives(*negated, list.len()),
             Self::OriginalPorts(negated, list) => alternatives(*negated, list.len()),
@@ -311,9 +311,8 @@ impl<'a, 's> Writer<'a, 's> {
     /// RETURN. Otherwise the excluded go to a new chain, which holds what follows. That is one goto deeper, and nf_tables counts
     /// those, so that it is not the rule.
     fn detour(&mut self, current: &Arc<str>, around: &[Match], rules: &[Cow<Rule>]) -> Arc<str> {
-        let leaves = |rule: &Cow<Rule>| {
-            matches!(rule.verdict, Some(Verdict::Return | Verdict::Goto(_) | Verdict::GotoMap { .. }))
-        };
+        let leaves =
+            |rule: &Cow<Rule>| matches!(rule.verdict, Some(Verdict::Return | Verdict::Goto(_) | Verdict::Map { .. }));
         let deeper = rules.iter().any(leaves);
         let next = self.fresh(current);
         let inner = if deeper { current } else { &next };
@@ -360,7 +359,7 @@ impl<'a, 's> Writer<'a, 's> {
 
     /// Writes one rule into `current`; gives the chain that the next rule belongs in.
     fn rule(&mut self, current: &Arc<str>, rule: &Rule) -> Arc<str> {
-        if let Some(Verdict::GotoMap { fields, elements }) = &rule.verdict {
+        if let Some(Verdict::Map { fields, elements }) = &rule.verdict {
             return self.map(current, rule, fields, elements);
         }
         let Some((parts, product)) = self.parts(rule, |item| !counts(&item.kind) && !needs_detour(item)) else {
@@ -431,12 +430,12 @@ impl<'a, 's> Writer<'a, 's> {
         current: &Arc<str>,
         rule: &Rule,
         fields: &[SetField],
-        elements: &[(Vec<SetValue>, Arc<str>)],
+        elements: &[(Vec<SetValue>, Verdict)],
     ) -> Arc<str> {
         let mut current = current.clone();
-        for (values, chain) in elements {
+        for (values, verdict) in elements {
             let mut one = rule.clone();
-            one.verdict = Some(Verdict::Goto(chain.clone()));
+            one.verdict = Some(verdict.clone());
             for (field, value) in fields.iter().zip(values) {
                 match (field, value) {
                     (SetField::Source, SetValue::Address(range)) => {
@@ -460,6 +459,18 @@ impl<'a, 's> Writer<'a, 's> {
                     }
                     (SetField::InInterface, SetValue::Interface(card)) => {
                         one.matches.push(Match::is(MatchKind::InInterface(vec![card.clone()])));
+                    }
+                    (SetField::OutInterface, SetValue::Interface(card)) => {
+                        one.matches.push(Match::is(MatchKind::OutInterface(vec![card.clone()])));
+                    }
+                    (SetField::Protocol, SetValue::Protocol(protocol)) => {
+                        one.matches.push(Match::is(MatchKind::Protocol(vec![*protocol])));
+                    }
+                    (SetField::SourcePort, SetValue::Port(ports)) => {
+                        one.matches.push(Match::is(MatchKind::SourcePort([*ports].into_iter().collect())));
+                    }
+                    (SetField::DestinationPort, SetValue::Port(ports)) => {
+                        one.matches.push(Match::is(MatchKind::DestinationPort([*ports].into_iter().collect())));
                     }
                     _ => self.fault(
                         &NOT_IN_BACK_END,
@@ -501,10 +512,8 @@ impl<'a, 's> Writer<'a, 's> {
                 MatchKind::OutPort(cards) => self.cards("-m physdev --physdev-out", negated, cards, rule)?,
                 MatchKind::Source(set) => self.addresses(Side::Source, negated, set.ranges())?,
                 MatchKind::Destination(set) => self.addresses(Side::Destination, negated, set.ranges())?,
-                MatchKind::OriginalDestination(set) => {
-                    let prefixes = set.ranges().iter().flat_map(AddressRange::prefixes).map(AddressRange::from);
-                    Some(Part::Original(negated, prefixes.collect()))
-                }
+                MatchKind::OriginalSource(set) => Some(Part::Original(Side::Source, negated, prefixes(set))),
+                MatchKind::OriginalDestination(set) => Some(Part::Original(Side::Destination, negated, prefixes(set))),
                 MatchKind::Protocol(list) => {
                     if list.contains(&Protocol(0)) {
                         let message = "iptables reads protocol 0 as any protocol".to_owned();
@@ -765,11 +774,11 @@ impl<'a, 's> Writer<'a, 's> {
                 out.push_str(name);
                 out.push_str(if *side == Side::Source { " src" } else { " dst" });
             }
-            Part::Original(negated, ranges) => {
+            Part::Original(side, negated, ranges) => {
                 for range in chosen(*negated, ranges, at) {
                     out.push_str(" -m conntrack");
                     not(out, *negated);
-                    out.push_str("--ctorigdst ");
+                    out.push_str(if *side == Side::Source { "--ctorigsrc " } else { "--ctorigdst " });
                     write::range(out, range);
                 }
             }
@@ -835,6 +844,8 @@ impl<'a, 's> Writer<'a, 's> {
         match &item.kind {
             MatchKind::Bridged => option(out, " -m physdev", "--physdev-is-bridged"),
             MatchKind::DestinationLocal => option(out, " -m addrtype", "--dst-type LOCAL"),
+            MatchKind::SourceLocal => option(out, " -m addrtype", "--src-type LOCAL"),
+            MatchKind::DestinationBroadcast => option(out, " -m addrtype", "--dst-type BROADCAST"),
             MatchKind::DestinationMulticast => option(out, " -m addrtype", "--dst-type MULTICAST"),
             MatchKind::TcpFlags { mask, set } => {
                 option(out, " -m tcp", "--tcp-flags ");
@@ -854,6 +865,7 @@ impl<'a, 's> Writer<'a, 's> {
                 });
             }
             MatchKind::DestinationTranslated => option(out, " -m conntrack", "--ctstate DNAT"),
+            MatchKind::SourceTranslated => option(out, " -m conntrack", "--ctstate SNAT"),
             MatchKind::Mark { value, mask } => {
                 option(out, " -m mark", "--mark ");
                 masked(out, *value, *mask);
@@ -971,6 +983,10 @@ impl<'a, 's> Writer<'a, 's> {
                 out.push_str(" -j CT --helper ");
                 out.push_str(name);
             }
+            End::Effect(Effect::Unknown(text)) => {
+                out.push(' ');
+                write::plain(out, text);
+            }
             End::Verdict(verdict) => match verdict {
                 Verdict::Accept => out.push_str(" -j ACCEPT"),
                 Verdict::Drop => out.push_str(" -j DROP"),
@@ -1023,10 +1039,19 @@ impl<'a, 's> Writer<'a, 's> {
                     write::number(out, *port);
                 }
                 // Was taken apart before.
-                Verdict::GotoMap { .. } => {}
+                Verdict::Map { .. } => {}
+                Verdict::Unknown(text) => {
+                    out.push(' ');
+                    write::plain(out, text);
+                }
             },
         }
     }
+}
+
+/// An address list as iptables' conntrack match takes it, which knows no ranges.
+fn prefixes(set: &AddressSet) -> Vec<AddressRange> {
+    set.ranges().iter().flat_map(AddressRange::prefixes).map(AddressRange::from).collect()
 }
 
 /// What a rule does, in order.

@@ -46,6 +46,8 @@ pub(super) fn files(ruleset: &Ruleset, context: &Context, state: &mut State) -> 
     let mut empty = header(context, &["Takes our tables away."]);
     let own = |family: TableFamily| match family {
         TableFamily::Bridge => "bridge",
+        // Read from others alone: lowering makes none.
+        TableFamily::Netdev => "netdev",
         TableFamily::Ipv4 | TableFamily::Ipv6 | TableFamily::Inet => "inet",
     };
     for family in ["inet", "bridge"] {
@@ -266,7 +268,7 @@ impl<'a, 's> Writer<'a, 's> {
             || match &rule.verdict {
                 Some(Verdict::Dnat { .. } | Verdict::Snat(_)) => true,
                 Some(Verdict::Reject(how)) => matches!(how, Reject::HostProhibited | Reject::NetworkProhibited),
-                Some(Verdict::GotoMap { fields, .. }) => {
+                Some(Verdict::Map { fields, .. }) => {
                     fields.iter().any(|field| matches!(field, SetField::Source | SetField::Destination))
                 }
                 _ => false,
@@ -314,7 +316,7 @@ impl<'a, 's> Writer<'a, 's> {
         {
             return;
         }
-        if let Some(Verdict::GotoMap { elements, .. }) = &rule.verdict
+        if let Some(Verdict::Map { elements, .. }) = &rule.verdict
             && elements.is_empty()
         {
             return;
@@ -371,6 +373,16 @@ impl<'a, 's> Writer<'a, 's> {
             MatchKind::OriginalDestination(set) => {
                 let words = if family == Some(Family::Ipv6) { " ct original ip6" } else { " ct original ip" };
                 return self.addresses(out, words, " daddr", negated, set.ranges());
+            }
+            MatchKind::OriginalSource(set) => {
+                let words = if family == Some(Family::Ipv6) { " ct original ip6" } else { " ct original ip" };
+                return self.addresses(out, words, " saddr", negated, set.ranges());
+            }
+            MatchKind::SourceLocal => {
+                out.push_str(if negated { " fib saddr type != local" } else { " fib saddr type local" });
+            }
+            MatchKind::DestinationBroadcast => {
+                out.push_str(if negated { " fib daddr type != broadcast" } else { " fib daddr type broadcast" });
             }
             MatchKind::DestinationLocal => {
                 out.push_str(if negated { " fib daddr type != local" } else { " fib daddr type local" });
@@ -443,6 +455,9 @@ impl<'a, 's> Writer<'a, 's> {
             }
             MatchKind::DestinationTranslated => {
                 out.push_str(if negated { " ct status & dnat == 0" } else { " ct status dnat" });
+            }
+            MatchKind::SourceTranslated => {
+                out.push_str(if negated { " ct status & snat == 0" } else { " ct status snat" });
             }
             MatchKind::Mark { value, mask } => {
                 use std::fmt::Write as _;
@@ -824,6 +839,10 @@ impl<'a, 's> Writer<'a, 's> {
                 SetField::SourceMac => "ether saddr",
                 SetField::InInterface => "iifname",
                 SetField::OriginalService => "ct original proto-dst",
+                SetField::OutInterface => "oifname",
+                SetField::Protocol => "meta l4proto",
+                SetField::SourcePort => "th sport",
+                SetField::DestinationPort => "th dport",
             });
         }
     }
@@ -841,6 +860,10 @@ impl<'a, 's> Writer<'a, 's> {
                 let names = ["emerg", "alert", "crit", "err", "warn", "notice", "info", "debug"];
                 out.push_str(" level ");
                 out.push_str(names.get(usize::from(*level)).unwrap_or(&"warn"));
+            }
+            Effect::Unknown(text) => {
+                out.push(' ');
+                write::plain(out, text);
             }
             // Writing to a String cannot fail.
             Effect::SetMark { value, mask: u32::MAX } => {
@@ -948,7 +971,11 @@ impl<'a, 's> Writer<'a, 's> {
             Verdict::Redirect(port) => {
                 let _ = write!(out, " redirect to :{port}");
             }
-            Verdict::GotoMap { fields, elements } => self.map(out, fields, elements, family),
+            Verdict::Map { fields, elements } => self.map(out, fields, elements, rule, family),
+            Verdict::Unknown(text) => {
+                out.push(' ');
+                write::plain(out, text);
+            }
         }
     }
 
@@ -956,20 +983,24 @@ impl<'a, 's> Writer<'a, 's> {
         &mut self,
         out: &mut String,
         fields: &[SetField],
-        keys: &[(Vec<SetValue>, Arc<str>)],
+        keys: &[(Vec<SetValue>, Verdict)],
+        rule: &Rule,
         family: Option<Family>,
     ) {
         self.key(out, fields, family);
-        let elements = joined(keys, |out, (values, chain)| {
+        let mut elements = String::with_capacity(keys.len() * 40);
+        for (at, (values, verdict)) in keys.iter().enumerate() {
+            separate(&mut elements, at);
+            let out = &mut elements;
             for (at, value) in values.iter().enumerate() {
                 if at > 0 {
                     out.push_str(" . ");
                 }
                 set_value(out, value, fields.get(at).copied());
             }
-            out.push_str(" : goto ");
-            out.push_str(&self.chain_name(self.kind, chain));
-        });
+            out.push_str(" :");
+            self.verdict(out, verdict, rule, family);
+        }
         let mut kind = String::from("type ");
         for (at, field) in fields.iter().enumerate() {
             if at > 0 {
@@ -992,6 +1023,8 @@ fn is_interval(value: &SetValue) -> bool {
         SetValue::Service(_, ports) => ports.first != ports.last,
         SetValue::Mac(_) => false,
         SetValue::Interface(card) => card.prefix,
+        SetValue::Protocol(_) => false,
+        SetValue::Port(ports) => ports.first != ports.last,
     }
 }
 
@@ -1029,13 +1062,18 @@ fn safe(name: &str) -> bool {
 fn joined<T>(list: &[T], write: impl Fn(&mut String, &T)) -> String {
     let mut out = String::with_capacity(list.len() * 24);
     for (at, one) in list.iter().enumerate() {
-        if at > 0 {
-            // nft reads lines of any length, people do not.
-            out.push_str(if at % 8 == 0 { ",\n\t\t\t" } else { ", " });
-        }
+        separate(&mut out, at);
         write(&mut out, one);
     }
     out
+}
+
+/// What stands before element number `at`.
+fn separate(out: &mut String, at: usize) {
+    if at > 0 {
+        // nft reads lines of any length, people do not.
+        out.push_str(if at % 8 == 0 { ",\n\t\t\t" } else { ", " });
+    }
 }
 
 fn port_range(out: &mut String, range: &PortRange) {
@@ -1062,8 +1100,9 @@ fn field_type(field: SetField, family: Option<Family>) -> &'static str {
         SetField::Source | SetField::Destination => "ipv4_addr",
         SetField::DestinationService => "inet_proto . inet_service",
         SetField::SourceMac => "ether_addr",
-        SetField::InInterface => "ifname",
-        SetField::OriginalService => "inet_service",
+        SetField::InInterface | SetField::OutInterface => "ifname",
+        SetField::OriginalService | SetField::SourcePort | SetField::DestinationPort => "inet_service",
+        SetField::Protocol => "inet_proto",
     }
 }
 
@@ -1079,6 +1118,8 @@ fn set_value(out: &mut String, value: &SetValue, field: Option<SetField>) {
             port_range(out, ports);
         }
         SetValue::Mac(mac) => out.push_str(&mac.to_string()),
+        SetValue::Protocol(protocol) => write::number(out, protocol.0),
+        SetValue::Port(ports) => port_range(out, ports),
         SetValue::Interface(card) => {
             out.push('"');
             out.push_str(&card.name);

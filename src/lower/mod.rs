@@ -91,7 +91,7 @@ impl<'p> Program<'p> {
     fn entry(&mut self, family: TableFamily, kind: TableKind, hook: Hook, name: &str, rules: Vec<Rule>) {
         let base = match family {
             // Bridge filters stand at -200 by custom; ours come before them.
-            TableFamily::Bridge => Base { hook, priority: -205, accept: true },
+            TableFamily::Bridge => Base { kind, hook, priority: -205, accept: true },
             _ => entry::base(kind, hook),
         };
         let base = Some(base);

@@ -43,7 +43,7 @@ pub fn base(kind: TableKind, hook: Hook) -> Base {
         (TableKind::Filter, _) => 0,
         (TableKind::Security, _) => 50,
     };
-    Base { hook, priority: priority - 5, accept: true }
+    Base { kind, hook, priority: priority - 5, accept: true }
 }
 
 /// The table and hook that `chain TABLE HOOK` names, if there is such a place. DOCKER-USER is FORWARD: what goes there is judged by

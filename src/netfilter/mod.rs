@@ -6,7 +6,7 @@ pub mod words;
 
 use std::sync::Arc;
 
-use crate::net::{AddressSet, Card, Family, Mac, PortSet, Protocol};
+use crate::net::{AddressSet, Card, Family, Mac, PortRange, PortSet, Protocol};
 use crate::span::Location;
 
 /// Marks a packet that a group allowed, between the group's chain and the guest's.
@@ -47,6 +47,8 @@ pub enum TableFamily {
     Inet,
     /// Bridged frames.
     Bridge,
+    /// Frames at one device, before or after everything else (`nft netdev`). Read, never written.
+    Netdev,
 }
 
 /// What a table is for: iptables' five tables. In nft, the chain type and priority of its base chains follow from it.
@@ -86,7 +88,7 @@ impl TableKind {
 pub struct Table {
     /// Family.
     pub family: TableFamily,
-    /// Kind.
+    /// Kind. A table read from nft whose chains are of several kinds is of the kind [`TableKind::Filter`]; see [`Base::kind`].
     pub kind: TableKind,
     /// Its name: for our own tables the kind's name; for tables read from nft, theirs.
     pub name: String,
@@ -111,6 +113,8 @@ pub enum Hook {
     Postrouting,
     /// nft: on arrival at a device, before everything.
     Ingress,
+    /// nft: on departure from a device, after everything.
+    Egress,
 }
 
 impl Hook {
@@ -124,6 +128,7 @@ impl Hook {
             Self::Output => "OUTPUT",
             Self::Postrouting => "POSTROUTING",
             Self::Ingress => "INGRESS",
+            Self::Egress => "EGRESS",
         }
     }
 
@@ -137,6 +142,7 @@ impl Hook {
             Self::Output => "output",
             Self::Postrouting => "postrouting",
             Self::Ingress => "ingress",
+            Self::Egress => "egress",
         }
     }
 }
@@ -157,6 +163,9 @@ pub enum Owner {
 /// A chain's place at a hook (nft's base chains; iptables' built-in chains).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Base {
+    /// What is judged there. iptables: the table's kind. An nft table may hold chains of several kinds: `type nat` sees the first
+    /// packet of a connection alone, and the priority tells whether tracking has happened ([`TableKind::Raw`]: before it).
+    pub kind: TableKind,
     /// The hook.
     pub hook: Hook,
     /// nft's priority number.
@@ -253,6 +262,10 @@ pub enum MatchKind {
     Destination(AddressSet),
     /// Destination is an address of this machine (`addrtype --dst-type LOCAL`; `fib daddr type local`).
     DestinationLocal,
+    /// Source is an address of this machine (`addrtype --src-type LOCAL`; `fib saddr type local`).
+    SourceLocal,
+    /// Destination is a broadcast address of this machine's networks (`addrtype --dst-type BROADCAST`; `fib daddr type broadcast`).
+    DestinationBroadcast,
     /// Destination is multicast (`pkttype`/`addrtype MULTICAST`).
     DestinationMulticast,
     /// Protocol: one of.
@@ -276,6 +289,10 @@ pub enum MatchKind {
     DirectionOriginal,
     /// The connection's destination was translated (`ctstate DNAT`; `ct status dnat`).
     DestinationTranslated,
+    /// The connection's source was translated (`ctstate SNAT`; `ct status snat`).
+    SourceTranslated,
+    /// Address of the client that opened the connection, before any translation (`--ctorigsrc`; `ct original ip saddr`).
+    OriginalSource(AddressSet),
     /// Address that the client dialled.
     OriginalDestination(AddressSet),
     /// Port that the client dialled.
@@ -316,7 +333,9 @@ pub enum MatchKind {
         /// Minutes of the day, from and to.
         times: Option<(u16, u16)>,
     },
-    /// A match that is not modelled: its exact text. May match, may not.
+    /// A match that is not modelled: its exact text. May match, may not; two of the same text are alike for the same packet. What
+    /// is read from a text that hides its parameters (`xt match "recent"`) has its place added, and what looks into a set has the
+    /// set's elements, so that unlike things never have the same text.
     Unknown(Arc<str>),
 }
 
@@ -357,7 +376,7 @@ pub struct Limit {
     pub burst: u32,
     /// Prefix length by which sources are told apart (32, 64); `None`: all together.
     pub source_prefix: Option<u8>,
-    /// Name of the state: of the hashlimit, of the nft set. Equal names share their state.
+    /// Name of the state: of the hashlimit, of the nft set. Equal names share their state; a limit without a name has its own.
     pub name: Arc<str>,
 }
 
@@ -376,6 +395,14 @@ pub enum SetField {
     InInterface,
     /// Port that the client dialled, with its protocol (nft alone).
     OriginalService,
+    /// Departure interface (nft alone).
+    OutInterface,
+    /// Protocol (nft alone).
+    Protocol,
+    /// Source port of whatever protocol the rule asks for (nft alone).
+    SourcePort,
+    /// Destination port of whatever protocol the rule asks for (nft alone).
+    DestinationPort,
 }
 
 /// A named set.
@@ -385,7 +412,8 @@ pub struct Set {
     pub name: Arc<str>,
     /// Family of its addresses; `None`: it holds none.
     pub family: Option<Family>,
-    /// What each element holds.
+    /// What each element holds. In a set read from elsewhere these are the fields that rules usually ask with: the set knows the kinds of
+    /// its values alone (an address, not whose), and [`MatchKind::InSet`] says with what it is asked.
     pub fields: Vec<SetField>,
     /// The elements; each has one value a field. Empty for a live set.
     pub elements: Vec<Vec<SetValue>>,
@@ -399,11 +427,15 @@ pub enum SetValue {
     /// An address, prefix or range.
     Address(crate::net::AddressRange),
     /// A protocol and a port range.
-    Service(Protocol, crate::net::PortRange),
+    Service(Protocol, PortRange),
     /// An Ethernet address.
     Mac(Mac),
     /// An interface.
     Interface(Card),
+    /// A protocol.
+    Protocol(Protocol),
+    /// Ports, without a protocol.
+    Port(PortRange),
 }
 
 /// Something that a rule does besides deciding.
@@ -431,6 +463,8 @@ pub enum Effect {
     Notrack,
     /// Gives the connection a helper (`ftp`, `sip`).
     Helper(Arc<str>),
+    /// Something else, which decides nothing: its exact text.
+    Unknown(Arc<str>),
 }
 
 /// How a packet is refused.
@@ -480,13 +514,15 @@ pub enum Verdict {
     Masquerade,
     /// Destination NAT to this machine.
     Redirect(u16),
-    /// Looks the packet's fields up and goes to the chain that stands there (nft `vmap`); goes on if none does.
-    GotoMap {
+    /// Looks the packet's fields up and does what stands there (nft `vmap`); goes on if nothing does. No two keys overlap.
+    Map {
         /// The fields.
         fields: Vec<SetField>,
-        /// Key and chain.
-        elements: Vec<(Vec<SetValue>, Arc<str>)>,
+        /// Key and verdict; shared by the rules that look into one map. No verdict is a map.
+        elements: Arc<[(Vec<SetValue>, Verdict)]>,
     },
+    /// Something else, which may decide or not: its exact text.
+    Unknown(Arc<str>),
 }
 
 impl Ruleset {

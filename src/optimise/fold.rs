@@ -398,6 +398,11 @@ fn content_hash(elements: &[Vec<SetValue>]) -> u64 {
             }
             SetValue::Mac(mac) => feed(&mac.0),
             SetValue::Interface(card) => feed(card.name.as_bytes()),
+            SetValue::Protocol(protocol) => feed(&[protocol.0]),
+            SetValue::Port(ports) => {
+                feed(&ports.first.to_be_bytes());
+                feed(&ports.last.to_be_bytes());
+            }
         }
     }
     hash

@@ -64,9 +64,7 @@ impl Field {
 
     /// The class of a rule that this field can divide.
     fn class(self, rule: &Rule) -> Option<Class> {
-        if !rule.matches.iter().all(|item| is_plain(&item.kind))
-            || matches!(rule.verdict, Some(Verdict::GotoMap { .. }))
-        {
+        if !rule.matches.iter().all(|item| is_plain(&item.kind)) || matches!(rule.verdict, Some(Verdict::Map { .. })) {
             return None;
         }
         let mut found = rule.matches.iter().filter(|item| self.of(item));
@@ -369,10 +367,11 @@ impl<'a> Tree<'a> {
                 Class::Ports(protocol) => SetValue::Service(protocol, port_range(first, last)),
                 Class::Addresses(_) => SetValue::Address(address_range(self.class, first, last)?),
             };
-            elements.push((vec![value], chain));
+            elements.push((vec![value], Verdict::Goto(chain)));
         }
         // A map whose chains are as long as the list divides nothing.
-        (longest * 2 <= members.len()).then(|| Verdict::GotoMap { fields: vec![self.field.set_field()], elements })
+        (longest * 2 <= members.len())
+            .then(|| Verdict::Map { fields: vec![self.field.set_field()], elements: elements.into() })
     }
 
     fn without_field(&self, rule: &Rule) -> Rule {

@@ -28,34 +28,38 @@ impl Field {
     pub const LOCAL: Self = Self(5);
     /// 1: the destination is a multicast address.
     pub const MULTICAST: Self = Self(6);
+    /// 1: the destination is a broadcast address of this machine's networks.
+    pub const BROADCAST: Self = Self(7);
+    /// 1: the source is an address of this machine.
+    pub const SOURCE_LOCAL: Self = Self(8);
     /// IP protocol.
-    pub const PROTOCOL: Self = Self(7);
+    pub const PROTOCOL: Self = Self(9);
     /// ICMP type and code: `type << 8 | code`.
-    pub const ICMP: Self = Self(8);
+    pub const ICMP: Self = Self(10);
     /// Arrival interface, as [`name_number`].
-    pub const IN_INTERFACE: Self = Self(9);
+    pub const IN_INTERFACE: Self = Self(11);
     /// Departure interface.
-    pub const OUT_INTERFACE: Self = Self(10);
+    pub const OUT_INTERFACE: Self = Self(12);
     /// Bridge port of arrival.
-    pub const IN_PORT: Self = Self(11);
+    pub const IN_PORT: Self = Self(13);
     /// Bridge port of departure.
-    pub const OUT_PORT: Self = Self(12);
+    pub const OUT_PORT: Self = Self(14);
     /// Destination port.
-    pub const DESTINATION_PORT: Self = Self(13);
+    pub const DESTINATION_PORT: Self = Self(15);
     /// Port that the client dialled.
-    pub const ORIGINAL_PORT: Self = Self(14);
+    pub const ORIGINAL_PORT: Self = Self(16);
     /// Source port.
-    pub const SOURCE_PORT: Self = Self(15);
+    pub const SOURCE_PORT: Self = Self(17);
     /// Destination address.
-    pub const DESTINATION: Self = Self(16);
+    pub const DESTINATION: Self = Self(18);
     /// Source address.
-    pub const SOURCE: Self = Self(17);
+    pub const SOURCE: Self = Self(19);
     /// Address that the client dialled.
-    pub const ORIGINAL_DESTINATION: Self = Self(18);
+    pub const ORIGINAL_DESTINATION: Self = Self(20);
     /// Address that the client had when it dialled.
-    pub const ORIGINAL_SOURCE: Self = Self(19);
+    pub const ORIGINAL_SOURCE: Self = Self(21);
     /// Ethernet source address, 48 bits.
-    pub const MAC: Self = Self(20);
+    pub const MAC: Self = Self(22);
     /// The first of the groups of mark bits.
     const MARKS: u16 = 64;
     /// The first of the groups of TCP flags.
@@ -273,6 +277,8 @@ impl fmt::Display for Field {
             Self::BRIDGED => "bridged",
             Self::LOCAL => "local destination",
             Self::MULTICAST => "multicast destination",
+            Self::BROADCAST => "broadcast destination",
+            Self::SOURCE_LOCAL => "local source",
             Self::PROTOCOL => "protocol",
             Self::ICMP => "icmp type",
             Self::IN_INTERFACE => "arrival interface",

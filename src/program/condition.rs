@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::{Event, EventId, Space};
-use crate::net::{AddressRange, AddressSet, Card, Family, PortSet, Protocol};
+use crate::net::{AddressRange, AddressSet, Card, Family, PortRange, PortSet, Protocol};
 use crate::netfilter::{Match, MatchKind, Rule, Set, SetField, SetValue, State, Table};
 use crate::packet::field::card_range;
 use crate::packet::values::Range;
@@ -99,7 +99,12 @@ impl<'r> Reader<'r> {
             MatchKind::OriginalDestination(set) => {
                 return addresses(condition, Field::ORIGINAL_DESTINATION, set, item.negated, space);
             }
+            MatchKind::OriginalSource(set) => {
+                return addresses(condition, Field::ORIGINAL_SOURCE, set, item.negated, space);
+            }
             MatchKind::DestinationLocal => Some(flag(Field::LOCAL)),
+            MatchKind::SourceLocal => Some(flag(Field::SOURCE_LOCAL)),
+            MatchKind::DestinationBroadcast => Some(flag(Field::BROADCAST)),
             MatchKind::DestinationMulticast => Some(flag(Field::MULTICAST)),
             MatchKind::Protocol(list) => Values::union(list.iter().map(|one| (u128::from(one.0), u128::from(one.0))))
                 .map(|values| (Field::PROTOCOL, values)),
@@ -125,6 +130,7 @@ impl<'r> Reader<'r> {
             MatchKind::State(states) => Values::union(state_numbers(*states)).map(|values| (Field::STATE, values)),
             MatchKind::DirectionOriginal => Some((Field::DIRECTION, Values::single(0))),
             MatchKind::DestinationTranslated => Some(flag(Field::TRANSLATED)),
+            MatchKind::SourceTranslated => Some(flag(Field::SOURCE_TRANSLATED)),
             MatchKind::Mark { value, mask } => {
                 let parts = space.universe.mark(Bits { value: *value, mask: *mask });
                 condition.marks.push(MarkTest { parts, negated: item.negated });
@@ -136,7 +142,12 @@ impl<'r> Reader<'r> {
             }))
             .map(|values| (Field::MAC, values)),
             MatchKind::InSet { set, fields } => return self.set(condition, set, fields, item.negated, space),
-            MatchKind::Limit(limit) => return counted(condition, &limit.name, item.negated, space, occurrence),
+            MatchKind::Limit(limit) => {
+                let by = limit.source_prefix.map_or_else(String::new, |prefix| format!(" by /{prefix}"));
+                let rate = format!("{}/{} s burst {}", limit.count, limit.seconds, limit.burst);
+                let key = format!("{}: limit {rate}{by}", limit.name);
+                return counted(condition, &key, item.negated, space, occurrence);
+            }
             MatchKind::ConnectionsAbove { count, source_prefix, name } => {
                 let key = format!("{name}: more than {count} connections by /{source_prefix}");
                 return counted(condition, &key, item.negated, space, occurrence);
@@ -210,19 +221,23 @@ impl<'r> Reader<'r> {
 pub(super) fn element_cube(fields: &[SetField], element: &[SetValue], family: Family) -> Option<Cube> {
     let mut cube = Cube::all();
     for (field, value) in fields.iter().zip(element) {
-        match value {
-            SetValue::Service(protocol, ports) => {
-                let port = if *field == SetField::OriginalService { Field::ORIGINAL_PORT } else { Field::DESTINATION_PORT };
+        match (field, value) {
+            (SetField::DestinationService | SetField::OriginalService, SetValue::Service(protocol, ports)) => {
+                let original = *field == SetField::OriginalService;
+                let port = if original { Field::ORIGINAL_PORT } else { Field::DESTINATION_PORT };
                 cube = cube.with(Field::PROTOCOL, Values::single(u128::from(protocol.0)))?;
-                let ports = (u128::from(ports.first), u128::from(ports.last));
-                if ports != (0, 65_535) {
-                    cube = cube.with(port, Values::One(ports))?;
-                }
+                cube = with_port(cube, port, *ports)?;
             }
-            value => cube = cube.with(single_field(*field)?, Values::One(value_range(value, family)?))?,
+            (_, SetValue::Port(ports)) => cube = with_port(cube, single_field(*field)?, *ports)?,
+            (_, value) => cube = cube.with(single_field(*field)?, Values::One(value_range(value, family)?))?,
         }
     }
     Some(cube)
+}
+
+fn with_port(cube: Cube, field: Field, ports: PortRange) -> Option<Cube> {
+    let ports = (u128::from(ports.first), u128::from(ports.last));
+    if ports == (0, 65_535) { Some(cube) } else { cube.with(field, Values::One(ports)) }
 }
 
 /// The field of a packet that holds one field of a set.
@@ -232,6 +247,10 @@ fn single_field(field: SetField) -> Option<Field> {
         SetField::Destination => Some(Field::DESTINATION),
         SetField::SourceMac => Some(Field::MAC),
         SetField::InInterface => Some(Field::IN_INTERFACE),
+        SetField::OutInterface => Some(Field::OUT_INTERFACE),
+        SetField::Protocol => Some(Field::PROTOCOL),
+        SetField::SourcePort => Some(Field::SOURCE_PORT),
+        SetField::DestinationPort => Some(Field::DESTINATION_PORT),
         SetField::DestinationService | SetField::OriginalService => None,
     }
 }
@@ -244,6 +263,8 @@ fn value_range(value: &SetValue, family: Family) -> Option<Range> {
             Some((number, number))
         }
         SetValue::Interface(card) => Some(card_range(card)),
+        SetValue::Protocol(protocol) => Some((u128::from(protocol.0), u128::from(protocol.0))),
+        SetValue::Port(ports) => Some((u128::from(ports.first), u128::from(ports.last))),
         SetValue::Service(..) => None,
     }
 }

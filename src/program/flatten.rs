@@ -16,7 +16,7 @@ use std::hash::{Hash, Hasher};
 use super::condition::{Condition, MarkTest, Reader, element_cube, narrowed_by_bits};
 use super::{Does, Event, EventId, Place, Program, Space, Step};
 use crate::netfilter::{Effect, Rule, Ruleset, Verdict};
-use crate::packet::{Bits, Cube, Field};
+use crate::packet::{Bits, Cube, Field, Values};
 
 /// More steps than this are not written.
 const MOST_STEPS: usize = 6_000_000;
@@ -223,7 +223,9 @@ fn targets(verdict: Option<&Verdict>) -> Vec<(&str, bool)> {
     match verdict {
         Some(Verdict::Jump(name)) => vec![(name, false)],
         Some(Verdict::Goto(name)) => vec![(name, true)],
-        Some(Verdict::GotoMap { elements, .. }) => elements.iter().map(|(_, name)| (&**name, true)).collect(),
+        Some(Verdict::Map { elements, .. }) => {
+            elements.iter().flat_map(|(_, verdict)| targets(Some(verdict))).collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -412,11 +414,27 @@ impl Writer<'_, '_> {
                 self.come_in(path, cubes, &mut tested, guard, after, place);
             }
         }
+        if let Some(verdict) = &rule.verdict {
+            self.verdict(verdict, cubes, tested, guard, frame, after, place, path);
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn verdict(
+        &mut self,
+        verdict: &Verdict,
+        cubes: &[Cube],
+        tested: Vec<Cube>,
+        guard: &Cube,
+        frame: &mut Frame,
+        after: Label,
+        place: Place,
+        path: u64,
+    ) {
         let body = |writer: &Self, name: &str| writer.by_name.get(name).copied();
-        match &rule.verdict {
-            None => {}
-            Some(Verdict::Return) => tested.into_iter().for_each(|cube| self.step(cube, frame.leave(), place)),
-            Some(Verdict::Jump(name)) if body(self, name).is_some() => {
+        match verdict {
+            Verdict::Return => tested.into_iter().for_each(|cube| self.step(cube, frame.leave(), place)),
+            Verdict::Jump(name) if body(self, name).is_some() => {
                 let Some(chain) = body(self, name) else { return };
                 let guard = self.enter(chain, cubes, tested, guard, after, place);
                 let mut inner = Frame { end: after, pending: Vec::new(), path, decided: None };
@@ -425,15 +443,14 @@ impl Writer<'_, '_> {
                     self.close(&mut inner, &guard);
                 }
             }
-            Some(Verdict::Goto(name)) if body(self, name).is_some() => {
+            Verdict::Goto(name) if body(self, name).is_some() => {
                 let Some(chain) = body(self, name) else { return };
                 self.goes(chain, cubes, tested, guard, frame, after, place, path);
             }
-            Some(Verdict::GotoMap { fields, elements }) => {
+            Verdict::Map { fields, elements } => {
                 let family = self.space.universe.family();
-                for (number, (key, name)) in elements.iter().enumerate() {
+                for (number, (key, verdict)) in elements.iter().enumerate() {
                     let Some(member) = element_cube(fields, key, family) else { continue };
-                    let Some(chain) = body(self, name) else { continue };
                     let part = |cubes: &[Cube]| -> Vec<Cube> {
                         cubes.iter().filter_map(|cube| cube.intersection(&member)).collect()
                     };
@@ -441,14 +458,27 @@ impl Writer<'_, '_> {
                     if !cubes.is_empty() {
                         let path = deeper(path, Place { rule: clamp(number), ..place });
                         let behind = self.label();
-                        self.goes(chain, &cubes, tested, guard, frame, behind, place, path);
+                        self.verdict(verdict, &cubes, tested, guard, frame, behind, place, path);
                         self.put(behind);
                     }
                 }
             }
-            Some(verdict) => {
+            verdict => {
                 let event = self.space.number(Event::Verdict(verdict.clone()));
-                tested.into_iter().for_each(|cube| self.step(cube, Does::Decide(event), place));
+                let open = match verdict {
+                    // It may decide, or let the packet go on.
+                    Verdict::Unknown(text) => self.space.universe.condition(&format!("{text} decides")),
+                    _ => None,
+                };
+                for cube in tested {
+                    let cube = match open {
+                        Some(field) => cube.with(field, Values::single(1)),
+                        None => Some(cube),
+                    };
+                    if let Some(cube) = cube {
+                        self.step(cube, Does::Decide(event), place);
+                    }
+                }
             }
         }
     }

@@ -76,5 +76,6 @@ fn covers(table: TableFamily, family: Family) -> bool {
         TableFamily::Ipv4 => family == Family::Ipv4,
         TableFamily::Ipv6 => family == Family::Ipv6,
         TableFamily::Inet | TableFamily::Bridge => true,
+        TableFamily::Netdev => false,
     }
 }

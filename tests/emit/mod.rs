@@ -240,9 +240,13 @@ pub fn everything() -> Ruleset {
     });
     input.push(rule(
         vec![],
-        Verdict::GotoMap {
+        Verdict::Map {
             fields: vec![SetField::DestinationService],
-            elements: vec![(vec![SetValue::Service(Protocol::TCP, PortRange::single(22))], "fwc-sub".into())],
+            elements: [(
+                vec![SetValue::Service(Protocol::TCP, PortRange::single(22))],
+                Verdict::Goto("fwc-sub".into()),
+            )]
+            .into(),
         },
     ));
     at_hook(&mut ruleset, TableKind::Filter, Hook::Input, input);
@@ -339,7 +343,7 @@ pub fn bridge() -> Ruleset {
         vec![protocol(Protocol::ICMPV6), is(MatchKind::IcmpType(vec![IcmpType { kind: 135, code: None }]))],
     ];
     let rules = rules.into_iter().map(|matches| rule(matches, Verdict::Drop)).collect();
-    let base = fwc::netfilter::Base { hook: Hook::Forward, priority: -205, accept: false };
+    let base = fwc::netfilter::Base { kind: TableKind::Filter, hook: Hook::Forward, priority: -205, accept: false };
     let chain = Chain { name: "fwc-bridge-forward".into(), owner: Owner::Fwc, base: Some(base), rules };
     ruleset.table_mut(TableFamily::Bridge, TableKind::Filter).chains.push(chain);
     ruleset

@@ -75,11 +75,11 @@ impl Evaluator<'_> {
                         return Left::Decided(verdict);
                     }
                 }
-                Some(Verdict::GotoMap { fields, elements }) => {
+                Some(Verdict::Map { fields, elements }) => {
                     let holds =
                         |key: &[SetValue]| fields.iter().zip(key).all(|(field, value)| in_value(*field, value, packet));
                     if let Some((_, next)) = elements.iter().find(|(key, _)| holds(key)) {
-                        return self.chain(next, packet, effects, depth + 1);
+                        return self.chain(chain_of(next), packet, effects, depth + 1);
                     }
                 }
                 Some(verdict) => return Left::Decided(verdict.clone()),
@@ -371,6 +371,14 @@ pub fn pairs(count: u32, dialled: bool) -> Ruleset {
     ruleset
 }
 
+/// Where a map of ours leads: it goes, and does nothing else.
+fn chain_of(verdict: &Verdict) -> &Arc<str> {
+    match verdict {
+        Verdict::Goto(next) => next,
+        other => panic!("{other:?} in a map"),
+    }
+}
+
 /// The most rules that one packet can meet on its way through a table.
 fn longest_way(table: &Table, chain: &str) -> usize {
     let rules = &table.chains.iter().find(|found| &*found.name == chain).expect("a chain").rules;
@@ -378,7 +386,7 @@ fn longest_way(table: &Table, chain: &str) -> usize {
     for (at, one) in rules.iter().enumerate() {
         let next: Vec<&Arc<str>> = match &one.verdict {
             Some(Verdict::Goto(next)) => vec![next],
-            Some(Verdict::GotoMap { elements, .. }) => elements.iter().map(|(_, next)| next).collect(),
+            Some(Verdict::Map { elements, .. }) => elements.iter().map(|(_, next)| chain_of(next)).collect(),
             _ => continue,
         };
         for next in next {

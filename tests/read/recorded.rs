@@ -1,0 +1,57 @@
+//! Rule sets recorded from real platforms are read whole; what is not modelled is listed.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use fwc::net::Family;
+use fwc::netfilter::{Effect, MatchKind, Ruleset, Verdict};
+use fwc::read;
+use fwc::span::FileId;
+
+use super::{faults, files, root};
+
+/// What of a rule set is not modelled, with how often it is there.
+fn unknown(ruleset: &Ruleset, found: &mut BTreeMap<String, usize>) {
+    let mut note = |kind: &str, text: &str| *found.entry(format!("{kind}: {text}")).or_insert(0) += 1;
+    for rule in ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules) {
+        for item in &rule.matches {
+            if let MatchKind::Unknown(text) = &item.kind {
+                note("match", text);
+            }
+        }
+        for effect in &rule.effects {
+            if let Effect::Unknown(text) = effect {
+                note("effect", text);
+            }
+        }
+        if let Some(Verdict::Unknown(text)) = &rule.verdict {
+            note("verdict", text);
+        }
+    }
+}
+
+#[test]
+fn recorded_iptables_rule_sets_are_read_whole() {
+    let mut found = BTreeMap::new();
+    let paths = files(&root().join("tests/data/rulesets"), &["tables.save", "-legacy.save", ".rules"]);
+    assert!(paths.len() > 20);
+    for path in paths {
+        let text = std::fs::read_to_string(&path).expect("a file");
+        let named = if path.to_string_lossy().contains("ip6tables") { Family::Ipv6 } else { Family::Ipv4 };
+        if let Some(form) = read::detect(&text) {
+            let said = matches!(form, read::Form::Iptables(family) if family.is_none_or(|family| family == named));
+            assert!(said, "{}: {form:?}", path.display());
+        }
+        let reading = read::iptables(FileId(0), &text, named);
+        assert_eq!(faults(&reading, &text), [""; 0], "{}", path.display());
+        let rules: usize =
+            reading.ruleset.tables.iter().flat_map(|table| &table.chains).map(|chain| chain.rules.len()).sum();
+        assert_eq!(rules, text.lines().filter(|line| line.starts_with("-A")).count(), "{}", path.display());
+        unknown(&reading.ruleset, &mut found);
+    }
+    let mut out = String::new();
+    for (text, count) in found {
+        let _ = writeln!(out, "{count} {text}");
+    }
+    insta::assert_snapshot!("iptables_unknown", out);
+}
