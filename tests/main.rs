@@ -14,6 +14,7 @@ mod interpreter;
 mod kernel;
 mod layout;
 mod optimise;
+mod prove;
 mod read;
 mod roads;
 mod traffic;

@@ -67,14 +67,20 @@ impl<'r> Reader<'r> {
             }
             self.narrow(&mut condition, item, space, occurrence);
         }
-        let needs_ports = [Field::SOURCE_PORT, Field::DESTINATION_PORT];
-        for cube in &mut condition.cubes {
-            // Ports are read from no other packets (xt_tcpudp, nft's transport header expression with `meta l4proto`).
-            if needs_ports.iter().any(|field| cube.get(*field).is_some()) && cube.get(Field::PROTOCOL).is_none() {
-                if let Some(narrowed) = with_ports().and_then(|values| cube.clone().with(Field::PROTOCOL, values)) {
-                    *cube = narrowed;
-                }
-            }
+        // Ports are read from no other packets (xt_tcpudp, xt_multiport; nft's transport header behind `meta l4proto`).
+        let has_ports = |cube: &Cube| {
+            [Field::SOURCE_PORT, Field::DESTINATION_PORT].iter().any(|field| cube.get(*field).is_some())
+        };
+        if let Some(with_ports) = with_ports()
+            && condition.cubes.iter().any(has_ports)
+        {
+            let cubes = std::mem::take(&mut condition.cubes);
+            let narrowed = |cube: Cube| match cube.get(Field::PROTOCOL) {
+                Some(values) if with_ports.covers(values) => Some(cube),
+                _ if has_ports(&cube) => cube.with(Field::PROTOCOL, with_ports.clone()),
+                _ => Some(cube),
+            };
+            condition.cubes = cubes.into_iter().filter_map(narrowed).collect();
         }
         condition
     }

@@ -80,6 +80,8 @@ struct Chain<'r> {
     gotos: usize,
     /// It, or one that it leads to, sets the mark.
     marks: bool,
+    /// The chain that every way to it passes last: behind all of that, it can be written.
+    after: Option<usize>,
 }
 
 struct Writer<'r, 's> {
@@ -113,7 +115,7 @@ pub fn flatten(ruleset: &Ruleset, table: usize, chain: &str, end: End, space: &m
     let mut chains: Vec<Chain> = own
         .chains
         .iter()
-        .map(|chain| Chain { rules: &chain.rules, rank: 0, gotos: 0, marks: false })
+        .map(|chain| Chain { rules: &chain.rules, rank: 0, gotos: 0, marks: false, after: None })
         .collect();
     let acyclic = arrange(&mut chains, &by_name, first);
     let mut writer = Writer {
@@ -208,14 +210,37 @@ fn arrange(chains: &mut [Chain], by_name: &FxHashMap<&str, usize>, first: usize)
         }
     }
     let count = finished.len();
-    for (at, chain) in finished.into_iter().enumerate() {
-        if let Some(known) = chains.get_mut(chain) {
+    for (at, chain) in finished.iter().enumerate() {
+        if let Some(known) = chains.get_mut(*chain) {
             known.rank = count - at;
-            known.gotos = gotos.get(chain).copied().unwrap_or(0);
-            known.marks = marks.get(chain).copied().unwrap_or(true);
+            known.gotos = gotos.get(*chain).copied().unwrap_or(0);
+            known.marks = marks.get(*chain).copied().unwrap_or(true);
+        }
+    }
+    // Callers stand before those they call, so that their own place is known.
+    for caller in finished.iter().rev() {
+        for to in successors.get(*caller).into_iter().flatten() {
+            let place = match chains.get(*to).and_then(|chain| chain.after) {
+                Some(known) => common(chains, known, *caller),
+                None => Some(*caller),
+            };
+            if let Some(chain) = chains.get_mut(*to) {
+                chain.after = place;
+            }
         }
     }
     acyclic
+}
+
+/// The nearest chain that the ways to both pass.
+fn common(chains: &[Chain], one: usize, other: usize) -> Option<usize> {
+    let rank = |at: usize| chains.get(at).map_or(0, |chain| chain.rank);
+    let (mut one, mut other) = (one, other);
+    while one != other {
+        let deeper = if rank(one) > rank(other) { &mut one } else { &mut other };
+        *deeper = chains.get(*deeper)?.after?;
+    }
+    Some(one)
 }
 
 /// The chains that a verdict leads to, and whether it goes there without coming back.
@@ -279,7 +304,7 @@ impl Writer<'_, '_> {
         {
             *used = true;
         }
-        if !matches!(does, Does::Happen(_)) && self.shut.as_ref().is_none_or(|shut| cube.covers(shut)) {
+        if !matches!(does, Does::Happen(_)) {
             self.shut = Some(cube.clone());
         }
         self.steps.push(Step { cube, does, place });
@@ -287,19 +312,34 @@ impl Writer<'_, '_> {
 
     /// Writes what is still to be written before a frame's end, and then its end.
     fn close(&mut self, frame: &mut Frame, guard: &Cube) {
-        while !frame.pending.is_empty() {
+        self.pending(guard, frame, |_, _| true);
+        self.put(frame.end);
+    }
+
+    /// Writes the chains that several rules went to, those first that lead to others.
+    fn pending(&mut self, guard: &Cube, frame: &mut Frame, wanted: impl Fn(&Self, &Pending) -> bool) {
+        loop {
             let rank = |pending: &Pending| self.chains.get(pending.chain).map_or(usize::MAX, |chain| chain.rank);
-            let next = frame.pending.iter().enumerate().min_by_key(|(_, pending)| rank(pending)).map(|(at, _)| at);
-            let pending = frame.pending.swap_remove(next.unwrap_or(0));
+            let list = frame.pending.iter().enumerate().filter(|(_, pending)| wanted(self, pending));
+            let Some((next, _)) = list.min_by_key(|(_, pending)| rank(pending)) else { return };
+            let pending = frame.pending.swap_remove(next);
             let place = Place { table: self.table, chain: clamp(pending.chain), rule: 0 };
             self.step(guard.clone(), frame.leave(), place);
             self.put(pending.label);
             self.chain(pending.chain, guard, frame, pending.path);
         }
-        self.put(frame.end);
     }
 
+    /// Writes a chain, and behind it those that only its own ways lead to.
     fn chain(&mut self, chain: usize, guard: &Cube, frame: &mut Frame, path: u64) {
+        self.rules(chain, guard, frame, path);
+        let belongs = |writer: &Self, pending: &Pending| {
+            writer.chains.get(pending.chain).is_some_and(|known| known.after == Some(chain))
+        };
+        self.pending(guard, frame, belongs);
+    }
+
+    fn rules(&mut self, chain: usize, guard: &Cube, frame: &mut Frame, path: u64) {
         let Some(rules) = self.chains.get(chain).map(|chain| chain.rules) else { return };
         if self.depth > DEEPEST {
             self.complete = false;

@@ -5,6 +5,7 @@
 mod condition;
 mod flatten;
 mod tidy;
+mod walk;
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use crate::netfilter::{Effect, MatchKind, Ruleset, Verdict};
 use crate::packet::{Cube, Index, Universe};
 
 pub use flatten::{End, flatten};
+pub use walk::{Packet, Visit, Walk, example, walk};
 
 /// Something that a packet can meet, and by which two programs are told apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

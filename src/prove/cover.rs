@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::packet::{Cube, Field, Universe, Values};
+use crate::packet::{Cube, Universe, Values};
 use crate::program::{Does, HAPPENS, Program};
 
 /// How much may be tried before a question is left open.
@@ -177,10 +177,4 @@ fn keeper<'p>(cube: &Cube, stretches: &[Stretch<'p>], budget: &mut Budget) -> Re
     }
     budget.spend(looked / 16)?;
     Ok(best.map_or(Keeper::None, |(_, number, step, cube)| Keeper::Part(number, step, cube)))
-}
-
-/// One packet of a cube: for each narrowed field a value.
-#[must_use]
-pub fn example(cube: &Cube) -> Vec<(Field, u128)> {
-    cube.parts().iter().map(|(field, values)| (*field, values.hull().0)).collect()
 }

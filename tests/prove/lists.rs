@@ -1,0 +1,240 @@
+//! Random chains over a world so small that every packet of it can be tried: two values in most fields, four addresses.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use fwc::net::{AddressRange, AddressSet, Card, Protocol};
+use fwc::netfilter::{
+    Chain, Effect, Match, MatchKind, Owner, Rule, Ruleset, Set, SetField, SetValue, State, Table, TableFamily,
+    TableKind, Verdict,
+};
+use fwc::net::{PortRange, PortSet};
+use fwc::packet::{Cube, Field};
+use fwc::program::{Packet, Space};
+
+pub struct Lists {
+    state: u64,
+}
+
+const CHAINS: [&str; 5] = ["start", "one", "two", "three", "four"];
+const FIRST: u32 = 0x0a00_0000;
+
+impl Lists {
+    pub fn new(seed: u64) -> Self {
+        Self { state: seed }
+    }
+
+    /// xorshift64*.
+    fn next(&mut self) -> u64 {
+        self.state ^= self.state >> 12;
+        self.state ^= self.state << 25;
+        self.state ^= self.state >> 27;
+        self.state.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() >> 33).expect("fits") % end
+    }
+
+    fn chance(&mut self, of_ten: usize) -> bool {
+        self.below(10) < of_ten
+    }
+
+    fn one<T: Clone>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len())].clone()
+    }
+
+    pub fn ruleset(&mut self) -> Ruleset {
+        let pairs = vec![
+            vec![SetValue::Address(address(1)), SetValue::Service(Protocol::TCP, port(22))],
+            vec![SetValue::Address(address(2)), SetValue::Service(Protocol::UDP, port(53))],
+        ];
+        let set = Set {
+            name: Arc::from("pairs"),
+            family: Some(fwc::net::Family::Ipv4),
+            fields: vec![SetField::Source, SetField::DestinationService],
+            elements: pairs,
+            live: false,
+        };
+        let chains = (0..CHAINS.len()).map(|number| self.chain(number)).collect();
+        let table = Table {
+            family: TableFamily::Ipv4,
+            kind: TableKind::Filter,
+            name: "filter".to_owned(),
+            sets: vec![set],
+            chains,
+        };
+        Ruleset { tables: vec![table], attachments: Vec::new() }
+    }
+
+    fn chain(&mut self, number: usize) -> Chain {
+        let rules = (0..1 + self.below(5)).map(|_| self.rule(number)).collect();
+        Chain { name: Arc::from(CHAINS[number]), owner: Owner::Fwc, base: None, rules }
+    }
+
+    fn rule(&mut self, chain: usize) -> Rule {
+        let mut rule = Rule::default();
+        for _ in 0..self.below(3) {
+            let negated = self.chance(3);
+            let kind = self.kind();
+            rule.matches.push(Match { negated, kind });
+        }
+        if self.chance(2) {
+            let effect = match self.below(3) {
+                0 => Effect::SetMark { value: 1, mask: 1 },
+                1 => Effect::SetMark { value: self.one(&[0, 2, 3]), mask: 3 },
+                _ => Effect::Log { prefix: Arc::from(self.one(&["a", "b"])), level: 6 },
+            };
+            rule.effects.push(effect);
+        }
+        if self.chance(8) || rule.effects.is_empty() {
+            rule.verdict = Some(self.verdict(chain));
+        }
+        rule
+    }
+
+    fn verdict(&mut self, chain: usize) -> Verdict {
+        let later: Vec<Arc<str>> = CHAINS[chain + 1..].iter().map(|name| Arc::from(*name)).collect();
+        match self.below(if later.is_empty() { 4 } else { 9 }) {
+            0 | 1 => Verdict::Accept,
+            2 => Verdict::Drop,
+            3 => Verdict::Return,
+            4 | 5 => Verdict::Jump(self.one(&later)),
+            6 | 7 => Verdict::Goto(self.one(&later)),
+            _ => {
+                let (first, second) = (self.verdict(chain), self.verdict(chain));
+                let plain = |verdict: Verdict| if matches!(verdict, Verdict::Map { .. }) { Verdict::Drop } else { verdict };
+                Verdict::Map {
+                    fields: vec![SetField::Source],
+                    elements: Arc::from(vec![
+                        (vec![SetValue::Address(address(0))], plain(first)),
+                        (vec![SetValue::Address(address(3))], plain(second)),
+                    ]),
+                }
+            }
+        }
+    }
+
+    fn kind(&mut self) -> MatchKind {
+        match self.below(10) {
+            0 | 1 => {
+                let first = self.below(4);
+                let last = first + self.below(4 - first);
+                MatchKind::Source(AddressSet::new([range(first, last)]))
+            }
+            2 => MatchKind::Source(AddressSet::new([address(0), address(2)])),
+            3 => MatchKind::Protocol(vec![self.one(&[Protocol::TCP, Protocol::UDP, Protocol::ICMP])]),
+            4 => MatchKind::DestinationPort(PortSet::new([self.one(&[port(22), port(53)])])),
+            5 => MatchKind::State(self.one(&[State::NEW, State::ESTABLISHED | State::RELATED])),
+            6 => MatchKind::Mark { value: self.one(&[0, 1]), mask: 1 },
+            7 => MatchKind::Mark { value: self.one(&[0, 1, 2, 3]), mask: 3 },
+            8 => MatchKind::InInterface(vec![self.one(&[Card::exact("eth0"), Card::parse("e+")])]),
+            _ => MatchKind::InSet {
+                set: Arc::from("pairs"),
+                fields: vec![SetField::Source, SetField::DestinationService],
+            },
+        }
+    }
+
+    /// The same rules with something done to them: often in a way that changes nothing.
+    pub fn changed(&mut self, ruleset: &Ruleset) -> Ruleset {
+        let mut ruleset = ruleset.clone();
+        let number = self.below(CHAINS.len());
+        let replacement = self.rule(number);
+        let way = self.below(5);
+        let at = self.below(5);
+        let rules = &mut ruleset.tables[0].chains[number].rules;
+        let at = at % rules.len();
+        match way {
+            0 => {
+                rules.remove(at);
+            }
+            1 => rules.insert(at, replacement),
+            2 => {
+                let again = rules[at].clone();
+                rules.insert(at, again);
+            }
+            3 => {
+                let next = (at + 1) % rules.len();
+                rules.swap(at, next);
+            }
+            _ => {
+                // The first match alone, in a rule in front of it.
+                let mut split = rules[at].clone();
+                split.matches.truncate(1);
+                if split.matches == rules[at].matches {
+                    split.comment = Some(Arc::from("the same"));
+                }
+                rules[at] = split;
+            }
+        }
+        ruleset
+    }
+
+    /// A packet of which every field is known.
+    pub fn packet(&mut self, space: &Space) -> Packet {
+        let world: Vec<Packet> = vec![self.random(space)];
+        world.into_iter().next().expect("one")
+    }
+
+    fn random(&mut self, space: &Space) -> Packet {
+        let values: Vec<(Field, u128)> = fields(space).into_iter().map(|(field, list)| (field, self.one(&list))).collect();
+        Packet::new(values)
+    }
+
+    /// A packet of a cube, with something for the fields that the cube leaves open.
+    pub fn packet_of(&mut self, cube: &Cube, space: &Space) -> Packet {
+        let open = fields(space).into_iter().map(|(field, list)| (field, list[0]));
+        let mut packet = Packet::new(open);
+        for (field, values) in cube.parts() {
+            packet.set(*field, values.hull().0);
+        }
+        packet
+    }
+
+    /// Every packet.
+    pub fn world(&self, space: &Space) -> impl Iterator<Item = Packet> + use<> {
+        let mut all = vec![Packet::default()];
+        for (field, list) in fields(space) {
+            all = all
+                .into_iter()
+                .flat_map(|packet| {
+                    list.iter().map(move |value| {
+                        let mut packet = packet.clone();
+                        packet.set(field, *value);
+                        packet
+                    }).collect::<Vec<_>>()
+                })
+                .collect();
+        }
+        all.into_iter()
+    }
+}
+
+/// The fields of this world, and the values that tell rules apart; marks as far as rules look at them.
+fn fields(space: &Space) -> Vec<(Field, Vec<u128>)> {
+    let name = |name: &str| fwc::packet::field::name_number(name);
+    let mut list = vec![
+        (Field::SOURCE, (0..4).map(|number| u128::from(FIRST + number)).chain([1]).collect()),
+        (Field::PROTOCOL, vec![6, 17, 1]),
+        (Field::DESTINATION_PORT, vec![22, 53, 80]),
+        (Field::STATE, vec![0, 1]),
+        (Field::IN_INTERFACE, vec![name("eth0"), name("eno1"), name("lo")]),
+    ];
+    let bits = space.universe.mark(fwc::packet::Bits { value: 0, mask: u32::MAX });
+    list.extend(bits.into_iter().map(|(field, _)| (field, (0..=space.universe.largest(field).min(3)).collect())));
+    list
+}
+
+fn address(number: u32) -> AddressRange {
+    AddressRange::single(IpAddr::V4(Ipv4Addr::from(FIRST + number)))
+}
+
+fn range(first: usize, last: usize) -> AddressRange {
+    let at = |number: usize| IpAddr::V4(Ipv4Addr::from(FIRST + u32::try_from(number).expect("small")));
+    AddressRange::new(at(first), at(last)).expect("in order")
+}
+
+fn port(number: u16) -> PortRange {
+    PortRange::single(number)
+}
