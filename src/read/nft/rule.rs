@@ -45,6 +45,9 @@ pub(super) fn read(
     reader.finish(origin, out);
 }
 
+/// How many matches and effects of one rule are read; the rest of it is kept by its text.
+const LONGEST: usize = 256;
+
 enum Item {
     Match(Match),
     Effect(Effect),
@@ -103,7 +106,7 @@ impl<'a> Reader<'a, '_> {
         let mut text = spaced(tokens);
         for token in tokens.iter().filter(|token| token.kind == Kind::Word) {
             if let Some(name) = token.text.strip_prefix('@')
-                && let Some(set) = self.table.set_at.get(name).and_then(|at| self.table.sets.get(*at))
+                && let Some(set) = self.table.set_at.get(name).and_then(|at| self.table.sets.get_mut(*at))
                 && let Some(listed) = set.listed()
             {
                 text = text.replace(token.text, &listed);
@@ -183,6 +186,11 @@ impl<'a> Reader<'a, '_> {
         while self.verdict.is_none() && self.alternatives.is_empty() {
             let Some(token) = self.token(0) else { return };
             let start = self.at;
+            // The kernel takes no rule as long as this (`NFT_RULE_MAXEXPRS` is 128).
+            if self.items.len() >= LONGEST {
+                self.rest();
+                return;
+            }
             let done = token.kind == Kind::Word && self.statement(token.text);
             if !done {
                 self.at = start;
