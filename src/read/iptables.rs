@@ -743,6 +743,9 @@ impl<'w, 't> Builder<'w, 't, '_> {
                 ("--timestart", false) => from = Some(clock(option.value()?)?),
                 ("--timestop", false) => to = Some(clock(option.value()?)?),
                 ("--kerneltz", false) => local = true,
+                // The ends of time, which iptables-nft lists where none was asked for.
+                ("--datestart", false) if option.value()? == "1970-01-01T00:00:00" => {}
+                ("--datestop", false) if option.value()? == "2038-01-19T03:14:07" => {}
                 ("--weekdays", negated) => {
                     days = 0;
                     for day in option.value()?.split(',') {

@@ -94,17 +94,23 @@ fn what_iptables_lists_reads_as_what_was_loaded() {
                 [(Family::Ipv4, "iptables", ".rules.v4"), (Family::Ipv6, "ip6tables", ".rules.v6")]
             {
                 let Some(rules) = one(&directory, ending) else { continue };
-                let sets =
-                    one(&directory, ".ipset").map(|path| format!("ipset restore -exist -file {}\n", path.display()));
+                let sets = one(&directory, ".ipset");
+                let members = sets.as_ref().map(|path| std::fs::read_to_string(path).expect("a file"));
+                let (members, bad) = read::ipset(FileId(0), &members.unwrap_or_default());
+                assert_eq!(bad, [], "{name}");
+                let sets = sets.map(|path| format!("ipset restore -exist -file {}\n", path.display()));
                 let script = format!(
                     "{}{program}-{variant}-restore --noflush {}\n{program}-{variant}-save",
                     sets.unwrap_or_default(),
                     rules.display()
                 );
                 let listing = in_namespace(&directory, &script).unwrap_or_else(|error| panic!("{name}: {error}"));
-                let reading = read::iptables(FileId(0), &listing, family);
+                let mut reading = read::iptables(FileId(0), &listing, family);
                 assert_eq!(faults(&reading, &listing), [""; 0], "{name}");
-                count += compare(&format!("{name}, {program}-{variant}"), &read_file(&rules, family), &reading.ruleset);
+                let mut loaded = read_file(&rules, family);
+                read::join(&mut loaded, &members);
+                read::join(&mut reading.ruleset, &members);
+                count += compare(&format!("{name}, {program}-{variant}"), &loaded, &reading.ruleset);
             }
         }
         assert!(count > 1000, "{count}");

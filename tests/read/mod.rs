@@ -39,7 +39,7 @@ pub fn faults(reading: &Reading, text: &str) -> Vec<String> {
     faults.map(|fault| format!("{}: {}", text.get(fault.span.range()).unwrap_or("?"), fault.message)).collect()
 }
 
-/// A rule set without what a listing says in another way: places, the order of the elements of a set or map and of matches between which order
+/// A rule set without what a listing says in another way: places, the order of the elements of a list, set or map and of matches between which order
 /// means nothing.
 pub fn settled(ruleset: &Ruleset) -> Ruleset {
     let stateful = |item: &Match| {
@@ -58,6 +58,18 @@ pub fn settled(ruleset: &Ruleset) -> Ruleset {
                 let mut sorted = elements.to_vec();
                 sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
                 *elements = sorted.into();
+            }
+            for item in &mut rule.matches {
+                match &mut item.kind {
+                    MatchKind::InInterface(list)
+                    | MatchKind::OutInterface(list)
+                    | MatchKind::InPort(list)
+                    | MatchKind::OutPort(list) => list.sort(),
+                    MatchKind::Protocol(list) => list.sort(),
+                    MatchKind::IcmpType(list) => list.sort(),
+                    MatchKind::SourceMac(list) => list.sort(),
+                    _ => {}
+                }
             }
             for part in rule.matches.split_mut(stateful) {
                 part.sort_by_key(|item| format!("{item:?}"));

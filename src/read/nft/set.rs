@@ -53,7 +53,7 @@ impl Type {
 const LONG: usize = 1000;
 
 /// The elements of a verdict map.
-type Elements = Arc<[(Vec<SetValue>, Verdict)]>;
+pub(super) type Elements = Arc<[(Vec<SetValue>, Verdict)]>;
 
 /// A set or a map.
 #[derive(Clone, Default)]
@@ -120,11 +120,10 @@ impl<'t> RawSet<'t> {
         let values = values(types, key);
         let catch_all = matches!(key, [word] if word.is("*"));
         match (values, verdict) {
-            (_, Some(verdict)) if catch_all && self.verdicts => match verdict {
-                Some(verdict) => self.otherwise = Some(verdict),
+            (_, Some(verdict)) if catch_all && self.verdicts => {
                 // `continue` is what happens anyway.
-                None => {}
-            },
+                self.otherwise = verdict;
+            }
             (Some(values), Some(verdict)) if self.verdicts => {
                 // A key that leads on is told from one that is absent only where there is a catch-all.
                 if let Some(verdict) = verdict {
