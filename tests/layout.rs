@@ -65,6 +65,29 @@ fn imports_point_down_the_pipeline() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// A build is validated by reading what was written: a fault that both sides share would go unnoticed.
+#[test]
+fn readers_and_emitters_share_no_words() {
+    let code = |module: &str| {
+        let mut files = Vec::new();
+        sources(&root().join("src").join(module), &mut files);
+        files.into_iter().map(|path| fs::read_to_string(path).expect("source")).collect::<Vec<_>>()
+    };
+    let allowed = ["span", "net", "diagnostic", "names", "netfilter"];
+    let readers = code("read");
+    assert!(readers.len() > 8);
+    for text in readers {
+        let others: Vec<String> = imports(&text).into_iter().filter(|name| !allowed.contains(&&**name)).collect();
+        assert_eq!(others, [""; 0]);
+        for shared in ["netfilter::words", "netfilter::entry", "words::{", "entry::{"] {
+            assert!(!text.contains(shared), "the readers use {shared}");
+        }
+    }
+    for module in ["emit", "lower", "optimise", "platform", "policy"] {
+        assert!(code(module).iter().all(|text| !imports(text).contains("read")), "{module} reads");
+    }
+}
+
 #[test]
 fn every_module_stands_in_the_order() {
     let listed: BTreeSet<String> = modules().into_iter().collect();

@@ -1072,7 +1072,7 @@ fn joined<T>(list: &[T], write: impl Fn(&mut String, &T)) -> String {
 fn separate(out: &mut String, at: usize) {
     if at > 0 {
         // nft reads lines of any length, people do not.
-        out.push_str(if at % 8 == 0 { ",\n\t\t\t" } else { ", " });
+        out.push_str(if at.is_multiple_of(8) { ",\n\t\t\t" } else { ", " });
     }
 }
 

@@ -46,18 +46,20 @@ pub fn iptables_rule(line: &str, family: Family) -> Result<Rule, Span> {
     read_rule(line, &words, family, &FxHashMap::default()).map_err(|(span, ..)| span)
 }
 
-/// The family that the remarks of a text name.
+/// The family that the remarks of a text name: who speaks of ip6tables means IPv6.
 pub(super) fn family_of_remarks(text: &str) -> Option<Family> {
-    text.lines().filter(|line| line.starts_with('#')).take(20).find_map(|line| {
-        let names = |program: &str| ["save", "restore"].iter().any(|verb| line.contains(&format!("{program}-{verb}")));
-        if names("ip6tables") || names("ip6tables-nft") || names("ip6tables-legacy") {
-            Some(Family::Ipv6)
-        } else if names("iptables") || names("iptables-nft") || names("iptables-legacy") {
-            Some(Family::Ipv4)
-        } else {
-            None
-        }
-    })
+    let remarks = || text.lines().take_while(|line| line.is_empty() || line.starts_with('#'));
+    let named = |program: &str| {
+        let programs = ["", "-nft", "-legacy"].map(|variant| format!("{program}{variant}-"));
+        let verbs = |line: &str, program: &str| {
+            line.match_indices(program).any(|(at, _)| {
+                let after = line.get(at + program.len()..).unwrap_or_default();
+                after.starts_with("save") || after.starts_with("restore")
+            })
+        };
+        remarks().any(|line| programs.iter().any(|program| verbs(line, program)))
+    };
+    if named("ip6tables") { Some(Family::Ipv6) } else { named("iptables").then_some(Family::Ipv4) }
 }
 
 /// The family that a text shows, by its remarks or by an address.
@@ -741,6 +743,9 @@ impl<'w, 't> Builder<'w, 't, '_> {
                 ("--timestart", false) => from = Some(clock(option.value()?)?),
                 ("--timestop", false) => to = Some(clock(option.value()?)?),
                 ("--kerneltz", false) => local = true,
+                // The ends of time, which iptables-nft lists where none was asked for.
+                ("--datestart", false) if option.value()? == "1970-01-01T00:00:00" => {}
+                ("--datestop", false) if option.value()? == "2038-01-19T03:14:07" => {}
                 ("--weekdays", negated) => {
                     days = 0;
                     for day in option.value()?.split(',') {

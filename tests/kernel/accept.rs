@@ -9,7 +9,7 @@ use fwc::netfilter::{Hook, MatchKind, Rule, Ruleset, TableKind, Verdict};
 use crate::emit::{addresses, at_hook, bridge, build, cards, everything, iptables_alone, is, rule};
 
 /// Runs a shell script in a network namespace of its own, in `directory`; gives what it printed.
-fn in_namespace(directory: &Path, script: &str) -> Result<String, String> {
+pub(super) fn in_namespace(directory: &Path, script: &str) -> Result<String, String> {
     let out = Command::new("unshare")
         .args(["--net", "sh", "-ec", script])
         .current_dir(directory)
@@ -20,7 +20,7 @@ fn in_namespace(directory: &Path, script: &str) -> Result<String, String> {
 }
 
 /// Whether the machine lets us try; says by name what is skipped.
-fn can(test: &str, tools: &[&str]) -> bool {
+pub(super) fn can(test: &str, tools: &[&str]) -> bool {
     let script = tools.iter().map(|tool| format!("{tool} >/dev/null\n")).collect::<String>();
     match in_namespace(Path::new("/"), &script) {
         Ok(_) => true,

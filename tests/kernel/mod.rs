@@ -14,6 +14,7 @@ pub mod traffic;
 mod accept;
 mod agreement;
 mod examples;
+mod listed;
 mod loading;
 mod mutants;
 mod oracle_proof;

@@ -1,14 +1,18 @@
 //! Readers of rule sets: what iptables-save, ipset and nft list, and what fwc writes.
 
+mod built;
+mod hostile;
 mod iptables;
+mod nft;
 mod recorded;
 
 use std::path::{Path, PathBuf};
 
+use fwc::netfilter::{Match, MatchKind, Ruleset, Verdict};
 use fwc::read::Reading;
 
 /// Files below a directory whose names end so, in order.
-fn files(directory: &Path, endings: &[&str]) -> Vec<PathBuf> {
+pub fn files(directory: &Path, endings: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut directories = vec![directory.to_owned()];
     while let Some(directory) = directories.pop() {
@@ -25,12 +29,53 @@ fn files(directory: &Path, endings: &[&str]) -> Vec<PathBuf> {
     found
 }
 
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The faults of a reading, with the lines that they stand on.
-fn faults(reading: &Reading, text: &str) -> Vec<String> {
+pub fn faults(reading: &Reading, text: &str) -> Vec<String> {
     let faults = reading.faults.iter();
     faults.map(|fault| format!("{}: {}", text.get(fault.span.range()).unwrap_or("?"), fault.message)).collect()
+}
+
+/// A rule set without what a listing says in another way: places, the order of the elements of a list, set or map and of matches between which order
+/// means nothing.
+pub fn settled(ruleset: &Ruleset) -> Ruleset {
+    let stateful = |item: &Match| {
+        matches!(item.kind, MatchKind::Limit(_) | MatchKind::ConnectionsAbove { .. } | MatchKind::Unknown(_))
+    };
+    let mut ruleset = ruleset.clone();
+    for table in &mut ruleset.tables {
+        for set in &mut table.sets {
+            set.elements.sort();
+        }
+        table.sets.sort_by(|a, b| a.name.cmp(&b.name));
+        table.chains.sort_by(|a, b| a.name.cmp(&b.name));
+        for rule in table.chains.iter_mut().flat_map(|chain| &mut chain.rules) {
+            rule.origin = None;
+            if let Some(Verdict::Map { elements, .. }) = &mut rule.verdict {
+                let mut sorted = elements.to_vec();
+                sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
+                *elements = sorted.into();
+            }
+            for item in &mut rule.matches {
+                match &mut item.kind {
+                    MatchKind::InInterface(list)
+                    | MatchKind::OutInterface(list)
+                    | MatchKind::InPort(list)
+                    | MatchKind::OutPort(list) => list.sort(),
+                    MatchKind::Protocol(list) => list.sort(),
+                    MatchKind::IcmpType(list) => list.sort(),
+                    MatchKind::SourceMac(list) => list.sort(),
+                    _ => {}
+                }
+            }
+            for part in rule.matches.split_mut(stateful) {
+                part.sort_by_key(|item| format!("{item:?}"));
+            }
+        }
+    }
+    ruleset.tables.sort_by(|a, b| (a.family, &a.name).cmp(&(b.family, &b.name)));
+    ruleset
 }

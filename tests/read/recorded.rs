@@ -8,7 +8,7 @@ use fwc::netfilter::{Effect, MatchKind, Ruleset, Verdict};
 use fwc::read;
 use fwc::span::FileId;
 
-use super::{faults, files, root};
+use super::{faults, files, root, settled};
 
 /// What of a rule set is not modelled, with how often it is there.
 fn unknown(ruleset: &Ruleset, found: &mut BTreeMap<String, usize>) {
@@ -54,4 +54,45 @@ fn recorded_iptables_rule_sets_are_read_whole() {
         let _ = writeln!(out, "{count} {text}");
     }
     insta::assert_snapshot!("iptables_unknown", out);
+}
+
+#[test]
+fn recorded_nft_rule_sets_are_read_whole() {
+    let mut found = BTreeMap::new();
+    let paths = files(&root().join("tests/data/rulesets"), &["nft.txt", ".nft"]);
+    assert!(paths.len() > 25);
+    for path in paths {
+        let text = std::fs::read_to_string(&path).expect("a file");
+        assert!(matches!(read::detect(&text), Some(read::Form::Nft) | None), "{}", path.display());
+        let mut reading = read::nft(FileId(0), &text);
+        assert_eq!(faults(&reading, &text), [""; 0], "{}", path.display());
+        // The other listing says the same, but for what iptables-nft made: it hides the parameters of extensions.
+        let json = std::fs::read_to_string(path.with_extension("json")).expect("the other listing");
+        let mut other = read::nft_json(FileId(0), &json);
+        assert_eq!(faults(&other, &json), [""; 0], "{}", path.display());
+        for reading in [&mut reading.ruleset, &mut other.ruleset] {
+            reading.tables.retain(|table| !["raw", "mangle", "nat", "filter", "security"].contains(&&*table.name));
+        }
+        assert_eq!(settled(&reading.ruleset), settled(&other.ruleset), "{}", path.display());
+        unknown(&reading.ruleset, &mut found);
+    }
+    let mut out = String::new();
+    for (text, count) in found {
+        let _ = writeln!(out, "{count} {text}");
+    }
+    insta::assert_snapshot!("nft_unknown", out);
+}
+
+#[test]
+fn a_host_is_read_once_though_two_tools_list_it() {
+    let directory = root().join("tests/data/rulesets/ufw-0.36/b-typical");
+    let text = |name: &str| std::fs::read_to_string(directory.join(name)).expect(name);
+    let readings = [
+        read::iptables(FileId(0), &text("iptables.save"), Family::Ipv4),
+        read::iptables(FileId(1), &text("ip6tables.save"), Family::Ipv6),
+        read::nft(FileId(2), &text("nft.txt")),
+    ];
+    let before: usize = readings[..2].iter().map(|reading| reading.ruleset.tables.len()).sum();
+    let whole = read::merge(readings, &[]);
+    assert_eq!(whole.ruleset.tables.len(), before);
 }

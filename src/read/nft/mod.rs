@@ -1,12 +1,14 @@
 //! `nft list ruleset`, and scripts for `nft -f`, in two steps: the text's tables, chains and sets are collected as its commands leave
 //! them, and then each rule is put into the netfilter form, when all sets are known.
 
+mod compare;
 mod field;
 mod json;
 mod lex;
 mod rule;
 mod script;
 mod set;
+mod value;
 
 use super::Reading;
 use crate::span::FileId;

@@ -329,9 +329,8 @@ impl<'t> Script<'t> {
                 self.helper(at, words.get(2).copied(), first.start);
             }
             "flags" => {
-                let flags = self.list(&words);
                 if let Some(table) = self.tables.get_mut(at) {
-                    table.dormant |= flags.iter().any(|flag| flag.text == "dormant");
+                    table.dormant |= words.iter().any(|flag| flag.text == "dormant");
                 }
             }
             "comment" => {}
@@ -344,11 +343,6 @@ impl<'t> Script<'t> {
                 self.fault(first.start, end, message, "a table holds chains, sets, maps and objects");
             }
         }
-    }
-
-    /// The words of a line that `head` has begun, and a list after them.
-    fn list(&mut self, words: &[Token<'t>]) -> Vec<Token<'t>> {
-        words.to_vec()
     }
 
     /// Keeps something that the netfilter form lacks.

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use super::super::join::{Folded, fold};
 use super::super::{address, iptables};
 use super::lex::{Kind, Token, spaced};
-use crate::net::{Card, Family};
+use crate::net::{Card, Family, Protocol};
 use crate::netfilter::{SetField, SetValue, Verdict};
 
 /// A type of value that the netfilter form has.
@@ -49,6 +49,12 @@ impl Type {
     }
 }
 
+/// A list longer than this is not written out in the text of a match.
+const LONG: usize = 1000;
+
+/// The elements of a verdict map.
+pub(super) type Elements = Arc<[(Vec<SetValue>, Verdict)]>;
+
 /// A set or a map.
 #[derive(Clone, Default)]
 pub(super) struct RawSet<'t> {
@@ -73,7 +79,8 @@ pub(super) struct RawSet<'t> {
     /// An element was not understood.
     pub broken: bool,
     pub folded: Option<Arc<Folded>>,
-    pub maps: FxHashMap<Vec<SetField>, Arc<[(Vec<SetValue>, Verdict)]>>,
+    pub listing: Option<Arc<str>>,
+    pub maps: FxHashMap<(Vec<SetField>, Option<Protocol>), Elements>,
 }
 
 impl<'t> RawSet<'t> {
@@ -113,11 +120,10 @@ impl<'t> RawSet<'t> {
         let values = values(types, key);
         let catch_all = matches!(key, [word] if word.is("*"));
         match (values, verdict) {
-            (_, Some(verdict)) if catch_all && self.verdicts => match verdict {
-                Some(verdict) => self.otherwise = Some(verdict),
+            (_, Some(verdict)) if catch_all && self.verdicts => {
                 // `continue` is what happens anyway.
-                None => {}
-            },
+                self.otherwise = verdict;
+            }
             (Some(values), Some(verdict)) if self.verdicts => {
                 // A key that leads on is told from one that is absent only where there is a catch-all.
                 if let Some(verdict) = verdict {
@@ -152,19 +158,13 @@ impl<'t> RawSet<'t> {
     }
 
     /// The map for keys of these fields; shared by all rules that ask with them.
-    pub fn map(
-        &mut self,
-        fields: &[SetField],
-        protocol: Option<crate::net::Protocol>,
-    ) -> Option<Arc<[(Vec<SetValue>, Verdict)]>> {
+    pub fn map(&mut self, fields: &[SetField], protocol: Option<Protocol>) -> Option<Elements> {
         let types = self.types.as_ref()?;
         if !self.verdicts || self.broken || self.live || self.otherwise.is_some() || !fits(types, fields, protocol) {
             return None;
         }
-        let key = fields.to_vec();
-        if let Some(known) = self.maps.get(&key)
-            && !fields.contains(&SetField::OriginalService)
-        {
+        let key = (fields.to_vec(), protocol);
+        if let Some(known) = self.maps.get(&key) {
             return Some(known.clone());
         }
         let elements = self.elements.iter().zip(&self.does).map(|(values, verdict)| {
@@ -176,22 +176,36 @@ impl<'t> RawSet<'t> {
             });
             (values.collect(), verdict.clone())
         });
-        let elements: Arc<[(Vec<SetValue>, Verdict)]> = elements.collect();
+        let elements: Elements = elements.collect();
         self.maps.insert(key, elements.clone());
         Some(elements)
     }
 
-    /// The text of a static set's elements, for matches that are not modelled.
-    pub fn listed(&self) -> Option<String> {
+    /// The text of a static set's elements, for matches that are not modelled; of a long one, its length and a hash.
+    pub fn listed(&mut self) -> Option<Arc<str>> {
         if self.live {
             return None;
         }
-        let mut parts: Vec<String> = Vec::new();
-        for text in &self.text {
-            let tokens: Vec<Token> = super::lex::Lexer::new(text).filter(|token| token.kind != Kind::End).collect();
-            parts.push(spaced(&tokens));
-        }
-        Some(format!("{{ {} }}", parts.join(", ")))
+        let texts = &self.text;
+        let listed = self.listing.get_or_insert_with(|| {
+            let mut listed = String::from("{ ");
+            for (at, text) in texts.iter().enumerate() {
+                let tokens: Vec<Token> = super::lex::Lexer::new(text).filter(|token| token.kind != Kind::End).collect();
+                listed.push_str(if at > 0 { ", " } else { "" });
+                listed.push_str(&spaced(&tokens));
+            }
+            listed.push_str(" }");
+            if listed.len() > LONG {
+                // FNV-1a: the same text on every machine.
+                let hash = |seed: u64| {
+                    listed.bytes().fold(seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+                };
+                let (one, two) = (hash(0xcbf2_9ce4_8422_2325), hash(0x6c62_272e_07bb_0142));
+                listed = format!("{{ {} bytes, {one:016x}{two:016x} }}", listed.len());
+            }
+            Arc::from(listed)
+        });
+        Some(listed.clone())
     }
 
     /// The fields that the set is listed with.
@@ -222,7 +236,7 @@ impl<'t> RawSet<'t> {
 }
 
 /// Whether a set of these types can be asked with these fields.
-pub(super) fn fits(types: &[Type], fields: &[SetField], protocol: Option<crate::net::Protocol>) -> bool {
+pub(super) fn fits(types: &[Type], fields: &[SetField], protocol: Option<Protocol>) -> bool {
     types.len() == fields.len()
         && types.iter().zip(fields).all(|(kind, field)| match field {
             SetField::Source | SetField::Destination => matches!(kind, Type::Address(_)),
