@@ -24,6 +24,8 @@ const MOST_STEPS: usize = 6_000_000;
 const MOST_MARKS: usize = 24;
 /// Ranges of one field that a guard may be narrowed to on the way through a chain.
 const FEW: usize = 6;
+/// The path of the first chain: the hash of a path from nothing would be nothing again.
+const START: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Jumps within jumps: netfilter itself refuses more than 16.
 const DEEPEST: usize = 64;
 
@@ -257,8 +259,8 @@ fn targets(verdict: Option<&Verdict>) -> Vec<(&str, bool)> {
 
 impl Writer<'_, '_> {
     fn whole(&mut self, first: usize, end: EventId) {
-        let mut frame = Frame { end: self.label(), pending: Vec::new(), path: 0, decided: Some(end) };
-        self.chain(first, &Cube::all(), &mut frame, 0);
+        let mut frame = Frame { end: self.label(), pending: Vec::new(), path: START, decided: Some(end) };
+        self.chain(first, &Cube::all(), &mut frame, START);
         self.close(&mut frame, &Cube::all());
         if self.live {
             let name = self.chains.get(first).map_or(0, |chain| chain.rules.len());
@@ -291,8 +293,13 @@ impl Writer<'_, '_> {
         }
     }
 
+    /// Whether any packet of a cube may come to the step that is written next.
+    fn comes_here(&self, cube: &Cube) -> bool {
+        self.live && !self.shut.as_ref().is_some_and(|shut| shut.covers(cube))
+    }
+
     fn step(&mut self, cube: Cube, does: Does, place: Place) {
-        if !self.live || self.shut.as_ref().is_some_and(|shut| shut.covers(&cube)) {
+        if !self.comes_here(&cube) {
             return;
         }
         if self.steps.len() >= MOST_STEPS {
@@ -622,7 +629,7 @@ impl Writer<'_, '_> {
         if set.value & !set.mask != 0 {
             self.complete = false;
         }
-        if marks == self.marks || !self.live || cubes.is_empty() {
+        if marks == self.marks || !cubes.iter().any(|cube| self.comes_here(cube)) {
             return;
         }
         let label = self.label();

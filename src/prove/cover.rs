@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use crate::packet::{Cube, Universe, Values};
-use crate::program::{Does, HAPPENS, Program};
+use crate::program::{Does, HAPPENS, LEADS, Program};
 
 /// How much may be tried before a question is left open.
 #[derive(Clone, Copy, Debug)]
@@ -97,6 +97,12 @@ pub fn all_left_over(
     Ok(found)
 }
 
+/// Packets that are looked at, and from which step of each stretch on.
+struct Open<'p> {
+    cube: Cube,
+    stretches: Vec<Stretch<'p>>,
+}
+
 fn walk(
     cube: &Cube,
     stretches: &[Stretch<'_>],
@@ -105,10 +111,28 @@ fn walk(
     used: &mut impl FnMut(usize, u32),
     mut left: impl FnMut(Cube) -> ControlFlow<()>,
 ) -> Result<(), Spent> {
-    let mut open = vec![cube.clone()];
-    while let Some(cube) = open.pop() {
+    let mut open = vec![Open { cube: cube.clone(), stretches: stretches.to_vec() }];
+    while let Some(Open { cube, stretches }) = open.pop() {
         budget.spend(1)?;
-        match keeper(&cube, stretches, budget)? {
+        // Who is led past steps that keep others has to be looked at apart.
+        if let Some((number, lead, to)) = first_detour(&cube, &stretches, budget)? {
+            let Some(stretch) = stretches.get(number).copied() else { continue };
+            let Some(taking) = stretch.program.step(lead).map(|step| &step.cube) else { continue };
+            for rest in cube.difference(taking, universe) {
+                open.push(Open { cube: rest, stretches: stretches.clone() });
+            }
+            let Some(inside) = cube.intersection(taking) else { continue };
+            let before = Stretch { to: lead, ..stretch };
+            for arriving in all_left_over(&inside, &[before], universe, budget)? {
+                let mut stretches = stretches.clone();
+                if let Some(stretch) = stretches.get_mut(number) {
+                    stretch.from = to;
+                }
+                open.push(Open { cube: arriving, stretches });
+            }
+            continue;
+        }
+        match keeper(&cube, &stretches, budget)? {
             Keeper::None => {
                 if left(cube).is_break() {
                     return Ok(());
@@ -122,15 +146,57 @@ fn walk(
                 {
                     budget.spend(values.ranges().len() as u64 / 4)?;
                     let pieces = values.ranges().iter().map(|range| cube.replaced(field, Some(Values::One(*range))));
-                    open.extend(pieces);
+                    open.extend(pieces.map(|cube| Open { cube, stretches: stretches.clone() }));
                     continue;
                 }
                 used(stretch, step);
-                open.append(&mut cube.difference(by, universe));
+                let pieces = cube.difference(by, universe);
+                open.extend(pieces.into_iter().map(|cube| Open { cube, stretches: stretches.clone() }));
             }
         }
     }
     Ok(())
+}
+
+/// The first step that leads packets of a cube past steps which keep them, but not past the end: the number of the stretch, the
+/// step, and where it leads.
+fn first_detour(
+    cube: &Cube,
+    stretches: &[Stretch<'_>],
+    budget: &mut Budget,
+) -> Result<Option<(usize, u32, u32)>, Spent> {
+    for (number, stretch) in stretches.iter().enumerate() {
+        let mut leads = Vec::new();
+        let all = stretch.program.meeting(cube, stretch.from..stretch.to, |class| class == LEADS, |step| {
+            leads.push(step);
+            ControlFlow::<()>::Continue(())
+        });
+        debug_assert!(all.is_continue());
+        leads.sort_unstable();
+        budget.spend(leads.len() as u64 / 16)?;
+        for lead in leads {
+            let Some(step) = stretch.program.step(lead) else { continue };
+            let Does::Lead(to) = step.does else { continue };
+            if to > stretch.to {
+                continue;
+            }
+            let Some(taken) = step.cube.intersection(cube) else { continue };
+            let wanted = |class: u32| stretch.events || class != HAPPENS;
+            let passes = stretch.program.meeting(&taken, lead + 1..to, wanted, |other| {
+                let Some(other) = stretch.program.step(other).filter(|other| other.cube.meets(&taken)) else {
+                    return ControlFlow::Continue(());
+                };
+                match other.does {
+                    Does::Lead(further) if further <= to => ControlFlow::Continue(()),
+                    _ => ControlFlow::Break(()),
+                }
+            });
+            if passes.is_break() {
+                return Ok(Some((number, lead, to)));
+            }
+        }
+    }
+    Ok(None)
 }
 
 enum Keeper<'p> {

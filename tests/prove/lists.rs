@@ -216,9 +216,9 @@ fn fields(space: &Space) -> Vec<(Field, Vec<u128>)> {
     let name = |name: &str| fwc::packet::field::name_number(name);
     let mut list = vec![
         (Field::SOURCE, (0..4).map(|number| u128::from(FIRST + number)).chain([1]).collect()),
-        (Field::PROTOCOL, vec![6, 17, 1]),
+        (Field::PROTOCOL, vec![6, 17, 1, 33]),
         (Field::DESTINATION_PORT, vec![22, 53, 80]),
-        (Field::STATE, vec![0, 1]),
+        (Field::STATE, vec![0, 1, 3]),
         (Field::IN_INTERFACE, vec![name("eth0"), name("eno1"), name("lo")]),
     ];
     let bits = space.universe.mark(fwc::packet::Bits { value: 0, mask: u32::MAX });
@@ -237,4 +237,15 @@ fn range(first: usize, last: usize) -> AddressRange {
 
 fn port(number: u16) -> PortRange {
     PortRange::single(number)
+}
+
+/// Chains as text.
+pub fn shown(ruleset: &Ruleset) -> String {
+    let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
+    let rule = |rule: &Rule| {
+        let matches: Vec<String> =
+            rule.matches.iter().map(|item| format!("{}{:?}", if item.negated { "! " } else { "" }, item.kind)).collect();
+        format!("    {} {:?} {:?}\n", matches.join(", "), rule.effects, rule.verdict)
+    };
+    chains.map(|chain| format!("{}:\n{}", chain.name, chain.rules.iter().map(rule).collect::<String>())).collect()
 }
