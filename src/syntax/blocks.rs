@@ -348,8 +348,9 @@ impl Reader<'_> {
         };
         let end = self.report.at(Span::new(cut.range.end, cut.range.end));
         let at = self.report.at(statement.span);
-        let mut diagnostic = Diagnostic::new(&fault::UNEXPECTED, at, format!("{what} needs its lines in braces"))
-            .label("expected `{` behind this, on the same line");
+        let mut diagnostic =
+            Diagnostic::new(&fault::codes::UNEXPECTED, at, format!("{what} needs its lines in braces"))
+                .label("expected `{` behind this, on the same line");
         if !matches!(statement.value, StatementKind::Scope(_)) {
             diagnostic = diagnostic.fix("give it an empty block", end, " {\n}");
         }

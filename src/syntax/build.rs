@@ -8,7 +8,7 @@ use pest::iterators::{Pair, Pairs};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::{AddressRange, Card, Family, PortRange, Protocol};
 use crate::span::{FileId, Location, Span, Spanned};
-use crate::syntax::fault::UNEXPECTED;
+use crate::syntax::fault::codes::UNEXPECTED;
 use crate::syntax::grammar::Rule;
 use crate::syntax::tree::{
     Action, Change, ChangeKind, Container, During, Fact, FactValue, Guest, GuestKind, Interface, InterfaceValue, Item,

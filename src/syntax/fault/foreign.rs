@@ -1,0 +1,190 @@
+//! The words of other firewalls, and ports behind what has none.
+
+use super::codes::{FOREIGN_WORD, NO_PORTS_HERE};
+use super::{Case, Change};
+use crate::diagnostic::Diagnostic;
+use crate::syntax::grammar::RESERVED;
+use crate::syntax::values::shown;
+
+pub(super) fn foreign(case: &Case<'_>) -> Option<Diagnostic> {
+    let told = |index: usize, message: String, help: &str, change: Change| {
+        let diagnostic = Diagnostic::new(&FOREIGN_WORD, case.location(case.range_of(index)), message);
+        Some(case.fix(diagnostic, help, change))
+    };
+    let candidates = [Some(case.at), case.at.checked_sub(1)];
+    for index in candidates.into_iter().flatten().filter(|&index| index > 0 || case.at == 0) {
+        let word = case.text_of(index);
+        if word.is_empty() || word.starts_with('"') {
+            continue;
+        }
+        if let Some(plain) = word.strip_suffix(';') {
+            let change = case.try_token(index, plain).or_else(|| case.try_token(index, format!("{plain},")));
+            if let Some(change) = change {
+                return told(index, "no `;` is needed".into(), "leave it out", change);
+            }
+        }
+        if let Some(plain) = word.strip_prefix('!')
+            && let Some(change) = case.try_token(index, format!("not {plain}").trim_end())
+        {
+            return told(index, format!("`{}` is written with `not`", shown(word)), "write `not`", change);
+        }
+        let instead = match word {
+            "->" | "=>" | ">" | "dst" | "daddr" | "dest" | "destination" | "-d" => Some("to"),
+            "src" | "saddr" | "source" | "-s" => Some("from"),
+            "iif" | "iifname" | "oif" | "oifname" | "-i" | "-o" | "dev" => Some("via"),
+            "and" | "or" | "&" | "&&" | "|" | "||" => Some(","),
+            "proto" => Some("protocol"),
+            "icmpv6" | "icmp6" => Some("ipv6 icmp"),
+            "icmpv4" | "icmp4" => Some("ipv4 icmp"),
+            _ => None,
+        };
+        if let Some(instead) = instead
+            && let Some(change) = case.try_token(index, instead)
+        {
+            return told(
+                index,
+                format!("`{word}` is not a word here: it is `{instead}`"),
+                &format!("write `{instead}`"),
+                change,
+            );
+        }
+        if matches!(word, "and" | "or" | "&" | "&&" | "|" | "||") && index > 0 {
+            let (left, right) = (case.text_of(index - 1), case.text_of(index + 1));
+            let range = case.range_of(index - 1).start..case.range_of(index + 1).end;
+            if let Some(change) = case.try_replace(range, format!("{{ {left}, {right} }}")) {
+                return told(index, "several of a kind are a list in braces".into(), "write a list", change);
+            }
+        }
+        if matches!(word, "port" | "ports" | "dport" | "dports" | "--dport" | "--dports" | "-p" | "proto" | "th") {
+            if let Some(change) = case.try_without(index) {
+                return told(
+                    index,
+                    format!("`{word}` is not needed: ports follow the protocol"),
+                    "leave it out",
+                    change,
+                );
+            }
+            if let Some(change) = case.try_token(index, "tcp") {
+                let diagnostic = Diagnostic::new(
+                    &FOREIGN_WORD,
+                    case.location(case.range_of(index)),
+                    format!("`{word}` does not say of which protocol"),
+                )
+                .label("expected `tcp` or `udp` in front of the port");
+                let udp = case.try_token(index, "udp");
+                let diagnostic = case.fix(diagnostic, "write `tcp`", change);
+                return Some(match udp {
+                    Some(change) => case.fix(diagnostic, "or `udp`", change),
+                    None => diagnostic,
+                });
+            }
+        }
+        if matches!(word, "sport" | "sports" | "--sport") && index > 0 {
+            let diagnostic = Diagnostic::new(
+                &FOREIGN_WORD,
+                case.location(case.range_of(index)),
+                format!("`{word}` is written `source port`"),
+            );
+            return Some(match case.try_token(index, "source port") {
+                Some(change) => case.fix(diagnostic, "write `source port`", change),
+                None => {
+                    diagnostic.help("it is an option and stands behind the clauses: `… to host source port 1024-65535`")
+                }
+            });
+        }
+        if let Some((first, second)) = word.split_once('/') {
+            let (port, protocol) = if is_number(first) { (first, second) } else { (second, first) };
+            if is_number(port) && matches!(protocol, "tcp" | "udp" | "sctp") {
+                let right = format!("{protocol} {port}");
+                if let Some(change) = case.try_token(index, &*right) {
+                    return told(
+                        index,
+                        format!("`{}` is written `{right}`", shown(word)),
+                        "write the protocol first",
+                        change,
+                    );
+                }
+            }
+        }
+        if index == case.at
+            && is_number(word)
+            && let Some(change) = case.try_token(index, format!("tcp {word}"))
+        {
+            let diagnostic = Diagnostic::new(
+                &FOREIGN_WORD,
+                case.location(case.range_of(index)),
+                format!("`{}` alone is not a service", shown(word)),
+            )
+            .label("expected `tcp` or `udp` in front of a port");
+            return Some(case.fix(
+                case.fix(diagnostic, "write `tcp`", change),
+                "or `udp`",
+                (case.range_of(index), format!("udp {word}")),
+            ));
+        }
+        if matches!(word, "-" | ":" | "..") && index > 0 {
+            let range = case.range_of(index - 1).start..case.range_of(index + 1).end;
+            let joined = format!("{}-{}", case.text_of(index - 1), case.text_of(index + 1));
+            if let Some(change) = case.try_replace(range, joined) {
+                return told(index, "a range is written without spaces".into(), "write it in one word", change);
+            }
+        }
+    }
+    None
+}
+
+fn is_number(word: &str) -> bool {
+    word.bytes().next().is_some_and(|byte| byte.is_ascii_digit())
+        && word.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+}
+
+pub(super) fn no_ports(case: &Case<'_>) -> Option<Diagnostic> {
+    let ports = case.found();
+    if !is_number(ports) {
+        return None;
+    }
+    let before = case.before();
+    let earlier = case.at.checked_sub(2).map_or("", |index| case.text_of(index));
+    let diagnostic = |message: String| Diagnostic::new(&NO_PORTS_HERE, case.place(), message);
+    if before == "icmp" {
+        let name = match ports {
+            "0" => Some("echo-reply"),
+            "3" => Some("destination-unreachable"),
+            "8" | "128" => Some("echo-request"),
+            "11" => Some("time-exceeded"),
+            _ => None,
+        };
+        let diagnostic = diagnostic("ICMP has no ports".into())
+            .label("expected the name of a type, such as `echo-request`, or nothing");
+        return Some(match name.and_then(|name| case.try_token(case.at, name)) {
+            Some(change) => case.fix(diagnostic, "if the type of this number is meant, write its name", change),
+            None => diagnostic,
+        });
+    }
+    if earlier == "protocol" {
+        let whole = case.range_of(case.at - 2).start..case.range_of(case.at - 1).end;
+        let diagnostic = diagnostic(format!("`protocol {}` is not followed by ports", shown(before)));
+        if matches!(before, "tcp" | "udp" | "sctp")
+            && let Some(change) = case.try_replace(whole, before)
+        {
+            return Some(case.fix(diagnostic, format!("with ports, write `{before}` alone"), change));
+        }
+        return Some(match case.try_without(case.at) {
+            Some(change) => case.fix(diagnostic, "leave the ports out", change),
+            None => diagnostic,
+        });
+    }
+    // A service by name, with ports behind it.
+    if case.at < 1
+        || RESERVED.contains(&before)
+        || !before.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic())
+    {
+        return None;
+    }
+    let as_tcp =
+        case.try_replace(case.range_of(case.at - 1).start..case.range_of(case.at).end, format!("tcp {ports}"))?;
+    let without = case.try_without(case.at)?;
+    let diagnostic = diagnostic(format!("the service `{}` has ports of its own", shown(before)))
+        .label("expected no port behind the name of a service");
+    Some(case.fix(case.fix(diagnostic, "leave the ports out", without), "or write them without the service", as_tcp))
+}
