@@ -12,7 +12,7 @@ use crate::net::Card;
 use crate::platform;
 use crate::policy::names::{Names, at, find};
 use crate::policy::resolve::faults::*;
-use crate::policy::who::DEFAULT_ROUTE_UNKNOWN as DEFAULT_ROUTE;
+use crate::policy::who::codes::DEFAULT_ROUTE_UNKNOWN as DEFAULT_ROUTE;
 use crate::policy::who::{self, Places};
 use crate::policy::{Class, Containers, LocalCards, Policy, Published, service};
 use crate::project::{ImportKind, Project};
@@ -76,7 +76,7 @@ fn declared_container<'a>(
             let (Some(protocol), Some(set)) = (traffic.protocol, &traffic.ports) else {
                 out.push(
                     Diagnostic::new(
-                        &who::MISPLACED_WORD,
+                        &who::codes::MISPLACED_WORD,
                         at(file, publish.item.span),
                         "`publish` needs a protocol and ports",
                     )
