@@ -28,7 +28,7 @@ pub struct Parsed {
 }
 
 /// Every kind of diagnostic that this stage gives, in order of number.
-pub static CODES: [&Code; 29] = [
+pub static CODES: [&Code; 30] = [
     &NOT_TEXT,
     &blocks::STRANGE_CHARACTER,
     &blocks::UNTERMINATED_STRING,
@@ -58,6 +58,7 @@ pub static CODES: [&Code; 29] = [
     &values::UNKNOWN_WORD,
     &fault::codes::NO_PORTS_HERE,
     &TOO_LARGE,
+    &blocks::TOO_MANY_WARNINGS,
 ];
 
 static NOT_TEXT: Code = Code {

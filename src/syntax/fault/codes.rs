@@ -115,6 +115,8 @@ Ports behind a protocol need no braces of their own: `tcp 80, 443`.
 
     allow ssh from office, vpn to host
     allow ssh from { office, vpn } to host
+    allow tcp { 22, 8080 } from office to host
+    allow { tcp 22, tcp 8080 } from office to host
     allow { tcp 80, 443, udp 53 } to host        # TCP 80 and 443, UDP 53
 ",
 };

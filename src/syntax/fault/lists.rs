@@ -16,6 +16,38 @@ pub(super) fn empty_list(case: &Case<'_>) -> Option<Diagnostic> {
     )
 }
 
+/// `tcp { 22, 80 }`, as nft and pf write it. Here each service of a list says its protocol.
+pub(super) fn ports_in_braces(case: &Case<'_>) -> Option<Diagnostic> {
+    let protocol = case.before();
+    let source = protocol == "port" && case.at.checked_sub(2).is_some_and(|index| case.text_of(index) == "source");
+    if case.found() != "{" || !(source || matches!(protocol, "tcp" | "udp" | "sctp")) {
+        return None;
+    }
+    let inside = |index: &usize| case.depth_of(*index) > case.depth_of(case.at);
+    let end = (case.at + 1..case.tokens.len()).find(|index| !inside(index))?;
+    let members: Vec<&str> = (case.at + 1..end).map(|index| case.text_of(index)).filter(|word| *word != ",").collect();
+    let braces = case.range_of(case.at).start..case.range_of(end).end;
+    let told = |message: String| Diagnostic::new(&LIST_MARKS, case.location(braces.clone()), message);
+    if source {
+        let change = case.try_replace(braces.clone(), members.join(", "))?;
+        let fault = told("the ports behind `source port` need no braces".into());
+        return Some(case.fix(fault, "leave the braces out", change));
+    }
+    let whole = case.range_of(case.at - 1).start..braces.end;
+    // In a list already, its members stand there directly; names of services know their protocol.
+    let listed = |with: &str| {
+        let each: Vec<String> = members.iter().map(|member| format!("{with}{member}")).collect();
+        let list = each.join(", ");
+        if case.depth_of(case.at) > 0 { list } else { format!("{{ {list} }}") }
+    };
+    let fault = told(format!("`{protocol}` is not followed by a list in braces"));
+    if let Some(change) = case.try_replace(whole.clone(), listed(&format!("{protocol} "))) {
+        return Some(case.fix(fault, "say the protocol with each port", change));
+    }
+    let change = case.try_replace(whole, listed(""))?;
+    Some(case.fix(fault, "a service by its name knows its protocol", change))
+}
+
 pub(super) fn list_marks(case: &Case<'_>) -> Option<Diagnostic> {
     let found = case.found();
     let marks = |message: &str| Diagnostic::new(&LIST_MARKS, case.place(), message);

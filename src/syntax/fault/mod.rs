@@ -19,7 +19,7 @@ use crate::syntax::grammar::{Grammar, Rule};
 use clauses::{clause_order, clause_twice};
 use expected::unexpected;
 use foreign::{foreign, no_ports};
-use lists::{empty_list, list_marks};
+use lists::{empty_list, list_marks, ports_in_braces};
 use meant::{keyword_as_name, misspelt};
 
 pub(super) use statement::{unclosed_list, unknown_statement};
@@ -162,6 +162,7 @@ pub(super) fn explain(rule: Rule, text: &str, base: usize, file: FileId, error: 
         ErrorVariant::CustomError { .. } => &[],
     };
     empty_list(&case)
+        .or_else(|| ports_in_braces(&case))
         .or_else(|| clause_twice(&case))
         .or_else(|| clause_order(&case))
         .or_else(|| foreign(&case))
