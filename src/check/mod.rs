@@ -15,6 +15,7 @@ pub mod limits;
 pub mod options;
 pub mod raw;
 pub mod starved;
+pub mod swarm;
 mod words;
 
 use crate::diagnostic::{Code, Diagnostic};
@@ -30,6 +31,7 @@ const CHECKS: &[fn(&Policy, Target) -> Vec<Diagnostic>] = &[
     direct::check,
     overridden::check,
     same_bridge::check,
+    swarm::check,
 ];
 
 /// A check that looks at the source as well.
@@ -53,6 +55,7 @@ pub static CODES: &[&Code] = &[
     &overridden::FORWARD_DROPS,
     &overridden::LIBVIRT_REJECTS,
     &same_bridge::SAME_BRIDGE,
+    &swarm::SWARM_KEEPS_PORT,
     &options::LIMIT_WITHOUT_ALLOW,
     &options::CARD_OF_HOST,
     &options::SOURCE_PORT_OF_WHAT,

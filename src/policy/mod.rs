@@ -226,6 +226,8 @@ pub struct Published {
     pub ports: PortRange,
     /// The container's own ports: as many, or one that all lead to.
     pub container_ports: PortRange,
+    /// By Swarm's routing mesh, if there is a swarm: rules see the published port then, never the container's own.
+    pub ingress: bool,
     /// Where it is said.
     pub location: Option<Location>,
 }

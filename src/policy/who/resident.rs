@@ -358,6 +358,7 @@ pub fn published_by(name: &str, container: &DockerContainer) -> Vec<Published> {
                 family: unspecified.map(Family::of),
                 ports: port.host_ports()?,
                 container_ports: port.container_ports(),
+                ingress: port.ingress,
                 location: port.location,
             })
         })
