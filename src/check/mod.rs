@@ -2,10 +2,11 @@
 //! diagnostics; it changes nothing.
 
 pub mod container_ports;
-mod cover;
+
 pub mod direct;
 pub mod docker_proxy;
 pub mod lockout;
+pub mod overlap;
 pub mod overridden;
 pub mod published_port;
 mod roads;
@@ -16,6 +17,7 @@ pub mod options;
 pub mod raw;
 pub mod starved;
 pub mod swarm;
+pub mod tracking;
 mod words;
 
 use crate::diagnostic::{Code, Diagnostic};
@@ -29,9 +31,11 @@ const CHECKS: &[fn(&Policy, Target) -> Vec<Diagnostic>] = &[
     docker_proxy::check,
     container_ports::check,
     direct::check,
+    overlap::check,
     overridden::check,
     same_bridge::check,
     swarm::check,
+    tracking::check,
 ];
 
 /// A check that looks at the source as well.
@@ -52,10 +56,12 @@ pub static CODES: &[&Code] = &[
     &container_ports::PORT_ON_THE_WRONG_SIDE,
     &direct::DIRECT_DROPPED,
     &direct::DIRECT_MAY_BE_DROPPED,
+    &overlap::OVERLAPPING_DEFAULTS,
     &overridden::FORWARD_DROPS,
     &overridden::LIBVIRT_REJECTS,
     &same_bridge::SAME_BRIDGE,
     &swarm::SWARM_KEEPS_PORT,
+    &tracking::NAT_WITHOUT_TRACKING,
     &options::LIMIT_WITHOUT_ALLOW,
     &options::CARD_OF_HOST,
     &options::SOURCE_PORT_OF_WHAT,

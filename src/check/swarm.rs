@@ -26,16 +26,17 @@ services:
 ```
 
 ```text
-deny tcp 80 to container web inside          # warning
+deny tcp 80 to container inside              # warning
 chain filter DOCKER-USER {
     -p tcp --dport 80 -j DROP                # warning
 }
 ```
 
-**Instead**, name the port that is dialled, which is right with the mesh and without it:
+**Instead**, name the port that is dialled, or the container; both are right with the mesh and without it:
 
 ```text
-deny tcp 8080 to container web
+deny tcp 8080 to container
+deny tcp 80 to container web inside
 ```
 
 In a `chain` block, `--dport 8080` is right for the mesh alone; `-m conntrack --ctdir ORIGINAL --ctorigdstport 8080` for both. The mesh takes
@@ -53,7 +54,9 @@ pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
     }
     for from in Class::ALL {
         for judgement in roads::written(policy, Flow { from, to: Class::Container }) {
-            if judgement.to.view != Some(View::Inside) || told.contains(&judgement.statement) {
+            // Of a container by name it is known which port is dialled for its own: that is compared.
+            let compared = judgement.to.view == Some(View::Inside) && judgement.to.published.is_none();
+            if !compared || told.contains(&judgement.statement) {
                 continue;
             }
             if let Some(found) = judgement.traffic.iter().find_map(|traffic| unseen(policy, judgement, traffic)) {
@@ -73,15 +76,12 @@ fn kept(policy: &Policy) -> impl Iterator<Item = &Published> {
 
 fn unseen(policy: &Policy, judgement: &Judgement, traffic: &Traffic) -> Option<Diagnostic> {
     traffic.ports.as_ref()?;
-    let named = judgement.to.member.as_ref();
-    let one = kept(policy)
-        .filter(|one| named.is_none_or(|name| *name == one.container))
-        .find(|one| roads::meant(traffic, one, Some(View::Inside)) && !roads::meant(traffic, one, None))?;
+    let one =
+        kept(policy).find(|one| roads::meant(traffic, one, Some(View::Inside)) && !roads::meant(traffic, one, None))?;
     let place = roads::own_target(judgement).unwrap_or(judgement.location);
-    let target = named.map_or_else(|| "container".to_owned(), |name| format!("container {name}"));
     Some(
         told(policy, one, Diagnostic::new(&SWARM_KEEPS_PORT, place, message(one)))
-            .help(format!("name what is dialled, without `inside`: `{} {}` to `{target}`", one.protocol, one.ports)),
+            .help(format!("name what is dialled, without `inside`: `{} {}` to `container`", one.protocol, one.ports)),
     )
 }
 

@@ -2,6 +2,7 @@
 //! class where it goes) the list of judgements in the order in which they decide. Knows nothing of hooks, chains or back ends.
 
 mod host;
+pub mod cover;
 pub mod names;
 mod order;
 pub mod resolve;

@@ -76,6 +76,11 @@ fn lockout() {
 }
 
 #[test]
+fn overlap() {
+    check("overlap");
+}
+
+#[test]
 fn raw() {
     check("raw");
 }
@@ -103,6 +108,11 @@ fn options() {
 #[test]
 fn swarm() {
     check("swarm");
+}
+
+#[test]
+fn tracking() {
+    check("tracking");
 }
 
 #[test]
