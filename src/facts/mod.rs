@@ -349,6 +349,7 @@ pub static CODES: &[&Code] = &[
     &compose::codes::UNKNOWN_COMPOSE_NETWORK,
     &compose::codes::NETWORK_MODE,
     &compose::codes::RANDOM_PORT,
+    &compose::projects::SHARED_NAME,
     &compose::codes::COMPOSE_TOO_LARGE,
 ];
 

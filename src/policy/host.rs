@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use rustc_hash::FxHashSet;
 
 use crate::diagnostic::Diagnostic;
-use crate::facts::{self, Facts};
+use crate::facts::{self, Facts, compose};
 use crate::names::closest as nearest;
 use crate::net::Card;
 use crate::platform;
@@ -27,18 +27,36 @@ pub(super) fn gather_facts(project: &Project, out: &mut Vec<Diagnostic>) -> Fact
         facts = read;
         out.extend(diagnostics);
     }
+    let mut read = Vec::new();
     for import in project.imports.iter().filter(|import| import.kind == ImportKind::Compose) {
         let environment = import.environment.map(|file| project.text(file));
         for &file in &import.files {
-            let (read, diagnostics) = facts::compose::read(project.text(file), environment, file);
+            let (facts, said, diagnostics) = compose::read_project(project.text(file), environment, file);
             out.extend(diagnostics);
-            // What a compose file says is nearer to the policy than what was once recorded on the host.
-            let (merged, diagnostics) = read.merge(facts);
-            facts = merged;
-            out.extend(diagnostics);
+            let project = said.unwrap_or_else(|| compose::projects::name_of_directory(directory(project, file)));
+            read.push(compose::projects::Read { project, facts });
         }
     }
-    facts
+    out.extend(compose::projects::keep_apart(&mut read));
+    let composed = read.into_iter().map(|read| read.facts).reduce(|before, file| {
+        let (merged, diagnostics) = file.merge_by_name(before);
+        out.extend(diagnostics);
+        merged
+    });
+    let Some(composed) = composed else { return facts };
+    // What a compose file says is nearer to the policy than what was once recorded on the host.
+    let (merged, diagnostics) = composed.merge(facts);
+    out.extend(diagnostics);
+    merged
+}
+
+/// The name of the directory that a file lies in; empty for the policy's own, whose name depends on who looks.
+fn directory(project: &Project, file: FileId) -> &str {
+    let path = |id: FileId| project.files.get(id.0 as usize).map_or("", |source| &*source.path);
+    let parent = |path| <str>::rsplit_once(path, '/').map_or("", |(parent, _)| parent);
+    let (own, root) = (parent(path(file)), parent(path(project.root)));
+    let name = own.rsplit('/').next().unwrap_or_default();
+    if own == root || name == ".." || name == "." { "" } else { name }
 }
 
 /// Facts said in source: `fact`, `container`, `network`. They go before what a file says.

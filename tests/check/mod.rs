@@ -116,6 +116,11 @@ fn tracking() {
 }
 
 #[test]
+fn projects() {
+    check("projects");
+}
+
+#[test]
 fn names() {
     check("names");
 }

@@ -4,6 +4,7 @@
 pub mod codes;
 mod network;
 mod ports;
+pub mod projects;
 mod published;
 mod service;
 pub mod variables;
@@ -21,9 +22,16 @@ use variables::Variables;
 
 /// The facts of a compose file, and what is wrong with it. `env` is the text of the `.env` file beside it, if there is one.
 /// A network's name here is its name in the file, or its `name` where it has one; the network that compose makes without being
-/// asked is `default`, or `PROJECT_default` where the project's name is known.
+/// asked is `default`, or `PROJECT_default` where the project's name is said.
 #[must_use]
 pub fn read(text: &str, env: Option<&str>, file: FileId) -> (Facts, Vec<Diagnostic>) {
+    let (facts, _, diagnostics) = read_project(text, env, file);
+    (facts, diagnostics)
+}
+
+/// As [`read`], with the project's name where the file or its `.env` says one.
+#[must_use]
+pub fn read_project(text: &str, env: Option<&str>, file: FileId) -> (Facts, Option<String>, Vec<Diagnostic>) {
     let mut reader = Reader {
         file,
         variables: Variables::new(),
@@ -38,7 +46,7 @@ pub fn read(text: &str, env: Option<&str>, file: FileId) -> (Facts, Vec<Diagnost
     let facts = match yaml::parse(text) {
         Ok(Some(root)) => {
             reader.root(&root);
-            Facts { docker: Some(reader.docker), ..Facts::default() }
+            Facts { docker: Some(std::mem::take(&mut reader.docker)), ..Facts::default() }
         }
         Ok(None) => {
             let message = "the compose file is empty";
@@ -59,11 +67,11 @@ pub fn read(text: &str, env: Option<&str>, file: FileId) -> (Facts, Vec<Diagnost
             Facts::default()
         }
     };
-    let mut diagnostics = reader.diagnostics;
+    let (mut diagnostics, project) = (reader.diagnostics, reader.project);
     let facts = with_sources(facts);
     let whole = Location { file, span: Span::default() };
     diagnostics.extend(validate::validate(&facts, whole));
-    (facts, diagnostics)
+    (facts, project, diagnostics)
 }
 
 /// Records where networks, containers and ports are said, by path, as for a facts file.
@@ -210,11 +218,10 @@ impl Reader {
             self.fault(&COMPOSE_SYNTAX, root.span, message, "");
             return;
         }
-        self.project = match root.get("name") {
-            Some(node) => self.text(node, "`name`"),
-            None => self.variables.get("COMPOSE_PROJECT_NAME").cloned(),
-        };
-        self.project = self.project.take().filter(|name| !name.is_empty());
+        // The variable goes before the file's own word, as it does for `docker compose`.
+        let said = root.get("name").and_then(|node| self.text(node, "`name`"));
+        let variable = self.variables.get("COMPOSE_PROJECT_NAME").cloned().filter(|name| !name.is_empty());
+        self.project = variable.or(said).filter(|name| !name.is_empty());
         if let Some(project) = &self.project {
             self.default_network = format!("{project}_default");
         }

@@ -53,6 +53,10 @@ impl Reader {
             }
         }
         let default = if key == "default" { self.default_network.clone() } else { key.to_owned() };
+        if name.as_deref() == Some(key) {
+            // Docker calls it by no other name, in whatever project.
+            network.compose_name = None;
+        }
         let name = name.unwrap_or(default);
         self.docker.networks.insert(name.clone(), network);
         name

@@ -276,8 +276,30 @@ impl Places<'_, '_> {
         AddressSet::new(ranges)
     }
 
+    /// What compose projects call by this name, by the names that Docker has for them.
+    fn in_projects(&self, kind: &str, name: &str) -> Vec<&str> {
+        let docker = self.facts.docker.as_ref();
+        let services = docker.into_iter().flat_map(|docker| &docker.containers);
+        let networks = docker.into_iter().flat_map(|docker| &docker.networks);
+        let is = |said: &Option<String>| said.as_deref() == Some(name);
+        match kind {
+            "container" => services.filter(|(_, one)| is(&one.service)).map(|(key, _)| key.as_str()).collect(),
+            "network" => networks.filter(|(_, one)| is(&one.compose_name)).map(|(key, _)| key.as_str()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     fn unknown_member(&self, kind: &str, here: Location, name: &str, known: &[&str]) -> Diagnostic {
         let unknown = Diagnostic::new(&UNKNOWN_CONTAINER, here, format!("no {kind} is called `{name}`"));
+        let projects = self.in_projects(kind, name);
+        if let [one] = projects.as_slice() {
+            return unknown.fix(format!("Docker calls it `{one}`"), here, *one);
+        }
+        if !projects.is_empty() {
+            let choose = |fault: Diagnostic, one: &&str| fault.fix(format!("write `{one}`"), here, *one);
+            let shared = Diagnostic::new(&UNKNOWN_CONTAINER, here, format!("several {kind}s are called `{name}`"));
+            return projects.iter().fold(shared, choose);
+        }
         match nearest(name, known.iter().copied()) {
             Some(near) => unknown.fix(format!("did you mean `{near}`?"), here, near),
             None if kind == "container" => unknown
