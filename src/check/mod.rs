@@ -15,6 +15,7 @@ pub mod late;
 pub mod limits;
 pub mod options;
 pub mod raw;
+pub mod second_manager;
 pub mod starved;
 pub mod swarm;
 pub mod tracking;
@@ -44,7 +45,7 @@ type WordCheck = fn(&Project, &Policy, Target) -> Vec<Diagnostic>;
 /// Every check that also looks at the words that the policy was written in: for the places of options, and for what the
 /// policy has forgotten.
 const WORD_CHECKS: &[WordCheck] =
-    &[options::check, lockout::check, starved::check, late::check, limits::check, raw::check];
+    &[second_manager::check, options::check, lockout::check, starved::check, late::check, limits::check, raw::check];
 
 /// Every code that checks give.
 pub static CODES: &[&Code] = &[
@@ -60,6 +61,8 @@ pub static CODES: &[&Code] = &[
     &overridden::FORWARD_DROPS,
     &overridden::LIBVIRT_REJECTS,
     &same_bridge::SAME_BRIDGE,
+    &second_manager::SECOND_MANAGER,
+    &second_manager::MANAGER_DROPS,
     &swarm::SWARM_KEEPS_PORT,
     &tracking::NAT_WITHOUT_TRACKING,
     &options::LIMIT_WITHOUT_ALLOW,

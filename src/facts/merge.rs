@@ -194,6 +194,9 @@ impl Merge {
             iptables_variant,
             forward_policy_ipv4,
             forward_policy_ipv6,
+            ufw,
+            firewalld,
+            fail2ban,
             sysctls,
             sources: _,
         } = far;
@@ -219,6 +222,9 @@ impl Merge {
         self.value("iptables-variant", &mut near.iptables_variant, iptables_variant);
         self.value("forward-policy-ipv4", &mut near.forward_policy_ipv4, forward_policy_ipv4);
         self.value("forward-policy-ipv6", &mut near.forward_policy_ipv6, forward_policy_ipv6);
+        self.value("ufw", &mut near.ufw, ufw);
+        self.value("firewalld", &mut near.firewalld, firewalld);
+        self.value("fail2ban", &mut near.fail2ban, fail2ban);
         self.map("sysctls", &mut near.sysctls, sysctls, |merge, path, near, far| {
             if *near != far {
                 merge.contradiction(path, &shown(near), &shown(&far));

@@ -47,6 +47,12 @@ pub struct Facts {
     pub forward_policy_ipv4: Option<ForwardPolicy>,
     /// The policy of filter FORWARD for IPv6.
     pub forward_policy_ipv6: Option<ForwardPolicy>,
+    /// Whether ufw is enabled on the host.
+    pub ufw: Option<bool>,
+    /// Whether firewalld runs on the host.
+    pub firewalld: Option<bool>,
+    /// Whether fail2ban runs on the host.
+    pub fail2ban: Option<bool>,
     /// Kernel settings that matter, by sysctl name (`net.ipv4.ip_forward`).
     pub sysctls: BTreeMap<String, String>,
     /// Where each fact is said, by its path (`docker.version`), for diagnostics and for naming the facts that a build used.

@@ -21,7 +21,7 @@ pub static MARK_AFTER_ROUTING: Code = Code {
     summary: "a mark is set after routing, so that no route can be chosen by it",
     explanation: "\
 A mark that `ip rule … fwmark` is to see has to be set before the kernel looks for a route. A sentence that names where routed traffic
-leaves (`to wan`, `via wan`, `to container`) can be told from others only when the route is known; so can one `to world` on a host that
+leaves (`to wan`, `via wan`) can be told from others only when the route is known; so can one `to world` on a host that
 has containers, instances or guests. The mark is then set in FORWARD. That serves traffic control (`tc`), filters and later rules, and
 no route.
 
@@ -53,7 +53,9 @@ impl Program<'_> {
         let mut late = Vec::new();
         for change in &self.policy.changes {
             for (kind, hook, rules) in self.change(change) {
-                if matches!(change.kind, ChangeKind::Mark(_)) && hook == Hook::Forward && !rules.is_empty() {
+                // Towards this machine's own bridges there is no route to choose.
+                let leaves = change.flow.to == Class::Outside && hook == Hook::Forward;
+                if matches!(change.kind, ChangeKind::Mark(_)) && leaves && !rules.is_empty() {
                     late.push(change.judgement.location);
                 }
                 let place = places.entry((kind, hook)).or_default();

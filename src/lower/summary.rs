@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{dispatch, gate};
-use crate::check::{direct, docker_proxy, overridden, same_bridge};
+use crate::check::{direct, docker_proxy, overridden, same_bridge, second_manager};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::net::Card;
 use crate::netfilter::Target;
@@ -21,6 +21,8 @@ static LIMITS: &[&Code] = &[
     &gate::GUEST_ROAD_UNSEEN,
     &overridden::LIBVIRT_REJECTS,
     &same_bridge::SAME_BRIDGE,
+    &second_manager::SECOND_MANAGER,
+    &second_manager::MANAGER_DROPS,
     &codes::DEFAULT_ROUTE_UNKNOWN,
 ];
 

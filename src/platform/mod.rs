@@ -25,7 +25,7 @@ use crate::netfilter::Hook;
 use situation::holds;
 
 /// The files, by platform. Their order is the order in which owners are looked up.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 12] = [
     ("docker", include_str!("../../stdlib/platforms/docker.toml")),
     ("podman", include_str!("../../stdlib/platforms/podman.toml")),
     ("lxd", include_str!("../../stdlib/platforms/lxd.toml")),
@@ -34,13 +34,16 @@ const FILES: [(&str, &str); 9] = [
     ("tap", include_str!("../../stdlib/platforms/tap.toml")),
     ("router", include_str!("../../stdlib/platforms/router.toml")),
     ("host", include_str!("../../stdlib/platforms/host.toml")),
+    ("ufw", include_str!("../../stdlib/platforms/ufw.toml")),
+    ("firewalld", include_str!("../../stdlib/platforms/firewalld.toml")),
+    ("fail2ban", include_str!("../../stdlib/platforms/fail2ban.toml")),
     ("others", include_str!("../../stdlib/platforms/others.toml")),
 ];
 
 /// The rows of this file stand behind every platform's own: a host that runs containers is still a host.
 const BASE: &str = "host";
 
-/// The file of owners that are no platform: fail2ban, ufw, Kubernetes and so on. Not a name for `use`.
+/// The file of owners that are no platform: CrowdSec, Kubernetes and so on. Not a name for `use`.
 const OTHERS: &str = "others";
 
 /// Read once. A file that did not parse would be missing here; a test reads each of them.

@@ -173,6 +173,13 @@ pub(super) fn platforms(names: &Names<'_>, facts: &Facts, out: &mut Vec<Diagnost
     if spoken.contains(&Class::Instance) && !has(&used, Class::Instance) {
         used.extend(["lxd".to_owned(), "incus".to_owned()]);
     }
+    for (name, runs) in [("ufw", facts.ufw), ("firewalld", facts.firewalld), ("fail2ban", facts.fail2ban)] {
+        match runs {
+            Some(true) => used.insert(name.to_owned()),
+            Some(false) => used.remove(name),
+            None => continue,
+        };
+    }
     used.into_iter().collect()
 }
 
@@ -401,6 +408,9 @@ pub(super) fn name_facts(policy: &mut Policy, names: &Names<'_>, facts: &Facts, 
                     .help(format!("write the card: `interface {name} = eth0`, or `fact default-route = eth0`")),
             ),
         }
+    }
+    for (name, runs) in [("ufw", facts.ufw), ("firewalld", facts.firewalld), ("fail2ban", facts.fail2ban)] {
+        policy.facts_used.extend(runs.map(|runs| format!("{name} {}", if runs { "runs" } else { "does not run" })));
     }
     if let Some(docker) = &facts.docker {
         let mut used = Vec::new();

@@ -25,7 +25,28 @@ pub static SERVICE_CYCLE: Code = Code {
     name: "service-cycle",
     level: Level::Error,
     summary: "a service is defined by itself",
-    explanation: "```fw\nservice web = { web, tcp 8080 }   # error\n```\n\nA service may be made of others, but not, by whatever road, of itself. Take the name out of its own definition.",
+    explanation: "\
+A service may be made of others; written out, it is a list of protocols and ports. One that is made of itself, at once or by way of
+another, has no such list.
+
+**Why it hurts.** Left out, the name would stand for whatever else its definition has, and a rule with it would open or close less than
+whoever reads it expects.
+
+```fw
+service web = { web, tcp 8080 }        # error
+allow web to host
+```
+
+A service of the policy takes the place of one of the same name in the standard library, so that `service https = { https, tcp 8443 }` does
+not add to that one but names itself.
+
+**Instead**, take the name out of its own definition, or give the larger service a name of its own:
+
+```fw
+service web = { https, tcp 8080 }
+allow web to host
+```
+",
 };
 
 /// An ICMP type that does not exist.

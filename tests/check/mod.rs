@@ -121,6 +121,11 @@ fn projects() {
 }
 
 #[test]
+fn second_manager() {
+    check("second_manager");
+}
+
+#[test]
 fn names() {
     check("names");
 }

@@ -26,7 +26,26 @@ pub static CLAUSE_SAID_TWICE: Code = Code {
     name: "clause-said-twice",
     level: Level::Error,
     summary: "a rule says `from`, `to` or `via` although its block says it",
-    explanation: "```fw\nto host {\n    allow https to container     # error: the block says `to host`\n}\n```\n\nMove the rule out of the block, or take the clause out of the rule.",
+    explanation: "\
+A block says a clause for every line in it, and each clause is said once. A line, or a block inside, that says the same clause again
+could mean its own word, the block's, or both.
+
+**Why it hurts.** Whichever of the three were taken, somebody would read the line as one of the others: here, that it opens the host.
+
+```fw
+to host {
+    allow https to container           # error
+}
+```
+
+**Instead**, take the line out of the block, or its clause out of the line:
+
+```fw
+to host { allow ssh from office }
+allow https to container
+default deny to host
+```
+",
 };
 
 /// `via` on traffic that does not cross just one card.
@@ -44,7 +63,28 @@ pub static MISPLACED_STATEMENT: Code = Code {
     name: "statement-in-wrong-block",
     level: Level::Error,
     summary: "a statement that cannot stand where it stands",
-    explanation: "Declarations, `use`, `include`, NAT and defaults stand at the top of a file, not inside a block.\n\n```fw\nto host {\n    set office = { 198.51.100.0/24 }   # error\n}\n```\n\nMove it out of the block.",
+    explanation: "\
+Rules, `apply`, changes and further blocks stand in a block. Declarations, `use`, `include`, address translation, defaults and asserts
+stand at the top of a file, and so does a guest's or instance's block.
+
+**Why it hurts.** A block says clauses for what is in it, and these have none that it could say: a set belongs to the whole policy, and a
+default comes after all rules, wherever it stands. What the author wants with it inside of the block cannot be known.
+
+```fw
+to host {
+    set office = { 198.51.100.0/24 }   # error
+    allow ssh from office
+}
+```
+
+**Instead**, move it out of the block, and let a default say its own clause:
+
+```fw
+set office = { 198.51.100.0/24 }
+to host { allow ssh from office }
+default deny to host
+```
+",
 };
 
 /// A group that nobody declares.
@@ -53,7 +93,26 @@ pub static UNKNOWN_GROUP: Code = Code {
     name: "unknown-group",
     level: Level::Error,
     summary: "`apply` of a group that nothing declares",
-    explanation: "```fw\ngroup web { allow https }\nto host { apply wbe }       # error: did you mean `web`?\n```\n\nCorrect the name, or declare the group.",
+    explanation: "\
+`apply NAME` puts the rules of a group where it stands. This policy, with all that it includes, declares no group of that name.
+
+**Why it hurts.** Left out, the line would silently be no rule at all: what the group was to close stays open, and what it was to open
+stays closed.
+
+```fw
+group web { allow { http, https } }
+to host { apply wbe }                  # error
+allow ssh from office to host
+```
+
+**Instead**, correct the name, declare the group, or include the file that does. A service is not a group: `allow web`, not `apply web`.
+
+```fw
+group web { allow { http, https } }
+to host { apply web }
+allow ssh from office to host
+```
+",
 };
 
 /// A group that applies itself.
@@ -62,7 +121,29 @@ pub static GROUP_CYCLE: Code = Code {
     name: "group-cycle",
     level: Level::Error,
     summary: "a group applies itself",
-    explanation: "```fw\ngroup a { apply b }\ngroup b { apply a }     # error\n```\n\nA group may apply others, but not, by whatever road, itself.",
+    explanation: "\
+A group may apply other groups; written out, it is a list of rules. One that applies itself, at once or by way of another, has no such list.
+
+**Why it hurts.** Groups are emitted as chains, and the kernel refuses chains that lead in a circle: nothing at all would be loaded.
+
+```fw
+group web { apply base }
+group base { apply web }               # error
+to host { apply web }
+```
+
+**Instead**, put what both have in common into a group that applies neither:
+
+```fw
+group base { allow ping }
+group web {
+    apply base
+    allow https
+}
+to host { apply web }
+allow ssh from office to host
+```
+",
 };
 
 /// A platform that does not exist.

@@ -17,7 +17,26 @@ pub static SET_CYCLE: Code = Code {
     name: "set-cycle",
     level: Level::Error,
     summary: "a set contains itself",
-    explanation: "```fw\nset a = { b }\nset b = { a }      # error\n```\n\nA set may hold other sets, but not, by whatever road, itself. Take the name out.",
+    explanation: "\
+A set may hold other sets. Written out, it is a list of addresses and places. One that holds itself, at once or by way of another, has no
+such list.
+
+**Why it hurts.** What the author meant to be in it cannot be known, and a deny from a set with too little in it lets somebody in.
+
+```fw
+set partners = { suppliers, 192.0.2.0/24 }
+set suppliers = { partners, 198.51.100.0/24 }      # error
+allow ssh from partners to host
+```
+
+**Instead**, let one hold the other, and what both have in common be a set of its own:
+
+```fw
+set suppliers = { 198.51.100.0/24 }
+set partners = { suppliers, 192.0.2.0/24 }
+allow ssh from partners to host
+```
+",
 };
 
 /// A set without a member.
@@ -116,7 +135,24 @@ pub static NESTED_NEGATION: Code = Code {
     name: "nested-negation",
     level: Level::Error,
     summary: "`not` over members that are themselves negated",
-    explanation: "```fw\nset far = not office\nallow ssh from not { far, vpn } to host    # error\n```\n\nSay it without the double negation.",
+    explanation: "\
+`not` means everyone else in the world. Over something that is itself the rest of the world but for some, and something more besides,
+it would have to mean who is in one list and not in the other.
+
+**Why it hurts.** Such a sentence is read in one way by its author and in another by the next one, and the difference is an open port.
+
+```fw
+set far = not office
+allow ssh from not { far, vpn } to host    # error
+```
+
+**Instead**, say who is meant. `not far` alone is `office` again, and is understood:
+
+```fw
+allow ssh from office to host
+deny ssh from vpn to host
+```
+",
 };
 
 /// The default route's card is not known.
@@ -143,5 +179,23 @@ pub static CARD_NAME_TOO_LONG: Code = Code {
     name: "card-name-too-long",
     level: Level::Error,
     summary: "an interface name has more than 15 bytes",
-    explanation: "Linux interface names have at most 15 bytes (IFNAMSIZ less the final NUL). iptables refuses a longer one.\n\n```fw\ninterface lan = enp0s31f6-office-lan     # error\n```",
+    explanation: "\
+Interface names have at most 15 bytes in Linux (IFNAMSIZ, less the final NUL). iptables refuses a longer one, and with it the whole file;
+nft would compare something that no card is called.
+
+**Why it hurts.** Such a card does not exist. It is a slip, or the name of a connection in a network manager's file, and a rule for it
+would guard nothing.
+
+```fw
+interface site = enp0s31f6-office-lan     # error
+allow ssh from site to host
+```
+
+**Instead**, write the name that `ip link` shows. `+` or `*` at the end stands for every card that begins so.
+
+```fw
+interface site = { enp0s31f6, enx+ }
+allow ssh from site to host
+```
+",
 };
