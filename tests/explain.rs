@@ -15,7 +15,28 @@ use fwc::netfilter::Target;
 use fwc::project::{Entry, Options, ReadError, Root, System};
 
 /// Pages that are not shown by an example alone, and what shows them.
-const BY_OTHER_TESTS: &[(&str, &str)] = &[];
+const BY_OTHER_TESTS: &[(&str, &str)] = &[
+    ("FW0001", "bytes that are no text: `syntax::tests`"),
+    ("FW0006", "64 blocks: `syntax::tests::nesting_has_a_limit`"),
+    ("FW0007", "4 MiB: `syntax::tests::a_statement_has_a_greatest_length`"),
+    ("FW0008", "500 faults: `syntax::tests::nesting_has_a_limit`"),
+    ("FW0029", "4 GiB"),
+    ("FW0030", "500 faults: `syntax::tests::nesting_has_a_limit`"),
+    ("FW0117", "a set's file: `tests/check/names.fw`"),
+    ("FW0151", "a directory: `project::tests`"),
+    ("FW0153", "bytes that are no text: `project::tests`"),
+    ("FW0317", "a policy and a compose file: `tests/check/swarm.fw`"),
+    ("FW0409", "a policy and a facts file: `facts::tests`"),
+    ("FW0430", "two compose files: `tests/check/projects.fw`"),
+    ("FW0503", "a long text: `tests/check/limits.fw`"),
+    ("FW0550", "1000 files: `project::tests`"),
+    ("FW0551", "64 names: `tests/check/names.fw`"),
+    ("FW0552", "a million rules: `tests/hostile.rs`"),
+    ("FW0601", "checks find it before: `tests/emit`"),
+    ("FW0602", "checks find it before: `tests/emit`"),
+    ("FW0603", "checks find it before: `tests/emit`"),
+    ("FW0605", "checks find it before: `tests/emit`"),
+];
 
 /// Names that pages use as the reference does.
 const SHARED: [(&str, &str); 4] = [

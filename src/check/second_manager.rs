@@ -59,19 +59,17 @@ A packet passes every table at a hook. An accept ends one of them; a drop or rej
 ```fw
 use firewalld
 allow https to host                # warning: firewalld rejects it
-allow ssh from 198.51.100.0/24 to host
 ```
 
 **Why it hurts.** The policy says that the port is open, the rules are loaded, and connections are refused.
 
 **Instead**, keep one manager; or let the other in on it: `firewall-cmd --permanent --add-service=https`, or a zone of its for the card
-that lets everything through (`trusted`), so that the policy alone decides. Beside ufw, build for iptables:
+that lets everything through (`trusted`), so that the policy alone decides. Beside ufw, build for iptables. Or say that it
+no longer runs:
 
 ```fw
-use ufw
-target iptables
+fact firewalld = off
 allow https to host
-allow ssh from 198.51.100.0/24 to host
 ```
 
 What the policy denies is closed in any case.

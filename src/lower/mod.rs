@@ -40,6 +40,7 @@ const LOG_BURST: u32 = 5;
 #[must_use]
 pub fn lower(policy: &Policy, target: Target) -> (Ruleset, Vec<Diagnostic>) {
     let mut program = Program::new(policy, target);
+    program.unseen_gates();
     program.live_sets();
     program.early();
     program.input();

@@ -68,7 +68,23 @@ pub static MISSING_PARAMETER: Code = Code {
     name: "missing-parameter",
     level: Level::Error,
     summary: "an interface or set is declared without a value, and no including file gives it one",
-    explanation: "`interface wan` and `set admins` without `=` are parameters of a file that others include. The including file must give\nthe value:\n\n```fw\ninterface wan = eno1\nset admins = { 10.0.0.0/24 }\ninclude \"base.fw\"\n```\n\nWithout it nothing can be built: no card and no address is guessed.",
+    explanation: "\
+`interface wan` and `set admins` without `=` are parameters of a file that others include. The including file must give them a value.
+
+```fw
+set admins                       # error, where nobody includes this file
+allow ssh from admins to host
+```
+
+Without a value nothing can be built: no card and no address is guessed.
+
+**Instead**, give it one, here or in the file that includes this one:
+
+```fw
+set admins = { 10.0.0.0/24 }
+allow ssh from admins to host
+```
+",
 };
 
 /// A name that nothing uses.

@@ -127,6 +127,7 @@ are not among the facts: an INPUT rule for such a port would be one that Docker'
 
 ```yaml
 include: [monitoring/compose.yml]
+services: {}
 ```
 
 Name the other file in the policy, too:

@@ -64,25 +64,26 @@ pub static MISPLACED_STATEMENT: Code = Code {
     level: Level::Error,
     summary: "a statement that cannot stand where it stands",
     explanation: "\
-Rules, `apply`, changes and further blocks stand in a block. Declarations, `use`, `include`, address translation, defaults and asserts
-stand at the top of a file, and so does a guest's or instance's block.
+A guest's or instance's block, and a group that such blocks apply, hold rules and `apply`: what its judges say. Changes (`mark`, `dscp`,
+`notrack` …) and blocks of clauses stand outside, in the policy itself.
 
-**Why it hurts.** A block says clauses for what is in it, and these have none that it could say: a set belongs to the whole policy, and a
-default comes after all rules, wherever it stands. What the author wants with it inside of the block cannot be known.
+**Why it hurts.** A judge only consents or refuses, in chains that are asked for that guest alone; a change of packets belongs to
+another table, and would be asked, or not, for others as well.
 
 ```fw
-to host {
-    set office = { 198.51.100.0/24 }   # error
-    allow ssh from office
+guest vm1 on tap1i0 address 192.0.2.5 {
+    in allow ssh from office
+    in mark 0x1 http from office       # error
 }
 ```
 
-**Instead**, move it out of the block, and let a default say its own clause:
+**Instead**, say the change for that guest at the top of the file:
 
 ```fw
-set office = { 198.51.100.0/24 }
-to host { allow ssh from office }
-default deny to host
+guest vm1 on tap1i0 address 192.0.2.5 {
+    in allow ssh from office
+}
+mark 0x1 http from office to guest vm1
 ```
 ",
 };
@@ -170,7 +171,13 @@ pub static EARLY_TOO_RICH: Code = Code {
     name: "early-too-rich",
     level: Level::Error,
     summary: "an `early` rule may only deny addresses",
-    explanation: "`early` judges every packet before connection tracking: only where it comes from (and its card) is known there.\n\n```fw\ndeny ssh from blocked early        # error\ndeny from blocked early\n```\n\nTake the service, target and options out, or the word `early`.",
+    explanation: "`early` judges every packet before connection tracking: only where it comes from (and its card) is known there.\n\n```fw\nset blocked = { 192.0.2.0/24 }\ndeny ssh from blocked early        # error\n```\n\nTake the service, target and options out, or the word `early`:
+
+```fw
+set blocked = { 192.0.2.0/24 }
+deny from blocked early
+allow ssh from office to host
+```",
 };
 
 /// A `forward` that does not say where to.
@@ -179,7 +186,24 @@ pub static FORWARD_WHERE: Code = Code {
     name: "forward-target",
     level: Level::Error,
     summary: "a `forward` needs one known address as its target",
-    explanation: "Destination NAT writes one address into the packet. It must be known when the policy is built.\n\n```fw\nforward tcp 2222 from wan to 192.168.2.5 port 22\nforward tcp 25565 from wan to instance games      # needs the instance's fixed address\n```\n\nGive the address in the declaration (`instance games on lxdbr0 address 10.10.10.5`) or in fwc.facts.json.",
+    explanation: "\
+Destination NAT writes one address into the packet. It must be known when the policy is built.
+
+```fw
+use lxd
+instance games on lxdbr0
+forward tcp 25565 from wan to instance games      # error: at which address?
+```
+
+**Instead**, give the address in the declaration or in fwc.facts.json, or write it:
+
+```fw
+use lxd
+instance games on lxdbr0 address 10.10.10.5
+forward tcp 25565 from wan to instance games
+forward tcp 2222 from wan to 192.168.2.5 port 22
+```
+",
 };
 
 /// NAT or a change for a flow where the kernel has no place for it.

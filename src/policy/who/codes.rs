@@ -72,7 +72,16 @@ pub static CONTAINER_ORIGIN: Code = Code {
     name: "container-without-address",
     level: Level::Error,
     summary: "a container named as an origin, or dialled directly, has no fixed address and no network of its own",
-    explanation: "Docker gives a container another address at each start. A rule that compared today's address would tomorrow speak of some\nother container.\n\n```fw\nallow submission from container mailer to relay   # error unless `mailer` has a fixed address\n```\n\nGive it `ipv4_address` in the compose file, or a network that it shares with nobody.",
+    explanation: "Docker gives a container another address at each start. A rule that compared today's address would tomorrow speak of some\nother container.\n\n```fw\nuse docker
+container mailer on app publish tcp 25
+allow submission from container mailer to world   # error\n```\n\nGive it `ipv4_address` in the compose file, or a network that it shares with nobody:
+
+```fw
+use docker
+network app on br-app address 172.18.0.0/16
+container mailer on app address 172.18.0.25 publish tcp 25
+allow submission from container mailer to world
+```",
 };
 
 /// A container that publishes nothing.
@@ -81,7 +90,10 @@ pub static UNPUBLISHED_CONTAINER: Code = Code {
     name: "container-publishes-nothing",
     level: Level::Error,
     summary: "a rule to a container that publishes no such port",
-    explanation: "`to container NAME` means: reached through a host address, at a port that it publishes. A container that publishes nothing\n(or not this port) cannot be reached so, and the rule would decide nothing.\n\n```fw\nallow postgres to container app     # error: `app` publishes nothing\n```\n\nPublish the port, or write `to container app direct` for its own address on its network.",
+    explanation: "`to container NAME` means: reached through a host address, at a port that it publishes. A container that publishes nothing\n(or not this port) cannot be reached so, and the rule would decide nothing.\n\n```fw\nuse docker
+network back on br-back address 172.18.0.0/16
+container app on back address 172.18.0.7
+allow postgres to container app     # error: `app` publishes nothing\n```\n\nPublish the port, or write `to container app direct` for its own address on its network.",
 };
 
 /// A container without a network of its own.
@@ -108,7 +120,7 @@ pub static HOST_ADDRESS: Code = Code {
     name: "host-address-as-place",
     level: Level::Error,
     summary: "an address of this host stands where a party outside is expected",
-    explanation: "An address in `from` or `to` is a party outside. For an address of this machine say which of its roads is meant:\n\n```fw\nallow https to 203.0.113.10            # error\nallow https to host at 203.0.113.10\nallow https to container at 203.0.113.10\n```",
+    explanation: "An address in `from` or `to` is a party outside. For an address of this machine say which of its roads is meant:\n\n```fw\nfact interfaces.eth0.addresses = \"203.0.113.10/24\"\nallow https from any to 203.0.113.10            # error\n```\n\n**Instead**, one of:\n\n```fw\nfact interfaces.eth0.addresses = \"203.0.113.10/24\"\nallow https to host at 203.0.113.10\nallow https to container at 203.0.113.10\n```",
 };
 
 /// An address on a container network where a container is meant.
@@ -117,7 +129,7 @@ pub static CONTAINER_ADDRESS: Code = Code {
     name: "container-address-as-place",
     level: Level::Error,
     summary: "an address on a local network stands where a party outside is expected",
-    explanation: "An address in `from` or `to` is a party outside. One that lies in a network on this machine never arrives from outside, so\nthe rule would decide nothing.\n\n```fw\nallow dns from 172.17.0.5 to host              # error\nallow dns from container resolver to host\nallow dns from network app to host\n```",
+    explanation: "An address in `from` or `to` is a party outside. One that lies in a network on this machine never arrives from outside, so\nthe rule would decide nothing.\n\n```fw\nuse docker\nnetwork app on br-app address 172.18.0.0/16\ncontainer resolver on app address 172.18.0.5\nallow dns from 172.18.0.5 to host              # error\n```\n\n**Instead**, name who it is:\n\n```fw\nuse docker\nnetwork app on br-app address 172.18.0.0/16\ncontainer resolver on app address 172.18.0.5\nallow dns from container resolver to host\nallow ntp from network app to host\n```",
 };
 
 /// Words that do not go with a place.
@@ -161,7 +173,7 @@ pub static DEFAULT_ROUTE_UNKNOWN: Code = Code {
     name: "default-route-unknown",
     level: Level::Warning,
     summary: "no fact says which card the default route leaves by",
-    explanation: "`interface wan = default-route` takes the card from the fact `default-route`. Without it, the name stands for *every card\nthat nothing else names*: not the loopback, not a bridge of a platform, not another declared interface. That is right on\na host with one outside card, and treats every further undeclared card like the Internet.\n\n```fw\ninterface wan = ens33                 # or\nfact default-route = ens33            # or \"default-route\": \"ens33\" in fwc.facts.json\n```",
+    explanation: "`interface wan = default-route` takes the card from the fact `default-route`. Without it, the name stands for *every card\nthat nothing else names*: not the loopback, not a bridge of a platform, not another declared interface. That is right on\na host with one outside card, and treats every further undeclared card like the Internet.\n\n```fw\ninterface wan = default-route         # warning\nallow https to host via wan\n```\n\n**Instead**, write the card, or say which it is (also in fwc.facts.json: `\"default-route\": \"ens33\"`):\n\n```fw\ninterface wan = default-route\nfact default-route = ens33\nallow https to host via wan\n```",
 };
 
 /// A card that nothing declares.

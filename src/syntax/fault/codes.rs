@@ -26,6 +26,8 @@ pub(in crate::syntax) static UNEXPECTED: Code = Code {
     explanation: "\
 The statement began well, and then something came that cannot stand there. The message points at it and says what was expected.
 
+    allow ssh from office to host via
+
 A rule reads: the action, the service, `from` whom, `to` whom, `via` which interface, then options.
 
     allow tcp 443 from 10.1.1.1 to container via ens33 limit 10/minute log \"web \"
@@ -128,6 +130,13 @@ pub(in crate::syntax) static FOREIGN_WORD: Code = Code {
     summary: "a way of writing that belongs to another firewall",
     explanation: "\
 The statement is written as iptables, nft, ufw or pf would have it. What it says is understood, but the language has one way for it.
+
+    allow 443/tcp to host
+    deny smtp from !office to host
+
+    allow tcp 443 to host
+    deny smtp from not office to host
+    allow ssh from office to host
 
 | others write | here |
 |---|---|
