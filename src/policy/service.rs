@@ -83,6 +83,9 @@ fn named<'a>(
     out: &mut Vec<Diagnostic>,
 ) -> Arc<[Traffic]> {
     let Some(declared) = find(&names.services, name) else {
+        if names.is_unreadable(name) {
+            return Arc::from([]);
+        }
         out.push(unknown_service(names, file, item, name));
         return Arc::from([]);
     };
@@ -156,6 +159,19 @@ fn unknown_service(names: &Names<'_>, file: FileId, item: &Spanned<Item>, name: 
     let unknown = Diagnostic::new(&UNKNOWN_SERVICE, place, format!("no service is called `{name}`"));
     if names.sets.contains_key(name) || names.interfaces.contains_key(name) {
         return unknown.label("this is a set or an interface").help(format!("write `from {name}` or `to {name}`"));
+    }
+    match name.to_ascii_lowercase().as_str() {
+        "all" | "any" | "anything" | "everything" => {
+            return unknown.help("leave it out: a rule without a service is for all of them");
+        }
+        "established" | "related" | "replies" | "loopback" | "lo" => {
+            return unknown
+                .label("no line is needed for this")
+                .help("answers and the loopback pass before all rules: `std:prelude.fw` says so; take the line out");
+        }
+        "ping6" | "pingv6" => return unknown.fix("for IPv6 alone write `ipv6 ping`", place, "ipv6 ping"),
+        "icmpv6" | "icmp6" | "ipv6-icmp" => return unknown.fix("write `ipv6 icmp`", place, "ipv6 icmp"),
+        _ => {}
     }
     match nearest(name, names.services.keys().copied()) {
         Some(near) => unknown.fix(format!("did you mean `{near}`?"), place, near),

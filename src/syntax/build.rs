@@ -561,8 +561,10 @@ impl<'r> Builder<'r> {
 
     fn publish(&mut self, pair: Text<'_>) -> Option<Publish> {
         let mut pairs = pair.into_inner();
+        let told = self.report.diagnostics.len();
         let item = self.item(pairs.next()?);
         if let Some(item) = &item
+            && self.report.diagnostics.len() == told
             && !matches!(&item.value, Item::Name(_))
             && !matches!(&item.value, Item::Ports { ports, .. } if !ports.is_empty())
         {

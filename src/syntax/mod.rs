@@ -89,6 +89,12 @@ of their own and name it.
 ",
 };
 
+/// Whether a statement begins with this word.
+#[must_use]
+pub fn begins_statement(word: &str) -> bool {
+    grammar::rule_of(word).is_some()
+}
+
 /// Reads a text.
 #[must_use]
 pub fn parse(text: &str, file: FileId) -> Parsed {

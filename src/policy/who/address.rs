@@ -26,6 +26,13 @@ impl Places<'_, '_> {
                 format!("host at {}", range.first),
             )
         };
+        if range.first.is_loopback() {
+            return Some(
+                Diagnostic::new(&HOST_ADDRESS, here, format!("`{}` is this host itself", range.first))
+                    .label("what the host sends to itself is not judged: it always passes")
+                    .help("take it out; the prelude lets the loopback pass, and nobody else has that address"),
+            );
+        }
         let has = |card: &InterfaceFact| card.addresses.iter().any(|net| net.addr() == range.first);
         if let Some((card, _)) = self.facts.interfaces.iter().find(|(_, card)| has(card)) {
             return Some(fault().label(format!("on `{card}`")));

@@ -15,6 +15,7 @@ use crate::diagnostic::Diagnostic;
 use crate::facts::Facts;
 use crate::names::closest as nearest;
 use crate::net::{AddressRange, AddressSet, Card};
+use crate::platform::{self, Platform};
 use crate::policy::names::{Names, at, find, too_deep};
 use crate::policy::{Class, LocalCards, Party};
 use crate::project::Project;
@@ -275,7 +276,11 @@ impl<'r, 'a> Places<'r, 'a> {
             let cards = self.interface(name);
             return vec![Party { cards: Some(Arc::new(cards)), ..Party::of(Class::Outside) }];
         }
-        out.push(self.unknown_place(here, name));
+        if self.names.is_unreadable(name) {
+            self.failed.set(true);
+        } else {
+            out.push(self.unknown_place(here, name));
+        }
         Vec::new()
     }
 
@@ -331,6 +336,25 @@ impl<'r, 'a> Places<'r, 'a> {
         if self.names.networks.contains_key(name) {
             return has("network");
         }
+        if let Some(instead) = meant(name) {
+            return unknown.fix(format!("write `{instead}`"), here, instead);
+        }
+        if let Some(class) = Platform::of_bridge(name).and_then(|platform| platform.class) {
+            let word = match class {
+                platform::Class::Container => "container",
+                platform::Class::Instance => "instance",
+                platform::Class::Guest => "guest",
+            };
+            return unknown.label(format!("the name of a bridge; what is behind it are {word}s")).fix(
+                format!("write `{word}`"),
+                here,
+                word,
+            );
+        }
+        if name.contains('.') && name.ends_with(|letter: char| letter.is_ascii_alphabetic()) {
+            return unknown
+                .help("names of the DNS are not looked up: write addresses, in a set with that name if you like");
+        }
         if self.facts.interfaces.contains_key(name) {
             return unknown
                 .fix("a card by its own name is said with `on`", here, format!("world on {name}"))
@@ -383,5 +407,18 @@ impl<'r, 'a> Places<'r, 'a> {
             );
         }
         vec![Party { addresses: Some(AddressSet::new(ranges)), ..Party::of(Class::Outside) }]
+    }
+}
+
+/// What others call a place of the language.
+fn meant(name: &str) -> Option<&'static str> {
+    match name.to_ascii_lowercase().as_str() {
+        "all" | "anyone" | "anybody" | "anywhere" | "everyone" | "everywhere" | "everything" => Some("any"),
+        "localhost" | "self" | "me" | "this" | "local" | "firewall" | "fw" => Some("host"),
+        "docker" | "podman" | "containers" => Some("container"),
+        "lxd" | "incus" | "instances" => Some("instance"),
+        "libvirt" | "kvm" | "vm" | "vms" | "guests" => Some("guest"),
+        "outside" | "wide-area" => Some("world"),
+        _ => None,
     }
 }

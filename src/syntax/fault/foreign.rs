@@ -3,7 +3,7 @@
 use super::codes::{FOREIGN_WORD, NO_PORTS_HERE};
 use super::{Case, Change};
 use crate::diagnostic::Diagnostic;
-use crate::syntax::grammar::RESERVED;
+use crate::syntax::grammar::{RESERVED, Rule};
 use crate::syntax::values::shown;
 
 pub(super) fn foreign(case: &Case<'_>) -> Option<Diagnostic> {
@@ -11,6 +11,9 @@ pub(super) fn foreign(case: &Case<'_>) -> Option<Diagnostic> {
         let diagnostic = Diagnostic::new(&FOREIGN_WORD, case.location(case.range_of(index)), message);
         Some(case.fix(diagnostic, help, change))
     };
+    if let Some(found) = other_order(case) {
+        return Some(found);
+    }
     let candidates = [Some(case.at), case.at.checked_sub(1)];
     for index in candidates.into_iter().flatten().filter(|&index| index > 0 || case.at == 0) {
         let word = case.text_of(index);
@@ -187,4 +190,70 @@ pub(super) fn no_ports(case: &Case<'_>) -> Option<Diagnostic> {
     let diagnostic = diagnostic(format!("the service `{}` has ports of its own", shown(before)))
         .label("expected no port behind the name of a service");
     Some(case.fix(case.fix(diagnostic, "leave the ports out", without), "or write them without the service", as_tcp))
+}
+
+/// What is understood and stands at another place, or in other marks, than the language has it.
+fn other_order(case: &Case<'_>) -> Option<Diagnostic> {
+    let (found, before) = (case.found(), case.before());
+    let told = |message: String, help: &str, change: Change| {
+        let diagnostic = Diagnostic::new(&FOREIGN_WORD, case.place(), message);
+        Some(case.fix(diagnostic, help, change))
+    };
+    let both = || case.range_of(case.at.saturating_sub(1)).start..case.range_of(case.at).end;
+    if let Some(rest) = case.text.strip_prefix("log and ")
+        && let Some(change) = case.try_replace(0..case.text.len(), format!("{} log", rest.trim_end()))
+    {
+        return told("logging is an option behind the sentence".into(), "write `log` at the end", change);
+    }
+    if found == "and"
+        && let Some(change) = case.try_without(case.at)
+    {
+        return told("options stand one after the other, without `and`".into(), "leave it out", change);
+    }
+    if matches!(found, "in" | "out" | "inbound" | "outbound" | "incoming" | "outgoing")
+        && let Some(change) = case.try_without(case.at)
+    {
+        return told(format!("`{found}` is not needed: `from` and `to` say the direction"), "leave it out", change);
+    }
+    if found == "rate"
+        && let Some(change) = case.try_token(case.at, "limit")
+    {
+        return told("how often connections may come is a `limit`".into(), "write `limit`", change);
+    }
+    if before == "log"
+        && let Some(change) = case.try_token(case.at, format!("\"{found} \""))
+    {
+        return told("the text of a log line stands in quotes".into(), "put it in quotes", change);
+    }
+    if case.rule == Rule::redirect_line
+        && is_number(found)
+        && let Some(change) = case.try_token(case.at, format!("port {found}"))
+    {
+        return told("a redirect goes to a `port`".into(), "say so", change);
+    }
+    if case.depth_of(case.at) == 0 && case.at > 1 && !found.is_empty() {
+        if is_number(found)
+            && is_number(before)
+            && let Some(change) = case.try_replace(both(), format!("{before}, {found}"))
+        {
+            return told("ports have commas between them".into(), "write a comma", change);
+        }
+    }
+    None
+}
+
+/// Two services side by side, where nothing better can be said.
+pub(super) fn two_services(case: &Case<'_>) -> Option<Diagnostic> {
+    let (found, before) = (case.found(), case.before());
+    let is_name = |word: &str| {
+        let plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        plain && !word.is_empty() && !RESERVED.contains(&word)
+    };
+    if case.rule != Rule::rule_line || case.at != 2 || !is_name(found) || !is_name(before) {
+        return None;
+    }
+    let both = case.range_of(1).start..case.range_of(2).end;
+    let change = case.try_replace(both, format!("{{ {before}, {found} }}"))?;
+    let fault = Diagnostic::new(&FOREIGN_WORD, case.place(), "several services are a list in braces");
+    Some(case.fix(fault, "write a list", change))
 }

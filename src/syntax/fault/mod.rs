@@ -18,7 +18,7 @@ use crate::span::{FileId, Location, Span};
 use crate::syntax::grammar::{Grammar, Rule};
 use clauses::{clause_order, clause_twice};
 use expected::unexpected;
-use foreign::{foreign, no_ports};
+use foreign::{foreign, no_ports, two_services};
 use lists::{empty_list, list_marks, ports_in_braces};
 use meant::{keyword_as_name, misspelt};
 
@@ -170,5 +170,6 @@ pub(super) fn explain(rule: Rule, text: &str, base: usize, file: FileId, error: 
         .or_else(|| no_ports(&case))
         .or_else(|| list_marks(&case))
         .or_else(|| misspelt(&case))
+        .or_else(|| two_services(&case))
         .unwrap_or_else(|| unexpected(&case, positives))
 }

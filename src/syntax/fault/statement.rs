@@ -30,7 +30,7 @@ pub(in crate::syntax) fn unknown_statement(text: &str, base: usize, file: FileId
     let instead = match lower.as_str() {
         "accept" | "permit" | "pass" | "open" | "return" => Some("allow"),
         "drop" | "block" | "discard" => Some("deny"),
-        "snat" => Some("masquerade"),
+        "snat" | "nat" => Some("masquerade"),
         "dnat" | "rdr" | "portforward" | "port-forward" => Some("forward"),
         "define" | "var" | "let" | "ipset" | "alias" => Some("set"),
         "iface" | "nic" | "zone" => Some("interface"),
@@ -66,6 +66,13 @@ pub(in crate::syntax) fn unknown_statement(text: &str, base: usize, file: FileId
             .label("a rule begins with what it does")
             .fix("write `allow` in front", at(0, 0), "allow ")
             .fix("or `deny`", at(0, 0), "deny ");
+    }
+    let scope = format!("to {text}");
+    if block && text.len() <= LONGEST_TRIED && Grammar::parse(Rule::scope_head, &scope).is_ok() {
+        return diagnostic
+            .label("a block begins with the clause that it says for its lines")
+            .fix("for what goes there", at(0, 0), "to ")
+            .fix("or for what comes from there", at(0, 0), "from ");
     }
     diagnostic
         .help("a line begins with `allow`, `deny`, `reject`, `default`, `set`, `interface`, `use` or another keyword")
