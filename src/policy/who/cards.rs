@@ -10,6 +10,10 @@ use crate::policy::{CardSet, Class, LocalCards};
 use crate::span::{FileId, Location};
 use crate::syntax::tree::{InterfaceValue, Name};
 
+/// What people call a card by what it is for. Few cards are really called so.
+const ROLES: [&str; 11] =
+    ["wan", "lan", "vpn", "dmz", "uplink", "internet", "external", "internal", "public", "private", "guests"];
+
 impl Places<'_, '_> {
     /// The cards that an interface's name stands for.
     pub(super) fn interface(&self, name: &str) -> CardSet {
@@ -57,6 +61,12 @@ impl Places<'_, '_> {
         let unknown = || Diagnostic::new(&UNDECLARED_CARD, here, format!("no interface `{name}` is declared"));
         if let Some(near) = near {
             out.push(unknown().label("taken as a card's own name").fix(format!("did you mean `{near}`?"), here, near));
+        } else if ROLES.contains(&name) {
+            out.push(
+                unknown()
+                    .label("taken as a card's own name")
+                    .help(format!("say which card it is: `interface {name} = eth0`, or `= {name}` if it is called so")),
+            );
         } else if !self.facts.interfaces.is_empty() && !Card::parse(name).prefix {
             out.push(
                 unknown().label("the facts know no such card").help("correct the name, or bring the facts up to date"),

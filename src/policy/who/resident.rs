@@ -33,6 +33,10 @@ impl Places<'_, '_> {
         let here = at(file, name.span);
         find(&self.names.containers, &name.value);
         let Some(container) = self.docker_container(&name.value) else {
+            if self.names.is_unreadable(&name.value) {
+                self.failed.set(true);
+                return None;
+            }
             let tables = self.facts.docker.iter().map(|docker| &docker.containers);
             let tables = tables.chain(self.facts.podman.iter().map(|podman| &podman.containers));
             let known: Vec<&str> = tables.flat_map(|table| table.keys()).map(String::as_str).collect();
@@ -166,6 +170,10 @@ impl Places<'_, '_> {
         if let Some((party, _)) = self.network_party(&name.value) {
             return Some(party);
         }
+        if self.names.is_unreadable(&name.value) {
+            self.failed.set(true);
+            return None;
+        }
         let known: Vec<&str> = self
             .facts
             .docker
@@ -213,6 +221,10 @@ impl Places<'_, '_> {
             let cards = cards.map(|card| Arc::new(CardSet::only(vec![Card::exact(card.clone())])));
             let macs = fact.mac.iter().filter_map(|mac| mac.parse().ok()).collect();
             return Some(Party { cards, addresses: known_addresses(fact), macs, member, ..Party::of(class) });
+        }
+        if self.names.is_unreadable(&name.value) {
+            self.failed.set(true);
+            return None;
         }
         let word = class.name();
         let declared = self.names.guests.iter().filter(|(_, guest)| guest.node.kind == kind).map(|(name, _)| *name);

@@ -37,6 +37,13 @@ pub(super) fn unexpected(case: &Case<'_>, positives: &[Rule]) -> Diagnostic {
         if case.rule == Rule::assert_line && rank(found) == Some(5) {
             return diagnostic.help("an assert says what must hold; options belong to rules");
         }
+        if case.rule == Rule::use_line && found.starts_with(|letter: char| letter.is_ascii_digit()) {
+            return diagnostic.help(format!(
+                "a version is a fact: `fact {}.version = \"{}\"`",
+                shown(before),
+                shown(found)
+            ));
+        }
         // No edit takes the words out: what is left could be wider than what was meant.
         return diagnostic.help("behind a remark's `#` anything may stand; everything else has to be understood");
     }

@@ -37,6 +37,8 @@ pub(super) fn foreign(case: &Case<'_>) -> Option<Diagnostic> {
             "iif" | "iifname" | "oif" | "oifname" | "-i" | "-o" | "dev" => Some("via"),
             "and" | "or" | "&" | "&&" | "|" | "||" => Some(","),
             "proto" => Some("protocol"),
+            "nftables" => Some("nft"),
+            "ip6tables" => Some("iptables"),
             "icmpv6" | "icmp6" => Some("ipv6 icmp"),
             "icmpv4" | "icmp4" => Some("ipv4 icmp"),
             _ => None,
@@ -210,6 +212,40 @@ fn other_order(case: &Case<'_>) -> Option<Diagnostic> {
     {
         return told("options stand one after the other, without `and`".into(), "leave it out", change);
     }
+    if case.text.contains(['(', '[']) && found.starts_with(['(', '[']) {
+        let braces: String = case
+            .text
+            .chars()
+            .map(|letter| match letter {
+                '(' | '[' => '{',
+                ')' | ']' => '}',
+                other => other,
+            })
+            .collect();
+        if let Some(change) = case.try_replace(0..case.text.len(), spaced(&braces)) {
+            return told("a list stands in braces, with commas".into(), "write braces", change);
+        }
+    }
+    if case.rule == Rule::chain_head
+        && case.at >= case.tokens.len()
+        && let Some(change) = case.try_token(1, format!("filter {}", case.text_of(1)))
+    {
+        return told("a chain block names the table and the hook".into(), "say the table", change);
+    }
+    if before == "comment" {
+        let rest = case.range_of(case.at).start..case.text.len();
+        let text = case.text.get(rest.clone()).unwrap_or_default().trim_end().replace('"', "");
+        if let Some(change) = case.try_replace(rest, format!("\"{text}\"")) {
+            return told("a comment's text stands in quotes".into(), "put it in quotes", change);
+        }
+    }
+    if matches!(before, "tcp" | "udp" | "sctp")
+        && !is_number(found)
+        && !RESERVED.contains(&found)
+        && let Some(change) = case.try_replace(both(), found)
+    {
+        return told(format!("the service `{}` knows its protocol", shown(found)), "leave the protocol out", change);
+    }
     if matches!(found, "in" | "out" | "inbound" | "outbound" | "incoming" | "outgoing")
         && let Some(change) = case.try_without(case.at)
     {
@@ -256,4 +292,26 @@ pub(super) fn two_services(case: &Case<'_>) -> Option<Diagnostic> {
     let change = case.try_replace(both, format!("{{ {before}, {found} }}"))?;
     let fault = Diagnostic::new(&FOREIGN_WORD, case.place(), "several services are a list in braces");
     Some(case.fix(fault, "write a list", change))
+}
+
+/// A list with a space inside of its braces and commas between its members, as the language is written.
+fn spaced(text: &str) -> String {
+    let wide = text.replace('{', "{ ").replace('}', " }");
+    let Some((head, rest)) = wide.split_once("{ ") else { return wide };
+    let Some((list, tail)) = rest.split_once(" }") else { return wide };
+    if list.contains(',') {
+        return wide;
+    }
+    let members: Vec<&str> = list.split_whitespace().collect();
+    format!("{head}{{ {} }}{tail}", members.join(", "))
+}
+
+/// A state of connections where a service belongs: what it stands for passes without a line.
+pub(super) fn state(case: &Case<'_>) -> Option<Diagnostic> {
+    let word = case.found();
+    matches!(word, "established" | "related" | "established,related" | "related,established").then(|| {
+        Diagnostic::new(&FOREIGN_WORD, case.place(), format!("`{word}` is not said: answers pass before all rules"))
+            .label("rules judge the first packet of a connection")
+            .help("take the whole line out, if it is for answers")
+    })
 }

@@ -49,7 +49,17 @@ pub(super) fn misspelt(case: &Case<'_>) -> Option<Diagnostic> {
             format!("{what} `{}`", shown(case.text_of(index))),
         )
     };
-    if matches!(case.found(), "per" | "a") && case.at > 0 {
+    if case.found() == "per"
+        && case.before().contains('/')
+        && let Some(change) = case.try_token(case.at + 1, "source")
+    {
+        return Some(case.fix(
+            cannot(case.at + 1, "a limit counts for everyone together or `per source`, not per"),
+            "write `source`",
+            change,
+        ));
+    }
+    if matches!(case.found(), "per" | "a") && case.at > 0 && !case.before().contains('/') {
         let range = case.range_of(case.at - 1).start..case.range_of(case.at + 1).end;
         let rate = format!("{}/{}", case.before(), case.text_of(case.at + 1));
         if let Some(change) = case.try_replace(range, rate) {

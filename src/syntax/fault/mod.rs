@@ -18,7 +18,7 @@ use crate::span::{FileId, Location, Span};
 use crate::syntax::grammar::{Grammar, Rule};
 use clauses::{clause_order, clause_twice};
 use expected::unexpected;
-use foreign::{foreign, no_ports, two_services};
+use foreign::{foreign, no_ports, state, two_services};
 use lists::{empty_list, list_marks, ports_in_braces};
 use meant::{keyword_as_name, misspelt};
 
@@ -163,6 +163,7 @@ pub(super) fn explain(rule: Rule, text: &str, base: usize, file: FileId, error: 
     };
     empty_list(&case)
         .or_else(|| ports_in_braces(&case))
+        .or_else(|| state(&case))
         .or_else(|| clause_twice(&case))
         .or_else(|| clause_order(&case))
         .or_else(|| foreign(&case))
