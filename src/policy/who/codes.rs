@@ -181,8 +181,8 @@ pub static UNDECLARED_CARD: Code = Code {
     number: "FW0119",
     name: "undeclared-card",
     level: Level::Warning,
-    summary: "a card's name is close to a declared interface, or no fact knows it",
-    explanation: "After `via` and `on` stands an interface that the policy declares, or a card's own name. A name that is almost a declared\none, or that the host's facts do not list, is probably a slip, and the rule would match nothing.\n\n```fw\ninterface wan = ens33\nallow https to container via wna     # warning: did you mean `wan`?\n```",
+    summary: "a card's name is almost a declared interface's, or nothing declares or knows it",
+    explanation: "After `via` and `on` stands an interface that the policy declares, or a card's own name. A name that is almost a declared\none, a word such as `wan` that nothing\ndeclares, or a card that the host's facts do not list is probably a slip, and the rule would match nothing.\n\n```fw\ninterface wan = ens33\nallow https to container via wna     # warning: did you mean `wan`?\n```",
 };
 
 /// An interface name that the kernel does not take.

@@ -267,13 +267,12 @@ fn other_order(case: &Case<'_>) -> Option<Diagnostic> {
     {
         return told("a redirect goes to a `port`".into(), "say so", change);
     }
-    if case.depth_of(case.at) == 0 && case.at > 1 && !found.is_empty() {
-        if is_number(found)
-            && is_number(before)
-            && let Some(change) = case.try_replace(both(), format!("{before}, {found}"))
-        {
-            return told("ports have commas between them".into(), "write a comma", change);
-        }
+    if case.depth_of(case.at) == 0
+        && is_number(found)
+        && is_number(before)
+        && let Some(change) = case.try_replace(both(), format!("{before}, {found}"))
+    {
+        return told("ports have commas between them".into(), "write a comma", change);
     }
     None
 }
