@@ -5,9 +5,10 @@ use std::hash::{Hash as _, Hasher as _};
 
 use rustc_hash::{FxHashMap, FxHasher};
 
-use super::{cover, words};
+use super::words;
 use crate::diagnostic::{Code, Diagnostic, Edit, Help, Level};
 use crate::netfilter::Target;
+use crate::policy::cover;
 use crate::policy::{Action, Judgement, Policy, Rank};
 use crate::project::Project;
 use crate::span::{Location, Span};

@@ -194,7 +194,7 @@ pub fn compile_part(db: &dyn Db, input: ProjectInput, stem: String, only: Vec<St
             target,
             stem: &stem,
             sources: &sources,
-            header: lower::summary::header(policy, target),
+            header: lower::summary::header(policy, target, &lower::summary::limits(&diagnostics, &sources)),
             partial: !only.is_empty(),
         };
         match emit::emit(&ruleset, &context) {
