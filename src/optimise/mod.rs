@@ -39,7 +39,7 @@ impl Field {
 pub fn optimise(ruleset: &mut Ruleset, target: Target, sources: &[SourceText]) {
     let lines = origin::Lines::new(sources);
     for table in &mut ruleset.tables {
-        let mut sets = Vec::new();
+        let mut sets = fold::Sets::new(&mut table.sets);
         let mut names = tree::Names::new(table.chains.iter().map(|chain| chain.name.clone()));
         let concatenate = table.family != TableFamily::Bridge;
         let mut made = Vec::new();
@@ -55,11 +55,6 @@ pub fn optimise(ruleset: &mut Ruleset, target: Target, sources: &[SourceText]) {
             };
         }
         table.chains.append(&mut made);
-        for set in sets {
-            if table.sets.iter().all(|known| known.name != set.name) {
-                table.sets.push(set);
-            }
-        }
     }
 }
 
