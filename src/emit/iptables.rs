@@ -43,6 +43,20 @@ pub(super) fn command(family: Family) -> &'static str {
     }
 }
 
+/// Whether a family's file speaks of a table. The filter table is always there: who changes a policy finds its chains by name.
+pub(super) fn uses(ruleset: &Ruleset, family: Family, kind: TableKind) -> bool {
+    let own = of_table(family);
+    let here = |table: &&Table| table.kind == kind && (table.family == TableFamily::Inet || table.family == own);
+    kind == TableKind::Filter || ruleset.tables.iter().filter(here).any(|table| !table.chains.is_empty())
+}
+
+fn of_table(family: Family) -> TableFamily {
+    match family {
+        Family::Ipv4 => TableFamily::Ipv4,
+        Family::Ipv6 => TableFamily::Ipv6,
+    }
+}
+
 /// The files of an iptables build.
 pub(super) fn files(ruleset: &Ruleset, context: &Context, state: &mut State) -> Vec<OutputFile> {
     let mut sets = Sets::declared(ruleset, state);
@@ -219,10 +233,7 @@ impl<'a, 's> Writer<'a, 's> {
     }
 
     fn table(&mut self, ruleset: &Ruleset, partial: bool) {
-        let own = match self.family {
-            Family::Ipv4 => TableFamily::Ipv4,
-            Family::Ipv6 => TableFamily::Ipv6,
-        };
+        let own = of_table(self.family);
         let (family, kind) = (self.family, self.kind);
         let tables = || {
             ruleset
@@ -230,7 +241,9 @@ impl<'a, 's> Writer<'a, 's> {
                 .iter()
                 .filter(move |table| table.kind == kind && (table.family == TableFamily::Inet || table.family == own))
         };
-        for (_, hook) in ENTRY_CHAINS.iter().filter(|(entry, _)| *entry == kind && !partial) {
+        // A table that is named comes to life and costs every packet: one where the policy has nothing to say is not.
+        let used = uses(ruleset, family, kind);
+        for (_, hook) in ENTRY_CHAINS.iter().filter(|(entry, _)| *entry == kind && used && !partial) {
             self.declare(&Arc::from(entry_chain(kind, *hook)));
         }
         let attached = ruleset.attachments.iter().filter(|item| item.family == family && item.table == kind);
@@ -767,9 +780,7 @@ impl<'a, 's> Writer<'a, 's> {
             }
             Part::Original(negated, ranges) => {
                 for range in chosen(*negated, ranges, at) {
-                    out.push_str(" -m conntrack");
-                    not(out, *negated);
-                    out.push_str("--ctorigdst ");
+                    conntrack(out, *negated, "--ctorigdst ");
                     write::range(out, range);
                 }
             }
@@ -796,9 +807,7 @@ impl<'a, 's> Writer<'a, 's> {
             }
             Part::OriginalPorts(negated, list) => {
                 for range in chosen(*negated, list, at) {
-                    out.push_str(" -m conntrack");
-                    not(out, *negated);
-                    out.push_str("--ctorigdstport ");
+                    conntrack(out, *negated, "--ctorigdstport ");
                     port_range(out, *range);
                 }
             }
@@ -847,13 +856,17 @@ impl<'a, 's> Writer<'a, 's> {
                 states(out, *bits);
             }
             MatchKind::DirectionOriginal => {
-                out.push_str(if item.negated {
-                    " -m conntrack --ctdir REPLY"
-                } else {
-                    " -m conntrack --ctdir ORIGINAL"
-                });
+                conntrack(out, false, "--ctdir ");
+                out.push_str(if item.negated { "REPLY" } else { "ORIGINAL" });
             }
-            MatchKind::DestinationTranslated => option(out, " -m conntrack", "--ctstate DNAT"),
+            MatchKind::DestinationTranslated => {
+                // Negated it would hold for a packet without a connection, whatever stands beside it in the same match.
+                if item.negated {
+                    out.push_str(" -m conntrack ! --ctstate DNAT");
+                } else {
+                    conntrack(out, false, "--ctstate DNAT");
+                }
+            }
             MatchKind::Mark { value, mask } => {
                 option(out, " -m mark", "--mark ");
                 masked(out, *value, *mask);
@@ -1057,6 +1070,21 @@ fn distinct(cards: &[Card]) -> Vec<&Card> {
 
 fn not(out: &mut String, negated: bool) {
     out.push_str(if negated { " ! " } else { " " });
+}
+
+/// Begins an option of the match on connections, in the match that the line ended in, where that is one and has no such option.
+/// A match that asks for states beside it holds for packets without a connection (`conntrack_mt`), and is left alone.
+fn conntrack(out: &mut String, negated: bool, option: &str) {
+    let line = out.rfind('\n').and_then(|at| out.get(at..)).unwrap_or(out);
+    let last = line.rfind(" -m ").and_then(|at| line.get(at..)).filter(|last| last.starts_with(" -m conntrack "));
+    let states =
+        |last: &str| last.contains("--ctstate") && (last.contains("! --ctstate") || !last.contains("--ctstate DNAT"));
+    let joins = last.is_some_and(|last| !last.contains(option) && !states(last));
+    if !joins {
+        out.push_str(" -m conntrack");
+    }
+    not(out, negated);
+    out.push_str(option);
 }
 
 fn ports(out: &mut String, side: Side, negated: bool, ranges: &[PortRange], protocol: Option<Protocol>) {
