@@ -21,13 +21,13 @@ pub fn covers(wide: &Judgement, narrow: &Judgement) -> bool {
         (Some(wide), Some(narrow)) => holds_ports(wide, narrow),
         (Some(_), None) => false,
     };
-    let family = wide.family.is_none_or(|family| families(narrow).iter().all(|other| *other == family));
+    let family = |family| narrow.family == Some(family) || families(narrow).iter().all(|other| *other == family);
     source
-        && family
         && narrow.traffic.iter().all(|narrow| wide.traffic.iter().any(|wide| traffic(wide, narrow)))
         && cards(wide.via.as_deref(), narrow.via.as_deref())
         && party(&wide.from, &narrow.from)
         && target(wide, narrow)
+        && wide.family.is_none_or(family)
 }
 
 fn target(wide: &Judgement, narrow: &Judgement) -> bool {
@@ -87,7 +87,7 @@ fn holds_ports(wide: &PortSet, narrow: &PortSet) -> bool {
 fn holds(wide: Option<&AddressSet>, narrow: Option<&AddressSet>) -> bool {
     match (wide, narrow) {
         (None, _) => true,
-        (Some(wide), Some(narrow)) => wide == narrow || narrow.difference(wide).is_empty(),
+        (Some(wide), Some(narrow)) => wide.covers(narrow),
         (Some(_), None) => false,
     }
 }
@@ -133,7 +133,7 @@ pub fn party(wide: &Party, narrow: &Party) -> bool {
 /// Whether nobody is certainly both.
 fn apart(a: &Party, b: &Party) -> bool {
     match (&a.addresses, &b.addresses) {
-        (Some(a), Some(b)) => a.intersection(b).is_empty(),
+        (Some(a), Some(b)) => !a.meets(b),
         _ => false,
     }
 }

@@ -494,10 +494,28 @@ fn the_quick_reader_reads_as_the_grammar_does() {
         if random(3) == 0 {
             parts.extend(["via", words[60 + random(8)]]);
         }
+        // Lists, and cards behind places.
+        if random(3) == 0 {
+            let clause = parts.iter().position(|part| ["from", "to"].contains(part)).unwrap_or(0);
+            let list: &[&str] = [
+                &["{", "ssh", "}"][..],
+                &["{", "office", ",", "10.1.1.1", "}"],
+                &["{", "tcp", "80", ",", "443", "}"],
+                &["{", "tcp", "80", ",", "udp", "53", ",", "}"],
+                &["{", "container", "db", ",", "db", "on", "eth1", "}"],
+                &["{", "{", "ssh", "}", "}"],
+                &["{", "}"],
+                &["db", "on", "eth1"],
+                &[",", "{"],
+            ][random(9)];
+            parts.splice(clause + 1..(clause + 1 + random(3)).min(parts.len()), list.iter().copied());
+        }
         if random(4) == 0 {
             parts.insert(random(parts.len() + 1), words[random(words.len())]);
         }
-        texts.push(parts.join(" "));
+        // Marks need no space around them.
+        let text = parts.join(" ");
+        texts.push(if random(5) == 0 { text.replace(" ,", ",").replace("{ ", "{").replace(" }", "}") } else { text });
     }
     let (mut quick, mut both) = (0, 0);
     for text in &texts {
