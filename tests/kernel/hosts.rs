@@ -27,6 +27,13 @@ const DOCKER_CARDS: &str = "ens33 203.0.113.10/24 2001:db8::10/64
     docker0 172.17.0.1/16
     br-app 172.18.0.1/16";
 
+/// The cards of a Docker host with a network of both families.
+const DUAL_CARDS: &str = "ens33 203.0.113.10/24 2001:db8::10/64
+    eth1 192.168.2.1/24 fd00:2::1/64
+    docker0 172.17.0.1/16
+    br-app 172.18.0.1/16
+    br-app6 172.19.0.1/16 fd00:18::1/64";
+
 /// The hosts.
 pub const HOSTS: &[HostCase] = &[
     HostCase {
@@ -58,6 +65,36 @@ pub const HOSTS: &[HostCase] = &[
         truth: "tests/data/hosts/docker-web.facts.json",
         cards: DOCKER_CARDS,
         rulesets: &["docker-20.10/b-web"],
+        replace: &[],
+        backends: Backend::ALL,
+    },
+    HostCase {
+        name: "docker-dual-28.5",
+        policy: "tests/data/hosts/docker-web.fw",
+        facts: "tests/data/hosts/docker-dual-28.5.facts.json",
+        truth: "tests/data/hosts/docker-dual-28.5.facts.json",
+        cards: DUAL_CARDS,
+        rulesets: &["docker-28.5/c-ipv6"],
+        replace: &[],
+        backends: Backend::ALL,
+    },
+    HostCase {
+        name: "docker-dual-20.10",
+        policy: "tests/data/hosts/docker-web.fw",
+        facts: "tests/data/hosts/docker-dual-20.10.facts.json",
+        truth: "tests/data/hosts/docker-dual-20.10.facts.json",
+        cards: DUAL_CARDS,
+        rulesets: &["docker-20.10/c-ipv6"],
+        replace: &[],
+        backends: Backend::ALL,
+    },
+    HostCase {
+        name: "docker-unmanaged",
+        policy: "tests/data/hosts/docker-web.fw",
+        facts: "tests/data/hosts/docker-unmanaged.facts.json",
+        truth: "tests/data/hosts/docker-unmanaged.facts.json",
+        cards: DUAL_CARDS,
+        rulesets: &["docker-28.5/e-iptables-false"],
         replace: &[],
         backends: Backend::ALL,
     },

@@ -49,32 +49,38 @@ pub fn load_platform(namespace: &Namespace, case: &HostCase, model: &Model, back
     publish(namespace, model, variant);
 }
 
-/// Adds the rules that Docker writes for a published port, where the recorded rule set does not have them.
+/// Adds the rules that Docker writes for a published port, where the recorded rule set does not have them. A host whose Docker
+/// writes no rules at all gets none.
 fn publish(namespace: &Namespace, model: &Model, variant: &str) {
-    if model.published.is_empty() {
-        return;
-    }
-    let saved = namespace.run(&format!("iptables-{variant}-save"), &["-t", "nat"], "").expect("rules can be listed");
-    let (mut nat, mut filter) = (String::new(), String::new());
-    for published in &model.published {
-        let protocol = if published.protocol == 6 { "tcp" } else { "udp" };
-        let (card, address) = (&published.card, published.address);
-        for port in published.first..=published.last {
-            if saved.lines().any(|line| line.contains(protocol) && line.contains(&format!("--dport {port} -j DNAT"))) {
-                continue;
+    for (program, v4) in [("iptables", true), ("ip6tables", false)] {
+        let saved = namespace.run(&format!("{program}-{variant}-save"), &[], "").expect("rules can be listed");
+        let (mut nat, mut filter) = (String::new(), String::new());
+        for published in model.published.iter().filter(|published| published.address.is_ipv4() == v4) {
+            let protocol = if published.protocol == 6 { "tcp" } else { "udp" };
+            let (card, address) = (&published.card, published.address);
+            for port in published.first..=published.last {
+                let dialled = format!("--dport {port} -j DNAT");
+                if saved.lines().any(|line| line.contains(protocol) && line.contains(&dialled)) {
+                    continue;
+                }
+                let inside = port - published.first + published.inside;
+                let at = published.at.map(|at| format!("-d {at} ")).unwrap_or_default();
+                let to = std::net::SocketAddr::new(address, inside);
+                nat += &format!(
+                    "-A DOCKER {at}! -i {card} -p {protocol} -m {protocol} --dport {port} -j DNAT --to-destination {to}\n"
+                );
+                filter += &format!(
+                    "-I DOCKER 1 -d {address} ! -i {card} -o {card} -p {protocol} -m {protocol} --dport {inside} -j ACCEPT\n"
+                );
             }
-            let inside = port - published.first + published.inside;
-            let at = published.at.map(|at| format!("-d {at} ")).unwrap_or_default();
-            nat += &format!(
-                "-A DOCKER {at}! -i {card} -p {protocol} -m {protocol} --dport {port} -j DNAT --to-destination {address}:{inside}\n"
-            );
-            filter += &format!(
-                "-I DOCKER 1 -d {address}/32 ! -i {card} -o {card} -p {protocol} -m {protocol} --dport {inside} -j ACCEPT\n"
-            );
         }
+        if nat.is_empty() || !saved.contains(":DOCKER ") {
+            continue;
+        }
+        let text = format!("*nat\n{nat}COMMIT\n*filter\n{filter}COMMIT\n");
+        let program = format!("{program}-{variant}-restore");
+        namespace.run(&program, &["-w", "--noflush"], &text).expect("Docker's rules load");
     }
-    let text = format!("*nat\n{nat}COMMIT\n*filter\n{filter}COMMIT\n");
-    namespace.run(&format!("iptables-{variant}-restore"), &["-w", "--noflush"], &text).expect("Docker's rules load");
 }
 
 /// Accepts all that is forwarded with no container at either end: what an allow of the policy does to the platform's own drops.

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::model::Model;
 use super::oracle::{Entry, Probe};
 use super::packet::{Packet, Payload, SYN};
-use crate::interpreter::{Answer, Attempt, Class, Edge, Policy};
+use crate::interpreter::{Answer, Attempt, Class, Edge, Policy, Verdict};
 
 /// A packet, what it is an attempt at, and what the policy says.
 pub struct Case {
@@ -40,6 +40,7 @@ impl Random {
 /// Every packet at the edges: each place that packets come from, by each place that they go to, by each service.
 pub struct Grid {
     sources: Vec<(Entry, IpAddr, Option<[u8; 6]>)>,
+    ranges: Vec<fwc::net::AddressRange>,
     destinations: Vec<IpAddr>,
     services: Vec<Service>,
 }
@@ -92,7 +93,8 @@ impl Grid {
         destinations.extend(model.names.keys());
         sources.sort_by_key(|(entry, address, mac)| (matches!(entry, Entry::Host), card_of(*entry), *address, *mac));
         sources.dedup();
-        Self { sources, destinations: destinations.into_iter().collect(), services: services(model, policy) }
+        let destinations = destinations.into_iter().collect();
+        Self { sources, ranges: policy.address_ranges(), destinations, services: services(model, policy) }
     }
 
     /// How many packets the grid has, those that make no sense included.
@@ -115,15 +117,14 @@ impl Grid {
         let route = model.plan.route(destination);
         let own = model.plan.owns(destination);
         match entry {
-            // What the host sends to itself never leaves by a card, and to containers it goes by docker-proxy, too.
+            // What the host sends to itself never leaves by a card.
             Entry::Host
                 if own
                     || !model
                         .plan
                         .cards
                         .iter()
-                        .any(|card| card.name == route && card.addresses.iter().any(|net| net.addr() == source))
-                    || model.class(route) == Class::Container =>
+                        .any(|card| card.name == route && card.addresses.iter().any(|net| net.addr() == source)) =>
             {
                 return None;
             }
@@ -151,6 +152,7 @@ impl Grid {
     pub fn pick(&self, model: &Model, policy: &Policy, each: usize, total: usize, random: &mut Random) -> Vec<Case> {
         let mut taken: BTreeMap<String, usize> = BTreeMap::new();
         let mut ports = BTreeSet::new();
+        let mut places = BTreeSet::new();
         let mut cases = Vec::new();
         let mut chosen = BTreeSet::new();
         let length = self.len();
@@ -163,6 +165,9 @@ impl Grid {
             let Some(probe) = self.probe(model, at) else { continue };
             let attempt = model.attempt(policy, &probe);
             let answer = policy.answer(&attempt);
+            if !is_told(&attempt, &answer) {
+                continue;
+            }
             let road = format!(
                 "{:?} {} {:?} {:?} {:?} {:?} {} {}",
                 answer.rule,
@@ -176,8 +181,12 @@ impl Grid {
             );
             // Each port at least once on each road: the edges of a rule's ports are where a wrong one shows.
             let new_port = ports.insert((road.clone(), attempt.port));
+            // And each rule with each pair of places that the policy's addresses tell apart.
+            let pair =
+                (answer.rule, card_of(probe.entry), self.named(probe.packet.source), self.named(attempt.dialled));
+            let new_pair = answer.rule.is_some() && places.insert(pair);
             let count = taken.entry(road).or_default();
-            if *count < each || new_port {
+            if *count < each || new_port || new_pair {
                 *count += 1;
                 chosen.insert(at);
                 cases.push(Case { probe, attempt, answer });
@@ -194,11 +203,25 @@ impl Grid {
             {
                 let attempt = model.attempt(policy, &probe);
                 let answer = policy.answer(&attempt);
-                cases.push(Case { probe, attempt, answer });
+                if is_told(&attempt, &answer) {
+                    cases.push(Case { probe, attempt, answer });
+                }
             }
         }
         cases
     }
+
+    /// The ranges of the policy that an address is in.
+    fn named(&self, address: IpAddr) -> Vec<usize> {
+        let numbered = self.ranges.iter().enumerate();
+        numbered.filter(|(_, range)| (range.first..=range.last).contains(&address)).map(|(at, _)| at).collect()
+    }
+}
+
+/// Whether the verdict can be told apart: what the host sends to containers goes by docker-proxy, too, whose second connection
+/// looks the same; so it is sent only where the policy says nothing of it.
+fn is_told(attempt: &Attempt, answer: &Answer) -> bool {
+    (attempt.from.class, attempt.to.class) != (Class::Host, Class::Container) || answer.verdict == Verdict::Platform
 }
 
 fn card_of(entry: Entry) -> usize {
