@@ -8,7 +8,7 @@ use super::conversation::follow_ups;
 use super::emitted::{Backend, Files, load};
 use super::hosts::{HOSTS, HostCase};
 use super::model::Model;
-use super::namespace::inside;
+use super::namespace::{inside, side_by_side};
 use super::oracle::{Oracle, Outcome, Probe};
 use super::packet::Payload;
 use super::program::{build_host, load_platform, open_forwarding};
@@ -157,35 +157,37 @@ fn the_kernel_does_what_the_policy_says() {
     let mut total = 0;
     let mut failures = 0;
     let only = std::env::var("FWC_HOST").ok();
-    for case in HOSTS.iter().filter(|case| only.as_deref().is_none_or(|only| only == case.name)) {
-        for &backend in case.backends {
-            let files = match build_host(case, backend) {
-                Ok(files) => files,
-                Err(error) => {
-                    println!("{} with {backend:?}: not built: {error}", case.name);
-                    failures += 1;
-                    continue;
-                }
-            };
-            let Some((packets, decided, faults)) = run(case, backend, &files) else { return };
-            let subject = Subject::new(case);
-            let policy = &subject.policy;
-            let rules = policy.rules.len() + policy.defaults.len();
-            let own: BTreeSet<usize> = policy.rules.iter().chain(&policy.defaults).map(|rule| rule.id).collect();
-            let silent: Vec<&str> = own.difference(&decided).map(|&rule| policy.labels[rule].as_str()).collect();
-            println!(
-                "{} with {backend:?}: {packets} packets, {} of {rules} rules decided at least one{}, {} wrong",
-                case.name,
-                own.intersection(&decided).count(),
-                if silent.is_empty() { String::new() } else { format!(" (not {})", silent.join(", ")) },
-                faults.len()
-            );
-            for fault in faults.iter().take(8) {
-                println!("    {fault}");
+    let hosts = HOSTS.iter().filter(|case| only.as_deref().is_none_or(|only| only == case.name));
+    let jobs: Vec<(&HostCase, Backend)> =
+        hosts.flat_map(|case| case.backends.iter().map(move |&backend| (case, backend))).collect();
+    let results = side_by_side(&jobs, |&(case, backend)| {
+        build_host(case, backend).map(|files| (run(case, backend, &files), Subject::new(case).policy))
+    });
+    for ((case, backend), result) in jobs.iter().zip(results) {
+        let (result, policy) = match result {
+            Ok(result) => result,
+            Err(error) => {
+                println!("{} with {backend:?}: not built: {error}", case.name);
+                failures += 1;
+                continue;
             }
-            total += packets;
-            failures += faults.len();
+        };
+        let Some((packets, decided, faults)) = result else { return };
+        let rules = policy.rules.len() + policy.defaults.len();
+        let own: BTreeSet<usize> = policy.rules.iter().chain(&policy.defaults).map(|rule| rule.id).collect();
+        let silent: Vec<&str> = own.difference(&decided).map(|&rule| policy.labels[rule].as_str()).collect();
+        println!(
+            "{} with {backend:?}: {packets} packets, {} of {rules} rules decided at least one{}, {} wrong",
+            case.name,
+            own.intersection(&decided).count(),
+            if silent.is_empty() { String::new() } else { format!(" (not {})", silent.join(", ")) },
+            faults.len()
+        );
+        for fault in faults.iter().take(8) {
+            println!("    {fault}");
         }
+        total += packets;
+        failures += faults.len();
     }
     println!("{total} packets, {failures} wrong");
     assert_eq!(failures, 0, "the kernel and the policy disagree");

@@ -47,7 +47,7 @@ pub struct Model {
     /// Whether the build knows what is published. Otherwise docker-proxy's road cannot be told from the host's own services.
     pub known: bool,
     /// Whether Docker may not lead IPv6 to DOCKER-USER, for all that the build is told: before version 27, or where it writes no
-    /// rules. Then it is judged in table mangle.
+    /// rules; nor has Podman a chain for that. Then it is judged in table mangle.
     pub silent_ipv6: bool,
 }
 
@@ -62,10 +62,11 @@ impl Model {
             names: BTreeMap::new(),
             published: Vec::new(),
             known: case.facts == case.truth,
-            silent_ipv6: facts.docker.as_ref().is_some_and(|docker| {
-                let version = docker.version.as_deref().and_then(|version| version.split('.').next()?.parse().ok());
-                docker.iptables == Some(false) || version.is_none_or(|version: u32| version < 27)
-            }),
+            silent_ipv6: facts.podman.is_some()
+                || facts.docker.as_ref().is_some_and(|docker| {
+                    let version = docker.version.as_deref().and_then(|version| version.split('.').next()?.parse().ok());
+                    docker.iptables == Some(false) || version.is_none_or(|version: u32| version < 27)
+                }),
         };
         if let Some(docker) = &facts.docker {
             for network in docker.networks.values() {
@@ -73,6 +74,15 @@ impl Model {
             }
             for (name, container) in &docker.containers {
                 let network = &docker.networks[&container.networks[0]];
+                model.container(name, container, network.bridge.as_deref().expect("the truth names bridges"));
+            }
+        }
+        if let Some(podman) = &facts.podman {
+            for network in podman.networks.values() {
+                model.bridges.insert(network.bridge.clone().expect("the truth names bridges"), Class::Container);
+            }
+            for (name, container) in &podman.containers {
+                let network = &podman.networks[&container.networks[0]];
                 model.container(name, container, network.bridge.as_deref().expect("the truth names bridges"));
             }
         }

@@ -18,35 +18,64 @@ pub fn build_host(case: &HostCase, backend: Backend) -> Result<Files, String> {
 
 /// Loads the rule sets that the host's platforms wrote, with what its containers publish.
 pub fn load_platform(namespace: &Namespace, case: &HostCase, model: &Model, backend: Backend) {
-    let variant = backend.variant();
     for ruleset in case.rulesets {
-        let directory = project("tests/data/rulesets").join(ruleset);
-        let mut files: Vec<PathBuf> =
-            std::fs::read_dir(&directory).expect(ruleset).map(|entry| entry.expect("an entry").path()).collect();
-        // Sets come before the rules that use them.
-        files.sort_by_key(|path| !path.ends_with("ipset.save"));
-        for path in files {
-            let mut text = std::fs::read_to_string(&path).expect("rule sets are text");
-            for (old, new) in case.replace {
-                text = text.replace(old, new);
+        let path = project("tests/data/rulesets").join(ruleset);
+        load_recorded(namespace, &path, case.replace, backend);
+    }
+    publish(namespace, model, backend.variant());
+}
+
+/// Loads a recorded rule set, a file or a directory of them, with some words replaced.
+pub fn load_recorded(namespace: &Namespace, path: &Path, replace: &[(&str, &str)], backend: Backend) {
+    let variant = backend.variant();
+    let mut files = vec![path.to_owned()];
+    if path.is_dir() {
+        let entries = std::fs::read_dir(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        files = entries.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_file()).collect();
+    }
+    // Sets come before the rules that use them.
+    files.sort_by_key(|path| (!path.ends_with("ipset.save"), path.clone()));
+    for path in files {
+        let mut text = std::fs::read_to_string(&path).expect("rule sets are text");
+        for (old, new) in replace {
+            text = text.replace(old, new);
+        }
+        let name = path.file_name().expect("a file has a name").to_string_lossy().into_owned();
+        let restore = |program: &str, text: &str| {
+            // Chains that several platforms fill (FORWARD) must keep what the ones before wrote.
+            namespace.run(&format!("{program}-{variant}-restore"), &["-w", "--noflush"], text)
+        };
+        let result = match name.as_str() {
+            "ipset.save" => namespace.run("ipset", &["restore"], &text),
+            // nft takes the word on the output hook from some version on; the number it always takes.
+            name if name.starts_with("nft.txt") || name.ends_with(".nft") => {
+                namespace.run("nft", &["-f", "-"], &text.replace("output priority dstnat", "output priority -100"))
             }
-            let name = path.file_name().expect("a file has a name").to_string_lossy().into_owned();
-            let result = match name.as_str() {
-                "ipset.save" => namespace.run("ipset", &["restore"], &text),
-                "nft.txt" => namespace.run("nft", &["-f", "-"], &text),
-                // Chains that several platforms fill (FORWARD) must keep what the ones before wrote.
-                name if name.starts_with("iptables") => {
-                    namespace.run(&format!("iptables-{variant}-restore"), &["-w", "--noflush"], &text)
-                }
-                name if name.starts_with("ip6tables") => {
-                    namespace.run(&format!("ip6tables-{variant}-restore"), &["-w", "--noflush"], &text)
-                }
-                other => panic!("{ruleset}: what is {other}?"),
-            };
-            result.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            name if name.starts_with("iptables") => restore("iptables", &text),
+            name if name.starts_with("ip6tables") => restore("ip6tables", &text),
+            name if name.ends_with(".rules") => restore("iptables", &as_saved(&text)),
+            other => panic!("{}: what is {other}?", path.display()),
+        };
+        result.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+}
+
+/// Rules in the form of `iptables -S`, a table after another, as `iptables-restore` reads them.
+fn as_saved(text: &str) -> String {
+    let mut saved = String::new();
+    for line in text.lines() {
+        if line.starts_with('*') && !saved.is_empty() {
+            saved += "COMMIT\n";
+        }
+        match line.strip_prefix("-N ") {
+            Some(chain) => saved += &format!(":{chain} - [0:0]\n"),
+            None => match line.strip_prefix("-P ") {
+                Some(policy) => saved += &format!(":{policy} [0:0]\n"),
+                None => saved += &format!("{line}\n"),
+            },
         }
     }
-    publish(namespace, model, variant);
+    saved + "COMMIT\n"
 }
 
 /// Adds the rules that Docker writes for a published port, where the recorded rule set does not have them. A host whose Docker
