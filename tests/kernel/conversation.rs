@@ -85,7 +85,7 @@ fn drops_strays(policy: &Policy, case: &Case) -> bool {
 /// `each` on each road. `alone` is what the platform's own rules do to them.
 pub fn older(cases: &[Case], alone: &[Outcome], each: usize) -> Vec<usize> {
     let mut roads = Roads::default();
-    let refused = |case: &Case| matches!(case.answer.verdict, Verdict::Deny | Verdict::Reject) && case.answer.closed;
+    let refused = |case: &Case| matches!(case.answer.verdict, Verdict::Deny | Verdict::Reject);
     let numbered = cases.iter().zip(alone).enumerate();
     numbered
         .filter(|(_, (case, alone))| {
@@ -129,12 +129,13 @@ impl Roads {
     fn take(&mut self, case: &Case, more: &str, each: usize) -> bool {
         let attempt = &case.attempt;
         let road = format!(
-            "{:?} {:?} {:?} {} {} {more}",
+            "{:?} {:?} {:?} {} {} {} {more}",
             attempt.from.class,
             attempt.to.class,
             case.answer.rule,
             case.probe.packet.protocol(),
-            attempt.dialled.is_ipv4()
+            attempt.dialled.is_ipv4(),
+            attempt.direct
         );
         let count = self.0.entry(road).or_default();
         *count += 1;

@@ -116,7 +116,7 @@ impl Model {
                     card: bridge.to_owned(),
                     address,
                     protocol: fwc::net::Protocol::by_name(&port.protocol).expect("a protocol").0,
-                    at: port.address,
+                    at: port.address.filter(|at| !at.is_unspecified()),
                     first,
                     last: port.last_port.unwrap_or(first),
                     inside: port.container_port,

@@ -49,6 +49,7 @@ pub fn load_recorded(namespace: &Namespace, path: &Path, replace: &[(&str, &str)
             "ipset.save" => namespace.run("ipset", &["restore"], &text),
             // nft takes the word on the output hook from some version on; the number it always takes.
             name if name.starts_with("nft.txt") || name.ends_with(".nft") => {
+                let text = text.replace("output priority dstnat + 10", "output priority -90");
                 namespace.run("nft", &["-f", "-"], &text.replace("output priority dstnat", "output priority -100"))
             }
             name if name.starts_with("iptables") => restore("iptables", &text),

@@ -71,13 +71,17 @@ impl Grid {
             neighbours.extend(model.names.keys().filter(|&&address| model.plan.route(address) == card.name));
             let outside = model.class(&card.name) == Class::Outside;
             sources.extend(neighbours.iter().map(|&address| (entry, address, None)));
+            // A container or guest may give itself an address of a family that its network does not have.
+            if !outside && card.addresses.iter().all(|net| net.addr().is_ipv4()) {
+                sources.push((entry, "fd00:77::7".parse().expect("an address"), None));
+            }
             if outside {
                 sources.extend(neighbours.iter().map(|&address| (entry, address, Some([2, 0, 0, 0, 0, 0x42]))));
                 sources.push((entry, "fe80::7".parse().expect("an address"), None));
-                // An address that is on another card, or behind a bridge, would be a forgery, which routing judges.
+                // An address that is behind a bridge would be a forgery, which routing judges.
                 let here = edges.iter().filter(|&&address| {
                     let route = model.plan.route(address);
-                    route == card.name || route == model.plan.default_route
+                    route == card.name || model.class(route) == Class::Outside
                 });
                 sources.extend(here.map(|&address| (entry, address, None)));
             }
@@ -153,6 +157,7 @@ impl Grid {
         let mut taken: BTreeMap<String, usize> = BTreeMap::new();
         let mut ports = BTreeSet::new();
         let mut places = BTreeSet::new();
+        let mut between_containers = BTreeSet::new();
         let mut cases = Vec::new();
         let mut chosen = BTreeSet::new();
         let length = self.len();
@@ -185,8 +190,12 @@ impl Grid {
             let pair =
                 (answer.rule, card_of(probe.entry), self.named(probe.packet.source), self.named(attempt.dialled));
             let new_pair = answer.rule.is_some() && places.insert(pair);
+            // And each address at which one container reaches another's published port.
+            let between =
+                (attempt.from.class, attempt.to.class) == (Class::Container, Class::Container) && !attempt.direct;
+            let new_road = between && between_containers.insert((card_of(probe.entry), attempt.port, attempt.dialled));
             let count = taken.entry(road).or_default();
-            if *count < each || new_port || new_pair {
+            if *count < each || new_port || new_pair || new_road {
                 *count += 1;
                 chosen.insert(at);
                 cases.push(Case { probe, attempt, answer });
@@ -273,6 +282,7 @@ fn services(model: &Model, policy: &Policy) -> Vec<Service> {
         Service::FromPort(17, 547, 546),
         Service::FromPort(17, 500, 500),
         Service::FromPort(17, 68, 67),
+        Service::FromPort(17, 546, 547),
     ]);
     services.into_iter().collect()
 }
