@@ -239,9 +239,17 @@ fn spelled_out(line: &str, files: &Files) -> String {
     if !words[4].starts_with("src") || line[..at].trim_end().ends_with('!') {
         return line.to_owned();
     }
-    let member = format!("add {} ", words[3]);
-    let members = sets.lines().filter_map(|line| line.strip_prefix(&member));
-    let sources: BTreeSet<&str> = members.filter_map(|rest| rest.split([',', ' ']).next()).collect();
+    // A set is filled under another name, and then changed for the one in use.
+    let mut sources = BTreeSet::new();
+    for line in sets.lines() {
+        let words_of_set: Vec<&str> = line.split(' ').collect();
+        match words_of_set[..] {
+            ["flush" | "create", ..] => sources.clear(),
+            ["add", _, member, ..] => drop(sources.insert(member.split(',').next().unwrap_or(member))),
+            ["swap", _, name] if name == words[3] => break,
+            _ => {}
+        }
+    }
     let sources: Vec<&str> = sources.into_iter().collect();
     line.replace(&words.join(" "), &format!("-s {}", sources.join(",")))
 }
