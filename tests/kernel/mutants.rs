@@ -450,7 +450,8 @@ fn shape(line: &str) -> String {
         } else if of_host {
             kept.push("(");
         } else {
-            kept.push(word);
+            // Where table mangle judges in filter's place, the chain is the same one.
+            kept.push(if word.starts_with("fwc-") { word.trim_end_matches("-m") } else { word });
         }
     }
     kept.join(" ")

@@ -50,6 +50,8 @@ pub fn load_recorded(namespace: &Namespace, path: &Path, replace: &[(&str, &str)
             // nft takes the word on the output hook from some version on; the number it always takes.
             name if name.starts_with("nft.txt") || name.ends_with(".nft") => {
                 let text = text.replace("output priority dstnat + 10", "output priority -90");
+                // A table is owned by the daemon that holds it open, which is not here.
+                let text = text.replace("\tflags owner,persist\n", "");
                 namespace.run("nft", &["-f", "-"], &text.replace("output priority dstnat", "output priority -100"))
             }
             name if name.starts_with("iptables") => restore("iptables", &text),
