@@ -50,10 +50,12 @@ fn of_others(lines: &[String]) -> Vec<String> {
         if line.starts_with("table ") {
             ours = line.contains(" fwc");
         }
+        let closes = ours && line == "}";
         let mechanical = [": COMMIT", ": *"].iter().any(|word| line.contains(word)) || is_empty_base_chain(line);
         if !ours && !line.contains("fwc-") && !mechanical {
             others.push(line.clone());
         }
+        ours &= !closes;
     }
     others
 }
@@ -132,6 +134,13 @@ fn once_is_enough(
     };
     let load = |files: &Files| {
         load(namespace, files, backend).unwrap_or_else(|error| panic!("{name}: {error}"));
+    };
+    // Where Docker has not made its chain for a user's rules, attaching does, and leads there.
+    let had_chain = before.iter().any(|line| line.contains(": :DOCKER-USER "));
+    let of_others = |lines: &[String]| {
+        let made = |line: &String| line.contains(": :DOCKER-USER ") || line.ends_with(": -A FORWARD -j DOCKER-USER");
+        let others = of_others(lines).into_iter();
+        others.filter(|line| had_chain || !made(line)).collect::<Vec<String>>()
     };
     load(files);
     let once = listing(namespace, backend);
