@@ -247,6 +247,40 @@ impl AddressSet {
         Self(Ranges::collect(self.ranges().iter().copied().filter(|range| range.family() == family)))
     }
 
+    /// Whether it has members of one family.
+    #[must_use]
+    pub fn has_family(&self, family: Family) -> bool {
+        // IPv4 stands first, IPv6 last.
+        let ends = [self.ranges().first(), self.ranges().last()];
+        ends.into_iter().flatten().any(|range| range.family() == family)
+    }
+
+    /// Whether every member of `other` is a member.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        // Ranges that touch are one, so that a range of `other` has to lie in one of ours.
+        other.ranges().iter().all(|range| {
+            let after = self.ranges().partition_point(|own| own.first <= range.first);
+            after
+                .checked_sub(1)
+                .and_then(|at| self.ranges().get(at))
+                .is_some_and(|own| own.family() == range.family() && range.last <= own.last)
+        })
+    }
+
+    /// Whether anything is a member of both.
+    #[must_use]
+    pub fn meets(&self, other: &Self) -> bool {
+        let (mut left, mut right) = (0, 0);
+        while let (Some(a), Some(b)) = (self.ranges().get(left), other.ranges().get(right)) {
+            if a.first <= b.last && b.first <= a.last {
+                return true;
+            }
+            if a.last <= b.last { left += 1 } else { right += 1 }
+        }
+        false
+    }
+
     /// Whether `address` is a member.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {

@@ -73,6 +73,11 @@ fn fault(directory: &Path, block: &Block, shared: &str) -> Option<String> {
         {
             return Some(format!("{target}: should be warned of with {expected}:\n{said}"));
         }
+        if let Some(expected) = value(&block.info, "note")
+            && !said.contains(&format!("note[{expected}]"))
+        {
+            return Some(format!("{target}: {expected} should be noted:\n{said}"));
+        }
         let (code, said) = run(&["build", "example.fw", "--target", target, "-o", "out"]);
         if code != Some(0) {
             return Some(format!("{target}: does not build:\n{said}"));

@@ -7,6 +7,7 @@ mod construct;
 mod documents;
 mod emit;
 mod examples;
+mod explain;
 mod front;
 mod generated;
 mod hostile;

@@ -62,7 +62,7 @@ fn once(text: &str, target: Target) -> [f64; 6] {
     lap(3);
     optimise::optimise(&mut ruleset, target, &project.files);
     lap(4);
-    let header = lower::summary::header(&policy, target);
+    let header = lower::summary::header(&policy, target, &[]);
     let context = emit::Context { target, stem: "site", sources: &project.files, header, partial: false };
     black_box(emit::emit(&ruleset, &context).is_ok());
     lap(5);

@@ -4,7 +4,7 @@ use super::roads;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::PortSet;
 use crate::netfilter::Target;
-use crate::policy::who::UNPUBLISHED_CONTAINER;
+use crate::policy::who::codes::UNPUBLISHED_CONTAINER;
 use crate::policy::{Class, Flow, Judgement, Policy, Published, Traffic};
 use crate::syntax::tree::View;
 

@@ -5,9 +5,11 @@ use std::hash::{Hash as _, Hasher as _};
 
 use rustc_hash::{FxHashMap, FxHasher};
 
-use super::{cover, words};
+use super::words;
 use crate::diagnostic::{Code, Diagnostic, Edit, Help, Level};
+use crate::net::Protocol;
 use crate::netfilter::Target;
+use crate::policy::cover;
 use crate::policy::{Action, Judgement, Policy, Rank};
 use crate::project::Project;
 use crate::span::{Location, Span};
@@ -111,6 +113,8 @@ Delete one; or say in one of them what it is for (`default allow from lan to hos
 const COMPARE_ALL: usize = 500;
 /// How many of the widest judgements are kept for that.
 const WIDEST: usize = 64;
+/// Judgements with more ports than that are not looked up by port.
+const MANY_PORTS: usize = 32;
 
 /// What came of one statement.
 #[derive(Default)]
@@ -138,29 +142,91 @@ fn flow<'p>(list: &'p [Judgement], fates: &mut FxHashMap<Location, Fate<'p>>) {
     let own: Vec<&Judgement> =
         list.iter().filter(|judgement| matches!(judgement.rank, Rank::Rule | Rank::Default)).collect();
     let few = own.len() <= COMPARE_ALL;
-    let mut earlier: Vec<&Judgement> = Vec::new();
+    let mut earlier = Earlier::default();
     let mut alike: FxHashMap<u64, Vec<&Judgement>> = FxHashMap::default();
     for judgement in own {
         let fate = fates.entry(judgement.location).or_default();
         fate.judgements += 1;
         let key = if few { 0 } else { key(judgement) };
         let same = alike.get(&key).map(Vec::as_slice).unwrap_or_default();
-        let found = earlier
-            .iter()
-            .chain(same.iter().take(WIDEST))
-            .find(|wide| wide.location != judgement.location && cover::covers(wide, judgement));
+        let covers = |wide: &&Judgement| wide.location != judgement.location && cover::covers(wide, judgement);
+        let found =
+            earlier.candidates(judgement).find(covers).or_else(|| same.iter().copied().take(WIDEST).find(covers));
         if let Some(wide) = found {
             fate.covered.push((judgement, wide));
         }
         if judgement.action == Action::Log {
             continue;
         }
-        if few || (earlier.len() < WIDEST && judgement.from.addresses.is_none() && judgement.from.macs.is_empty()) {
+        if few || (earlier.list.len() < WIDEST && judgement.from.addresses.is_none() && judgement.from.macs.is_empty())
+        {
             earlier.push(judgement);
         } else {
             alike.entry(key).or_default().push(judgement);
         }
     }
+}
+
+/// Judgements that each later one of the flow is compared with. Most name ports one by one, and are asked only about
+/// traffic to such a port.
+#[derive(Default)]
+struct Earlier<'p> {
+    list: Vec<&'p Judgement>,
+    /// Places in the list of those that name their ports, by protocol and port.
+    by_port: FxHashMap<(Protocol, u16), Vec<usize>>,
+    /// Places of the others.
+    others: Vec<usize>,
+}
+
+impl<'p> Earlier<'p> {
+    fn push(&mut self, judgement: &'p Judgement) {
+        let place = self.list.len();
+        self.list.push(judgement);
+        let Some(ports) = named_ports(judgement) else {
+            self.others.push(place);
+            return;
+        };
+        for port in ports {
+            let places = self.by_port.entry(port).or_default();
+            if places.last() != Some(&place) {
+                places.push(place);
+            }
+        }
+    }
+
+    /// Those that might cover a judgement, in their order: whoever covers it covers the first port that it speaks of.
+    fn candidates(&self, judgement: &Judgement) -> impl Iterator<Item = &'p Judgement> {
+        let first = judgement.traffic.first();
+        let port = first.and_then(|traffic| Some((traffic.protocol?, traffic.ports.as_ref()?.ranges().first()?.first)));
+        let named = port.and_then(|port| self.by_port.get(&port)).map(Vec::as_slice).unwrap_or_default();
+        let mut rest = (named, self.others.as_slice());
+        std::iter::from_fn(move || {
+            let (place, after) = match rest {
+                ([a, named @ ..], [b, ..]) if a < b => (a, (named, rest.1)),
+                (_, [b, others @ ..]) => (b, (rest.0, others)),
+                ([a, named @ ..], []) => (a, (named, rest.1)),
+                ([], []) => return None,
+            };
+            rest = after;
+            Some(*place)
+        })
+        .filter_map(|place| self.list.get(place).copied())
+    }
+}
+
+/// Every port that a judgement speaks of; `None` where it speaks of more than ports, or of many.
+fn named_ports(judgement: &Judgement) -> Option<Vec<(Protocol, u16)>> {
+    let mut named = Vec::new();
+    for traffic in judgement.traffic.iter() {
+        let protocol = traffic.protocol?;
+        for range in traffic.ports.as_ref()?.ranges() {
+            if named.len() + usize::from(range.last - range.first) >= MANY_PORTS {
+                return None;
+            }
+            named.extend((range.first..=range.last).map(|port| (protocol, port)));
+        }
+    }
+    Some(named)
 }
 
 /// A number that equal traffic between equal addresses has in common.

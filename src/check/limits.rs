@@ -7,7 +7,7 @@ use crate::net::Card;
 use crate::netfilter::{RESERVED_MARKS, Target};
 use crate::policy::Policy;
 use crate::policy::names::at;
-use crate::policy::who::CARD_NAME_TOO_LONG;
+use crate::policy::who::codes::CARD_NAME_TOO_LONG;
 use crate::project::Project;
 use crate::span::{FileId, Location};
 use crate::syntax::tree::{ChangeKind, InterfaceValue, Nat, RuleOption, SetValue, StatementKind};

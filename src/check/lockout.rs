@@ -1,9 +1,10 @@
 //! A policy that closes the host and leaves no administrator in.
 
-use super::{cover, words};
+use super::words;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::Protocol;
 use crate::netfilter::Target;
+use crate::policy::cover;
 use crate::policy::{Action, CardSet, Class, Flow, Judgement, Policy, Rank, Traffic};
 use crate::project::Project;
 

@@ -2,10 +2,11 @@
 //! diagnostics; it changes nothing.
 
 pub mod container_ports;
-mod cover;
+
 pub mod direct;
 pub mod docker_proxy;
 pub mod lockout;
+pub mod overlap;
 pub mod overridden;
 pub mod published_port;
 mod roads;
@@ -14,7 +15,10 @@ pub mod late;
 pub mod limits;
 pub mod options;
 pub mod raw;
+pub mod second_manager;
 pub mod starved;
+pub mod swarm;
+pub mod tracking;
 mod words;
 
 use crate::diagnostic::{Code, Diagnostic};
@@ -28,8 +32,11 @@ const CHECKS: &[fn(&Policy, Target) -> Vec<Diagnostic>] = &[
     docker_proxy::check,
     container_ports::check,
     direct::check,
+    overlap::check,
     overridden::check,
     same_bridge::check,
+    swarm::check,
+    tracking::check,
 ];
 
 /// A check that looks at the source as well.
@@ -38,7 +45,7 @@ type WordCheck = fn(&Project, &Policy, Target) -> Vec<Diagnostic>;
 /// Every check that also looks at the words that the policy was written in: for the places of options, and for what the
 /// policy has forgotten.
 const WORD_CHECKS: &[WordCheck] =
-    &[options::check, lockout::check, starved::check, late::check, limits::check, raw::check];
+    &[second_manager::check, options::check, lockout::check, starved::check, late::check, limits::check, raw::check];
 
 /// Every code that checks give.
 pub static CODES: &[&Code] = &[
@@ -50,9 +57,14 @@ pub static CODES: &[&Code] = &[
     &container_ports::PORT_ON_THE_WRONG_SIDE,
     &direct::DIRECT_DROPPED,
     &direct::DIRECT_MAY_BE_DROPPED,
+    &overlap::OVERLAPPING_DEFAULTS,
     &overridden::FORWARD_DROPS,
     &overridden::LIBVIRT_REJECTS,
     &same_bridge::SAME_BRIDGE,
+    &second_manager::SECOND_MANAGER,
+    &second_manager::MANAGER_DROPS,
+    &swarm::SWARM_KEEPS_PORT,
+    &tracking::NAT_WITHOUT_TRACKING,
     &options::LIMIT_WITHOUT_ALLOW,
     &options::CARD_OF_HOST,
     &options::SOURCE_PORT_OF_WHAT,

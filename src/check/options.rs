@@ -65,9 +65,14 @@ TCP, UDP and SCTP have ports. A rule for ICMP or for another protocol has none t
 protocols that have ports are meant.
 
 ```fw
-allow { icmp, udp } from relay to host source port 53      # error
-allow udp from relay to host source port 53
-allow icmp from relay to host
+allow { icmp, udp } from 192.0.2.53 to host source port 53      # error
+```
+
+**Instead**, say it for what has ports:
+
+```fw
+allow udp from 192.0.2.53 to host source port 53
+allow icmp from 192.0.2.53 to host
 ```
 
 **Why it hurts.** The comparison would be left out, or the rule would match nothing, depending on the tool.

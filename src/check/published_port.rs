@@ -1,10 +1,10 @@
 //! A rule to the host for a port that a container publishes: NAT leads the traffic past INPUT, and the rule decides nothing.
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::roads;
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::net::{Family, PortSet};
+use crate::net::{Family, PortRange, PortSet, Protocol};
 use crate::netfilter::Target;
 use crate::policy::resolve::families;
 use crate::policy::{Class, Flow, Judgement, Policy, Published, Traffic};
@@ -68,6 +68,7 @@ pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
     if policy.containers.published.is_empty() {
         return out;
     }
+    let published = gathered(&policy.containers.published);
     // Whoever is not a container of Docker's is translated: also what instances and guests dial.
     for from in [Class::Outside, Class::Instance, Class::Guest] {
         let containers = policy.flows.get(&Flow { from, to: Class::Container }).into_iter().flatten();
@@ -77,8 +78,12 @@ pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
             if both.contains(&judgement.statement) || told.contains(&judgement.statement) {
                 continue;
             }
-            let found: Vec<Diagnostic> =
-                judgement.traffic.iter().filter_map(|traffic| diverted(policy, judgement, traffic)).collect();
+            let found: Vec<Diagnostic> = judgement
+                .traffic
+                .iter()
+                .filter(|traffic| may_be_published(&published, traffic))
+                .filter_map(|traffic| diverted(policy, judgement, traffic))
+                .collect();
             if !found.is_empty() {
                 told.insert(judgement.statement);
                 out.extend(found);
@@ -86,6 +91,21 @@ pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
         }
     }
     out
+}
+
+/// Every port that is published, by protocol.
+fn gathered(published: &[Published]) -> FxHashMap<Protocol, PortSet> {
+    let mut ranges: FxHashMap<Protocol, Vec<PortRange>> = FxHashMap::default();
+    for one in published {
+        ranges.entry(one.protocol).or_default().push(one.ports);
+    }
+    ranges.into_iter().map(|(protocol, ranges)| (protocol, PortSet::new(ranges))).collect()
+}
+
+/// Whether anybody publishes a port of this traffic; whom it meets is asked of the few that do.
+fn may_be_published(published: &FxHashMap<Protocol, PortSet>, traffic: &Traffic) -> bool {
+    let (Some(protocol), Some(ports)) = (traffic.protocol, &traffic.ports) else { return false };
+    published.get(&protocol).is_some_and(|known| ports.ranges().iter().any(|range| known.meets(*range)))
 }
 
 fn diverted(policy: &Policy, judgement: &Judgement, traffic: &Traffic) -> Option<Diagnostic> {

@@ -21,7 +21,10 @@ Docker turns that on only where it needs it (`icc` off, or docker-proxy off).
 **Why it hurts.** A deny between two such containers is loaded and never asked.
 
 ```fw
-compose \"docker-compose.yml\"                     # app and db are on the same network
+use docker
+network back on br-back address 172.18.0.0/16
+container app on back address 172.18.0.7
+container db on back address 172.18.0.8
 deny from container app to container db direct   # warning
 ```
 

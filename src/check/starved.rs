@@ -1,10 +1,11 @@
 //! A policy that closes a flow and with it something without which the network does not live: neighbour discovery, replies,
 //! addresses and names for what runs behind the host's bridges.
 
-use super::{cover, lockout, words};
+use super::{lockout, words};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::{Family, PortRange, Protocol};
 use crate::netfilter::{IcmpType, Target};
+use crate::policy::cover;
 use crate::policy::names::at;
 use crate::policy::{Action, ChangeKind, Class, Flow, Judgement, Party, Policy, Rank, Traffic};
 use crate::project::Project;

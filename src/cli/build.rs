@@ -47,9 +47,8 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
     let mut db = Database::default();
     let input = db.load(&disk::Disk, root, options);
     check_parts(&db, input, &arguments.only)?;
-    let compiled = database::compile_part(&db, input, stem.clone(), arguments.only.clone());
-    let project = database::project(&db, input);
-    let sheet = Sheet::new(&project.files, &compiled.diagnostics, &levels);
+    let (files, compiled) = db.compile_once(input, &stem, &arguments.only);
+    let sheet = Sheet::new(&files, &compiled.diagnostics, &levels);
     let tally = sheet.tally();
     print_aside(&full::render(&sheet, color.on(std::io::stderr().is_terminal())));
     print_aside(&tally.line());

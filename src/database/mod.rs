@@ -14,6 +14,7 @@ use std::sync::Arc;
 use salsa::Setter as _;
 
 use crate::diagnostic::Diagnostic;
+use crate::netfilter::Ruleset;
 use crate::policy::Policy;
 use crate::policy::resolve::resolve;
 use crate::project::{Import, Options, Project, Root, System, load};
@@ -175,37 +176,92 @@ pub fn compile(db: &dyn Db, input: ProjectInput, stem: String) -> &Arc<Compiled>
 #[salsa::tracked(returns(ref), no_eq)]
 pub fn compile_part(db: &dyn Db, input: ProjectInput, stem: String, only: Vec<String>) -> Arc<Compiled> {
     let project = project(db, input);
-    let (policy, faults) = &**resolved(db, input);
+    let (policy, _) = &**resolved(db, input);
     let target = project.target(&policy.facts);
-    let mut diagnostics = source_diagnostics(db, input).to_vec();
-    diagnostics.extend(faults.iter().cloned());
-    diagnostics.extend(check::run(project, policy, target));
+    let mut diagnostics = said(db, input, target);
     let mut outputs = Vec::new();
     // A policy with a hole in it is not lowered: what it would say is not what it will say.
     if !diagnostics.iter().any(Diagnostic::is_error) {
+        let lowered = Lowered::new(policy, target, &only, &project.files, &mut diagnostics);
+        outputs = lowered.written(&stem, &mut diagnostics);
+    }
+    Arc::new(Compiled { diagnostics, target, outputs })
+}
+
+impl Database {
+    /// As [`compile_part`], for a project of which nothing else will be asked: each stage's value is let go when the next stage
+    /// has its own, so that a large policy is not held in four forms at once. Gives the texts, too, for showing diagnostics.
+    #[must_use]
+    pub fn compile_once(self, input: ProjectInput, stem: &str, only: &[String]) -> (Vec<SourceText>, Compiled) {
+        let project = Arc::clone(project(&self, input));
+        let resolved = Arc::clone(resolved(&self, input));
+        let target = project.target(&resolved.0.facts);
+        let mut diagnostics = said(&self, input, target);
+        // The trees.
+        drop(self);
+        let files = Arc::try_unwrap(project).map_or_else(|shared| shared.files.clone(), |own| own.files);
+        let mut outputs = Vec::new();
+        if !diagnostics.iter().any(Diagnostic::is_error) {
+            let lowered = Lowered::new(&resolved.0, target, only, &files, &mut diagnostics);
+            drop(resolved);
+            outputs = lowered.written(stem, &mut diagnostics);
+        }
+        (files, Compiled { diagnostics, target, outputs })
+    }
+}
+
+/// Everything that is said about a project before it is lowered.
+fn said(db: &dyn Db, input: ProjectInput, target: Target) -> Vec<Diagnostic> {
+    let (policy, faults) = &**resolved(db, input);
+    let mut diagnostics = source_diagnostics(db, input).to_vec();
+    diagnostics.extend(faults.iter().cloned());
+    diagnostics.extend(check::run(project(db, input), policy, target));
+    diagnostics
+}
+
+/// A policy in netfilter's form, with what the files say about it in their first lines.
+struct Lowered {
+    ruleset: Ruleset,
+    sources: Vec<SourceText>,
+    target: Target,
+    header: Vec<String>,
+    partial: bool,
+}
+
+impl Lowered {
+    /// Lowers a policy, or the chains of what is named in `only`. What there is to say goes to `diagnostics`.
+    fn new(
+        policy: &Policy,
+        target: Target,
+        only: &[String],
+        files: &[SourceText],
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Self {
         let (mut ruleset, notes) = lower::lower(policy, target);
         diagnostics.extend(notes);
-        let sources = relative(&project.files);
         if !only.is_empty() {
-            lower::keep(&mut ruleset, policy, &only);
+            lower::keep(&mut ruleset, policy, only);
         }
-        optimise::optimise(&mut ruleset, target, &sources);
-        let context = emit::Context {
-            target,
-            stem: &stem,
-            sources: &sources,
-            header: lower::summary::header(policy, target),
-            partial: !only.is_empty(),
-        };
-        match emit::emit(&ruleset, &context) {
+        let sources = relative(files);
+        let header = lower::summary::header(policy, target, &lower::summary::limits(diagnostics, &sources));
+        Self { ruleset, sources, target, header, partial: !only.is_empty() }
+    }
+
+    /// The files; none if anything is wrong.
+    fn written(mut self, stem: &str, diagnostics: &mut Vec<Diagnostic>) -> Vec<(String, String)> {
+        optimise::optimise(&mut self.ruleset, self.target, &self.sources);
+        let (target, header, partial) = (self.target, self.header, self.partial);
+        let context = emit::Context { target, stem, sources: &self.sources, header, partial };
+        let mut outputs = Vec::new();
+        match emit::emit(&self.ruleset, &context) {
             Ok(files) => outputs.extend(files.into_iter().map(|file| (file.name, file.text))),
             Err(faults) => diagnostics.extend(faults),
         }
+        if diagnostics.iter().any(Diagnostic::is_error) {
+            outputs.clear();
+        }
+        outputs
     }
-    if diagnostics.iter().any(Diagnostic::is_error) {
-        outputs.clear();
-    }
-    Arc::new(Compiled { diagnostics, target, outputs })
 }
 
 /// The texts under paths relative to the root file's directory: output must be the same bytes wherever the policy lies.

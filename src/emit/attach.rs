@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use super::{Context, header, iptables};
 use crate::net::Family;
-use crate::netfilter::Ruleset;
+use crate::netfilter::entry::{ENTRY_CHAINS, entry_chain};
+use crate::netfilter::{Ruleset, TableKind};
 
 const BODY: &str = r#"
 # Run it after the rules are loaded; running it again changes nothing. `IPTABLES=iptables-legacy IP6TABLES=ip6tables-legacy`
@@ -53,6 +54,22 @@ jump() {
     once "$1" "$2" "$3" "$4"
 }
 
+# gone COMMAND NAMES TABLE CHAIN...: empties what an earlier build had in a table where this one has nothing to say.
+gone() {
+    [ "$action" = attach ] || return 0
+    # iptables-legacy brings a table to life by looking at it, and then every packet passes it; NAMES lists the living ones.
+    case $("$1" -V) in
+    *nf_tables*) ;;
+    *) grep -qx "$3" "/proc/net/$2" 2>/dev/null || return 0 ;;
+    esac
+    command=$1
+    table=$3
+    shift 3
+    for chain; do
+        "$command" -w -t "$table" -F "$chain" 2>/dev/null || :
+    done
+}
+
 # once COMMAND TABLE PARENT CHAIN
 once() {
     "$1" -w -t "$2" -C "$3" -j "$4" 2>/dev/null || "$1" -w -t "$2" -I "$3" "$(place "$1" "$2" "$3")" -j "$4"
@@ -80,6 +97,18 @@ pub(super) fn script(ruleset: &Ruleset, context: &Context) -> String {
                 attachment.chain
             );
             out.push_str(if attachment.create_parent { " create\n" } else { "\n" });
+        }
+        let names = if family == Family::Ipv4 { "ip_tables_names" } else { "ip6_tables_names" };
+        for table in TableKind::ALL.into_iter().filter(|kind| !iptables::uses(ruleset, family, *kind)) {
+            let mut chains = ENTRY_CHAINS.iter().filter(|(kind, _)| *kind == table).peekable();
+            if chains.peek().is_none() {
+                continue;
+            }
+            let _ = write!(out, "gone \"${command}\" {names} {}", table.name());
+            for (kind, hook) in chains {
+                let _ = write!(out, " {}", entry_chain(*kind, *hook));
+            }
+            out.push('\n');
         }
     }
     out

@@ -193,6 +193,10 @@ fn members(set: &Set) -> Vec<String> {
     let mut seen: FxHashSet<&[SetValue]> = FxHashSet::default();
     let mut ordered = Vec::with_capacity(set.elements.len());
     for element in set.elements.iter().filter(|element| seen.insert(element)) {
+        if let Some(word) = only_member(element) {
+            ordered.push(word);
+            continue;
+        }
         // A range that is no prefix becomes several members, in every field that has one.
         let mut words: Vec<String> = vec![String::new()];
         for value in element {
@@ -220,6 +224,33 @@ fn members(set: &Set) -> Vec<String> {
         ordered.append(&mut words);
     }
     ordered
+}
+
+/// The member of an element that comes to one alone; most do.
+fn only_member(element: &[SetValue]) -> Option<String> {
+    let mut word = String::with_capacity(28);
+    for value in element {
+        if !word.is_empty() {
+            word.push(',');
+        }
+        match value {
+            SetValue::Address(range) => {
+                write::prefix_length(range).filter(|length| *length > 0)?;
+                write::range(&mut word, range);
+            }
+            SetValue::Service(protocol, ports) => {
+                // Writing to a String cannot fail.
+                let _ = write!(word, "{}:{ports}", protocol.0);
+            }
+            SetValue::Mac(mac) => {
+                let _ = write!(word, "{mac}");
+            }
+            SetValue::Interface(card) => word.push_str(&card.name),
+            // No type that `kind` gives has these.
+            SetValue::Protocol(_) | SetValue::Port(_) => return None,
+        }
+    }
+    Some(word)
 }
 
 /// Gives each prefix of a range. ipset's `net` takes no prefix of length 0 (it is written as its halves) and, in IPv6, no range.

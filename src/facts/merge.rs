@@ -38,12 +38,17 @@ impl Facts {
     /// Both together. `self` is the nearer source: where both know a thing and differ, its value stays and a diagnostic says so.
     #[must_use]
     pub fn merge(self, other: Self) -> (Self, Vec<Diagnostic>) {
-        let mut near = self;
         let mut far = other;
-        let known_names = [&near, &far].into_iter().any(|facts| facts.docker.is_some());
-        if known_names {
-            rename(&near, &mut far);
+        if self.docker.is_some() || far.docker.is_some() {
+            rename(&self, &mut far);
         }
+        self.merge_by_name(far)
+    }
+
+    /// As [`Facts::merge`], where both call the same thing by the same name.
+    #[must_use]
+    pub fn merge_by_name(self, far: Self) -> (Self, Vec<Diagnostic>) {
+        let mut near = self;
         let mut merge = Merge { near: near.sources.clone(), far: far.sources.clone(), diagnostics: Vec::new() };
         merge.facts(&mut near, far);
         for (path, location) in std::mem::take(&mut merge.far) {
@@ -60,7 +65,8 @@ fn rename(near: &Facts, far: &mut Facts) {
     let mut networks = BTreeMap::new();
     for (name, network) in std::mem::take(&mut docker.networks) {
         // By the name in the compose file, or by both names where the nearer source calls the network as Docker does.
-        let key = near.networks.iter().find_map(|(key, known)| {
+        let same_name = near.networks.contains_key(&name);
+        let key = near.networks.iter().filter(|_| !same_name).find_map(|(key, known)| {
             let by_name = network.compose_name.as_ref() == Some(key) && same_project(&known.project, &network.project);
             let both = network.compose_name.is_some() && network.compose_name == known.compose_name;
             let one_project = network.project.is_some() && network.project == known.project;
@@ -77,7 +83,8 @@ fn rename(near: &Facts, far: &mut Facts) {
     docker.networks = networks;
     let mut containers = BTreeMap::new();
     for (name, mut container) in std::mem::take(&mut docker.containers) {
-        let key = near.containers.iter().find_map(|(key, known)| {
+        let same_name = near.containers.contains_key(&name);
+        let key = near.containers.iter().filter(|_| !same_name).find_map(|(key, known)| {
             let named = known.container_name.as_deref() == Some(name.as_str());
             let service = known.service.is_some() && known.service == container.service;
             ((named || service) && same_project(&known.project, &container.project)).then(|| key.clone())
@@ -91,7 +98,7 @@ fn rename(near: &Facts, far: &mut Facts) {
     docker.containers = containers;
 }
 
-fn move_sources(sources: &mut BTreeMap<String, Location>, kind: &str, name: &str, key: Option<&str>) {
+pub(super) fn move_sources(sources: &mut BTreeMap<String, Location>, kind: &str, name: &str, key: Option<&str>) {
     let Some(key) = key.filter(|key| *key != name) else { return };
     let old = format!("{kind}.{name}");
     let moved: Vec<(String, Location)> = sources
@@ -187,6 +194,9 @@ impl Merge {
             iptables_variant,
             forward_policy_ipv4,
             forward_policy_ipv6,
+            ufw,
+            firewalld,
+            fail2ban,
             sysctls,
             sources: _,
         } = far;
@@ -212,6 +222,9 @@ impl Merge {
         self.value("iptables-variant", &mut near.iptables_variant, iptables_variant);
         self.value("forward-policy-ipv4", &mut near.forward_policy_ipv4, forward_policy_ipv4);
         self.value("forward-policy-ipv6", &mut near.forward_policy_ipv6, forward_policy_ipv6);
+        self.value("ufw", &mut near.ufw, ufw);
+        self.value("firewalld", &mut near.firewalld, firewalld);
+        self.value("fail2ban", &mut near.fail2ban, fail2ban);
         self.map("sysctls", &mut near.sysctls, sysctls, |merge, path, near, far| {
             if *near != far {
                 merge.contradiction(path, &shown(near), &shown(&far));

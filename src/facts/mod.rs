@@ -47,6 +47,12 @@ pub struct Facts {
     pub forward_policy_ipv4: Option<ForwardPolicy>,
     /// The policy of filter FORWARD for IPv6.
     pub forward_policy_ipv6: Option<ForwardPolicy>,
+    /// Whether ufw is enabled on the host.
+    pub ufw: Option<bool>,
+    /// Whether firewalld runs on the host.
+    pub firewalld: Option<bool>,
+    /// Whether fail2ban runs on the host.
+    pub fail2ban: Option<bool>,
     /// Kernel settings that matter, by sysctl name (`net.ipv4.ip_forward`).
     pub sysctls: BTreeMap<String, String>,
     /// Where each fact is said, by its path (`docker.version`), for diagnostics and for naming the facts that a build used.
@@ -339,17 +345,18 @@ pub static CODES: &[&Code] = &[
     &validate::PUBLISHED_TWICE,
     &validate::DOUBTFUL_FACT,
     &merge::CONTRADICTORY_FACTS,
-    &compose::COMPOSE_SYNTAX,
-    &compose::COMPOSE_VALUE,
-    &compose::COMPOSE_PORT,
-    &compose::UNSET_VARIABLE_IN_PORT,
-    &compose::UNSET_VARIABLE,
-    &compose::NOT_READ,
-    &compose::PROFILE,
-    &compose::UNKNOWN_COMPOSE_NETWORK,
-    &compose::NETWORK_MODE,
-    &compose::RANDOM_PORT,
-    &compose::COMPOSE_TOO_LARGE,
+    &compose::codes::COMPOSE_SYNTAX,
+    &compose::codes::COMPOSE_VALUE,
+    &compose::codes::COMPOSE_PORT,
+    &compose::codes::UNSET_VARIABLE_IN_PORT,
+    &compose::codes::UNSET_VARIABLE,
+    &compose::codes::NOT_READ,
+    &compose::codes::PROFILE,
+    &compose::codes::UNKNOWN_COMPOSE_NETWORK,
+    &compose::codes::NETWORK_MODE,
+    &compose::codes::RANDOM_PORT,
+    &compose::projects::SHARED_NAME,
+    &compose::codes::COMPOSE_TOO_LARGE,
 ];
 
 impl Facts {

@@ -62,13 +62,15 @@ exists from version 29 and not beside Swarm.
 A fact beyond them is an error, since a rule that is made from it would not load, or never match.
 
 ```json
-{ \"port\": 8010, \"last-port\": 8000, \"container-port\": 80 }
+{ \"version\": 1, \"docker\": { \"networks\": { \"app\": {} }, \"containers\": { \"web\": { \"networks\": [\"app\"],
+  \"ports\": [{ \"port\": 8010, \"last-port\": 8000, \"container-port\": 80 }] } } } }
 ```
 
 Write the smaller port first:
 
 ```json
-{ \"port\": 8000, \"last-port\": 8010, \"container-port\": 80 }
+{ \"version\": 1, \"docker\": { \"networks\": { \"app\": {} }, \"containers\": { \"web\": { \"networks\": [\"app\"],
+  \"ports\": [{ \"port\": 8000, \"last-port\": 8010, \"container-port\": 80 }] } } } }
 ```
 ",
 };
@@ -84,7 +86,7 @@ The road of a connection to a container depends on its network: its bridge, its 
 container on a network that is not among `networks` has an unknown road, mostly because a name is misspelt.
 
 ```json
-{ \"networks\": { \"app\": {} }, \"containers\": { \"db\": { \"networks\": [\"ap\"] } } }
+{ \"version\": 1, \"docker\": { \"networks\": { \"app\": {} }, \"containers\": { \"db\": { \"networks\": [\"ap\"] } } } }
 ```
 
 Write the network's name, or list the network. `host`, `none` and `bridge` are always there.
@@ -123,7 +125,7 @@ default route over an interface that is not listed. Rules are made from each of 
 matches nothing.
 
 ```json
-{ \"subnets\": [\"172.18.0.0/16\"], \"gateways\": [\"172.19.0.1\"] }
+{ \"version\": 1, \"docker\": { \"networks\": { \"app\": { \"subnets\": [\"172.18.0.0/16\"], \"gateways\": [\"172.19.0.1\"] } } } }
 ```
 
 Correct the one that is wrong, or write the file again with `fwc facts`.

@@ -4,13 +4,43 @@ use std::collections::BTreeMap;
 
 use std::sync::Arc;
 
+use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::{Card, Protocol};
 use crate::netfilter::{Effect, Hook, Match, MatchKind, Rule, TableFamily, TableKind};
-use crate::policy::{Change, ChangeKind, Class, Judgement, Party};
+use crate::policy::{Change, ChangeKind, Class, Judgement, Nat, Party};
 
 use super::Program;
 use super::condition::{self, Seat};
 use crate::netfilter::entry::entry_chain;
+
+/// A mark after routing.
+pub static MARK_AFTER_ROUTING: Code = Code {
+    number: "FW0318",
+    name: "mark-after-routing",
+    level: Level::Note,
+    summary: "a mark is set after routing, so that no route can be chosen by it",
+    explanation: "\
+A mark that `ip rule … fwmark` is to see has to be set before the kernel looks for a route. A sentence that names where routed traffic
+leaves (`to wan`, `via wan`) can be told from others only when the route is known; so can one `to world` on a host that
+has containers, instances or guests. The mark is then set in FORWARD. That serves traffic control (`tc`), filters and later rules, and
+no route.
+
+```fw
+interface lan = eth1
+interface wan = eth0
+mark 0x1 smtp from lan to wan            # note
+```
+
+**Instead**, if the mark is to choose a route, say what is known before: the card of arrival, addresses, ports.
+
+```fw
+interface lan = eth1
+mark 0x1 smtp from lan to world
+```
+
+If it is not for routes, nothing needs to be changed.
+",
+};
 
 /// TCP flag bits SYN and RST.
 const SYN: u8 = 0x02;
@@ -20,8 +50,14 @@ impl Program<'_> {
     /// The rules of all changes, each at the hook where it takes effect.
     pub(super) fn changes(&mut self) {
         let mut places: BTreeMap<(TableKind, Hook), Vec<Rule>> = BTreeMap::new();
+        let mut late = Vec::new();
         for change in &self.policy.changes {
             for (kind, hook, rules) in self.change(change) {
+                // Towards this machine's own bridges there is no route to choose.
+                let leaves = change.flow.to == Class::Outside && hook == Hook::Forward;
+                if matches!(change.kind, ChangeKind::Mark(_)) && leaves && !rules.is_empty() {
+                    late.push(change.judgement.location);
+                }
                 let place = places.entry((kind, hook)).or_default();
                 for rule in rules {
                     if !place.contains(&rule) {
@@ -30,6 +66,11 @@ impl Program<'_> {
                 }
             }
         }
+        late.dedup();
+        self.out.extend(late.into_iter().map(|location| {
+            Diagnostic::new(&MARK_AFTER_ROUTING, location, "this mark is set after routing: no route is chosen by it")
+                .help("if a route is to be, say what is known before: `from lan to world`, or addresses; else all is well")
+        }));
         for ((kind, hook), rules) in places {
             if (kind, hook) == (TableKind::Mangle, Hook::Forward) {
                 self.add_to_mangle_forward(rules);
@@ -49,14 +90,19 @@ impl Program<'_> {
         let arrival = if from == Class::Host { Hook::Output } else { Hook::Prerouting };
         let altered = match (from, to) {
             (Class::Host, _) => Hook::Output,
-            // Marks choose routes: what does not name where it goes is marked before it is routed.
             (_, Class::Host) => Hook::Prerouting,
             _ => Hook::Forward,
         };
         match &change.kind {
             ChangeKind::Mark(mark) => {
                 let effect = Effect::SetMark { value: *mark, mask: !super::RESERVED_MARKS };
-                vec![(TableKind::Mangle, altered, self.changed(change, TableKind::Mangle, altered, &effect))]
+                // Marks choose routes: what is known before routing is marked there.
+                let hook = if altered == Hook::Forward && self.is_known_before_routing(change) {
+                    Hook::Prerouting
+                } else {
+                    altered
+                };
+                vec![(TableKind::Mangle, hook, self.changed(change, TableKind::Mangle, hook, &effect))]
             }
             ChangeKind::Dscp(class) => {
                 let effect = Effect::SetDscp(*class);
@@ -84,6 +130,28 @@ impl Program<'_> {
         }
     }
 
+    /// Whether the routed packets of a change can be told before it is known where they leave: their target is addresses
+    /// outside, or anybody outside on a host that has nobody else behind it.
+    fn is_known_before_routing(&self, change: &Change) -> bool {
+        let judgement = &change.judgement;
+        let (from, to) = (&judgement.from, &judgement.to);
+        // A `forward` has not given the packet its target yet.
+        let translated = self.policy.nat.iter().any(|nat| match nat {
+            Nat::Forward { address, .. } => to.addresses.as_ref().is_none_or(|set| set.contains(*address)),
+            _ => false,
+        });
+        let nobody_else =
+            [Class::Container, Class::Instance, Class::Guest].into_iter().all(|class| self.cards(class).is_empty());
+        change.flow.to == Class::Outside
+            && judgement.via.is_none()
+            && to.cards.is_none()
+            && to.except.is_empty()
+            && to.live.is_none()
+            && (to.addresses.is_some() || nobody_else)
+            && (from.cards.is_some() || from.addresses.is_some() || from.class != Class::Outside)
+            && !translated
+    }
+
     fn changed(&self, change: &Change, kind: TableKind, hook: Hook, effect: &Effect) -> Vec<Rule> {
         let seat = Seat::new(hook, kind, change.flow);
         let mut judgement = change.judgement.clone();
@@ -93,9 +161,13 @@ impl Program<'_> {
             judgement.to =
                 Arc::new(Party { at: None, published: None, cards: None, view: None, ..Party::clone(&judgement.to) });
         }
+        let routed = early && change.flow.to == Class::Outside && judgement.to.addresses.is_none();
         let mut rules = Vec::new();
         for conjunction in condition::of(self.policy, &judgement, &seat) {
             let mut matches = self.class_matches(&judgement, hook);
+            if routed {
+                matches.push(Match::not(MatchKind::DestinationLocal));
+            }
             matches.extend(conjunction.matches);
             rules.push(Rule {
                 family: conjunction.family,

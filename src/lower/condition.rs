@@ -103,7 +103,7 @@ struct Service<'a> {
 pub fn of(policy: &Policy, judgement: &Judgement, seat: &Seat) -> Vec<Conjunction> {
     let mut list = Vec::new();
     let possible = crate::policy::resolve::families(judgement);
-    for service in services(judgement) {
+    for service in services(policy, judgement, seat) {
         let bound = service.published.and_then(Published::only_family);
         let apart = seat.families.len() < 2
             || possible.len() < 2
@@ -162,9 +162,11 @@ fn names_address(party: &Party) -> bool {
         || party.except.iter().any(|except| except.addresses.is_some() || except.live.is_some())
 }
 
-/// The services of a judgement: for a named container, only what it publishes.
-fn services(judgement: &Judgement) -> Vec<Service<'_>> {
-    let plain = |traffic: &'_ Traffic| Service {
+/// The services of a judgement: for a named container, only what it publishes. Where docker-proxy takes connections in, the
+/// container's own port is in no header: it is told by the published port that leads to it.
+fn services<'a>(policy: &'a Policy, judgement: &'a Judgement, seat: &Seat) -> Vec<Service<'a>> {
+    let all = (seat.proxied && judgement.to.view == Some(View::Inside)).then_some(&policy.containers.published[..]);
+    let plain = |traffic: &Traffic| Service {
         family: traffic.family,
         protocol: traffic.protocol,
         ports: traffic.ports.clone(),
@@ -173,7 +175,8 @@ fn services(judgement: &Judgement) -> Vec<Service<'_>> {
     };
     let mut list = Vec::new();
     for traffic in judgement.traffic.iter() {
-        let Some(published) = &judgement.to.published else {
+        let known = judgement.to.published.as_deref().or(all.filter(|_| traffic.ports.is_some()));
+        let Some(published) = known else {
             list.push(Service { icmp: traffic.icmp.as_deref(), ..plain(traffic) });
             continue;
         };

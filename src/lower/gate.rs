@@ -20,7 +20,12 @@ pub static GUEST_ROAD_UNSEEN: Code = Code {
     name: "guest-road-unseen",
     level: Level::Warning,
     summary: "iptables cannot tell a tap for traffic from the host or routed to the guest",
-    explanation: "iptables knows a tap (`physdev`) only for frames that are bridged, and for those that arrive. For what the host itself or a\nrouter on this host sends to a guest, the bridge has not chosen the port yet when OUTPUT and FORWARD are passed.\n\n```fw\nguest vm1 on tap1i0 { in allow ssh from office }                        # warning\nguest vm1 on tap1i0 address 192.0.2.5 { in allow ssh from office }      # judged by its address\n```\n\nGive the guest's address, or build for nft (`target nft`), whose bridge table sees every port.",
+    explanation: "iptables knows a tap (`physdev`) only for frames that are bridged, and for those that arrive. For what the host itself or a\nrouter on this host sends to a guest, the bridge has not chosen the port yet when OUTPUT and FORWARD are passed.\n\n```fw\nguest vm1 on tap1i0 { in allow ssh from office }                        # warning\n```
+
+**Instead**, give its address, by which it is judged then:
+
+```fw
+guest vm1 on tap1i0 address 192.0.2.5 { in allow ssh from office }\n```\n\nGive the guest's address, or build for nft (`target nft`), whose bridge table sees every port.",
 };
 
 /// An instance that cannot be told from its neighbours.
@@ -29,7 +34,12 @@ pub static GATE_WITHOUT_ADDRESS: Code = Code {
     name: "gate-without-address",
     level: Level::Error,
     summary: "an instance on a shared bridge has rules of its own but no address",
-    explanation: "Rules for one instance need something that tells it from the others on its bridge.\n\n```fw\ninstance blog on lxdbr0 { in allow http from lan }                         # error\ninstance blog on lxdbr0 address 10.10.10.5 { in allow http from lan }\n```\n\nGive its fixed address here or in fwc.facts.json.",
+    explanation: "Rules for one instance need something that tells it from the others on its bridge.\n\n```fw\ninstance blog on lxdbr0 { in allow http from lan }                         # error\n```
+
+**Instead**:
+
+```fw
+instance blog on lxdbr0 address 10.10.10.5 { in allow http from lan }\n```\n\nGive its fixed address here or in fwc.facts.json.",
 };
 
 /// Whether a gate stands at a tap of its own rather than at an address behind a shared bridge.
@@ -135,9 +145,6 @@ impl Program<'_> {
             if tap && self.target == Target::Nft {
                 continue;
             }
-            if gate.addresses.is_empty() {
-                self.unseen(gate, hook);
-            }
             let peer = if hook == Hook::Forward { Peer::Others } else { Peer::Host };
             let mut call = |program: &mut Self, matches: Vec<(Option<Family>, Vec<Match>)>, direction| {
                 let mut called = false;
@@ -164,10 +171,18 @@ impl Program<'_> {
         rules
     }
 
-    fn unseen(&mut self, gate: &Gate, hook: Hook) {
-        if hook != Hook::Forward {
-            return;
+    /// Tells of gates that rules for the inet tables cannot reach, whether or not anything else is judged there.
+    pub(super) fn unseen_gates(&mut self) {
+        let policy = self.policy;
+        let by_bridge = |gate: &Gate| is_on_tap(gate) && self.target == Target::Nft;
+        let unseen: Vec<&Gate> =
+            policy.gates.iter().filter(|gate| gate.addresses.is_empty() && !by_bridge(gate)).collect();
+        for gate in unseen {
+            self.unseen(gate);
         }
+    }
+
+    fn unseen(&mut self, gate: &Gate) {
         let diagnostic = if is_on_tap(gate) {
             Diagnostic::new(
                 &GUEST_ROAD_UNSEEN,

@@ -29,7 +29,7 @@ pub use gate::chains_of;
 
 /// Every code that this stage gives.
 pub static CODES: &[&crate::diagnostic::Code] =
-    &[&gate::GUEST_ROAD_UNSEEN, &gate::GATE_WITHOUT_ADDRESS, &dispatch::REJECT_IN_MANGLE];
+    &[&gate::GUEST_ROAD_UNSEEN, &gate::GATE_WITHOUT_ADDRESS, &dispatch::REJECT_IN_MANGLE, &change::MARK_AFTER_ROUTING];
 
 pub use crate::netfilter::{CONSENT_MARK, MASQUERADE_MARK, RESERVED_MARKS};
 
@@ -40,6 +40,7 @@ const LOG_BURST: u32 = 5;
 #[must_use]
 pub fn lower(policy: &Policy, target: Target) -> (Ruleset, Vec<Diagnostic>) {
     let mut program = Program::new(policy, target);
+    program.unseen_gates();
     program.live_sets();
     program.early();
     program.input();

@@ -2,13 +2,55 @@
 
 use std::collections::BTreeSet;
 
+use super::{dispatch, gate};
+use crate::check::{direct, docker_proxy, overridden, same_bridge, second_manager};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::net::Card;
 use crate::netfilter::Target;
+use crate::optimise::origin::Lines;
+use crate::policy::who::codes;
 use crate::policy::{Action, CardSet, Class, Flow, Judgement, Policy, Rank, Traffic};
+use crate::span::SourceText;
 
-/// The lines at the top of a file: facts that the build rests on, then every flow.
+/// Diagnostics that say under which version or setting, or on which road, the output is not what the policy says.
+static LIMITS: &[&Code] = &[
+    &dispatch::REJECT_IN_MANGLE,
+    &direct::DIRECT_MAY_BE_DROPPED,
+    &docker_proxy::PROXIED_ROAD_OPEN,
+    &docker_proxy::SECOND_LEG,
+    &gate::GUEST_ROAD_UNSEEN,
+    &overridden::LIBVIRT_REJECTS,
+    &same_bridge::SAME_BRIDGE,
+    &second_manager::SECOND_MANAGER,
+    &second_manager::MANAGER_DROPS,
+    &codes::DEFAULT_ROUTE_UNKNOWN,
+];
+
+/// A policy with as many limits has one and the same in many lines: the rest is counted.
+const MOST_LIMITS: usize = 20;
+
+/// What the diagnostics of a build said of the limits within which its output holds, a line each.
 #[must_use]
-pub fn header(policy: &Policy, target: Target) -> Vec<String> {
+pub fn limits(diagnostics: &[Diagnostic], sources: &[SourceText]) -> Vec<String> {
+    let lines = Lines::new(sources);
+    let told = diagnostics.iter().filter(|one| LIMITS.contains(&one.code));
+    let mut limits: Vec<String> = told
+        .map(|one| {
+            let place = lines.place(one.primary.location).map(|(path, line)| format!(", {path}:{line}"));
+            format!("Limit ({}{}): {}.", one.code.number, place.unwrap_or_default(), one.message)
+        })
+        .collect();
+    let more = limits.len().saturating_sub(MOST_LIMITS);
+    limits.truncate(MOST_LIMITS);
+    if more > 0 {
+        limits.push(format!("Limit: {more} more, which `fwc check` tells."));
+    }
+    limits
+}
+
+/// The lines at the top of a file: facts that the build rests on and the limits within which it holds, then every flow.
+#[must_use]
+pub fn header(policy: &Policy, target: Target, limits: &[String]) -> Vec<String> {
     let mut lines = Vec::new();
     lines.push(format!(
         "Target: {}.",
@@ -17,11 +59,18 @@ pub fn header(policy: &Policy, target: Target) -> Vec<String> {
             Target::Nft => "nft -f",
         }
     ));
-    if policy.facts_used.is_empty() {
-        lines.push("Facts: none; holds for every supported version and setting of the platforms.".to_owned());
-    } else {
-        lines.extend(policy.facts_used.iter().map(|fact| format!("Fact: {fact}.")));
+    match (policy.facts_used.is_empty(), limits.is_empty()) {
+        (true, true) => {
+            lines.push("Facts: none; holds for every supported version and setting of the platforms.".to_owned());
+        }
+        (true, false) => {
+            lines.push(
+                "Facts: none; holds for every supported version and setting of the platforms but for:".to_owned(),
+            );
+        }
+        (false, _) => lines.extend(policy.facts_used.iter().map(|fact| format!("Fact: {fact}."))),
     }
+    lines.extend_from_slice(limits);
     lines.extend(flows(policy));
     lines
 }

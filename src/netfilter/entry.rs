@@ -3,9 +3,11 @@
 
 use super::{Base, Hook, TableKind};
 
-/// Chains that attachments lead to, with the same names in every build. All of them are declared in every build, empty where a
-/// policy has nothing to say there: `iptables-restore --noflush` leaves a chain alone that its file does not name, so that a
-/// hook which an edit stops using would otherwise keep the rules of the build before.
+/// Chains that attachments lead to, with the same names in every build. A build declares all of those in the tables that it
+/// uses, empty where a policy has nothing to say there: `iptables-restore --noflush` leaves a chain alone that its file does not
+/// name, so that a hook which an edit stops using would otherwise keep the rules of the build before. In tables that the build
+/// does not use the attachment step empties them: a file that named such a table would bring it to life, and from then on every
+/// packet would pass it.
 pub static ENTRY_CHAINS: [(TableKind, Hook); 13] = [
     (TableKind::Raw, Hook::Prerouting),
     (TableKind::Raw, Hook::Output),

@@ -4,8 +4,9 @@
 //! meets that verdict if any of them matches. So the run may be regrouped freely.
 
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 
 use super::{Field, Item, is_plain};
 use crate::net::{AddressRange, AddressSet, Family, PortRange, PortSet, Protocol};
@@ -27,8 +28,28 @@ impl Field {
     }
 }
 
+/// The sets of a table. Their names follow from what they hold, so that one that is made twice is kept once.
+pub struct Sets<'a> {
+    list: &'a mut Vec<Set>,
+    names: FxHashSet<Arc<str>>,
+}
+
+impl<'a> Sets<'a> {
+    /// With those that the table has.
+    pub fn new(list: &'a mut Vec<Set>) -> Self {
+        let names = list.iter().map(|set| set.name.clone()).collect();
+        Self { list, names }
+    }
+
+    fn add(&mut self, set: Set) {
+        if self.names.insert(set.name.clone()) {
+            self.list.push(set);
+        }
+    }
+}
+
 /// Folds every run of the list. New sets go to `sets`; with `concatenate` off, none that join two fields are made.
-pub fn fold(items: Vec<Item>, target: Target, concatenate: bool, sets: &mut Vec<Set>) -> Vec<Item> {
+pub fn fold(items: Vec<Item>, target: Target, concatenate: bool, sets: &mut Sets) -> Vec<Item> {
     let mut out = Vec::with_capacity(items.len());
     let mut run: Vec<Item> = Vec::new();
     for item in items {
@@ -51,7 +72,7 @@ fn can_fold(rule: &Rule) -> bool {
         && rule.matches.iter().all(|item| is_plain(&item.kind))
 }
 
-fn fold_run(mut run: Vec<Item>, target: Target, concatenate: bool, sets: &mut Vec<Set>) -> Vec<Item> {
+fn fold_run(mut run: Vec<Item>, target: Target, concatenate: bool, sets: &mut Sets) -> Vec<Item> {
     if run.len() < 2 {
         return run;
     }
@@ -206,7 +227,7 @@ fn origins(members: &[Item]) -> Vec<crate::span::Location> {
 }
 
 /// The remark of a folded rule: kept where all have the same.
-fn shared_comment(members: &[Item]) -> Option<std::sync::Arc<str>> {
+fn shared_comment(members: &[Item]) -> Option<Arc<str>> {
     let first = members.first()?.rule.comment.clone()?;
     members.iter().all(|item| item.rule.comment.as_ref() == Some(&first)).then_some(first)
 }
@@ -230,7 +251,7 @@ fn pair_places(rule: &Rule, side: Field) -> Option<[usize; 3]> {
 }
 
 /// Rules that name pairs of address and port become a look-up of both at once.
-fn fold_pairs(run: Vec<Item>, side: Field, target: Target, sets: &mut Vec<Set>) -> Vec<Item> {
+fn fold_pairs(run: Vec<Item>, side: Field, target: Target, sets: &mut Sets) -> Vec<Item> {
     let key = |item: &Item| {
         let places = pair_places(&item.rule, side)?;
         if !fits_in_set(&item.rule, places, target) {
@@ -267,9 +288,7 @@ fn fold_pairs(run: Vec<Item>, side: Field, target: Target, sets: &mut Vec<Set>) 
                 item.rule.comment.clone_from(&comment);
                 item.origins.clone_from(&origins);
             }
-            if sets.iter().all(|known| known.name != set.name) {
-                sets.push(set);
-            }
+            sets.add(set);
         }
         out.append(&mut members);
     }

@@ -1,12 +1,13 @@
 //! From the netfilter form to itself: the same verdicts and effects for every packet, in fewer steps.
 //!
-//! Two things are done, in this order. [`fold`] makes one rule of many that decide alike and differ in addresses or ports: a set is
-//! looked up in about the time that one comparison takes. [`tree`] divides what remains long by one field, so that a packet
-//! meets only the rules that its value can match. Neither touches what counts (limits, connection counts) nor what is not
+//! Three things are done, in this order. [`fold`] makes one rule of many that decide alike and differ in addresses or ports: a set is
+//! looked up in about the time that one comparison takes. [`protocol`] leads past the rules about ICMP. [`tree`] divides what remains long by one field, so that a packet
+//! meets only the rules that its value can match. None touches what counts (limits, connection counts) nor what is not
 //! modelled, and nothing is moved across a rule that decides otherwise.
 
 pub mod fold;
 pub mod origin;
+pub mod protocol;
 pub mod tree;
 
 use crate::netfilter::{Match, MatchKind, Rule, Ruleset, TableFamily, Target};
@@ -39,7 +40,7 @@ impl Field {
 pub fn optimise(ruleset: &mut Ruleset, target: Target, sources: &[SourceText]) {
     let lines = origin::Lines::new(sources);
     for table in &mut ruleset.tables {
-        let mut sets = Vec::new();
+        let mut sets = fold::Sets::new(&mut table.sets);
         let mut names = tree::Names::new(table.chains.iter().map(|chain| chain.name.clone()));
         let concatenate = table.family != TableFamily::Bridge;
         let mut made = Vec::new();
@@ -47,6 +48,7 @@ pub fn optimise(ruleset: &mut Ruleset, target: Target, sources: &[SourceText]) {
             let items = std::mem::take(&mut chain.rules).into_iter().map(Item::new).collect();
             let items = fold::fold(items, target, concatenate, &mut sets);
             let rules: Vec<Rule> = items.into_iter().map(|item| item.into_rule(&lines)).collect();
+            let rules = protocol::gather(&chain.name, rules, &mut names, &mut made);
             // A chain that drops at its end has to keep its end.
             chain.rules = if chain.base.is_some_and(|base| !base.accept) {
                 rules
@@ -55,11 +57,6 @@ pub fn optimise(ruleset: &mut Ruleset, target: Target, sources: &[SourceText]) {
             };
         }
         table.chains.append(&mut made);
-        for set in sets {
-            if table.sets.iter().all(|known| known.name != set.name) {
-                table.sets.push(set);
-            }
-        }
     }
 }
 

@@ -16,6 +16,8 @@ use crate::netfilter::{Chain, Match, MatchKind, Owner, Rule, SetField, SetValue,
 
 /// Lists shorter than this are as quick to walk.
 const WORTH_A_TREE: usize = 16;
+/// Longest name of a chain that iptables takes.
+const CHAIN_NAME: usize = 28;
 /// Rules at the end of a branch.
 const LEAF: usize = 4;
 /// Branches of one chain. More than two, for nf_tables counts every goto from a hook to the farthest chain, and refuses a
@@ -34,6 +36,15 @@ impl Names {
     /// With these taken.
     pub fn new(taken: impl Iterator<Item = Arc<str>>) -> Self {
         Self { taken: taken.collect(), next: 0 }
+    }
+
+    /// A chain that belongs to another, by what it is for.
+    pub(super) fn named(&mut self, after: &str, word: &str) -> Arc<str> {
+        let name: Arc<str> = format!("{after}.{word}").into();
+        if name.len() <= CHAIN_NAME && !after.contains('.') && self.taken.insert(name.clone()) {
+            return name;
+        }
+        self.fresh(after)
     }
 
     fn fresh(&mut self, after: &str) -> Arc<str> {
@@ -224,7 +235,7 @@ fn repeats(rules: &[Rule], field: Field) -> usize {
     (values - starts.len()) + (values - rules.len().min(values))
 }
 
-fn plain(name: Arc<str>, rules: Vec<Rule>) -> Chain {
+pub(super) fn plain(name: Arc<str>, rules: Vec<Rule>) -> Chain {
     Chain { name, owner: Owner::Fwc, base: None, rules }
 }
 

@@ -3,10 +3,10 @@
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
+use super::owner::Pattern;
 use super::situation::{Attribute, Values, When};
 use super::{
-    Attachment, Class, Destination, Era, Fault, Interface, Leg, Outcome, Owned, Pattern, Platform, Preset, Road, Role,
-    Step,
+    Attachment, Class, Destination, Era, Fault, Interface, Leg, Outcome, Owned, Platform, Preset, Road, Role, Step,
 };
 use crate::net::Card;
 use crate::netfilter::{Hook, TableFamily};

@@ -6,23 +6,26 @@
 //! and the first row that holds decides, so an answer is exact for what is known; for the rest it is every row that could
 //! decide, each with the [`Condition`]s under which it does.
 
+mod answer;
 mod connection;
 mod data;
 mod members;
+mod owner;
 mod situation;
 
 use std::sync::LazyLock;
 
 pub use connection::{Connection, Endpoints, Header, Origin, Prediction, predict};
 pub use members::bridges;
+pub use owner::{Owned, Role, owner_of, owner_of_comment, owner_of_table};
 pub use situation::{Attribute, Condition, Situation, When};
 
 use crate::net::{Card, Family};
-use crate::netfilter::{Hook, TableFamily};
-use situation::{Decision, decide, holds};
+use crate::netfilter::Hook;
+use situation::holds;
 
 /// The files, by platform. Their order is the order in which owners are looked up.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 12] = [
     ("docker", include_str!("../../stdlib/platforms/docker.toml")),
     ("podman", include_str!("../../stdlib/platforms/podman.toml")),
     ("lxd", include_str!("../../stdlib/platforms/lxd.toml")),
@@ -31,13 +34,16 @@ const FILES: [(&str, &str); 9] = [
     ("tap", include_str!("../../stdlib/platforms/tap.toml")),
     ("router", include_str!("../../stdlib/platforms/router.toml")),
     ("host", include_str!("../../stdlib/platforms/host.toml")),
+    ("ufw", include_str!("../../stdlib/platforms/ufw.toml")),
+    ("firewalld", include_str!("../../stdlib/platforms/firewalld.toml")),
+    ("fail2ban", include_str!("../../stdlib/platforms/fail2ban.toml")),
     ("others", include_str!("../../stdlib/platforms/others.toml")),
 ];
 
 /// The rows of this file stand behind every platform's own: a host that runs containers is still a host.
 const BASE: &str = "host";
 
-/// The file of owners that are no platform: fail2ban, ufw, Kubernetes and so on. Not a name for `use`.
+/// The file of owners that are no platform: CrowdSec, Kubernetes and so on. Not a name for `use`.
 const OTHERS: &str = "others";
 
 /// Read once. A file that did not parse would be missing here; a test reads each of them.
@@ -97,55 +103,6 @@ struct Preset {
     when: When,
     attribute: Attribute,
     value: String,
-}
-
-/// Who may write what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// The owner rewrites it as it likes; nobody else's rules last there.
-    Private,
-    /// The owner made it for the user's rules (DOCKER-USER).
-    User,
-    /// Rules that shut out addresses at run time; they must stay in front of every allow.
-    Ban,
-}
-
-/// Chains or tables that belong to somebody.
-#[derive(Clone, Debug)]
-pub struct Owned {
-    /// Who: the platform's title, or the program's name.
-    pub owner: String,
-    /// What may be done with it.
-    pub role: Role,
-    family: Option<TableFamily>,
-    table: Option<String>,
-    chains: Vec<Pattern>,
-    comments: Vec<Pattern>,
-    /// How to live beside it, if there is more to say than to leave it alone.
-    pub advice: Option<String>,
-}
-
-/// A name with `*` for any text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Pattern(Vec<String>);
-
-impl Pattern {
-    fn new(text: &str) -> Self {
-        Self(text.split('*').map(str::to_owned).collect())
-    }
-
-    fn matches(&self, name: &str) -> bool {
-        let Some((first, rest)) = self.0.split_first() else { return false };
-        let Some(mut left) = name.strip_prefix(first.as_str()) else { return false };
-        let Some((last, middle)) = rest.split_last() else { return left.is_empty() };
-        for part in middle {
-            match left.find(part.as_str()) {
-                Some(at) => left = left.get(at + part.len()..).unwrap_or_default(),
-                None => return false,
-            }
-        }
-        left.ends_with(last.as_str())
-    }
 }
 
 /// Where rules of a policy can stand so that they are reached and stay.
@@ -340,213 +297,11 @@ impl Platform {
         filled
     }
 
-    /// Every road that a connection in this situation may take. Exactly one, without conditions, if enough is known.
-    #[must_use]
-    pub fn roads(&self, situation: &Situation) -> Vec<Possible<'_, Road>> {
-        self.decided(&self.roads, |road| &road.when, situation)
-    }
-
-    /// Where a policy's rules for `hook` can stand. More than one if that depends on what is not known.
-    #[must_use]
-    pub fn attachments(&self, hook: Hook, family: Family, situation: &Situation) -> Vec<Possible<'_, Attachment>> {
-        let situation = situation.clone().with(Attribute::Family, family_name(family));
-        let rows: Vec<&Attachment> = self.attachments.iter().filter(|attachment| attachment.hook == hook).collect();
-        let whens: Vec<&When> = rows.iter().map(|row| &row.when).collect();
-        self.possible(&whens, &situation, |at| rows.get(at).copied())
-    }
-
-    /// The faults that this situation has or may have.
-    #[must_use]
-    pub fn faults(&self, situation: &Situation) -> Vec<Possible<'_, Fault>> {
-        let situation = self.narrowed(situation);
-        self.faults
-            .iter()
-            .filter_map(|fault| {
-                let conditions = match holds(&fault.when, &situation)? {
-                    true => Vec::new(),
-                    false => return None,
-                };
-                Some(Possible { item: fault, conditions })
-            })
-            .chain(self.faults.iter().filter(|fault| holds(&fault.when, &situation).is_none()).map(|fault| {
-                let asked = fault.when.asked.iter();
-                let open = asked.filter(|(attribute, asked)| situation.get(*attribute) & !asked != 0);
-                let conditions = open.map(|&(attribute, asked)| self.condition(attribute, asked)).collect();
-                Possible { item: fault, conditions }
-            }))
-            .collect()
-    }
-
     /// The chains and tables that are its own.
     #[must_use]
     pub fn owned(&self) -> &[Owned] {
         &self.owned
     }
-
-    fn decided<'a, T>(
-        &'a self,
-        rows: &'a [T],
-        when: impl Fn(&T) -> &When,
-        situation: &Situation,
-    ) -> Vec<Possible<'a, T>> {
-        let whens: Vec<&When> = rows.iter().map(when).collect();
-        self.possible(&whens, situation, |at| rows.get(at))
-    }
-
-    fn possible<'a, T>(
-        &self,
-        whens: &[&When],
-        situation: &Situation,
-        item: impl Fn(usize) -> Option<&'a T>,
-    ) -> Vec<Possible<'a, T>> {
-        let situation = self.narrowed(situation);
-        let mut decisions: Vec<Decision> = decide(whens, &situation)
-            .into_iter()
-            .filter_map(|Decision { row, situation: found }| {
-                let mut trimmed = self.trimmed(found.clone())?;
-                // What follows from the rest is no condition of its own: Docker before 29 has no other backend than iptables.
-                for &attribute in Attribute::ALL {
-                    if found.get(attribute) == situation.get(attribute) {
-                        trimmed.set(attribute, situation.get(attribute));
-                    }
-                }
-                Some(Decision { row, situation: trimmed })
-            })
-            .collect();
-        merge(&mut decisions);
-        decisions
-            .into_iter()
-            .filter_map(|Decision { row, situation: narrowed }| {
-                let conditions = Attribute::ALL
-                    .iter()
-                    .filter(|attribute| narrowed.get(**attribute) != situation.get(**attribute))
-                    .map(|&attribute| self.condition(attribute, narrowed.get(attribute)))
-                    .collect();
-                Some(Possible { item: item(row)?, conditions })
-            })
-            .collect()
-    }
-
-    /// The situation without values that the file rules out together with what is known of the others; `None` if nothing is
-    /// left.
-    fn trimmed(&self, mut situation: Situation) -> Option<Situation> {
-        loop {
-            let before = situation.clone();
-            for &attribute in self.impossible.iter().flat_map(|when| when.asked.iter().map(|(attribute, _)| attribute))
-            {
-                let values = situation.get(attribute);
-                let mut left = 0;
-                for value in (0..situation::Values::BITS).map(|bit| 1 << bit).filter(|value| values & value != 0) {
-                    let mut alone = situation.clone();
-                    alone.set(attribute, value);
-                    let out = self.impossible.iter().any(|when| holds(when, &alone) == Some(true));
-                    left |= if out { 0 } else { value };
-                }
-                if left == 0 {
-                    return None;
-                }
-                situation.set(attribute, left);
-            }
-            if situation == before {
-                return Some(situation);
-            }
-        }
-    }
-
-    /// The situation with only versions that the file knows, and only what can go together.
-    fn narrowed(&self, situation: &Situation) -> Situation {
-        let mut narrowed = situation.clone();
-        let known = (1u32 << self.eras.len()) - 1;
-        let known = situation::Values::try_from(known).unwrap_or(situation::Values::MAX);
-        narrowed.set(Attribute::Version, situation.get(Attribute::Version) & known);
-        // What contradicts the file altogether is answered as if the file did not rule it out.
-        self.trimmed(narrowed.clone()).unwrap_or(narrowed)
-    }
-
-    fn condition(&self, attribute: Attribute, values: situation::Values) -> Condition {
-        let chosen = |at: usize| values & (1 << at) != 0;
-        let values = if attribute == Attribute::Version {
-            self.era_ranges(&chosen)
-        } else {
-            let named = attribute.values().iter().enumerate();
-            named.filter(|(at, _)| chosen(*at)).map(|(_, value)| (*value).to_owned()).collect()
-        };
-        Condition { attribute, values }
-    }
-
-    /// Runs of neighbouring eras, as people write versions: `20.10 to before 28.0`, `29.0 and later`.
-    fn era_ranges(&self, chosen: &impl Fn(usize) -> bool) -> Vec<String> {
-        let mut out = Vec::new();
-        let mut start: Option<&Era> = None;
-        for (at, era) in self.eras.iter().enumerate() {
-            match (start, chosen(at)) {
-                (None, true) => start = Some(era),
-                (Some(first), false) => {
-                    out.push(format!("{} to before {}", first.name, era.name));
-                    start = None;
-                }
-                _ => {}
-            }
-        }
-        out.extend(start.map(|first| format!("{} and later", first.name)));
-        out
-    }
-}
-
-/// Joins decisions for one row whose situations differ in a single attribute: together they are one situation.
-fn merge(decisions: &mut Vec<Decision>) {
-    let joined = |a: &Decision, b: &Decision| {
-        let mut differ = Attribute::ALL.iter().filter(|at| a.situation.get(**at) != b.situation.get(**at));
-        match (a.row == b.row, differ.next(), differ.next()) {
-            (true, Some(&only), None) => {
-                let mut both = a.situation.clone();
-                both.set(only, a.situation.get(only) | b.situation.get(only));
-                Some(both)
-            }
-            (true, None, _) => Some(a.situation.clone()),
-            _ => None,
-        }
-    };
-    let mut at = 0;
-    while at < decisions.len() {
-        let found = decisions.iter().enumerate().skip(at + 1).find_map(|(other, decision)| {
-            let both = decisions.get(at).and_then(|first| joined(first, decision))?;
-            Some((other, both))
-        });
-        match found {
-            Some((other, both)) => {
-                decisions.remove(other);
-                if let Some(first) = decisions.get_mut(at) {
-                    first.situation = both;
-                }
-                at = 0;
-            }
-            None => at += 1,
-        }
-    }
-}
-
-/// Who owns a chain. `table` is iptables' table or nft's; `family` its family, where that is known.
-#[must_use]
-pub fn owner_of(family: Option<TableFamily>, table: &str, chain: &str) -> Option<&'static Owned> {
-    PLATFORMS.iter().flat_map(|platform| &platform.owned).find(|owned| {
-        owned.table.as_deref().is_none_or(|known| known == table)
-            && family.is_none_or(|family| owned.family.is_none_or(|known| known == family))
-            && owned.chains.iter().any(|pattern| pattern.matches(chain))
-    })
-}
-
-/// Who owns a whole nft table.
-#[must_use]
-pub fn owner_of_table(family: TableFamily, table: &str) -> Option<&'static Owned> {
-    owner_of(Some(family), table, "").filter(|owned| owned.table.is_some())
-}
-
-/// Who wrote a rule in a built-in chain, going by its comment (LXD's and Incus' xtables drivers own no chains).
-#[must_use]
-pub fn owner_of_comment(comment: &str) -> Option<&'static Owned> {
-    let owned = PLATFORMS.iter().flat_map(|platform| &platform.owned);
-    owned.into_iter().find(|owned| owned.comments.iter().any(|pattern| pattern.matches(comment)))
 }
 
 /// The name of a family as the data files write it.
@@ -619,15 +374,5 @@ mod tests {
         assert!(road("proxy = \"on\"", "outcome = \"host\"").is_some_and(|message| message.contains("`on`")));
         assert!(road("", "outcome = \"gone\"").is_some_and(|message| message.contains("`gone`")));
         assert!(road("version = \">=9\"", "outcome = \"host\"").is_some_and(|message| message.contains(">=9")));
-    }
-
-    #[test]
-    fn a_pattern_matches_whole_names() {
-        assert!(Pattern::new("DOCKER").matches("DOCKER"));
-        assert!(!Pattern::new("DOCKER").matches("DOCKER-USER"));
-        assert!(Pattern::new("DOCKER-*").matches("DOCKER-USER"));
-        assert!(Pattern::new("filter-*__*").matches("filter-forward-in__br"));
-        assert!(!Pattern::new("filter-*__*").matches("filter-forward-in"));
-        assert!(Pattern::new("*").matches(""));
     }
 }

@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 use rustc_hash::FxHashSet;
 
 use crate::diagnostic::Diagnostic;
-use crate::facts::{self, Facts};
+use crate::facts::{self, Facts, compose};
 use crate::names::closest as nearest;
 use crate::net::Card;
 use crate::platform;
 use crate::policy::names::{Names, at, find};
 use crate::policy::resolve::faults::*;
-use crate::policy::who::DEFAULT_ROUTE_UNKNOWN as DEFAULT_ROUTE;
+use crate::policy::who::codes::DEFAULT_ROUTE_UNKNOWN as DEFAULT_ROUTE;
 use crate::policy::who::{self, Places};
 use crate::policy::{Class, Containers, LocalCards, Policy, Published, service};
 use crate::project::{ImportKind, Project};
@@ -27,18 +27,36 @@ pub(super) fn gather_facts(project: &Project, out: &mut Vec<Diagnostic>) -> Fact
         facts = read;
         out.extend(diagnostics);
     }
+    let mut read = Vec::new();
     for import in project.imports.iter().filter(|import| import.kind == ImportKind::Compose) {
         let environment = import.environment.map(|file| project.text(file));
         for &file in &import.files {
-            let (read, diagnostics) = facts::compose::read(project.text(file), environment, file);
+            let (facts, said, diagnostics) = compose::read_project(project.text(file), environment, file);
             out.extend(diagnostics);
-            // What a compose file says is nearer to the policy than what was once recorded on the host.
-            let (merged, diagnostics) = read.merge(facts);
-            facts = merged;
-            out.extend(diagnostics);
+            let project = said.unwrap_or_else(|| compose::projects::name_of_directory(directory(project, file)));
+            read.push(compose::projects::Read { project, facts });
         }
     }
-    facts
+    out.extend(compose::projects::keep_apart(&mut read));
+    let composed = read.into_iter().map(|read| read.facts).reduce(|before, file| {
+        let (merged, diagnostics) = file.merge_by_name(before);
+        out.extend(diagnostics);
+        merged
+    });
+    let Some(composed) = composed else { return facts };
+    // What a compose file says is nearer to the policy than what was once recorded on the host.
+    let (merged, diagnostics) = composed.merge(facts);
+    out.extend(diagnostics);
+    merged
+}
+
+/// The name of the directory that a file lies in; empty for the policy's own, whose name depends on who looks.
+fn directory(project: &Project, file: FileId) -> &str {
+    let path = |id: FileId| project.files.get(id.0 as usize).map_or("", |source| &*source.path);
+    let parent = |path| <str>::rsplit_once(path, '/').map_or("", |(parent, _)| parent);
+    let (own, root) = (parent(path(file)), parent(path(project.root)));
+    let name = own.rsplit('/').next().unwrap_or_default();
+    if own == root || name == ".." || name == "." { "" } else { name }
 }
 
 /// Facts said in source: `fact`, `container`, `network`. They go before what a file says.
@@ -76,7 +94,7 @@ fn declared_container<'a>(
             let (Some(protocol), Some(set)) = (traffic.protocol, &traffic.ports) else {
                 out.push(
                     Diagnostic::new(
-                        &who::MISPLACED_WORD,
+                        &who::codes::MISPLACED_WORD,
                         at(file, publish.item.span),
                         "`publish` needs a protocol and ports",
                     )
@@ -154,6 +172,13 @@ pub(super) fn platforms(names: &Names<'_>, facts: &Facts, out: &mut Vec<Diagnost
     }
     if spoken.contains(&Class::Instance) && !has(&used, Class::Instance) {
         used.extend(["lxd".to_owned(), "incus".to_owned()]);
+    }
+    for (name, runs) in [("ufw", facts.ufw), ("firewalld", facts.firewalld), ("fail2ban", facts.fail2ban)] {
+        match runs {
+            Some(true) => used.insert(name.to_owned()),
+            Some(false) => used.remove(name),
+            None => continue,
+        };
     }
     used.into_iter().collect()
 }
@@ -383,6 +408,9 @@ pub(super) fn name_facts(policy: &mut Policy, names: &Names<'_>, facts: &Facts, 
                     .help(format!("write the card: `interface {name} = eth0`, or `fact default-route = eth0`")),
             ),
         }
+    }
+    for (name, runs) in [("ufw", facts.ufw), ("firewalld", facts.firewalld), ("fail2ban", facts.fail2ban)] {
+        policy.facts_used.extend(runs.map(|runs| format!("{name} {}", if runs { "runs" } else { "does not run" })));
     }
     if let Some(docker) = &facts.docker {
         let mut used = Vec::new();

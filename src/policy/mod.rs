@@ -2,6 +2,7 @@
 //! class where it goes) the list of judgements in the order in which they decide. Knows nothing of hooks, chains or back ends.
 
 mod host;
+pub mod cover;
 pub mod names;
 mod order;
 pub mod resolve;
@@ -41,22 +42,22 @@ pub static CODES: &[&crate::diagnostic::Code] = &[
     &service::UNKNOWN_SERVICE,
     &service::SERVICE_CYCLE,
     &service::UNKNOWN_ICMP_TYPE,
-    &who::UNKNOWN_PLACE,
-    &who::SET_CYCLE,
-    &who::EMPTY_SET,
-    &who::SET_FILE_LINE,
-    &who::UNKNOWN_CONTAINER,
-    &who::CONTAINER_ORIGIN,
-    &who::UNPUBLISHED_CONTAINER,
-    &who::HOST_NETWORK,
-    &who::OFF_BRIDGE,
-    &who::HOST_ADDRESS,
-    &who::CONTAINER_ADDRESS,
-    &who::MISPLACED_WORD,
-    &who::NESTED_NEGATION,
-    &who::DEFAULT_ROUTE_UNKNOWN,
-    &who::UNDECLARED_CARD,
-    &who::CARD_NAME_TOO_LONG,
+    &who::codes::UNKNOWN_PLACE,
+    &who::codes::SET_CYCLE,
+    &who::codes::EMPTY_SET,
+    &who::codes::SET_FILE_LINE,
+    &who::codes::UNKNOWN_CONTAINER,
+    &who::codes::CONTAINER_ORIGIN,
+    &who::codes::UNPUBLISHED_CONTAINER,
+    &who::codes::HOST_NETWORK,
+    &who::codes::OFF_BRIDGE,
+    &who::codes::HOST_ADDRESS,
+    &who::codes::CONTAINER_ADDRESS,
+    &who::codes::MISPLACED_WORD,
+    &who::codes::NESTED_NEGATION,
+    &who::codes::DEFAULT_ROUTE_UNKNOWN,
+    &who::codes::UNDECLARED_CARD,
+    &who::codes::CARD_NAME_TOO_LONG,
 ];
 
 /// Where a connection's end lies.
@@ -226,6 +227,8 @@ pub struct Published {
     pub ports: PortRange,
     /// The container's own ports: as many, or one that all lead to.
     pub container_ports: PortRange,
+    /// By Swarm's routing mesh, if there is a swarm: rules see the published port then, never the container's own.
+    pub ingress: bool,
     /// Where it is said.
     pub location: Option<Location>,
 }

@@ -51,6 +51,8 @@ pub struct Names<'a> {
     /// What each service came to, once somebody asked.
     pub(super) traffic: RefCell<FxHashMap<&'a str, Arc<[Traffic]>>>,
     imports: FxHashMap<Location, &'a Import>,
+    /// Names whose declarations could not be read: that was told, and what uses them has no fault of its own.
+    unreadable: FxHashSet<&'a str>,
 }
 
 /// A name that is declared twice.
@@ -68,7 +70,23 @@ pub static MISSING_PARAMETER: Code = Code {
     name: "missing-parameter",
     level: Level::Error,
     summary: "an interface or set is declared without a value, and no including file gives it one",
-    explanation: "`interface wan` and `set admins` without `=` are parameters of a file that others include. The including file must give\nthe value:\n\n```fw\ninterface wan = eno1\nset admins = { 10.0.0.0/24 }\ninclude \"base.fw\"\n```\n\nWithout it nothing can be built: no card and no address is guessed.",
+    explanation: "\
+`interface wan` and `set admins` without `=` are parameters of a file that others include. The including file must give them a value.
+
+```fw
+set admins                       # error, where nobody includes this file
+allow ssh from admins to host
+```
+
+Without a value nothing can be built: no card and no address is guessed.
+
+**Instead**, give it one, here or in the file that includes this one:
+
+```fw
+set admins = { 10.0.0.0/24 }
+allow ssh from admins to host
+```
+",
 };
 
 /// A name that nothing uses.
@@ -98,6 +116,33 @@ pub static TOO_MANY_RULES: Code = Code {
     explanation: "Each `apply` counts the rules of its group once more. Groups that apply groups several times multiply: twenty that each apply\nthe next one twice are a million rules.\n\n```fw\ngroup a { allow ssh }\ngroup b {\n    apply a\n    apply a        # the same once more: it decides nothing\n}\n```\n\nApply each group once, where it is meant.",
 };
 
+/// How far back a list's declaration may have begun.
+const LONGEST_LIST: usize = 100;
+
+/// The names in declarations of a file that could not be read.
+fn unreadable(project: &Project, file: FileId) -> Vec<&str> {
+    let Some(parsed) = project.parsed(file) else { return Vec::new() };
+    let text = project.text(file);
+    let faults = parsed.diagnostics.iter().filter(|fault| fault.is_error());
+    let name = |fault: &Diagnostic| {
+        let at = fault.primary.location.span.range().start;
+        let end = text.get(at..)?.find('\n').map_or(text.len(), |length| at + length);
+        for line in text.get(..end)?.rsplit('\n').take(LONGEST_LIST) {
+            let mut words =
+                line.split(|letter: char| letter.is_whitespace() || letter == '=').filter(|word| !word.is_empty());
+            let first = words.next().unwrap_or_default();
+            if ["set", "interface", "service", "group", "guest", "instance", "network", "container"].contains(&first) {
+                return words.next().map(|word| word.trim_matches('"'));
+            }
+            if crate::syntax::begins_statement(first) {
+                return None;
+            }
+        }
+        None
+    };
+    faults.filter_map(name).collect()
+}
+
 impl<'a> Names<'a> {
     /// Collects the declarations of a project; duplicates and incomplete parameters are reported.
     pub fn collect(project: &'a Project, diagnostics: &mut Vec<Diagnostic>) -> Self {
@@ -110,12 +155,21 @@ impl<'a> Names<'a> {
             }
         }
         names.walk(project, project.root, &mut seen);
+        for &file in &seen {
+            names.unreadable.extend(unreadable(project, file));
+        }
         for index in 0..names.statements.len() {
             let (file, statement) = names.statements[index];
             names.declare(file, false, statement, diagnostics);
         }
         names.parameters(diagnostics);
         names
+    }
+
+    /// Whether a declaration of that name could not be read.
+    #[must_use]
+    pub fn is_unreadable(&self, name: &str) -> bool {
+        self.unreadable.contains(name)
     }
 
     /// What the statement at `at` (the whole statement's span) led to.

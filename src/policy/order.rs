@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::syntax::tree::View;
 
+use crate::policy::cover::covers;
 use crate::policy::who::{self};
 use crate::policy::{Action, CardSet, Judgement, Party, Policy, Rank, Traffic};
 
@@ -17,6 +18,14 @@ pub(super) fn finish_flows(policy: &mut Policy) {
             let narrowness = if judgement.rank == Rank::Default { specificity(judgement) } else { 0 };
             (judgement.rank, std::cmp::Reverse(narrowness))
         });
+        let defaults = judgements.partition_point(|judgement| judgement.rank < Rank::Default);
+        for equals in judgements
+            .get_mut(defaults..)
+            .unwrap_or_default()
+            .chunk_by_mut(|a, b| a.rank == b.rank && specificity(a) == specificity(b))
+        {
+            inner_first(equals);
+        }
         let rules = || judgements.iter().filter(|judgement| judgement.rank > Rank::Prelude);
         let whole = |judgement: &Judgement| {
             judgement.rank == Rank::Default
@@ -68,7 +77,27 @@ pub(super) fn finish_flows(policy: &mut Policy) {
     }
 }
 
-/// How much a default says: the more, the earlier it stands.
+/// With more defaults of one kind in one flow, their order in the source stands; that one comes too late is then an error.
+const MOST_COMPARED: usize = 500;
+
+/// Of defaults that say as much, one that speaks of a part of what another speaks of comes first: the smaller prefix, the
+/// shorter list. The others keep the order of the source.
+fn inner_first(defaults: &mut [Judgement]) {
+    if defaults.len() > MOST_COMPARED {
+        return;
+    }
+    for at in 1..defaults.len() {
+        // The first of those in front that this one is a part of.
+        let Some((before, rest)) = defaults.split_at_mut_checked(at) else { return };
+        let Some(inner) = rest.first() else { return };
+        let outer = before.iter().position(|outer| covers(outer, inner) && !covers(inner, outer));
+        if let Some(moved) = outer.and_then(|outer| defaults.get_mut(outer..=at)) {
+            moved.rotate_right(1);
+        }
+    }
+}
+
+/// How much a default says: the more, the earlier it stands. What speaks of a part of another's traffic never says less.
 fn specificity(judgement: &Judgement) -> usize {
     let party = |party: &Party| {
         usize::from(party.cards.is_some())

@@ -25,7 +25,28 @@ pub static SERVICE_CYCLE: Code = Code {
     name: "service-cycle",
     level: Level::Error,
     summary: "a service is defined by itself",
-    explanation: "```fw\nservice web = { web, tcp 8080 }   # error\n```\n\nA service may be made of others, but not, by whatever road, of itself. Take the name out of its own definition.",
+    explanation: "\
+A service may be made of others; written out, it is a list of protocols and ports. One that is made of itself, at once or by way of
+another, has no such list.
+
+**Why it hurts.** Left out, the name would stand for whatever else its definition has, and a rule with it would open or close less than
+whoever reads it expects.
+
+```fw
+service web = { web, tcp 8080 }        # error
+allow web to host
+```
+
+A service of the policy takes the place of one of the same name in the standard library, so that `service https = { https, tcp 8443 }` does
+not add to that one but names itself.
+
+**Instead**, take the name out of its own definition, or give the larger service a name of its own:
+
+```fw
+service web = { https, tcp 8080 }
+allow web to host
+```
+",
 };
 
 /// An ICMP type that does not exist.
@@ -62,6 +83,9 @@ fn named<'a>(
     out: &mut Vec<Diagnostic>,
 ) -> Arc<[Traffic]> {
     let Some(declared) = find(&names.services, name) else {
+        if names.is_unreadable(name) {
+            return Arc::from([]);
+        }
         out.push(unknown_service(names, file, item, name));
         return Arc::from([]);
     };
@@ -135,6 +159,19 @@ fn unknown_service(names: &Names<'_>, file: FileId, item: &Spanned<Item>, name: 
     let unknown = Diagnostic::new(&UNKNOWN_SERVICE, place, format!("no service is called `{name}`"));
     if names.sets.contains_key(name) || names.interfaces.contains_key(name) {
         return unknown.label("this is a set or an interface").help(format!("write `from {name}` or `to {name}`"));
+    }
+    match name.to_ascii_lowercase().as_str() {
+        "all" | "any" | "anything" | "everything" => {
+            return unknown.help("leave it out: a rule without a service is for all of them");
+        }
+        "established" | "related" | "replies" | "loopback" | "lo" => {
+            return unknown
+                .label("no line is needed for this")
+                .help("answers and the loopback pass before all rules: `std:prelude.fw` says so; take the line out");
+        }
+        "ping6" | "pingv6" => return unknown.fix("for IPv6 alone write `ipv6 ping`", place, "ipv6 ping"),
+        "icmpv6" | "icmp6" | "ipv6-icmp" => return unknown.fix("write `ipv6 icmp`", place, "ipv6 icmp"),
+        _ => {}
     }
     match nearest(name, names.services.keys().copied()) {
         Some(near) => unknown.fix(format!("did you mean `{near}`?"), place, near),

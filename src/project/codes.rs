@@ -69,10 +69,7 @@ Rules count where they stand, and an included file counts where its `include` st
 such place: either order would be a guess, and the order of rules decides what is open.
 
 ```fw
-# a.fw
-include \"b.fw\"
-# b.fw
-include \"a.fw\"     # a circle: a.fw → b.fw → a.fw
+include \"site.fw\"     # error, in `site.fw` itself; the same by way of others: a.fw → b.fw → a.fw
 ```
 
 Move what both need into a third file and include that from both: a file is read once, where it is first included.

@@ -122,6 +122,25 @@ right one, and whether a single fault near its beginning makes all the rest.
 ",
 };
 
+pub(super) static TOO_MANY_WARNINGS: Code = Code {
+    number: "FW0030",
+    name: "too-many-warnings",
+    level: Level::Warning,
+    summary: "more warnings in one file than are worth telling",
+    explanation: "\
+After 500 diagnostics of one file the rest is only counted. Of those that are left out here none stops a build: they are
+warnings, mostly one and the same in a long list that a program has written.
+
+    set blocked = {
+        198.51.100.7/24,      # FW0021, and so on for a thousand lines
+        203.0.113.9/24,
+    }
+
+What is told shows what to mend in all of them: here, write each prefix without the bits behind its length. An error among those that
+are left out is said as FW0008, and stops the build.
+",
+};
+
 pub(super) static MISPLACED: Code = Code {
     number: "FW0010",
     name: "misplaced-statement",
@@ -152,7 +171,7 @@ const LONGEST: usize = 4 << 20;
 
 /// Reads a text that is known to be shorter than four gibibytes.
 pub(super) fn read(text: &str, file: FileId) -> Parsed {
-    let report = Report { file, diagnostics: Vec::new(), left_out: 0 };
+    let report = Report::new(file);
     let mut reader =
         Reader { text, report, open: Vec::new(), top: Vec::new(), too_deep: 0, was_too_deep: false, assumed: 0 };
     for piece in Scanner::new(text) {
@@ -245,7 +264,7 @@ impl Reader<'_> {
         let span = Span::new(cut.range.start, cut.range.end);
         if let Some(found) = cut.fault {
             if self.report.is_full() {
-                self.report.left_out += 1;
+                self.report.leave_out(Level::Error);
                 return None;
             }
             let diagnostic = self.scan_fault(found, cut, text);
@@ -282,7 +301,7 @@ impl Reader<'_> {
                     fault::unknown_statement(text, base, self.report.file, matches!(cut.ending, Ending::Block(_)));
                 self.report.push(diagnostic);
             } else {
-                self.report.left_out += 1;
+                self.report.leave_out(Level::Error);
             }
             return None;
         };
@@ -294,7 +313,7 @@ impl Reader<'_> {
         match Grammar::parse(rule, text) {
             Ok(pairs) => Builder::new(&mut self.report, base).statement(rule, pairs, span),
             Err(_) if self.report.is_full() => {
-                self.report.left_out += 1;
+                self.report.leave_out(Level::Error);
                 None
             }
             Err(error) => {
@@ -348,8 +367,9 @@ impl Reader<'_> {
         };
         let end = self.report.at(Span::new(cut.range.end, cut.range.end));
         let at = self.report.at(statement.span);
-        let mut diagnostic = Diagnostic::new(&fault::UNEXPECTED, at, format!("{what} needs its lines in braces"))
-            .label("expected `{` behind this, on the same line");
+        let mut diagnostic =
+            Diagnostic::new(&fault::codes::UNEXPECTED, at, format!("{what} needs its lines in braces"))
+                .label("expected `{` behind this, on the same line");
         if !matches!(statement.value, StatementKind::Scope(_)) {
             diagnostic = diagnostic.fix("give it an empty block", end, " {\n}");
         }
@@ -585,7 +605,7 @@ impl Reader<'_> {
         if self.report.left_out > 0 {
             let at = self.report.at(Span::new(end, end));
             self.report.diagnostics.push(Diagnostic::new(
-                &TOO_MANY,
+                if self.report.left_out_error { &TOO_MANY } else { &TOO_MANY_WARNINGS },
                 at,
                 format!("{} more faults in this file are not shown", self.report.left_out),
             ));

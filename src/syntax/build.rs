@@ -8,7 +8,7 @@ use pest::iterators::{Pair, Pairs};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::{AddressRange, Card, Family, PortRange, Protocol};
 use crate::span::{FileId, Location, Span, Spanned};
-use crate::syntax::fault::UNEXPECTED;
+use crate::syntax::fault::codes::UNEXPECTED;
 use crate::syntax::grammar::Rule;
 use crate::syntax::tree::{
     Action, Change, ChangeKind, Container, During, Fact, FactValue, Guest, GuestKind, Interface, InterfaceValue, Item,
@@ -37,14 +37,27 @@ pub(super) struct Report {
     pub diagnostics: Vec<Diagnostic>,
     /// Diagnostics left out since [`Report::MOST`] was reached.
     pub left_out: usize,
+    /// Whether one of those left out stops a build.
+    pub left_out_error: bool,
 }
 
 impl Report {
     /// So many are told, the rest is counted.
     pub const MOST: usize = 500;
 
+    /// Nothing is told yet.
+    pub fn new(file: FileId) -> Self {
+        Self { file, diagnostics: Vec::new(), left_out: 0, left_out_error: false }
+    }
+
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if self.is_full() { self.left_out += 1 } else { self.diagnostics.push(diagnostic) }
+        if self.is_full() { self.leave_out(diagnostic.code.level) } else { self.diagnostics.push(diagnostic) }
+    }
+
+    /// Counts one that is not told.
+    pub fn leave_out(&mut self, level: Level) {
+        self.left_out += 1;
+        self.left_out_error |= level == Level::Error;
     }
 
     pub fn is_full(&self) -> bool {
@@ -548,8 +561,10 @@ impl<'r> Builder<'r> {
 
     fn publish(&mut self, pair: Text<'_>) -> Option<Publish> {
         let mut pairs = pair.into_inner();
+        let told = self.report.diagnostics.len();
         let item = self.item(pairs.next()?);
         if let Some(item) = &item
+            && self.report.diagnostics.len() == told
             && !matches!(&item.value, Item::Name(_))
             && !matches!(&item.value, Item::Ports { ports, .. } if !ports.is_empty())
         {

@@ -28,7 +28,7 @@ pub struct Parsed {
 }
 
 /// Every kind of diagnostic that this stage gives, in order of number.
-pub static CODES: [&Code; 29] = [
+pub static CODES: [&Code; 30] = [
     &NOT_TEXT,
     &blocks::STRANGE_CHARACTER,
     &blocks::UNTERMINATED_STRING,
@@ -37,17 +37,17 @@ pub static CODES: [&Code; 29] = [
     &blocks::TOO_DEEP,
     &blocks::TOO_LONG,
     &blocks::TOO_MANY,
-    &fault::UNKNOWN_STATEMENT,
+    &fault::codes::UNKNOWN_STATEMENT,
     &blocks::MISPLACED,
-    &fault::UNEXPECTED,
-    &fault::STRAY_WORDS,
-    &fault::CLAUSE_ORDER,
-    &fault::CLAUSE_TWICE,
-    &fault::KEYWORD_AS_NAME,
-    &fault::EMPTY_LIST,
-    &fault::LIST_MARKS,
+    &fault::codes::UNEXPECTED,
+    &fault::codes::STRAY_WORDS,
+    &fault::codes::CLAUSE_ORDER,
+    &fault::codes::CLAUSE_TWICE,
+    &fault::codes::KEYWORD_AS_NAME,
+    &fault::codes::EMPTY_LIST,
+    &fault::codes::LIST_MARKS,
     &build::OPTION_TWICE,
-    &fault::FOREIGN_WORD,
+    &fault::codes::FOREIGN_WORD,
     &values::BAD_ADDRESS,
     &values::HOST_BITS,
     &values::BAD_PORT,
@@ -56,8 +56,9 @@ pub static CODES: [&Code; 29] = [
     &values::BAD_TIME,
     &values::BAD_NUMBER,
     &values::UNKNOWN_WORD,
-    &fault::NO_PORTS_HERE,
+    &fault::codes::NO_PORTS_HERE,
     &TOO_LARGE,
+    &blocks::TOO_MANY_WARNINGS,
 ];
 
 static NOT_TEXT: Code = Code {
@@ -87,6 +88,12 @@ of their own and name it.
     deny from blocklist to host
 ",
 };
+
+/// Whether a statement begins with this word.
+#[must_use]
+pub fn begins_statement(word: &str) -> bool {
+    grammar::rule_of(word).is_some()
+}
 
 /// Reads a text.
 #[must_use]

@@ -1,4 +1,4 @@
-//! Reads the commonest rules without the grammar: one action, one service, one place in each clause, no options. Long policies
+//! Reads the commonest rules without the grammar: one action, services and places alone or in braces, no options. Long policies
 //! are made of such lines, and pest takes fifteen times as long for one. Whatever is not plainly of this form is left to the
 //! grammar, faults above all; a test holds that both give the same tree for whatever is read here.
 
@@ -48,6 +48,10 @@ impl<'t> Words<'t> {
                 | b'*'
                 | b'@'
                 | b'%' => {}
+                b'{' | b'}' | b',' => {
+                    self.at += usize::from(self.at == start);
+                    break;
+                }
                 b' ' | b'\t' => break,
                 _ => {
                     self.strange = true;
@@ -77,6 +81,23 @@ impl<'t> Words<'t> {
             self.advance();
         }
         found
+    }
+
+    /// Reads a list in braces, whose first is the next word.
+    fn list<T>(&mut self, mut member: impl FnMut(&mut Self) -> Option<T>) -> Option<(Vec<T>, Span)> {
+        let (_, open) = self.take()?;
+        let mut members = Vec::with_capacity(2);
+        loop {
+            members.push(member(self)?);
+            let comma = self.skip(",");
+            if self.peek() == Some("}") {
+                let (_, close) = self.take()?;
+                return Some((members, open.to(close)));
+            }
+            if !comma {
+                return None;
+            }
+        }
     }
 }
 
@@ -115,6 +136,7 @@ pub(super) fn rule(text: &str, base: usize, span: Span) -> Option<Statement> {
     };
     let what = match words.peek() {
         None | Some("from" | "to" | "via") => Vec::new(),
+        Some("{") => words.list(item)?.0,
         Some(_) => vec![item(&mut words)?],
     };
     let from = if words.skip("from") { Some(who(&mut words)?) } else { None };
@@ -151,6 +173,17 @@ fn item(words: &mut Words<'_>) -> Option<Spanned<Item>> {
 }
 
 fn who(words: &mut Words<'_>) -> Option<Who> {
+    let (members, span) = if words.peek() == Some("{") {
+        words.list(|words| Some(one(words)?.0))?
+    } else {
+        let (one, span) = one(words)?;
+        (vec![one], span)
+    };
+    Some(Who { span, negated: false, members })
+}
+
+/// A place, perhaps with its card, and all that it covers.
+fn one(words: &mut Words<'_>) -> Option<(One, Span)> {
     let (word, at) = words.take()?;
     let mut span = at;
     let mut named = |words: &mut Words<'_>| {
@@ -174,8 +207,15 @@ fn who(words: &mut Words<'_>) -> Option<Who> {
             _ => return None,
         },
     };
-    let one = One { negated: false, place: Spanned::new(place, span), on: Vec::new(), at: None, view: None };
-    Some(Who { span, negated: false, members: vec![one] })
+    let place = Spanned::new(place, span);
+    let on = if words.skip("on") {
+        let (word, at) = words.take().filter(|(word, _)| is_card(word))?;
+        span = span.to(at);
+        vec![Name::new(word.into(), at)]
+    } else {
+        Vec::new()
+    };
+    Some((One { negated: false, place, on, at: None, view: None }, span))
 }
 
 /// A place for diagnostics that are thrown away: the grammar's reader makes them again.

@@ -215,7 +215,7 @@ fn every_code_is_given_by_a_fixture_or_a_test_of_its_own() {
             read(&text).diagnostics
         })
         .collect();
-    let elsewhere = ["FW0001", "FW0006", "FW0007", "FW0008", "FW0029"];
+    let elsewhere = ["FW0001", "FW0006", "FW0007", "FW0008", "FW0029", "FW0030"];
     for code in CODES {
         let found = given.iter().any(|diagnostic| diagnostic.code == code);
         assert_ne!(found, elsewhere.contains(&code.number), "{} {}", code.number, code.name);
@@ -295,6 +295,14 @@ fn nesting_has_a_limit() {
         read(&"allow ssh frm x\n".repeat(10_000)).diagnostics.last().map(|last| last.code.number),
         Some("FW0008")
     );
+    // Warnings that are left out stop nothing, unless an error is among them.
+    let warned = "deny from 10.0.0.1/8 to host\n".repeat(build::Report::MOST + 2);
+    let last = |text: &str| read(text).diagnostics.last().map(|last| (last.code.number, last.is_error()));
+    assert_eq!(last(&warned), Some(("FW0030", false)));
+    assert!(!read(&warned).diagnostics.iter().any(Diagnostic::is_error));
+    for wrong in ["allow ssh frm x", "allow tcp 0 to host", "alow ssh", "set a = {"] {
+        assert_eq!(last(&format!("{warned}{wrong}\n")), Some(("FW0008", true)), "{wrong}");
+    }
 }
 
 #[test]
@@ -358,7 +366,7 @@ fn measure_a_hundred_thousand_rules() {
 /// What the grammar makes of one rule, without the quick reader.
 fn by_grammar(text: &str) -> (Option<String>, Vec<Diagnostic>) {
     use pest::Parser;
-    let mut report = build::Report { file: FileId(0), diagnostics: Vec::new(), left_out: 0 };
+    let mut report = build::Report::new(FileId(0));
     let statement = grammar::Grammar::parse(grammar::Rule::rule_line, text).ok().and_then(|pairs| {
         build::Builder::new(&mut report, 7).statement(grammar::Rule::rule_line, pairs, Span::new(7, 7 + text.len()))
     });
@@ -486,10 +494,28 @@ fn the_quick_reader_reads_as_the_grammar_does() {
         if random(3) == 0 {
             parts.extend(["via", words[60 + random(8)]]);
         }
+        // Lists, and cards behind places.
+        if random(3) == 0 {
+            let clause = parts.iter().position(|part| ["from", "to"].contains(part)).unwrap_or(0);
+            let list: &[&str] = [
+                &["{", "ssh", "}"][..],
+                &["{", "office", ",", "10.1.1.1", "}"],
+                &["{", "tcp", "80", ",", "443", "}"],
+                &["{", "tcp", "80", ",", "udp", "53", ",", "}"],
+                &["{", "container", "db", ",", "db", "on", "eth1", "}"],
+                &["{", "{", "ssh", "}", "}"],
+                &["{", "}"],
+                &["db", "on", "eth1"],
+                &[",", "{"],
+            ][random(9)];
+            parts.splice(clause + 1..(clause + 1 + random(3)).min(parts.len()), list.iter().copied());
+        }
         if random(4) == 0 {
             parts.insert(random(parts.len() + 1), words[random(words.len())]);
         }
-        texts.push(parts.join(" "));
+        // Marks need no space around them.
+        let text = parts.join(" ");
+        texts.push(if random(5) == 0 { text.replace(" ,", ",").replace("{ ", "{").replace(" }", "}") } else { text });
     }
     let (mut quick, mut both) = (0, 0);
     for text in &texts {

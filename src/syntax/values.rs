@@ -180,6 +180,13 @@ fn bad_address(text: &str, at: Location) -> Diagnostic {
             .label("expected an address such as `10.1.1.1` or `2001:db8::/32`")
             .fix("write `mac` in front of it", at, format!("mac {text}"));
     }
+    if text.parse::<std::net::SocketAddrV4>().is_ok()
+        && let Some((address, port)) = text.split_once(':')
+    {
+        return bad(format!("`{said}` is an address and a port")).label("a place is an address alone").help(format!(
+            "ports stand with the service: `tcp {port} … to {address}`; in a `forward`: `to {address} port {port}`"
+        ));
+    }
     if let Some((address, mask)) = text.split_once('/')
         && let (Ok(_), Ok(mask)) = (address.parse::<std::net::Ipv4Addr>(), mask.parse::<std::net::Ipv4Addr>())
     {
@@ -271,13 +278,19 @@ pub(super) fn ports(text: &str, at: Location) -> Result<PortRange, Diagnostic> {
     };
     let Some((first, last)) = text.split_once('-') else {
         if let Some((first, last)) = text.split_once([':', '/'])
-            && let (Ok(_), Ok(_)) = (number(first), number(last))
+            && let (Ok(lower), Ok(upper)) = (number(first), number(last))
         {
-            return Err(bad(format!("`{said}` is not a range of ports")).label("a range is written with `-`").fix(
-                "write it with `-`",
-                at,
-                format!("{first}-{last}"),
-            ));
+            let fault = bad(format!("`{said}` is not a range of ports"));
+            let publish =
+                format!("what a container publishes at another port is written `publish tcp {first} to {last}`");
+            return Err(if lower > upper {
+                fault.help(publish)
+            } else {
+                fault
+                    .label("a range is written with `-`")
+                    .fix("write it with `-`", at, format!("{first}-{last}"))
+                    .help(publish)
+            });
         }
         return number(text).map(PortRange::single);
     };

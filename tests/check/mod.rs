@@ -2,7 +2,7 @@
 //!
 //! Each file `tests/check/NAME.fw` holds policies under lines `# --- TITLE`. A title that begins with `fine:` must give no
 //! diagnostic at all; every other must give one. What they give is in `tests/check/snapshots`, each policy before its
-//! diagnostics.
+//! diagnostics. Behind a line `# @ NAME` stands another file that the policy reads; `fwc.facts.json` are its facts.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -12,16 +12,17 @@ use fwc::cli::render::{Levels, Sheet, full};
 use fwc::database::{self, Database};
 use fwc::project::{Entry, Options, ReadError, Root, System};
 
-/// A disk with nothing on it.
-struct Nothing;
+/// A disk with the files of one case on it.
+struct Files<'t>(Vec<(&'t str, &'t str)>);
 
-impl System for Nothing {
-    fn read(&self, _: &Path, _: u64) -> Result<Vec<u8>, ReadError> {
-        Err(ReadError::NotFound)
+impl System for Files<'_> {
+    fn read(&self, path: &Path, _: u64) -> Result<Vec<u8>, ReadError> {
+        let found = self.0.iter().find(|(name, _)| Path::new(name) == path);
+        found.map(|(_, text)| text.as_bytes().to_vec()).ok_or(ReadError::NotFound)
     }
 
-    fn identity(&self, _: &Path) -> Option<PathBuf> {
-        None
+    fn identity(&self, path: &Path) -> Option<PathBuf> {
+        self.0.iter().any(|(name, _)| Path::new(name) == path).then(|| path.to_owned())
     }
 
     fn list(&self, _: &Path) -> Result<Vec<Entry>, ReadError> {
@@ -32,8 +33,13 @@ impl System for Nothing {
 /// The diagnostics of a policy, as a terminal shows them.
 fn diagnose(text: &str) -> String {
     let mut db = Database::default();
-    let root = Root { path: PathBuf::from("site.fw"), bytes: text.as_bytes().to_vec() };
-    let input = db.load(&Nothing, root, Options::default());
+    let mut parts = text.split("# @ ");
+    let policy = parts.next().unwrap_or_default();
+    let files = Files(parts.filter_map(|part| part.split_once('\n')).collect());
+    let root = Root { path: PathBuf::from("site.fw"), bytes: policy.as_bytes().to_vec() };
+    let facts = files.0.iter().find(|(name, _)| *name == "fwc.facts.json");
+    let facts = facts.map(|(name, text)| Root { path: PathBuf::from(name), bytes: text.as_bytes().to_vec() });
+    let input = db.load(&files, root, Options { facts, ..Options::default() });
     let compiled = database::compile(&db, input, "site".to_owned());
     let project = database::project(&db, input);
     full::render(&Sheet::new(&project.files, &compiled.diagnostics, &Levels::default()), false)
@@ -70,6 +76,11 @@ fn lockout() {
 }
 
 #[test]
+fn overlap() {
+    check("overlap");
+}
+
+#[test]
 fn raw() {
     check("raw");
 }
@@ -92,6 +103,26 @@ fn starved() {
 #[test]
 fn options() {
     check("options");
+}
+
+#[test]
+fn swarm() {
+    check("swarm");
+}
+
+#[test]
+fn tracking() {
+    check("tracking");
+}
+
+#[test]
+fn projects() {
+    check("projects");
+}
+
+#[test]
+fn second_manager() {
+    check("second_manager");
 }
 
 #[test]

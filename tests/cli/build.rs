@@ -133,3 +133,30 @@ fn a_build_gives_the_same_bytes_again() {
     let place = Place::new(&[("site.fw", POLICY)]);
     assert_eq!(place.run(&["build", "site.fw"]).out, place.run(&["build", "site.fw"]).out);
 }
+
+#[test]
+fn the_top_of_a_file_names_the_limits_that_the_build_told() {
+    let sentence = "allow tcp 443 from 10.1.1.1 to container via ens33\n";
+    let place = Place::new(&[
+        ("limited.fw", sentence),
+        ("whole.fw", "allow ssh from 198.51.100.0/24 to host\n"),
+        ("known.fw", &format!("fact docker.userland-proxy = off\n{sentence}")),
+    ]);
+    let top = |file: &str| {
+        let run = place.run(&["build", file]);
+        assert_eq!(run.code, Some(0), "{}", run.err);
+        let lines: Vec<String> = run.out.lines().filter(|line| line.starts_with("# ")).map(str::to_owned).collect();
+        (run.err, lines)
+    };
+    let (told, limited) = top("limited.fw");
+    assert!(told.contains("[FW0303]"), "{told}");
+    let whole = "# Facts: none; holds for every supported version and setting of the platforms.";
+    assert!(!limited.iter().any(|line| line == whole), "{limited:?}");
+    let at = limited.iter().position(|line| line.ends_with("of the platforms but for:")).expect("a line about facts");
+    assert!(limited[at + 1].starts_with("# Limit (FW0303, limited.fw:1): "), "{}", limited[at + 1]);
+    let (told, all) = top("whole.fw");
+    assert!(!told.contains("[FW0"), "{told}");
+    assert!(all.iter().any(|line| line == whole), "{all:?}");
+    let (_, known) = top("known.fw");
+    assert!(!known.iter().any(|line| line.starts_with("# Limit")), "{known:?}");
+}

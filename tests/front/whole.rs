@@ -99,7 +99,7 @@ fn for_target(text: &str, target: Target, parsed: &mut dyn FnMut(&str, u32) -> A
         let (mut ruleset, notes) = lower::lower(&policy, target);
         diagnostics.extend(notes);
         optimise::optimise(&mut ruleset, target, &project.files);
-        let header = lower::summary::header(&policy, target);
+        let header = lower::summary::header(&policy, target, &[]);
         let context = emit::Context { target, stem: "site", sources: &project.files, header, partial: false };
         match emit::emit(&ruleset, &context) {
             Ok(files) => assert!(files.iter().all(|file| !file.text.contains('\0')), "a NUL in the output"),

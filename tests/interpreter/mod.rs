@@ -259,8 +259,8 @@ impl Policy {
             }
             let verdict = match attempt.state {
                 _ if !mentioned => Verdict::Platform,
-                State::Invalid if is_closed && self.drops_invalid => Verdict::Deny,
-                // Where only some of a flow is governed, or where rules meet untracked packets, the language promises nothing.
+                State::Invalid if self.drops_invalid => Verdict::Deny,
+                // Where rules meet untracked packets, the language promises nothing.
                 _ => Verdict::Varies,
             };
             return Answer { verdict, rule: None, by_rule: true, closed: is_closed };

@@ -124,7 +124,9 @@ fn iptables_takes_every_file_cold_again_edited_and_emptied() {
         let stale: Vec<&String> = after.iter().filter(|line| !fresh.contains(line)).collect();
         for line in &stale {
             let own = line.starts_with("-A fwc-") || line.starts_with(":fwc-") || line.contains(" fwc-");
-            assert!(own, "{variant}: {line}");
+            // A table that the edit no longer speaks of lives on, with the kernel's own chains.
+            let table = line.starts_with('*') || (line.starts_with(':') && line.ends_with(" ACCEPT"));
+            assert!(own || table, "{variant}: {line}");
         }
         for chain in ["fwc-input", "fwc-added", "fwc-mangle-forward", "fwc-raw-prerouting", "fwc-nat-postrouting"] {
             let of = |listing: &[String]| {

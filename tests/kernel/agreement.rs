@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 
+use super::conversation::follow_ups;
 use super::emitted::{Backend, Files, load};
 use super::hosts::{HOSTS, HostCase};
 use super::model::Model;
-use super::namespace::inside;
-use super::oracle::{Entry, Oracle, Outcome, Probe};
-use super::packet::{ACK, Payload};
+use super::namespace::{inside, side_by_side};
+use super::oracle::{Oracle, Outcome, Probe};
+use super::packet::Payload;
 use super::program::{build_host, load_platform, open_forwarding};
 use super::traffic::{Case, Grid, Random};
 use crate::interpreter::{Class, Policy, Verdict, load as read_policy};
@@ -44,6 +45,8 @@ pub struct Baseline {
     /// With forwarding opened.
     pub opened: Vec<Outcome>,
     known: bool,
+    /// IPv6 of containers is refused in table mangle, which has no REJECT (FW0316).
+    silent: bool,
 }
 
 impl Baseline {
@@ -54,7 +57,8 @@ impl Baseline {
         open_forwarding(oracle.namespace, model, backend, true);
         let opened = oracle.judge(&probes);
         open_forwarding(oracle.namespace, model, backend, false);
-        Self { alone, opened, known: model.known }
+        let silent = model.silent_ipv6 && backend != Backend::Nft;
+        Self { alone, opened, known: model.known, silent }
     }
 
     /// What is wrong with the kernel's verdict on packet `at`, if anything.
@@ -95,7 +99,8 @@ impl Baseline {
                 // Nor can the host answer on a link of which it has no address.
                 let link_local =
                     matches!(case.probe.packet.source, IpAddr::V6(source) if source.segments()[0] == 0xfe80);
-                let answerable = answerable && !link_local;
+                let silent = self.silent && container && case.probe.packet.source.is_ipv6();
+                let answerable = answerable && !link_local && !silent;
                 outcome == Outcome::Rejected || (!without.passed() || !answerable) && !outcome.passed()
             }
             Verdict::Platform => outcome == self.alone[at],
@@ -118,86 +123,6 @@ impl Baseline {
     }
 }
 
-/// Packets that belong to a connection, and packets that belong to none.
-pub fn states(oracle: &mut Oracle<'_>, cases: &[Case], outcomes: &[Outcome], faults: &mut Vec<String>) -> usize {
-    let mut packets = 0;
-    let mut strays = Vec::new();
-    let mut roads: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
-    for (case, &outcome) in cases.iter().zip(outcomes) {
-        let attempt = &case.attempt;
-        let road = format!(
-            "{:?} {:?} {:?} {} {}",
-            attempt.from.class,
-            attempt.to.class,
-            case.answer.rule,
-            case.probe.packet.protocol(),
-            attempt.dialled.is_ipv4()
-        );
-        let count = roads.entry(road).or_default();
-        if *count >= 4 {
-            continue;
-        }
-        *count += 1;
-        // The answer to whatever was let through comes back.
-        if let Outcome::Left { card, destination, .. } = outcome
-            && case.answer.verdict != Verdict::Varies
-            && matches!(
-                case.probe.packet.payload,
-                Payload::Tcp { .. } | Payload::Udp { .. } | Payload::Icmp { kind: 8 | 128, .. }
-            )
-        {
-            let (_, replies) = oracle.converse(&case.probe, |opened, seen| {
-                let mut reply = case.probe.packet.reply();
-                reply.source = destination;
-                if let (Outcome::Left { port, .. }, Some((client, client_port))) = (opened, seen) {
-                    reply.destination = client;
-                    if let (
-                        Payload::Tcp { source, destination, .. } | Payload::Udp { source, destination },
-                        Some(port),
-                        Some(client_port),
-                    ) = (&mut reply.payload, port, client_port)
-                    {
-                        (*source, *destination) = (port, client_port);
-                    }
-                }
-                vec![Probe { entry: Entry::Card(card), packet: reply, mac: None }]
-            });
-            packets += 2;
-            if !replies[0].passed() {
-                faults.push(format!("the answer to {} was {:?}", case.probe.packet, replies[0]));
-            }
-        }
-        // A segment out of nowhere is dropped wherever the policy closes what it does not name.
-        if let Payload::Tcp { source, destination, .. } = case.probe.packet.payload
-            && case.answer.closed
-            && case.answer.verdict != Verdict::Varies
-        {
-            let mut probe = case.probe;
-            probe.packet.payload = Payload::Tcp { source, destination, flags: ACK };
-            strays.push(probe);
-        }
-    }
-    if !loopback_works() {
-        faults.push("the host does not reach itself by its loopback".to_owned());
-    }
-    for (stray, outcome) in strays.iter().zip(oracle.judge(&strays)) {
-        if outcome.passed() {
-            faults.push(format!("{} belongs to no connection and was {outcome:?}", stray.packet));
-        }
-    }
-    packets + strays.len()
-}
-
-/// Whether a datagram that the host sends to itself arrives, in both families.
-fn loopback_works() -> bool {
-    ["127.0.0.1:0", "[::1]:0"].iter().all(|address| {
-        let socket = std::net::UdpSocket::bind(address).expect("the loopback is up");
-        socket.set_read_timeout(Some(std::time::Duration::from_millis(100))).expect("a time-out can be set");
-        let own = socket.local_addr().expect("it has an address");
-        socket.send_to(b"fwc", own).is_ok() && socket.recv(&mut [0; 8]).is_ok()
-    })
-}
-
 /// One host under one program: how many packets were sent, which rules decided, and what was wrong.
 fn run(case: &HostCase, backend: Backend, files: &Files) -> Option<(usize, BTreeSet<usize>, Vec<String>)> {
     let subject = Subject::new(case);
@@ -218,7 +143,11 @@ fn run(case: &HostCase, backend: Backend, files: &Files) -> Option<(usize, BTree
             faults.extend(baseline.fault(at, packet, &subject.policy, outcome));
             decided.extend(packet.answer.rule);
         }
-        let more = states(&mut oracle, &cases, &outcomes, &mut faults);
+        let mut more = 0;
+        for follow_up in follow_ups(&subject.policy, &cases, &outcomes, 4) {
+            more += follow_up.packets();
+            faults.extend(follow_up.faults(&mut oracle, &cases));
+        }
         (cases.len() + more, decided, faults)
     })
 }
@@ -228,35 +157,37 @@ fn the_kernel_does_what_the_policy_says() {
     let mut total = 0;
     let mut failures = 0;
     let only = std::env::var("FWC_HOST").ok();
-    for case in HOSTS.iter().filter(|case| only.as_deref().is_none_or(|only| only == case.name)) {
-        for &backend in case.backends {
-            let files = match build_host(case, backend) {
-                Ok(files) => files,
-                Err(error) => {
-                    println!("{} with {backend:?}: not built: {error}", case.name);
-                    failures += 1;
-                    continue;
-                }
-            };
-            let Some((packets, decided, faults)) = run(case, backend, &files) else { return };
-            let subject = Subject::new(case);
-            let policy = &subject.policy;
-            let rules = policy.rules.len() + policy.defaults.len();
-            let own: BTreeSet<usize> = policy.rules.iter().chain(&policy.defaults).map(|rule| rule.id).collect();
-            let silent: Vec<&str> = own.difference(&decided).map(|&rule| policy.labels[rule].as_str()).collect();
-            println!(
-                "{} with {backend:?}: {packets} packets, {} of {rules} rules decided at least one{}, {} wrong",
-                case.name,
-                own.intersection(&decided).count(),
-                if silent.is_empty() { String::new() } else { format!(" (not {})", silent.join(", ")) },
-                faults.len()
-            );
-            for fault in faults.iter().take(8) {
-                println!("    {fault}");
+    let hosts = HOSTS.iter().filter(|case| only.as_deref().is_none_or(|only| only == case.name));
+    let jobs: Vec<(&HostCase, Backend)> =
+        hosts.flat_map(|case| case.backends.iter().map(move |&backend| (case, backend))).collect();
+    let results = side_by_side(&jobs, |&(case, backend)| {
+        build_host(case, backend).map(|files| (run(case, backend, &files), Subject::new(case).policy))
+    });
+    for ((case, backend), result) in jobs.iter().zip(results) {
+        let (result, policy) = match result {
+            Ok(result) => result,
+            Err(error) => {
+                println!("{} with {backend:?}: not built: {error}", case.name);
+                failures += 1;
+                continue;
             }
-            total += packets;
-            failures += faults.len();
+        };
+        let Some((packets, decided, faults)) = result else { return };
+        let rules = policy.rules.len() + policy.defaults.len();
+        let own: BTreeSet<usize> = policy.rules.iter().chain(&policy.defaults).map(|rule| rule.id).collect();
+        let silent: Vec<&str> = own.difference(&decided).map(|&rule| policy.labels[rule].as_str()).collect();
+        println!(
+            "{} with {backend:?}: {packets} packets, {} of {rules} rules decided at least one{}, {} wrong",
+            case.name,
+            own.intersection(&decided).count(),
+            if silent.is_empty() { String::new() } else { format!(" (not {})", silent.join(", ")) },
+            faults.len()
+        );
+        for fault in faults.iter().take(8) {
+            println!("    {fault}");
         }
+        total += packets;
+        failures += faults.len();
     }
     println!("{total} packets, {failures} wrong");
     assert_eq!(failures, 0, "the kernel and the policy disagree");

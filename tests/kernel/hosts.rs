@@ -27,6 +27,21 @@ const DOCKER_CARDS: &str = "ens33 203.0.113.10/24 2001:db8::10/64
     docker0 172.17.0.1/16
     br-app 172.18.0.1/16";
 
+/// The cards of a Docker host with a network of both families.
+const DUAL_CARDS: &str = "ens33 203.0.113.10/24 2001:db8::10/64
+    eth1 192.168.2.1/24 fd00:2::1/64
+    docker0 172.17.0.1/16
+    br-app 172.18.0.1/16
+    br-app6 172.19.0.1/16 fd00:18::1/64";
+
+/// The cards of a Podman host; `podman3` is a network apart.
+const PODMAN_CARDS: &str = "ens33 203.0.113.10/24 2001:db8::10/64
+    eth1 192.168.2.1/24 fd00:2::1/64
+    podman0 10.88.0.1/16
+    br-app 10.89.5.1/24
+    podman2 10.89.7.1/24 fd00:7::1/64
+    podman3 10.89.8.1/24";
+
 /// The hosts.
 pub const HOSTS: &[HostCase] = &[
     HostCase {
@@ -58,6 +73,36 @@ pub const HOSTS: &[HostCase] = &[
         truth: "tests/data/hosts/docker-web.facts.json",
         cards: DOCKER_CARDS,
         rulesets: &["docker-20.10/b-web"],
+        replace: &[],
+        backends: Backend::ALL,
+    },
+    HostCase {
+        name: "docker-dual-28.5",
+        policy: "tests/data/hosts/docker-web.fw",
+        facts: "tests/data/hosts/docker-dual-28.5.facts.json",
+        truth: "tests/data/hosts/docker-dual-28.5.facts.json",
+        cards: DUAL_CARDS,
+        rulesets: &["docker-28.5/c-ipv6"],
+        replace: &[],
+        backends: Backend::ALL,
+    },
+    HostCase {
+        name: "docker-dual-20.10",
+        policy: "tests/data/hosts/docker-web.fw",
+        facts: "tests/data/hosts/docker-dual-20.10.facts.json",
+        truth: "tests/data/hosts/docker-dual-20.10.facts.json",
+        cards: DUAL_CARDS,
+        rulesets: &["docker-20.10/c-ipv6"],
+        replace: &[],
+        backends: Backend::ALL,
+    },
+    HostCase {
+        name: "docker-unmanaged",
+        policy: "tests/data/hosts/docker-web.fw",
+        facts: "tests/data/hosts/docker-unmanaged.facts.json",
+        truth: "tests/data/hosts/docker-unmanaged.facts.json",
+        cards: DUAL_CARDS,
+        rulesets: &["docker-28.5/e-iptables-false"],
         replace: &[],
         backends: Backend::ALL,
     },
@@ -178,5 +223,83 @@ pub const HOSTS: &[HostCase] = &[
         rulesets: &["libvirt-11.3-iptables/a-default", "fail2ban-1.1/iptables-multiport"],
         replace: &[],
         backends: Backend::IPTABLES,
+    },
+    HostCase {
+        name: "podman-4.3",
+        policy: "tests/data/hosts/podman.fw",
+        facts: "tests/data/hosts/podman-iptables.facts.json",
+        truth: "tests/data/hosts/podman-iptables.facts.json",
+        cards: PODMAN_CARDS,
+        rulesets: &["podman-4.3-netavark-iptables/b-web"],
+        replace: &[],
+        backends: Backend::IPTABLES,
+    },
+    HostCase {
+        name: "podman-5.8-iptables",
+        policy: "tests/data/hosts/podman.fw",
+        facts: "tests/data/hosts/podman-iptables.facts.json",
+        truth: "tests/data/hosts/podman-iptables.facts.json",
+        cards: PODMAN_CARDS,
+        rulesets: &["podman-5.8-netavark-iptables/b-web"],
+        replace: &[],
+        backends: Backend::ALL,
+    },
+    HostCase {
+        name: "podman-5.8-nftables",
+        policy: "tests/data/hosts/podman.fw",
+        facts: "tests/data/hosts/podman-nftables.facts.json",
+        truth: "tests/data/hosts/podman-nftables.facts.json",
+        cards: PODMAN_CARDS,
+        rulesets: &["podman-5.8-netavark-nftables/b-web"],
+        replace: &[],
+        backends: Backend::ALL,
+    },
+    HostCase {
+        name: "docker-29-nftables",
+        policy: "tests/data/hosts/docker-29.fw",
+        facts: "tests/data/hosts/docker-29-nftables.facts.json",
+        truth: "tests/data/hosts/docker-29-nftables.facts.json",
+        cards: "ens33 203.0.113.10/24 2001:db8::10/64
+            eth1 192.168.2.1/24 fd00:2::1/64
+            docker0 172.17.0.1/16
+            bridge1 192.0.2.1/24",
+        rulesets: &["docker-29-golden/nftables/usernet-portmap.nft"],
+        replace: &[],
+        backends: Backend::ALL,
+    },
+    HostCase {
+        name: "docker-29-iptables",
+        policy: "tests/data/hosts/docker-29.fw",
+        facts: "tests/data/hosts/docker-29-iptables.facts.json",
+        truth: "tests/data/hosts/docker-29-iptables.facts.json",
+        cards: "ens33 203.0.113.10/24 2001:db8::10/64
+            eth1 192.168.2.1/24 fd00:2::1/64
+            docker0 172.17.0.1/16
+            bridge1 192.0.2.1/24",
+        rulesets: &["docker-29-golden/iptables/usernet-portmap.rules"],
+        replace: &[],
+        backends: Backend::ALL,
+    },
+    HostCase {
+        name: "incus-6.0",
+        policy: "tests/data/hosts/incus.fw",
+        facts: "tests/data/hosts/default-route.facts.json",
+        truth: "tests/data/hosts/incus.model.facts.json",
+        cards: "ens33 203.0.113.10/24 2001:db8::10/64
+            incusbr0 10.10.10.1/24 fd42:10::1/64",
+        rulesets: &["incus-6.0/a-bridge"],
+        replace: &[],
+        backends: Backend::ALL,
+    },
+    HostCase {
+        name: "incus-7.0",
+        policy: "tests/data/hosts/incus.fw",
+        facts: "tests/data/hosts/default-route.facts.json",
+        truth: "tests/data/hosts/incus.model.facts.json",
+        cards: "ens33 203.0.113.10/24 2001:db8::10/64
+            incusbr0 10.10.10.1/24 fd42:10::1/64",
+        rulesets: &["incus-7.0/a-bridge"],
+        replace: &[],
+        backends: Backend::ALL,
     },
 ];

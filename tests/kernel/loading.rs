@@ -1,12 +1,13 @@
 //! The kernel takes every emitted file; doing it twice is doing it once; and what other programs wrote stays as it was.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use super::emitted::{Backend, Files, build, load};
 use super::hosts::{HOSTS, HostCase};
 use super::model::Model;
-use super::namespace::{Namespace, inside};
-use super::program::{build_host, load_platform};
+use super::namespace::{HostPlan, Namespace, inside, side_by_side};
+use super::program::{build_host, load_platform, load_recorded};
 
 /// Everything that is loaded, without counters and dates.
 fn listing(namespace: &Namespace, backend: Backend) -> Vec<String> {
@@ -49,10 +50,12 @@ fn of_others(lines: &[String]) -> Vec<String> {
         if line.starts_with("table ") {
             ours = line.contains(" fwc");
         }
+        let closes = ours && line == "}";
         let mechanical = [": COMMIT", ": *"].iter().any(|word| line.contains(word)) || is_empty_base_chain(line);
         if !ours && !line.contains("fwc-") && !mechanical {
             others.push(line.clone());
         }
+        ours &= !closes;
     }
     others
 }
@@ -103,12 +106,66 @@ fn empty(namespace: &Namespace, files: &Files, backend: Backend) {
             namespace.run(&program, &["-w", "--noflush"], text).unwrap_or_else(|error| panic!("{ending}: {error}"));
         }
     }
+    if let Some((_, text)) = files.iter().find(|(name, _)| name.ends_with(".empty.nft")) {
+        namespace.run("nft", &["-f", "-"], text).unwrap_or_else(|error| panic!(".empty.nft: {error}"));
+    }
 }
 
 fn difference(one: &[String], other: &[String]) -> String {
     let gone = one.iter().filter(|line| !other.contains(line)).map(|line| format!("- {line}"));
     let new = other.iter().filter(|line| !one.contains(line)).map(|line| format!("+ {line}"));
     gone.chain(new).take(12).collect::<Vec<_>>().join("\n")
+}
+
+/// Loads over what others wrote: cold, again, after an edit and back, emptied twice; and says what should not have changed.
+fn once_is_enough(
+    namespace: &Namespace,
+    name: &str,
+    backend: Backend,
+    files: &Files,
+    edited: &Result<Files, String>,
+) -> Vec<String> {
+    let mut faults = Vec::new();
+    let before = listing(namespace, backend);
+    let mut compare = |what: &str, one: &[String], other: &[String]| {
+        if one != other {
+            faults.push(format!("{name}: {what}:\n{}", difference(one, other)));
+        }
+    };
+    let load = |files: &Files| {
+        load(namespace, files, backend).unwrap_or_else(|error| panic!("{name}: {error}"));
+    };
+    // Where Docker has not made its chain for a user's rules, attaching does, and leads there.
+    let had_chain = before.iter().any(|line| line.contains(": :DOCKER-USER "));
+    let of_others = |lines: &[String]| {
+        let made = |line: &String| line.contains(": :DOCKER-USER ") || line.ends_with(": -A FORWARD -j DOCKER-USER");
+        let others = of_others(lines).into_iter();
+        others.filter(|line| had_chain || !made(line)).collect::<Vec<String>>()
+    };
+    load(files);
+    let once = listing(namespace, backend);
+    compare("rules of others changed", &of_others(&before), &of_others(&once));
+    load(files);
+    compare("loading again changed something", &once, &listing(namespace, backend));
+    match edited {
+        Ok(edited) => {
+            load(edited);
+            let other = listing(namespace, backend);
+            compare("rules of others changed after an edit", &of_others(&before), &of_others(&other));
+            load(edited);
+            compare("loading the edit again changed something", &other, &listing(namespace, backend));
+            load(files);
+            let back = without_strays(&listing(namespace, backend), &once);
+            compare("going back is not where it began", &once, &back);
+        }
+        Err(error) => compare(&format!("the edit is not built: {error}"), &[], &[String::new()]),
+    }
+    empty(namespace, files, backend);
+    let emptied = listing(namespace, backend);
+    compare("emptying changed rules of others", &of_others(&before), &of_others(&emptied));
+    empty(namespace, files, backend);
+    compare("emptying again changed something", &emptied, &listing(namespace, backend));
+    faults
 }
 
 #[test]
@@ -128,45 +185,101 @@ fn loading_again_changes_nothing_and_others_keep_their_rules() {
             let directory = tempfile::tempdir().expect("a temporary directory");
             let edited = edited(case, backend, directory.path());
             let found = inside(&name, &model.plan, |namespace| {
-                let mut faults = Vec::new();
                 load_platform(namespace, case, &model, backend);
-                let before = listing(namespace, backend);
-                let mut compare = |what: &str, one: &[String], other: &[String]| {
-                    if one != other {
-                        faults.push(format!("{name}: {what}:\n{}", difference(one, other)));
-                    }
-                };
-                let load = |files: &Files| {
-                    load(namespace, files, backend).unwrap_or_else(|error| panic!("{name}: {error}"));
-                };
-                load(&files);
-                let once = listing(namespace, backend);
-                compare("rules of others changed", &of_others(&before), &of_others(&once));
-                load(&files);
-                compare("loading again changed something", &once, &listing(namespace, backend));
-                match &edited {
-                    Ok(edited) => {
-                        load(edited);
-                        let other = listing(namespace, backend);
-                        compare("rules of others changed after an edit", &of_others(&before), &of_others(&other));
-                        load(edited);
-                        compare("loading the edit again changed something", &other, &listing(namespace, backend));
-                        load(&files);
-                        let back = without_strays(&listing(namespace, backend), &once);
-                        compare("going back is not where it began", &once, &back);
-                    }
-                    Err(error) => compare(&format!("the edit is not built: {error}"), &[], &[String::new()]),
-                }
-                empty(namespace, &files, backend);
-                let emptied = listing(namespace, backend);
-                compare("emptying changed rules of others", &of_others(&before), &of_others(&emptied));
-                empty(namespace, &files, backend);
-                compare("emptying again changed something", &emptied, &listing(namespace, backend));
-                faults
+                once_is_enough(namespace, &name, backend, &files, &edited)
             });
             let Some(found) = found else { return };
             faults.extend(found);
         }
     }
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+/// The host's cards. Most of what the recorded rule sets name need not be there to load them; libvirt's rules name bridges by
+/// their numbers, which need to be.
+const CARDS: &str = "ens33 203.0.113.10/24 2001:db8::10/64
+    eth1 192.168.2.1/24 fd00:2::1/64
+    wg0 10.9.0.1/24 fd00:9::1/64
+    virbr0 192.168.122.1/24
+    virbr1 192.168.130.1/24
+    virbr2 192.168.140.1/24
+    virbr3 192.168.150.1/24";
+
+/// The policy that is loaded over what a platform wrote, by the first word of its directory.
+const POLICIES: &[(&str, &str)] = &[
+    ("docker", "tests/data/hosts/docker-web.fw"),
+    ("lxd", "examples/lxd/site.fw"),
+    ("incus", "examples/lxd/site.fw"),
+    ("podman", "tests/data/hosts/podman.fw"),
+    ("libvirt", "tests/data/hosts/plain.fw"),
+    ("fail2ban", "tests/data/hosts/plain.fw"),
+    ("ufw", "tests/data/hosts/plain.fw"),
+    ("firewalld", "tests/data/hosts/plain.fw"),
+];
+
+/// Every recorded rule set: a directory that holds rule files, or one file of Docker's own listings.
+fn recorded() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/rulesets")];
+    while let Some(directory) = open.pop() {
+        let entries = std::fs::read_dir(&directory).expect("it is a directory");
+        let (directories, files): (Vec<PathBuf>, Vec<PathBuf>) =
+            entries.map(|entry| entry.expect("an entry").path()).partition(|path| path.is_dir());
+        open.extend(directories);
+        let alone = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "rules" || ending == "nft");
+        let (alone, together): (Vec<PathBuf>, Vec<PathBuf>) = files.into_iter().partition(alone);
+        found.extend(alone);
+        found.extend((!together.is_empty()).then_some(directory));
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn every_recorded_rule_set_survives() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/rulesets");
+    let plan = HostPlan::parse(CARDS);
+    let mut faults = Vec::new();
+    let mut loads = BTreeMap::new();
+    let recorded = recorded();
+    let jobs: Vec<_> =
+        POLICIES.iter().flat_map(|job| Backend::ALL.iter().map(move |&backend| (*job, backend))).collect();
+    let built = side_by_side(&jobs, |&((platform, policy), backend)| {
+        let case = HostCase {
+            name: platform,
+            policy,
+            facts: "tests/data/hosts/default-route.facts.json",
+            truth: "tests/data/hosts/default-route.facts.json",
+            cards: CARDS,
+            rulesets: &[],
+            replace: &[],
+            backends: Backend::ALL,
+        };
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let files = build_host(&case, backend).unwrap_or_else(|error| panic!("{policy}: {backend:?}: {error}"));
+        (files, edited(&case, backend, directory.path()))
+    });
+    let mut loaded = Vec::new();
+    for (((platform, _), backend), (files, edited)) in jobs.iter().zip(&built) {
+        for path in &recorded {
+            let short = path.strip_prefix(&root).expect("it is in there").to_string_lossy().into_owned();
+            if short.split('-').next() == Some(platform) {
+                loaded.push((*platform, *backend, files, edited, path, format!("{short} with {backend:?}")));
+            }
+        }
+    }
+    let results = side_by_side(&loaded, |(_, backend, files, edited, path, name)| {
+        inside(name, &plan, |namespace| {
+            load_recorded(namespace, path, &[], *backend);
+            once_is_enough(namespace, name, *backend, files, edited)
+        })
+    });
+    for ((platform, ..), found) in loaded.iter().zip(results) {
+        let Some(found) = found else { return };
+        *loads.entry(*platform).or_insert(0) += 1;
+        faults.extend(found);
+    }
+    println!("rule sets loaded under ours, by who wrote them: {loads:?}");
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    assert!(loads.len() == POLICIES.len() && loads.values().all(|&count| count >= 3), "{loads:?}");
 }

@@ -1,5 +1,7 @@
 //! Tests that ask the kernel. They need root and `/dev/net/tun`; elsewhere each says that it was skipped, and why.
 
+pub mod conversation;
+pub mod counters;
 pub mod docker;
 pub mod emitted;
 pub mod hosts;

@@ -46,6 +46,9 @@ pub struct Model {
     pub published: Vec<Published>,
     /// Whether the build knows what is published. Otherwise docker-proxy's road cannot be told from the host's own services.
     pub known: bool,
+    /// Whether Docker may not lead IPv6 to DOCKER-USER, for all that the build is told: before version 27, or where it writes no
+    /// rules; nor has Podman a chain for that. Then it is judged in table mangle.
+    pub silent_ipv6: bool,
 }
 
 impl Model {
@@ -59,6 +62,11 @@ impl Model {
             names: BTreeMap::new(),
             published: Vec::new(),
             known: case.facts == case.truth,
+            silent_ipv6: facts.podman.is_some()
+                || facts.docker.as_ref().is_some_and(|docker| {
+                    let version = docker.version.as_deref().and_then(|version| version.split('.').next()?.parse().ok());
+                    docker.iptables == Some(false) || version.is_none_or(|version: u32| version < 27)
+                }),
         };
         if let Some(docker) = &facts.docker {
             for network in docker.networks.values() {
@@ -66,6 +74,15 @@ impl Model {
             }
             for (name, container) in &docker.containers {
                 let network = &docker.networks[&container.networks[0]];
+                model.container(name, container, network.bridge.as_deref().expect("the truth names bridges"));
+            }
+        }
+        if let Some(podman) = &facts.podman {
+            for network in podman.networks.values() {
+                model.bridges.insert(network.bridge.clone().expect("the truth names bridges"), Class::Container);
+            }
+            for (name, container) in &podman.containers {
+                let network = &podman.networks[&container.networks[0]];
                 model.container(name, container, network.bridge.as_deref().expect("the truth names bridges"));
             }
         }
@@ -86,19 +103,25 @@ impl Model {
     }
 
     fn container(&mut self, name: &str, container: &DockerContainer, bridge: &str) {
-        let address = *container.addresses.first().expect("the truth gives containers addresses");
-        self.names.insert(address, name.to_owned());
-        for port in &container.ports {
-            let first = port.port.expect("the truth gives ports");
-            self.published.push(Published {
-                card: bridge.to_owned(),
-                address,
-                protocol: fwc::net::Protocol::by_name(&port.protocol).expect("a protocol").0,
-                at: port.address,
-                first,
-                last: port.last_port.unwrap_or(first),
-                inside: port.container_port,
-            });
+        assert!(!container.addresses.is_empty(), "the truth gives containers addresses");
+        for &address in &container.addresses {
+            self.names.insert(address, name.to_owned());
+            for port in &container.ports {
+                // What is bound to an address of one family leads to the container's address of that family alone.
+                if port.address.is_some_and(|at| at.is_ipv4() != address.is_ipv4()) {
+                    continue;
+                }
+                let first = port.port.expect("the truth gives ports");
+                self.published.push(Published {
+                    card: bridge.to_owned(),
+                    address,
+                    protocol: fwc::net::Protocol::by_name(&port.protocol).expect("a protocol").0,
+                    at: port.address.filter(|at| !at.is_unspecified()),
+                    first,
+                    last: port.last_port.unwrap_or(first),
+                    inside: port.container_port,
+                });
+            }
         }
     }
 
@@ -170,11 +193,14 @@ impl Model {
     /// What is published there.
     pub fn published_at(&self, protocol: u8, dialled: IpAddr, port: Option<u16>) -> Option<&Published> {
         let port = port?;
-        self.published.iter().find(|published| {
+        let mut found = self.published.iter().filter(|published| {
             published.protocol == protocol
                 && (published.first..=published.last).contains(&port)
                 && published.at.is_none_or(|at| at == dialled)
-        })
+        });
+        // docker-proxy leads from one family to the other where the container has one address alone.
+        let any = found.clone().next();
+        found.find(|published| published.address.is_ipv4() == dialled.is_ipv4()).or(any)
     }
 
     /// The one address, of the family of `like`, that a `forward` goes to.

@@ -80,6 +80,30 @@ pub struct Namespace {
     directory: tempfile::TempDir,
 }
 
+/// Does the jobs a few at a time: most of what they do is wait for programs that they start. The results are in the jobs' order.
+pub fn side_by_side<J: Sync, R: Send>(jobs: &[J], work: impl Fn(&J) -> R + Sync) -> Vec<R> {
+    const WORKERS: usize = 4;
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let worker = || {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let Some(job) = jobs.get(at) else { return done };
+            done.push((at, work(job)));
+        }
+    };
+    let mut results: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(worker)).collect();
+        let join = |worker: std::thread::ScopedJoinHandle<'_, Vec<(usize, R)>>| match worker.join() {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        workers.into_iter().flat_map(join).collect()
+    });
+    results.sort_by_key(|(at, _)| *at);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
 /// Runs `body` in a new network namespace that looks like `plan`. Says `skipped: NAME: reason` and gives `None` where the
 /// kernel or the user's rights do not allow it.
 pub fn inside<T: Send>(name: &str, plan: &HostPlan, body: impl FnOnce(&mut Namespace) -> T + Send) -> Option<T> {

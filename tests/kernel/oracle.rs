@@ -5,6 +5,9 @@
 //! - delivered to the host: a chain behind every other one on the input hook notes its number in a set and ends it there;
 //! - refused: an ICMP error that quotes it, or a TCP reset to it, comes back on a card or to the host;
 //! - dropped: none of these.
+//!
+//! No service listens here. So that a connection to the host stays open, the kernel's own reset to its first packet is taken away
+//! before connection tracking sees it.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddrV4, SocketAddrV6};
@@ -71,18 +74,27 @@ pub struct Oracle<'a> {
     seen_as: Seen,
 }
 
+/// The chain `tracked` is reached from nowhere: it keeps connections tracked where no other rule asks for that.
 const SETS: &str = "table inet packet-oracle
 delete table inet packet-oracle
 table inet packet-oracle {
+    chain tracked { ct state invalid accept; }
     set seen4 { typeof ip id; flags dynamic; size 65535; }
     set seen6 { typeof ip6 flowlabel; flags dynamic; size 65535; }
+    set quiet { type inet_service; flags dynamic; size 65535; }
     chain input {
         type filter hook input priority 2147483647; policy accept;
         iifname \"lo\" accept
+        ip ttl 77 tcp sport != 0 add @quiet { tcp sport } accept
+        ip6 hoplimit 77 tcp sport != 0 add @quiet { tcp sport } accept
         ip ttl 77 accept
         ip6 hoplimit 77 accept
         meta nfproto ipv4 add @seen4 { ip id } drop
         meta nfproto ipv6 add @seen6 { ip6 flowlabel } drop
+    }
+    chain output {
+        type filter hook output priority -400; policy accept;
+        tcp flags & rst == rst tcp dport @quiet drop
     }
 }
 ";
@@ -135,14 +147,33 @@ impl<'a> Oracle<'a> {
         first: &Probe,
         then: impl FnOnce(Outcome, Seen) -> Vec<Probe>,
     ) -> (Outcome, Vec<Outcome>) {
-        self.run_nft("flush set inet packet-oracle seen4; flush set inet packet-oracle seen6");
-        self.namespace.forget_connections();
-        let opened = self.send(first, 60_001, DELIVERED_TTL);
-        let rest = then(opened, self.seen_as);
-        let mut outcomes: Vec<Outcome> =
-            rest.iter().enumerate().map(|(at, probe)| self.send(probe, number(at), 64)).collect();
-        self.note_delivered(&rest, &mut outcomes);
+        self.forget();
+        let (opened, seen) = self.open(first);
+        let outcomes = self.carry_on(&then(opened, seen));
         (opened, outcomes)
+    }
+
+    /// Forgets tracked connections, and what was delivered.
+    pub fn forget(&mut self) {
+        self.run_nft(
+            "flush set inet packet-oracle seen4; flush set inet packet-oracle seen6; flush set inet packet-oracle quiet",
+        );
+        self.namespace.forget_connections();
+    }
+
+    /// Sends the first packet of a connection and says what was seen of it on a card; to the host it is really delivered, of
+    /// which nothing is seen.
+    pub fn open(&mut self, first: &Probe) -> (Outcome, Seen) {
+        let opened = self.send(first, 60_001, DELIVERED_TTL);
+        (opened, self.seen_as)
+    }
+
+    /// Sends packets of connections that are open.
+    pub fn carry_on(&mut self, probes: &[Probe]) -> Vec<Outcome> {
+        let mut outcomes: Vec<Outcome> =
+            probes.iter().enumerate().map(|(at, probe)| self.send(probe, number(at), 64)).collect();
+        self.note_delivered(probes, &mut outcomes);
+        outcomes
     }
 
     fn run_nft(&self, script: &str) {

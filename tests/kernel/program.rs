@@ -18,63 +18,101 @@ pub fn build_host(case: &HostCase, backend: Backend) -> Result<Files, String> {
 
 /// Loads the rule sets that the host's platforms wrote, with what its containers publish.
 pub fn load_platform(namespace: &Namespace, case: &HostCase, model: &Model, backend: Backend) {
-    let variant = backend.variant();
     for ruleset in case.rulesets {
-        let directory = project("tests/data/rulesets").join(ruleset);
-        let mut files: Vec<PathBuf> =
-            std::fs::read_dir(&directory).expect(ruleset).map(|entry| entry.expect("an entry").path()).collect();
-        // Sets come before the rules that use them.
-        files.sort_by_key(|path| !path.ends_with("ipset.save"));
-        for path in files {
-            let mut text = std::fs::read_to_string(&path).expect("rule sets are text");
-            for (old, new) in case.replace {
-                text = text.replace(old, new);
-            }
-            let name = path.file_name().expect("a file has a name").to_string_lossy().into_owned();
-            let result = match name.as_str() {
-                "ipset.save" => namespace.run("ipset", &["restore"], &text),
-                "nft.txt" => namespace.run("nft", &["-f", "-"], &text),
-                // Chains that several platforms fill (FORWARD) must keep what the ones before wrote.
-                name if name.starts_with("iptables") => {
-                    namespace.run(&format!("iptables-{variant}-restore"), &["-w", "--noflush"], &text)
-                }
-                name if name.starts_with("ip6tables") => {
-                    namespace.run(&format!("ip6tables-{variant}-restore"), &["-w", "--noflush"], &text)
-                }
-                other => panic!("{ruleset}: what is {other}?"),
-            };
-            result.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        }
+        let path = project("tests/data/rulesets").join(ruleset);
+        load_recorded(namespace, &path, case.replace, backend);
     }
-    publish(namespace, model, variant);
+    publish(namespace, model, backend.variant());
 }
 
-/// Adds the rules that Docker writes for a published port, where the recorded rule set does not have them.
-fn publish(namespace: &Namespace, model: &Model, variant: &str) {
-    if model.published.is_empty() {
-        return;
+/// Loads a recorded rule set, a file or a directory of them, with some words replaced.
+pub fn load_recorded(namespace: &Namespace, path: &Path, replace: &[(&str, &str)], backend: Backend) {
+    let variant = backend.variant();
+    let mut files = vec![path.to_owned()];
+    if path.is_dir() {
+        let entries = std::fs::read_dir(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        files = entries.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_file()).collect();
     }
-    let saved = namespace.run(&format!("iptables-{variant}-save"), &["-t", "nat"], "").expect("rules can be listed");
-    let (mut nat, mut filter) = (String::new(), String::new());
-    for published in &model.published {
-        let protocol = if published.protocol == 6 { "tcp" } else { "udp" };
-        let (card, address) = (&published.card, published.address);
-        for port in published.first..=published.last {
-            if saved.lines().any(|line| line.contains(protocol) && line.contains(&format!("--dport {port} -j DNAT"))) {
-                continue;
+    // Sets come before the rules that use them.
+    files.sort_by_key(|path| (!path.ends_with("ipset.save"), path.clone()));
+    for path in files {
+        let mut text = std::fs::read_to_string(&path).expect("rule sets are text");
+        for (old, new) in replace {
+            text = text.replace(old, new);
+        }
+        let name = path.file_name().expect("a file has a name").to_string_lossy().into_owned();
+        let restore = |program: &str, text: &str| {
+            // Chains that several platforms fill (FORWARD) must keep what the ones before wrote.
+            namespace.run(&format!("{program}-{variant}-restore"), &["-w", "--noflush"], text)
+        };
+        let result = match name.as_str() {
+            "ipset.save" => namespace.run("ipset", &["restore"], &text),
+            // nft takes the word on the output hook from some version on; the number it always takes.
+            name if name.starts_with("nft.txt") || name.ends_with(".nft") => {
+                let text = text.replace("output priority dstnat + 10", "output priority -90");
+                // A table is owned by the daemon that holds it open, which is not here.
+                let text = text.replace("\tflags owner,persist\n", "");
+                namespace.run("nft", &["-f", "-"], &text.replace("output priority dstnat", "output priority -100"))
             }
-            let inside = port - published.first + published.inside;
-            let at = published.at.map(|at| format!("-d {at} ")).unwrap_or_default();
-            nat += &format!(
-                "-A DOCKER {at}! -i {card} -p {protocol} -m {protocol} --dport {port} -j DNAT --to-destination {address}:{inside}\n"
-            );
-            filter += &format!(
-                "-I DOCKER 1 -d {address}/32 ! -i {card} -o {card} -p {protocol} -m {protocol} --dport {inside} -j ACCEPT\n"
-            );
+            name if name.starts_with("iptables") => restore("iptables", &text),
+            name if name.starts_with("ip6tables") => restore("ip6tables", &text),
+            name if name.ends_with(".rules") => restore("iptables", &as_saved(&text)),
+            other => panic!("{}: what is {other}?", path.display()),
+        };
+        result.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+}
+
+/// Rules in the form of `iptables -S`, a table after another, as `iptables-restore` reads them.
+fn as_saved(text: &str) -> String {
+    let mut saved = String::new();
+    for line in text.lines() {
+        if line.starts_with('*') && !saved.is_empty() {
+            saved += "COMMIT\n";
+        }
+        match line.strip_prefix("-N ") {
+            Some(chain) => saved += &format!(":{chain} - [0:0]\n"),
+            None => match line.strip_prefix("-P ") {
+                Some(policy) => saved += &format!(":{policy} [0:0]\n"),
+                None => saved += &format!("{line}\n"),
+            },
         }
     }
-    let text = format!("*nat\n{nat}COMMIT\n*filter\n{filter}COMMIT\n");
-    namespace.run(&format!("iptables-{variant}-restore"), &["-w", "--noflush"], &text).expect("Docker's rules load");
+    saved + "COMMIT\n"
+}
+
+/// Adds the rules that Docker writes for a published port, where the recorded rule set does not have them. A host whose Docker
+/// writes no rules at all gets none.
+fn publish(namespace: &Namespace, model: &Model, variant: &str) {
+    for (program, v4) in [("iptables", true), ("ip6tables", false)] {
+        let saved = namespace.run(&format!("{program}-{variant}-save"), &[], "").expect("rules can be listed");
+        let (mut nat, mut filter) = (String::new(), String::new());
+        for published in model.published.iter().filter(|published| published.address.is_ipv4() == v4) {
+            let protocol = if published.protocol == 6 { "tcp" } else { "udp" };
+            let (card, address) = (&published.card, published.address);
+            for port in published.first..=published.last {
+                let dialled = format!("--dport {port} -j DNAT");
+                if saved.lines().any(|line| line.contains(protocol) && line.contains(&dialled)) {
+                    continue;
+                }
+                let inside = port - published.first + published.inside;
+                let at = published.at.map(|at| format!("-d {at} ")).unwrap_or_default();
+                let to = std::net::SocketAddr::new(address, inside);
+                nat += &format!(
+                    "-A DOCKER {at}! -i {card} -p {protocol} -m {protocol} --dport {port} -j DNAT --to-destination {to}\n"
+                );
+                filter += &format!(
+                    "-I DOCKER 1 -d {address} ! -i {card} -o {card} -p {protocol} -m {protocol} --dport {inside} -j ACCEPT\n"
+                );
+            }
+        }
+        if nat.is_empty() || !saved.contains(":DOCKER ") {
+            continue;
+        }
+        let text = format!("*nat\n{nat}COMMIT\n*filter\n{filter}COMMIT\n");
+        let program = format!("{program}-{variant}-restore");
+        namespace.run(&program, &["-w", "--noflush"], &text).expect("Docker's rules load");
+    }
 }
 
 /// Accepts all that is forwarded with no container at either end: what an allow of the policy does to the platform's own drops.

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::model::Model;
 use super::oracle::{Entry, Probe};
 use super::packet::{Packet, Payload, SYN};
-use crate::interpreter::{Answer, Attempt, Class, Edge, Policy};
+use crate::interpreter::{Answer, Attempt, Class, Edge, Policy, Verdict};
 
 /// A packet, what it is an attempt at, and what the policy says.
 pub struct Case {
@@ -40,6 +40,7 @@ impl Random {
 /// Every packet at the edges: each place that packets come from, by each place that they go to, by each service.
 pub struct Grid {
     sources: Vec<(Entry, IpAddr, Option<[u8; 6]>)>,
+    ranges: Vec<fwc::net::AddressRange>,
     destinations: Vec<IpAddr>,
     services: Vec<Service>,
 }
@@ -70,13 +71,17 @@ impl Grid {
             neighbours.extend(model.names.keys().filter(|&&address| model.plan.route(address) == card.name));
             let outside = model.class(&card.name) == Class::Outside;
             sources.extend(neighbours.iter().map(|&address| (entry, address, None)));
+            // A container or guest may give itself an address of a family that its network does not have.
+            if !outside && card.addresses.iter().all(|net| net.addr().is_ipv4()) {
+                sources.push((entry, "fd00:77::7".parse().expect("an address"), None));
+            }
             if outside {
                 sources.extend(neighbours.iter().map(|&address| (entry, address, Some([2, 0, 0, 0, 0, 0x42]))));
                 sources.push((entry, "fe80::7".parse().expect("an address"), None));
-                // An address that is on another card, or behind a bridge, would be a forgery, which routing judges.
+                // An address that is behind a bridge would be a forgery, which routing judges.
                 let here = edges.iter().filter(|&&address| {
                     let route = model.plan.route(address);
-                    route == card.name || route == model.plan.default_route
+                    route == card.name || model.class(route) == Class::Outside
                 });
                 sources.extend(here.map(|&address| (entry, address, None)));
             }
@@ -92,7 +97,8 @@ impl Grid {
         destinations.extend(model.names.keys());
         sources.sort_by_key(|(entry, address, mac)| (matches!(entry, Entry::Host), card_of(*entry), *address, *mac));
         sources.dedup();
-        Self { sources, destinations: destinations.into_iter().collect(), services: services(model, policy) }
+        let destinations = destinations.into_iter().collect();
+        Self { sources, ranges: policy.address_ranges(), destinations, services: services(model, policy) }
     }
 
     /// How many packets the grid has, those that make no sense included.
@@ -115,15 +121,14 @@ impl Grid {
         let route = model.plan.route(destination);
         let own = model.plan.owns(destination);
         match entry {
-            // What the host sends to itself never leaves by a card, and to containers it goes by docker-proxy, too.
+            // What the host sends to itself never leaves by a card.
             Entry::Host
                 if own
                     || !model
                         .plan
                         .cards
                         .iter()
-                        .any(|card| card.name == route && card.addresses.iter().any(|net| net.addr() == source))
-                    || model.class(route) == Class::Container =>
+                        .any(|card| card.name == route && card.addresses.iter().any(|net| net.addr() == source)) =>
             {
                 return None;
             }
@@ -151,6 +156,8 @@ impl Grid {
     pub fn pick(&self, model: &Model, policy: &Policy, each: usize, total: usize, random: &mut Random) -> Vec<Case> {
         let mut taken: BTreeMap<String, usize> = BTreeMap::new();
         let mut ports = BTreeSet::new();
+        let mut places = BTreeSet::new();
+        let mut between_containers = BTreeSet::new();
         let mut cases = Vec::new();
         let mut chosen = BTreeSet::new();
         let length = self.len();
@@ -163,6 +170,9 @@ impl Grid {
             let Some(probe) = self.probe(model, at) else { continue };
             let attempt = model.attempt(policy, &probe);
             let answer = policy.answer(&attempt);
+            if !is_told(&attempt, &answer) {
+                continue;
+            }
             let road = format!(
                 "{:?} {} {:?} {:?} {:?} {:?} {} {}",
                 answer.rule,
@@ -176,8 +186,16 @@ impl Grid {
             );
             // Each port at least once on each road: the edges of a rule's ports are where a wrong one shows.
             let new_port = ports.insert((road.clone(), attempt.port));
+            // And each rule with each pair of places that the policy's addresses tell apart.
+            let pair =
+                (answer.rule, card_of(probe.entry), self.named(probe.packet.source), self.named(attempt.dialled));
+            let new_pair = answer.rule.is_some() && places.insert(pair);
+            // And each address at which one container reaches another's published port.
+            let between =
+                (attempt.from.class, attempt.to.class) == (Class::Container, Class::Container) && !attempt.direct;
+            let new_road = between && between_containers.insert((card_of(probe.entry), attempt.port, attempt.dialled));
             let count = taken.entry(road).or_default();
-            if *count < each || new_port {
+            if *count < each || new_port || new_pair || new_road {
                 *count += 1;
                 chosen.insert(at);
                 cases.push(Case { probe, attempt, answer });
@@ -194,11 +212,25 @@ impl Grid {
             {
                 let attempt = model.attempt(policy, &probe);
                 let answer = policy.answer(&attempt);
-                cases.push(Case { probe, attempt, answer });
+                if is_told(&attempt, &answer) {
+                    cases.push(Case { probe, attempt, answer });
+                }
             }
         }
         cases
     }
+
+    /// The ranges of the policy that an address is in.
+    fn named(&self, address: IpAddr) -> Vec<usize> {
+        let numbered = self.ranges.iter().enumerate();
+        numbered.filter(|(_, range)| (range.first..=range.last).contains(&address)).map(|(at, _)| at).collect()
+    }
+}
+
+/// Whether the verdict can be told apart: what the host sends to containers goes by docker-proxy, too, whose second connection
+/// looks the same; so it is sent only where the policy says nothing of it.
+fn is_told(attempt: &Attempt, answer: &Answer) -> bool {
+    (attempt.from.class, attempt.to.class) != (Class::Host, Class::Container) || answer.verdict == Verdict::Platform
 }
 
 fn card_of(entry: Entry) -> usize {
@@ -250,6 +282,7 @@ fn services(model: &Model, policy: &Policy) -> Vec<Service> {
         Service::FromPort(17, 547, 546),
         Service::FromPort(17, 500, 500),
         Service::FromPort(17, 68, 67),
+        Service::FromPort(17, 546, 547),
     ]);
     services.into_iter().collect()
 }

@@ -283,8 +283,17 @@ client dialled is kept by connection tracking alone.
 **Why it hurts.** With `-p 8080:80`, a rule for `--dport 8080` matches no packet at all.
 
 ```fw
+compose \"docker-compose.yml\"                 # `web` publishes `8080:80`
 chain filter DOCKER-USER {
-    -i eth0 -p tcp --dport 8080 -j DROP      # warning: published 8080, the container's is 80
+    -i eth0 -p tcp --dport 8080 -j DROP      # warning
+}
+```
+
+**Instead**, compare what was dialled:
+
+```fw
+compose \"docker-compose.yml\"
+chain filter DOCKER-USER {
     -i eth0 -p tcp -m conntrack --ctstate DNAT --ctorigdstport 8080 --ctdir ORIGINAL -j DROP
 }
 ```

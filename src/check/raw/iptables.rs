@@ -13,7 +13,7 @@ use crate::net::{Card, PortRange, Protocol};
 use crate::netfilter::words::{self, IptablesRule, RuleOption};
 use crate::netfilter::{Hook, TableKind, Target};
 use crate::platform;
-use crate::policy::who::CARD_NAME_TOO_LONG;
+use crate::policy::who::codes::CARD_NAME_TOO_LONG;
 
 /// Targets of iptables 1.8's own extensions that end nothing in a table's usual use.
 const TARGETS: &[&str] = &[

@@ -6,6 +6,7 @@ mod nft;
 
 use codes::{BYPASSED, FOREIGN_CHAIN, NEVER_REACHED, NO_SUCH_CHAIN, PORT_AFTER_NAT, UNCLOSED_QUOTE};
 
+use super::swarm;
 use crate::diagnostic::Diagnostic;
 use crate::names::closest;
 use crate::net::{PortRange, Protocol};
@@ -154,7 +155,10 @@ fn after_nat(
     if line.hook != Hook::Forward {
         return None;
     }
-    let published = published(line.policy, protocol, ports)?;
+    if let Some(found) = swarm::compared(line.policy, here, protocol, ports) {
+        return Some(found);
+    }
+    let published = published(line.policy, protocol, ports).filter(|one| !swarm::shown(line.policy, one))?;
     let inside = line.policy.containers.published.iter().any(|one| {
         let own = one.container_ports;
         one.protocol == protocol && ports.iter().any(|range| range.first <= own.last && own.first <= range.last)

@@ -26,7 +26,26 @@ pub static CLAUSE_SAID_TWICE: Code = Code {
     name: "clause-said-twice",
     level: Level::Error,
     summary: "a rule says `from`, `to` or `via` although its block says it",
-    explanation: "```fw\nto host {\n    allow https to container     # error: the block says `to host`\n}\n```\n\nMove the rule out of the block, or take the clause out of the rule.",
+    explanation: "\
+A block says a clause for every line in it, and each clause is said once. A line, or a block inside, that says the same clause again
+could mean its own word, the block's, or both.
+
+**Why it hurts.** Whichever of the three were taken, somebody would read the line as one of the others: here, that it opens the host.
+
+```fw
+to host {
+    allow https to container           # error
+}
+```
+
+**Instead**, take the line out of the block, or its clause out of the line:
+
+```fw
+to host { allow ssh from office }
+allow https to container
+default deny to host
+```
+",
 };
 
 /// `via` on traffic that does not cross just one card.
@@ -44,7 +63,29 @@ pub static MISPLACED_STATEMENT: Code = Code {
     name: "statement-in-wrong-block",
     level: Level::Error,
     summary: "a statement that cannot stand where it stands",
-    explanation: "Declarations, `use`, `include`, NAT and defaults stand at the top of a file, not inside a block.\n\n```fw\nto host {\n    set office = { 198.51.100.0/24 }   # error\n}\n```\n\nMove it out of the block.",
+    explanation: "\
+A guest's or instance's block, and a group that such blocks apply, hold rules and `apply`: what its judges say. Changes (`mark`, `dscp`,
+`notrack` …) and blocks of clauses stand outside, in the policy itself.
+
+**Why it hurts.** A judge only consents or refuses, in chains that are asked for that guest alone; a change of packets belongs to
+another table, and would be asked, or not, for others as well.
+
+```fw
+guest vm1 on tap1i0 address 192.0.2.5 {
+    in allow ssh from office
+    in mark 0x1 http from office       # error
+}
+```
+
+**Instead**, say the change for that guest at the top of the file:
+
+```fw
+guest vm1 on tap1i0 address 192.0.2.5 {
+    in allow ssh from office
+}
+mark 0x1 http from office to guest vm1
+```
+",
 };
 
 /// A group that nobody declares.
@@ -53,7 +94,26 @@ pub static UNKNOWN_GROUP: Code = Code {
     name: "unknown-group",
     level: Level::Error,
     summary: "`apply` of a group that nothing declares",
-    explanation: "```fw\ngroup web { allow https }\nto host { apply wbe }       # error: did you mean `web`?\n```\n\nCorrect the name, or declare the group.",
+    explanation: "\
+`apply NAME` puts the rules of a group where it stands. This policy, with all that it includes, declares no group of that name.
+
+**Why it hurts.** Left out, the line would silently be no rule at all: what the group was to close stays open, and what it was to open
+stays closed.
+
+```fw
+group web { allow { http, https } }
+to host { apply wbe }                  # error
+allow ssh from office to host
+```
+
+**Instead**, correct the name, declare the group, or include the file that does. A service is not a group: `allow web`, not `apply web`.
+
+```fw
+group web { allow { http, https } }
+to host { apply web }
+allow ssh from office to host
+```
+",
 };
 
 /// A group that applies itself.
@@ -62,7 +122,29 @@ pub static GROUP_CYCLE: Code = Code {
     name: "group-cycle",
     level: Level::Error,
     summary: "a group applies itself",
-    explanation: "```fw\ngroup a { apply b }\ngroup b { apply a }     # error\n```\n\nA group may apply others, but not, by whatever road, itself.",
+    explanation: "\
+A group may apply other groups; written out, it is a list of rules. One that applies itself, at once or by way of another, has no such list.
+
+**Why it hurts.** Groups are emitted as chains, and the kernel refuses chains that lead in a circle: nothing at all would be loaded.
+
+```fw
+group web { apply base }
+group base { apply web }               # error
+to host { apply web }
+```
+
+**Instead**, put what both have in common into a group that applies neither:
+
+```fw
+group base { allow ping }
+group web {
+    apply base
+    allow https
+}
+to host { apply web }
+allow ssh from office to host
+```
+",
 };
 
 /// A platform that does not exist.
@@ -89,7 +171,13 @@ pub static EARLY_TOO_RICH: Code = Code {
     name: "early-too-rich",
     level: Level::Error,
     summary: "an `early` rule may only deny addresses",
-    explanation: "`early` judges every packet before connection tracking: only where it comes from (and its card) is known there.\n\n```fw\ndeny ssh from blocked early        # error\ndeny from blocked early\n```\n\nTake the service, target and options out, or the word `early`.",
+    explanation: "`early` judges every packet before connection tracking: only where it comes from (and its card) is known there.\n\n```fw\nset blocked = { 192.0.2.0/24 }\ndeny ssh from blocked early        # error\n```\n\nTake the service, target and options out, or the word `early`:
+
+```fw
+set blocked = { 192.0.2.0/24 }
+deny from blocked early
+allow ssh from office to host
+```",
 };
 
 /// A `forward` that does not say where to.
@@ -98,7 +186,24 @@ pub static FORWARD_WHERE: Code = Code {
     name: "forward-target",
     level: Level::Error,
     summary: "a `forward` needs one known address as its target",
-    explanation: "Destination NAT writes one address into the packet. It must be known when the policy is built.\n\n```fw\nforward tcp 2222 from wan to 192.168.2.5 port 22\nforward tcp 25565 from wan to instance games      # needs the instance's fixed address\n```\n\nGive the address in the declaration (`instance games on lxdbr0 address 10.10.10.5`) or in fwc.facts.json.",
+    explanation: "\
+Destination NAT writes one address into the packet. It must be known when the policy is built.
+
+```fw
+use lxd
+instance games on lxdbr0
+forward tcp 25565 from wan to instance games      # error: at which address?
+```
+
+**Instead**, give the address in the declaration or in fwc.facts.json, or write it:
+
+```fw
+use lxd
+instance games on lxdbr0 address 10.10.10.5
+forward tcp 25565 from wan to instance games
+forward tcp 2222 from wan to 192.168.2.5 port 22
+```
+",
 };
 
 /// NAT or a change for a flow where the kernel has no place for it.

@@ -20,7 +20,7 @@ impl<'a> Resolver<'_, 'a> {
             if card.value.name.len() > Card::MAX {
                 self.out.push(
                     Diagnostic::new(
-                        &who::CARD_NAME_TOO_LONG,
+                        &who::codes::CARD_NAME_TOO_LONG,
                         at(file, card.span),
                         format!("`{}` is longer than an interface name can be", card.value),
                     )

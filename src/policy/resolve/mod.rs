@@ -604,14 +604,14 @@ fn seconds(unit: RateUnit) -> u32 {
 /// The families in which a judgement can match a packet.
 #[must_use]
 pub fn families(judgement: &Judgement) -> Vec<Family> {
-    let holds = |set: &Option<AddressSet>, family| set.as_ref().is_none_or(|set| !set.of_family(family).is_empty());
+    let holds = |set: &Option<AddressSet>, family| set.as_ref().is_none_or(|set| set.has_family(family));
     Family::BOTH
         .into_iter()
         .filter(|&family| {
             judgement.family.is_none_or(|only| only == family)
                 && (!judgement.from.macs.is_empty() || holds(&judgement.from.addresses, family))
                 && (judgement.to.published.is_some() || holds(&judgement.to.addresses, family))
-                && judgement.to.at.as_ref().is_none_or(|set| !set.of_family(family).is_empty())
+                && judgement.to.at.as_ref().is_none_or(|set| set.has_family(family))
                 && judgement.traffic.iter().any(|traffic| traffic.family.is_none_or(|only| only == family))
         })
         .collect()

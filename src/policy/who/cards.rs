@@ -1,0 +1,130 @@
+//! Cards: what the name of an interface stands for, which class is behind a card, and sets of cards taken together.
+
+use crate::diagnostic::Diagnostic;
+use crate::names::closest as nearest;
+use crate::net::Card;
+use crate::policy::names::{at, find};
+use crate::policy::who::Places;
+use crate::policy::who::codes::{CARD_NAME_TOO_LONG, UNDECLARED_CARD};
+use crate::policy::{CardSet, Class, LocalCards};
+use crate::span::{FileId, Location};
+use crate::syntax::tree::{InterfaceValue, Name};
+
+/// What people call a card by what it is for. Few cards are really called so.
+const ROLES: [&str; 11] =
+    ["wan", "lan", "vpn", "dmz", "uplink", "internet", "external", "internal", "public", "private", "guests"];
+
+impl Places<'_, '_> {
+    /// The cards that an interface's name stands for.
+    pub(super) fn interface(&self, name: &str) -> CardSet {
+        let Some(declared) = find(&self.names.interfaces, name) else { return CardSet::only(Vec::new()) };
+        match &declared.node.value {
+            None => CardSet::only(Vec::new()),
+            Some(value) => match &value.value {
+                InterfaceValue::Cards(cards) => CardSet::only(cards.iter().map(|card| card.value.clone()).collect()),
+                InterfaceValue::DefaultRoute => match &self.facts.default_route {
+                    Some(card) => CardSet::only(vec![Card::exact(card.clone())]),
+                    None => CardSet { cards: self.known_cards.to_vec(), complement: true },
+                },
+            },
+        }
+    }
+
+    /// The cards after `via` or `on`: declared interfaces, or cards by their own names.
+    pub fn card_set(&self, file: FileId, cards: &[Name], out: &mut Vec<Diagnostic>) -> CardSet {
+        let mut all = CardSet::only(Vec::new());
+        for name in cards {
+            let here = at(file, name.span);
+            let set = if self.names.interfaces.contains_key(&*name.value) {
+                self.interface(&name.value)
+            } else {
+                self.undeclared_card(here, &name.value, out);
+                CardSet::only(vec![Card::parse(&name.value)])
+            };
+            all = unite(all, set);
+        }
+        all
+    }
+
+    fn undeclared_card(&self, here: Location, name: &str, out: &mut Vec<Diagnostic>) {
+        if name.trim_end_matches(['+', '*']).len() > Card::MAX {
+            out.push(
+                Diagnostic::new(&CARD_NAME_TOO_LONG, here, format!("`{name}` is longer than an interface name can be"))
+                    .help("interface names have at most 15 bytes"),
+            );
+            return;
+        }
+        if self.facts.interfaces.contains_key(name) {
+            return;
+        }
+        let near = nearest(name, self.names.interfaces.keys().copied());
+        let unknown = || Diagnostic::new(&UNDECLARED_CARD, here, format!("no interface `{name}` is declared"));
+        if let Some(near) = near {
+            out.push(unknown().label("taken as a card's own name").fix(format!("did you mean `{near}`?"), here, near));
+        } else if ROLES.contains(&name) {
+            out.push(
+                unknown()
+                    .label("taken as a card's own name")
+                    .help(format!("say which card it is: `interface {name} = eth0`, or `= {name}` if it is called so")),
+            );
+        } else if !self.facts.interfaces.is_empty() && !Card::parse(name).prefix {
+            out.push(
+                unknown().label("the facts know no such card").help("correct the name, or bring the facts up to date"),
+            );
+        }
+    }
+}
+
+impl LocalCards {
+    /// The class of machines behind a card; `None`: outside.
+    #[must_use]
+    pub fn class_of(&self, card: &Card) -> Option<Class> {
+        if self.outside.iter().any(|outside| outside.covers(card)) {
+            return None;
+        }
+        [(&self.container, Class::Container), (&self.instance, Class::Instance), (&self.guest, Class::Guest)]
+            .into_iter()
+            .find(|(cards, _)| cards.iter().any(|known| known.covers(card)))
+            .map(|(_, class)| class)
+    }
+}
+
+/// Cards in either.
+#[must_use]
+pub fn unite(a: CardSet, b: CardSet) -> CardSet {
+    match (a.complement, b.complement) {
+        (false, false) => CardSet::only(a.cards.into_iter().chain(b.cards).collect()),
+        (true, true) => {
+            CardSet { cards: a.cards.into_iter().filter(|card| b.cards.contains(card)).collect(), complement: true }
+        }
+        (true, false) => {
+            let cards = a.cards.into_iter().filter(|card| !b.cards.iter().any(|other| other.covers(card))).collect();
+            CardSet { cards, complement: true }
+        }
+        (false, true) => unite(b, a),
+    }
+}
+
+/// Cards in both.
+#[must_use]
+pub fn intersect(a: &CardSet, b: &CardSet) -> CardSet {
+    match (a.complement, b.complement) {
+        (false, false) => {
+            let narrower = |x: &CardSet, y: &CardSet| -> Vec<Card> {
+                x.cards.iter().filter(|card| y.cards.iter().any(|other| other.covers(card))).cloned().collect()
+            };
+            let mut cards = narrower(a, b);
+            cards.extend(narrower(b, a));
+            CardSet::only(cards)
+        }
+        (true, true) => {
+            let mut both = CardSet::only(a.cards.iter().chain(&b.cards).cloned().collect());
+            both.complement = true;
+            both
+        }
+        (false, true) => CardSet::only(
+            a.cards.iter().filter(|card| !b.cards.iter().any(|other| other.covers(card))).cloned().collect(),
+        ),
+        (true, false) => intersect(b, a),
+    }
+}
