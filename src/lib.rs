@@ -21,6 +21,7 @@ pub mod policy;
 pub mod check;
 pub mod lower;
 pub mod emit;
+pub mod verify;
 pub mod codes;
 pub mod database;
 pub mod cli;

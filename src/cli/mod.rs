@@ -27,6 +27,8 @@ enum Ending {
     Clean,
     /// At least one error.
     Errors,
+    /// A fault of fwc itself, of which the user has been told.
+    Fault,
 }
 
 /// The arguments.
@@ -158,6 +160,7 @@ fn run() -> ExitCode {
     match ending {
         Ok(Ending::Clean) => ExitCode::SUCCESS,
         Ok(Ending::Errors) => ExitCode::from(1),
+        Ok(Ending::Fault) => ExitCode::from(101),
         Err(failure) => {
             let _ = writeln!(std::io::stderr(), "fwc: {failure}");
             ExitCode::from(2)

@@ -22,7 +22,7 @@ use crate::span::{FileId, SourceText};
 use crate::syntax;
 use crate::syntax::Parsed;
 use crate::syntax::tree::Target;
-use crate::{check, emit, lower, optimise};
+use crate::{check, emit, lower, optimise, verify};
 
 /// What the queries need of a database.
 #[salsa::db]
@@ -159,6 +159,8 @@ pub struct Compiled {
     pub target: Target,
     /// The files to write, name and text. Empty if there is an error.
     pub outputs: Vec<(String, String)>,
+    /// The files, read back, do not mean what the policy means: a fault of the compiler. Then there are none.
+    pub disagreement: Option<verify::Disagreement>,
 }
 
 /// What the source means.
@@ -185,14 +187,22 @@ pub fn compile_part(db: &dyn Db, input: ProjectInput, stem: String, only: Vec<St
         let lowered = Lowered::new(policy, target, &only, &project.files, &mut diagnostics);
         outputs = lowered.written(&stem, &mut diagnostics);
     }
-    Arc::new(Compiled { diagnostics, target, outputs })
+    Arc::new(Compiled { diagnostics, target, outputs, disagreement: None })
 }
 
 impl Database {
     /// As [`compile_part`], for a project of which nothing else will be asked: each stage's value is let go when the next stage
     /// has its own, so that a large policy is not held in four forms at once. Gives the texts, too, for showing diagnostics.
     #[must_use]
-    pub fn compile_once(self, input: ProjectInput, stem: &str, only: &[String]) -> (Vec<SourceText>, Compiled) {
+    ///
+    /// With `verified` the files are read back and compared with the policy.
+    pub fn compile_once(
+        self,
+        input: ProjectInput,
+        stem: &str,
+        only: &[String],
+        verified: bool,
+    ) -> (Vec<SourceText>, Compiled) {
         let project = Arc::clone(project(&self, input));
         let resolved = Arc::clone(resolved(&self, input));
         let target = project.target(&resolved.0.facts);
@@ -200,13 +210,20 @@ impl Database {
         // The trees.
         drop(self);
         let files = Arc::try_unwrap(project).map_or_else(|shared| shared.files.clone(), |own| own.files);
-        let mut outputs = Vec::new();
+        let (mut outputs, mut disagreement) = (Vec::new(), None);
         if !diagnostics.iter().any(Diagnostic::is_error) {
             let lowered = Lowered::new(&resolved.0, target, only, &files, &mut diagnostics);
             drop(resolved);
+            let plain = verified.then(|| lowered.ruleset.clone());
             outputs = lowered.written(stem, &mut diagnostics);
+            if let Some(plain) = plain.filter(|_| !outputs.is_empty()) {
+                disagreement = verify::verify(&plain, target, &outputs).err();
+            }
         }
-        (files, Compiled { diagnostics, target, outputs })
+        if disagreement.is_some() {
+            outputs.clear();
+        }
+        (files, Compiled { diagnostics, target, outputs, disagreement })
     }
 }
 

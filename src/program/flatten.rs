@@ -15,13 +15,16 @@ use std::hash::{Hash, Hasher};
 
 use super::condition::{Condition, MarkTest, Reader, element_cube, narrowed_by_bits};
 use super::{Does, Event, EventId, Place, Program, Space, Step};
-use crate::netfilter::{Effect, Rule, Ruleset, Verdict};
+use crate::net::Family;
+use crate::netfilter::{Effect, Reject, Rule, Ruleset, Verdict};
 use crate::packet::{Bits, Cube, Field, Values};
 
 /// More steps than this are not written.
 const MOST_STEPS: usize = 6_000_000;
 /// Copies of the list for marks.
 const MOST_MARKS: usize = 24;
+/// Rules that lead to one chain beyond which it is not looked for which packets they do.
+const MOST_INLETS: usize = 64;
 /// Ranges of one field that a guard may be narrowed to on the way through a chain.
 const FEW: usize = 6;
 /// The path of the first chain: the hash of a path from nothing would be nothing again.
@@ -66,6 +69,18 @@ struct Pending {
     chain: usize,
     label: Label,
     path: u64,
+    /// The packets that are led there, as far as they were counted.
+    inlets: Vec<Cube>,
+}
+
+impl Pending {
+    /// A cube that holds all packets that are led there.
+    fn guard(&self, frame: &Cube) -> Cube {
+        let mut inlets = self.inlets.iter();
+        let Some(first) = inlets.next().filter(|_| self.inlets.len() < MOST_INLETS) else { return frame.clone() };
+        let hull = inlets.fold(first.clone(), |hull, inlet| hull.hull(inlet));
+        hull.intersection(frame).unwrap_or(hull)
+    }
 }
 
 /// A second copy that is still to be written, and where packets come into it.
@@ -105,7 +120,8 @@ struct Writer<'r, 's> {
     shut: Option<Cube>,
     complete: bool,
     depth: usize,
-    questions: FxHashMap<Arc<str>, u32>,
+    /// The questions to counters of each kind: for which packets, and by what number.
+    questions: FxHashMap<Arc<str>, Vec<(Cube, u32)>>,
     numbered: FxHashMap<(u64, Arc<str>), u32>,
 }
 
@@ -175,9 +191,9 @@ fn arrange(chains: &mut [Chain], by_name: &FxHashMap<&str, usize>, first: usize)
         list.sort_unstable();
         list.dedup();
         successors.push(list);
-        marks.push(chain.rules.iter().any(|rule| {
-            rule.effects.iter().any(|effect| matches!(effect, Effect::SetMark { .. }))
-        }));
+        marks.push(
+            chain.rules.iter().any(|rule| rule.effects.iter().any(|effect| matches!(effect, Effect::SetMark { .. }))),
+        );
     }
     // Depth first: a chain is finished after all that it leads to.
     let (mut finished, mut state) = (Vec::new(), vec![0u8; chains.len()]);
@@ -333,7 +349,11 @@ impl Writer<'_, '_> {
             let place = Place { table: self.table, chain: clamp(pending.chain), rule: 0 };
             self.step(guard.clone(), frame.leave(), place);
             self.put(pending.label);
-            self.chain(pending.chain, guard, frame, pending.path);
+            let inside = pending.guard(guard);
+            self.chain(pending.chain, &inside, frame, pending.path);
+            if inside != *guard {
+                self.step(inside, frame.leave(), place);
+            }
         }
     }
 
@@ -373,9 +393,9 @@ impl Writer<'_, '_> {
 
     fn leads_to_marks(&self, rule: &Rule) -> bool {
         let sets = rule.effects.iter().any(|effect| matches!(effect, Effect::SetMark { .. }));
-        sets || targets(rule.verdict.as_ref())
-            .iter()
-            .any(|(name, _)| self.by_name.get(name).and_then(|at| self.chains.get(*at)).is_some_and(|chain| chain.marks))
+        sets || targets(rule.verdict.as_ref()).iter().any(|(name, _)| {
+            self.by_name.get(name).and_then(|at| self.chains.get(*at)).is_some_and(|chain| chain.marks)
+        })
     }
 
     /// What is left of a guard when packets have gone elsewhere, where that is as simple as before: a chain that divides values
@@ -392,7 +412,7 @@ impl Writer<'_, '_> {
 
     /// Writes a rule. Gives the packets that it sends elsewhere for good, if they are one cube.
     fn rule(&mut self, rule: &Rule, guard: &Cube, frame: &mut Frame, place: Place, path: u64) -> Option<Cube> {
-        let condition = self.condition(rule, path);
+        let condition = self.condition(rule, guard, path);
         let cubes: Vec<Cube> = condition.cubes.iter().filter_map(|cube| cube.intersection(guard)).collect();
         let after = self.label();
         if !cubes.is_empty() {
@@ -412,15 +432,20 @@ impl Writer<'_, '_> {
         cubes.into_iter().next().filter(|_| goes && condition.cubes.len() == 1)
     }
 
-    /// The condition of a rule; each question that it puts to a counter has a number of its own.
-    fn condition(&mut self, rule: &Rule, path: u64) -> Condition {
+    /// The condition of a rule. Each question that it puts to a counter has a number, the first that no question of the kind has
+    /// which was put to any of the same packets before. So what a packet is asked first is the first, wherever it stands.
+    fn condition(&mut self, rule: &Rule, guard: &Cube, path: u64) -> Condition {
         let (questions, numbered) = (&mut self.questions, &mut self.numbered);
-        let mut number = |key: &str| {
+        let mut number = |key: &str, asked: &[Cube]| {
             let key: Arc<str> = Arc::from(key);
             *numbered.entry((path, Arc::clone(&key))).or_insert_with(|| {
-                let next = questions.entry(key).or_insert(0);
-                *next += 1;
-                *next
+                let before = questions.entry(key).or_default();
+                let asked: Vec<Cube> = asked.iter().filter_map(|cube| cube.intersection(guard)).collect();
+                let met = before.iter().filter(|(cube, _)| asked.iter().any(|own| own.meets(cube)));
+                let taken: Vec<u32> = met.map(|(_, number)| *number).collect();
+                let free = (1..).find(|number| !taken.contains(number)).unwrap_or(u32::MAX);
+                before.extend(asked.into_iter().map(|cube| (cube, free)));
+                free
             })
         };
         self.reader.read(rule, self.space, &mut number)
@@ -511,7 +536,7 @@ impl Writer<'_, '_> {
                 }
             }
             verdict => {
-                let event = self.space.number(Event::Verdict(verdict.clone()));
+                let event = self.space.number(Event::Verdict(plain(verdict, self.space.universe.family())));
                 let open = match verdict {
                     // It may decide, or let the packet go on.
                     Verdict::Unknown(text) => self.space.universe.condition(&format!("{text} decides")),
@@ -545,13 +570,19 @@ impl Writer<'_, '_> {
     ) {
         let shared = self.chains.get(chain).is_some_and(|chain| chain.gotos > 1);
         if shared {
-            let label = match frame.pending.iter().find(|pending| pending.chain == chain) {
-                Some(pending) => pending.label,
+            let inlets = cubes.iter().take(MOST_INLETS).cloned();
+            let label = match frame.pending.iter_mut().find(|pending| pending.chain == chain) {
+                Some(pending) => {
+                    if pending.inlets.len() < MOST_INLETS {
+                        pending.inlets.extend(inlets);
+                    }
+                    pending.label
+                }
                 None => {
                     let label = self.label();
                     // The same path in every copy, whichever rule leads there.
                     let path = deeper(frame.path, Place { table: place.table, chain: clamp(chain), rule: u32::MAX });
-                    frame.pending.push(Pending { chain, label, path });
+                    frame.pending.push(Pending { chain, label, path, inlets: inlets.collect() });
                     label
                 }
             };
@@ -658,6 +689,16 @@ impl Writer<'_, '_> {
         self.put(inside);
         labels.into_iter().for_each(|label| self.put(label));
         tested.extend_from_slice(cubes);
+    }
+}
+
+/// A verdict as packets of a family see it: ICMPv6 has one answer for all that is prohibited.
+fn plain(verdict: &Verdict, family: Family) -> Verdict {
+    match verdict {
+        Verdict::Reject(Reject::HostProhibited | Reject::NetworkProhibited) if family == Family::Ipv6 => {
+            Verdict::Reject(Reject::AdminProhibited)
+        }
+        verdict => verdict.clone(),
     }
 }
 

@@ -45,10 +45,15 @@ pub fn differences(
     let mut open = vec![(region.clone(), 0u32, 0u32)];
     while let Some((region, from_left, from_right)) = open.pop() {
         let mut rights = Vec::new();
-        let all = right.meeting(&region, from_right..right.len(), |class| class != LEADS, |step| {
-            rights.push(step);
-            ControlFlow::<()>::Continue(())
-        });
+        let all = right.meeting(
+            &region,
+            from_right..right.len(),
+            |class| class != LEADS,
+            |step| {
+                rights.push(step);
+                ControlFlow::<()>::Continue(())
+            },
+        );
         debug_assert!(all.is_continue());
         rights.sort_unstable();
         for step in rights {

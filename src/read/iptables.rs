@@ -432,6 +432,18 @@ impl<'w, 't> Builder<'w, 't, '_> {
                     self.options.clear();
                     self.options.push(option);
                     let end = self.gather_more(option.end);
+                    // An option is its module's wherever it stands behind it; conntrack's are told by their names.
+                    let (tracked, own): (Vec<_>, Vec<_>) = std::mem::take(&mut self.options)
+                        .into_iter()
+                        .partition(|option| option.name.starts_with("--ct"));
+                    if !tracked.is_empty() {
+                        self.options = tracked;
+                        self.module("conntrack", start, end);
+                    }
+                    if own.is_empty() {
+                        continue;
+                    }
+                    self.options = own;
                     let module = match self.protocol {
                         Some("icmp") => "icmp",
                         Some("ipv6-icmp" | "icmpv6") => "icmp6",
