@@ -228,7 +228,7 @@ struct Sides<'a> {
 
 impl Sides<'_> {
     fn compare(&self) -> Result<(), Disagreement> {
-        if self.left.complete && self.right.complete && aligned(self.left, self.right) {
+        if self.left.complete && self.right.complete && aligned(self.left, self.right, &self.space.universe) {
             return Ok(());
         }
         let mut found = None;

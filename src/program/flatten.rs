@@ -71,6 +71,10 @@ struct Pending {
     path: u64,
     /// The packets that are led there, as far as they were counted.
     inlets: Vec<Cube>,
+    /// How many of the rules that go there have been written.
+    seen: usize,
+    /// Whether a test of the mark stands in front of some.
+    marked: bool,
 }
 
 impl Pending {
@@ -80,6 +84,19 @@ impl Pending {
         let Some(first) = inlets.next().filter(|_| self.inlets.len() < MOST_INLETS) else { return frame.clone() };
         let hull = inlets.fold(first.clone(), |hull, inlet| hull.hull(inlet));
         hull.intersection(frame).unwrap_or(hull)
+    }
+
+    /// Whether that cube holds no others: its inlets differ in one field at most.
+    fn is_exact(&self) -> bool {
+        let Some((first, rest)) = self.inlets.split_first() else { return false };
+        let mut differ: Vec<Field> = Vec::new();
+        for inlet in rest {
+            let fields = first.parts().iter().chain(inlet.parts()).map(|(field, _)| *field);
+            differ.extend(fields.filter(|field| first.get(*field) != inlet.get(*field)));
+        }
+        differ.sort_unstable();
+        differ.dedup();
+        differ.len() <= 1 && !self.marked && self.inlets.len() < MOST_INLETS
     }
 }
 
@@ -339,6 +356,28 @@ impl Writer<'_, '_> {
         self.put(frame.end);
     }
 
+    /// Writes a chain to which all rules that go there have been written, where they lead to nothing else. Gives the packets that
+    /// went there, if they are one cube; `None` if there is no such chain.
+    fn complete_pending(&mut self, chain: usize, guard: &Cube, frame: &mut Frame) -> Option<Option<Cube>> {
+        let ready = |pending: &Pending| {
+            let known = self.chains.get(pending.chain);
+            known.is_some_and(|known| known.after == Some(chain) && known.gotos == pending.seen)
+        };
+        let at = frame.pending.iter().position(ready)?;
+        let pending = frame.pending.swap_remove(at);
+        let (inside, exact) = (pending.guard(guard), pending.is_exact());
+        let place = Place { table: self.table, chain: clamp(pending.chain), rule: 0 };
+        let behind = self.label();
+        if !exact {
+            self.step(guard.clone(), Does::Lead(behind), place);
+        }
+        self.put(pending.label);
+        self.chain(pending.chain, &inside, frame, pending.path);
+        self.step(inside.clone(), frame.leave(), place);
+        self.put(behind);
+        Some(exact.then_some(inside))
+    }
+
     /// Writes the chains that several rules went to, those first that lead to others.
     fn pending(&mut self, guard: &Cube, frame: &mut Frame, wanted: impl Fn(&Self, &Pending) -> bool) {
         loop {
@@ -373,6 +412,7 @@ impl Writer<'_, '_> {
             return;
         }
         self.depth += 1;
+        let whole = guard;
         let mut guard = guard.clone();
         for (at, rule) in rules.iter().enumerate() {
             if self.steps.len() >= MOST_STEPS {
@@ -385,6 +425,11 @@ impl Writer<'_, '_> {
                 let gone = self.rule(rule, &guard, frame, place, path);
                 if let Some(rest) = gone.and_then(|gone| self.narrowed(&guard, &gone)) {
                     guard = rest;
+                }
+                while let Some(gone) = self.complete_pending(chain, whole, frame) {
+                    if let Some(rest) = gone.and_then(|gone| self.narrowed(&guard, &gone)) {
+                        guard = rest;
+                    }
                 }
             }
         }
@@ -571,18 +616,21 @@ impl Writer<'_, '_> {
         let shared = self.chains.get(chain).is_some_and(|chain| chain.gotos > 1);
         if shared {
             let inlets = cubes.iter().take(MOST_INLETS).cloned();
+            let marked = tested != cubes;
             let label = match frame.pending.iter_mut().find(|pending| pending.chain == chain) {
                 Some(pending) => {
                     if pending.inlets.len() < MOST_INLETS {
                         pending.inlets.extend(inlets);
                     }
+                    pending.seen += 1;
+                    pending.marked |= marked;
                     pending.label
                 }
                 None => {
                     let label = self.label();
                     // The same path in every copy, whichever rule leads there.
                     let path = deeper(frame.path, Place { table: place.table, chain: clamp(chain), rule: u32::MAX });
-                    frame.pending.push(Pending { chain, label, path, inlets: inlets.collect() });
+                    frame.pending.push(Pending { chain, label, path, inlets: inlets.collect(), seen: 1, marked });
                     label
                 }
             };

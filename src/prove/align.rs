@@ -9,40 +9,20 @@
 
 use std::ops::{ControlFlow, Range};
 
-use crate::packet::{Cube, Values};
+use crate::packet::{Cube, Universe, Values};
 use crate::program::{Does, EventId, Program};
 
 /// Whether the programs are shown to be equal in this way.
 #[must_use]
-pub fn aligned(left: &Program, right: &Program) -> bool {
+pub fn aligned(left: &Program, right: &Program, universe: &Universe) -> bool {
     let (Some(ours), Some(theirs)) = (divided(left), divided(right)) else { return false };
-    if std::env::var("FWC_D").is_ok() {
-        eprintln!("marks {} {}", ours.marks.len(), theirs.marks.len());
-        for (i, (a, b)) in ours.marks.iter().zip(&theirs.marks).enumerate() {
-            if !a.equals(b) {
-                let d = |m: &Mark| match m {
-                    Mark::Happens(e, c) => format!("H {e:?} {c:?}"),
-                    Mark::Leads(c, t) => format!("L {t} {c:?}"),
-                    Mark::Here => "HERE".into(),
-                };
-                eprintln!("mark {i}: {}\n   {}", d(a), d(b));
-                break;
-            }
-        }
-        for (one, other) in ours.stretches.iter().zip(&theirs.stretches) {
-            let (ours, theirs) =
-                (Side { program: left, range: one.clone() }, Side { program: right, range: other.clone() });
-            if decides_alike(&ours, &theirs).is_none() {
-                eprintln!("stretch {one:?} {other:?}");
-                break;
-            }
-        }
-    }
     ours.marks.len() == theirs.marks.len()
         && ours.marks.iter().zip(&theirs.marks).all(|(one, other)| one.equals(other))
         && ours.stretches.iter().zip(&theirs.stretches).all(|(one, other)| {
-            let (ours, theirs) =
-                (Side { program: left, range: one.clone() }, Side { program: right, range: other.clone() });
+            let (ours, theirs) = (
+                Side { program: left, universe, range: one.clone() },
+                Side { program: right, universe, range: other.clone() },
+            );
             decides_alike(&ours, &theirs).is_some()
         })
 }
@@ -116,6 +96,7 @@ fn divided(program: &Program) -> Option<Divided<'_>> {
 /// A stretch of a program in which every step decides.
 struct Side<'p> {
     program: &'p Program,
+    universe: &'p Universe,
     range: Range<u32>,
 }
 
@@ -145,9 +126,23 @@ impl Side<'_> {
         if first.is_some() {
             return first;
         }
-        let (field, values) = cube.scattered(1)?;
-        let parts = values.ranges().iter().map(|range| cube.replaced(field, Some(Values::One(*range))));
-        parts.map(|part| self.latest(event, &part)).try_fold(0, |latest, part| Some(latest.max(part?)))
+        if let Some((field, values)) = cube.scattered(1) {
+            let parts = values.ranges().iter().map(|range| cube.replaced(field, Some(Values::One(*range))));
+            return parts.map(|part| self.latest(event, &part)).try_fold(0, |latest, part| Some(latest.max(part?)));
+        }
+        // Several steps together, a part each.
+        let part = self.program.meeting(
+            cube,
+            self.range.clone(),
+            |class| class == event.0,
+            |number| match self.step(number).filter(|(_, own)| own.meets(cube)) {
+                Some((_, own)) => ControlFlow::Break((number, own)),
+                None => ControlFlow::Continue(()),
+            },
+        );
+        let ControlFlow::Break((number, own)) = part else { return None };
+        let rest = cube.difference(own, self.universe);
+        rest.iter().map(|part| self.latest(event, part)).try_fold(number, |latest, part| Some(latest.max(part?)))
     }
 }
 

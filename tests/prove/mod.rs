@@ -115,14 +115,14 @@ fn a_difference_is_found_just_where_there_is_one() {
             let packet = lists.packet_of(&found.cube, &space);
             assert_ne!(run(&left, &packet, &space), run(&right, &packet, &space), "{packet:?} {found:?}");
             assert!(
-                !aligned(&left, &right),
+                !aligned(&left, &right, &space.universe),
                 "the quick way says yes wrongly\n{}\n{}",
                 lists::shown(&one),
                 lists::shown(&other)
             );
         } else {
             equal += 1;
-            quick += usize::from(aligned(&left, &right));
+            quick += usize::from(aligned(&left, &right, &space.universe));
         }
     }
     println!("{different} differ, {equal} are equal, {quick} of them shown the quick way");
