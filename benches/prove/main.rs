@@ -1,17 +1,23 @@
 //! scratch
 #[path = "../build/policies.rs"]
 mod policies;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Instant;
 use fwc::netfilter::Target;
 use fwc::project::{Entry, Options, ReadError, Root, System};
 use fwc::{lower, optimise, policy, project, syntax};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
 struct Alone;
 impl System for Alone {
-    fn read(&self, _: &Path, _: u64) -> Result<Vec<u8>, ReadError> { Err(ReadError::NotFound) }
-    fn identity(&self, _: &Path) -> Option<PathBuf> { None }
-    fn list(&self, _: &Path) -> Result<Vec<Entry>, ReadError> { Err(ReadError::NotFound) }
+    fn read(&self, _: &Path, _: u64) -> Result<Vec<u8>, ReadError> {
+        Err(ReadError::NotFound)
+    }
+    fn identity(&self, _: &Path) -> Option<PathBuf> {
+        None
+    }
+    fn list(&self, _: &Path) -> Result<Vec<Entry>, ReadError> {
+        Err(ReadError::NotFound)
+    }
 }
 fn main() {
     for kind in policies::Kind::ALL {
@@ -32,23 +38,66 @@ fn main() {
                 for (at, table) in ruleset.tables.iter().enumerate() {
                     for chain in table.chains.iter().filter(|c| c.base.is_some()) {
                         let mut space = fwc::program::Space::new(fwc::net::Family::Ipv4, [&ruleset, &other]);
-                        let one = fwc::program::flatten(&ruleset, at, &chain.name, fwc::program::End::Passed, &mut space).unwrap();
-                        let two = fwc::program::flatten(&other, at, &chain.name, fwc::program::End::Passed, &mut space).unwrap();
-                        if one.steps.len() > 100 { if std::env::var("DUMP").is_ok() && &*chain.name == "fwc-forward" { for (i, st) in two.steps.iter().enumerate().take(80) { let c: Vec<String> = st.cube.parts().iter().map(|(f, v)| format!("{f}={}", v.ranges().iter().take(4).map(|(a,b)| format!("{a:x}-{b:x}")).collect::<Vec<_>>().join(","))).collect(); println!("{i} {:?} {:?} {}", st.does, st.place, c.join(" & ")); } } println!("   {} aligned {}", chain.name, fwc::prove::align::aligned(&one, &two));  spaces.push((chain.name.clone(), one.steps.len(), two.steps.len(), one.complete, two.complete)); }
+                        let one =
+                            fwc::program::flatten(&ruleset, at, &chain.name, fwc::program::End::Passed, &mut space)
+                                .unwrap();
+                        let two = fwc::program::flatten(&other, at, &chain.name, fwc::program::End::Passed, &mut space)
+                            .unwrap();
+                        if one.steps.len() > 100 {
+                            if std::env::var("DUMP").is_ok() && &*chain.name == "fwc-forward" {
+                                for (i, st) in two.steps.iter().enumerate().take(80) {
+                                    let c: Vec<String> = st
+                                        .cube
+                                        .parts()
+                                        .iter()
+                                        .map(|(f, v)| {
+                                            format!(
+                                                "{f}={}",
+                                                v.ranges()
+                                                    .iter()
+                                                    .take(4)
+                                                    .map(|(a, b)| format!("{a:x}-{b:x}"))
+                                                    .collect::<Vec<_>>()
+                                                    .join(",")
+                                            )
+                                        })
+                                        .collect();
+                                    println!("{i} {:?} {:?} {}", st.does, st.place, c.join(" & "));
+                                }
+                            }
+                            println!("   {} aligned {}", chain.name, fwc::prove::align::aligned(&one, &two));
+                            spaces.push((
+                                chain.name.clone(),
+                                one.steps.len(),
+                                two.steps.len(),
+                                one.complete,
+                                two.complete,
+                            ));
+                        }
                     }
                 }
                 let flat = start.elapsed();
                 let found = fwc::prove::equal::mismatch(&ruleset, &other, &fwc::net::Family::BOTH, &mut budget);
-                println!("{} {rules} {target:?}: flatten v4 {:?} total {:?}", kind.name(), flat, start.elapsed() - flat);
+                println!(
+                    "{} {rules} {target:?}: flatten v4 {:?} total {:?}",
+                    kind.name(),
+                    flat,
+                    start.elapsed() - flat
+                );
                 println!("   {spaces:?}");
                 match found {
                     Ok(None) => println!("   equal"),
                     Ok(Some(m)) => {
                         println!("   DIFFERS {:?} {:?} {}", m.family, m.kind, m.chain);
                         if let (Some(d), Some((a, b, s))) = (m.difference, m.programs) {
-                            println!("   {:?}\n   {:?}\n   {:?}", d.cube, a.steps[d.left as usize], b.steps[d.right as usize]);
+                            println!(
+                                "   {:?}\n   {:?}\n   {:?}",
+                                d.cube, a.steps[d.left as usize], b.steps[d.right as usize]
+                            );
                             for (step, p) in [(a.steps[d.left as usize].does, 0), (b.steps[d.right as usize].does, 1)] {
-                                if let fwc::program::Does::Decide(e) | fwc::program::Does::Happen(e) = step { println!("   {p}: {:?}", s.event(e)); }
+                                if let fwc::program::Does::Decide(e) | fwc::program::Does::Happen(e) = step {
+                                    println!("   {p}: {:?}", s.event(e));
+                                }
                             }
                         }
                     }

@@ -32,11 +32,14 @@ pub(super) struct MarkTest {
     pub(super) negated: bool,
 }
 
+/// A set and the fields with which a rule asks it.
+type Asked = (Arc<str>, Vec<SetField>);
+
 /// Reads conditions, and keeps what is used again.
 pub(super) struct Reader<'r> {
     table: &'r Table,
     sets: FxHashMap<&'r str, &'r Set>,
-    lists: FxHashMap<(Arc<str>, Vec<SetField>), Arc<[Cube]>>,
+    lists: FxHashMap<Asked, Arc<[Cube]>>,
 }
 
 /// Matches of iptables that give another answer the next time they are asked.
@@ -68,9 +71,8 @@ impl<'r> Reader<'r> {
             self.narrow(&mut condition, item, space, occurrence);
         }
         // Ports are read from no other packets (xt_tcpudp, xt_multiport; nft's transport header behind `meta l4proto`).
-        let has_ports = |cube: &Cube| {
-            [Field::SOURCE_PORT, Field::DESTINATION_PORT].iter().any(|field| cube.get(*field).is_some())
-        };
+        let has_ports =
+            |cube: &Cube| [Field::SOURCE_PORT, Field::DESTINATION_PORT].iter().any(|field| cube.get(*field).is_some());
         if let Some(with_ports) = with_ports()
             && condition.cubes.iter().any(has_ports)
         {
@@ -175,7 +177,14 @@ impl<'r> Reader<'r> {
     }
 
     /// Membership in a named set.
-    fn set(&mut self, condition: &mut Condition, name: &Arc<str>, fields: &[SetField], negated: bool, space: &mut Space) {
+    fn set(
+        &mut self,
+        condition: &mut Condition,
+        name: &Arc<str>,
+        fields: &[SetField],
+        negated: bool,
+        space: &mut Space,
+    ) {
         let known = self.sets.get(&**name).copied().filter(|set| !set.live);
         let Some(set) = known else {
             // Others fill it: what is in it is not known, only that it is the same for everyone who asks.
@@ -344,9 +353,7 @@ pub(super) fn narrowed_by_bits(cubes: &[Cube], parts: &[(Field, u128)], negated:
         for (field, value) in parts {
             let Some(here) = rest.take() else { break };
             let value = Values::single(*value);
-            if negated
-                && let Some(others) = space.universe.complement(*field, &value)
-            {
+            if negated && let Some(others) = space.universe.complement(*field, &value) {
                 found.extend(here.clone().with(*field, others));
             }
             rest = here.with(*field, value);
@@ -378,4 +385,3 @@ fn counted(
         None => condition.cubes.clear(),
     }
 }
-

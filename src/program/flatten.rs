@@ -175,9 +175,9 @@ fn arrange(chains: &mut [Chain], by_name: &FxHashMap<&str, usize>, first: usize)
         list.sort_unstable();
         list.dedup();
         successors.push(list);
-        marks.push(chain.rules.iter().any(|rule| {
-            rule.effects.iter().any(|effect| matches!(effect, Effect::SetMark { .. }))
-        }));
+        marks.push(
+            chain.rules.iter().any(|rule| rule.effects.iter().any(|effect| matches!(effect, Effect::SetMark { .. }))),
+        );
     }
     // Depth first: a chain is finished after all that it leads to.
     let (mut finished, mut state) = (Vec::new(), vec![0u8; chains.len()]);
@@ -373,9 +373,9 @@ impl Writer<'_, '_> {
 
     fn leads_to_marks(&self, rule: &Rule) -> bool {
         let sets = rule.effects.iter().any(|effect| matches!(effect, Effect::SetMark { .. }));
-        sets || targets(rule.verdict.as_ref())
-            .iter()
-            .any(|(name, _)| self.by_name.get(name).and_then(|at| self.chains.get(*at)).is_some_and(|chain| chain.marks))
+        sets || targets(rule.verdict.as_ref()).iter().any(|(name, _)| {
+            self.by_name.get(name).and_then(|at| self.chains.get(*at)).is_some_and(|chain| chain.marks)
+        })
     }
 
     /// What is left of a guard when packets have gone elsewhere, where that is as simple as before: a chain that divides values

@@ -130,7 +130,8 @@ const DEEPEST: usize = 64;
 
 impl Walker<'_, '_> {
     fn chain(&mut self, chain: usize, depth: usize) -> Left {
-        let rules = self.ruleset.tables.get(self.table).and_then(|table| table.chains.get(chain)).map(|chain| &chain.rules);
+        let rules =
+            self.ruleset.tables.get(self.table).and_then(|table| table.chains.get(chain)).map(|chain| &chain.rules);
         let Some(rules) = rules.filter(|_| depth < DEEPEST) else { return Left::Returned };
         for (at, rule) in rules.iter().enumerate() {
             let (matched, because) = self.matches(rule);

@@ -57,6 +57,8 @@ pub fn load_recorded(namespace: &Namespace, path: &Path, replace: &[(&str, &str)
             name if name.starts_with("iptables") => restore("iptables", &text),
             name if name.starts_with("ip6tables") => restore("ip6tables", &text),
             name if name.ends_with(".rules") => restore("iptables", &as_saved(&text)),
+            // The other listing of the same rules.
+            name if name.ends_with(".json") => Ok(String::new()),
             other => panic!("{}: what is {other}?", path.display()),
         };
         result.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
