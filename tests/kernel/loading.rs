@@ -136,11 +136,14 @@ fn once_is_enough(
         load(namespace, files, backend).unwrap_or_else(|error| panic!("{name}: {error}"));
     };
     // Where Docker has not made its chain for a user's rules, attaching does, and leads there.
-    let had_chain = before.iter().any(|line| line.contains(": :DOCKER-USER "));
+    let had_chain = |program: &str| before.iter().any(|line| line.starts_with(&format!("{program}: :DOCKER-USER ")));
+    let had = [("iptables", had_chain("iptables")), ("ip6tables", had_chain("ip6tables"))];
     let of_others = |lines: &[String]| {
-        let made = |line: &String| line.contains(": :DOCKER-USER ") || line.ends_with(": -A FORWARD -j DOCKER-USER");
-        let others = of_others(lines).into_iter();
-        others.filter(|line| had_chain || !made(line)).collect::<Vec<String>>()
+        let made = |line: &String| {
+            let fits = line.contains(": :DOCKER-USER ") || line.ends_with(": -A FORWARD -j DOCKER-USER");
+            fits && had.iter().any(|(program, had)| !had && line.split(": ").next() == Some(program))
+        };
+        of_others(lines).into_iter().filter(|line| !made(line)).collect::<Vec<String>>()
     };
     load(files);
     let once = listing(namespace, backend);
