@@ -10,11 +10,11 @@ use std::path::Path;
 
 use fwc::net::Mac;
 
-use super::emitted::{Backend, build, load};
+use super::emitted::{Backend, Files, build, load};
 use super::namespace::{HostPlan, Namespace, inside};
 use super::oracle::{Entry, Oracle, Outcome, Probe};
 use super::packet::{Packet, Payload, SYN};
-use crate::interpreter::{Attempt, Class, Party, State, Verdict, load as read_policy};
+use crate::interpreter::{Attempt, Class, Party, Policy, State, Verdict, load as read_policy};
 
 /// Whoever has a port of the bridge: the card, its number, Ethernet address, addresses, name.
 struct Port {
@@ -138,6 +138,54 @@ fn attempts() -> Vec<(Probe, Attempt, Option<usize>)> {
     found
 }
 
+/// Sends everything, without rules and with them; gives what was wrong, or why it could not be asked.
+fn run(
+    name: &str,
+    plan: &HostPlan,
+    policy: &Policy,
+    attempts: &[(Probe, Attempt, Option<usize>)],
+    backend: Backend,
+    files: &Files,
+) -> Option<Result<Vec<String>, String>> {
+    let probes: Vec<Probe> = attempts.iter().map(|(probe, ..)| *probe).collect();
+    inside(name, plan, |namespace| {
+        make_bridge(namespace).map_err(|error| format!("no bridge that hands frames to iptables: {error}"))?;
+        let mut oracle = Oracle::new(namespace);
+        let alone = oracle.judge(&probes);
+        if let Err(error) = load(oracle.namespace, files, backend) {
+            let probe = "add table bridge p; add chain bridge p c; add rule bridge p c ct state new accept";
+            assert!(backend == Backend::Nft && oracle.namespace.run("nft", &[probe], "").is_err(), "{name}: {error}");
+            return Err("this kernel tracks no connections on bridges".to_owned());
+        }
+        let with = oracle.judge(&probes);
+        let (mut faults, mut closed) = (Vec::new(), 0);
+        for (((probe, attempt, to), alone), with) in attempts.iter().zip(alone).zip(with) {
+            let goes = match (to, alone) {
+                (Some(to), Outcome::Left { card, .. }) => card == *to,
+                (None, Outcome::Delivered) => true,
+                _ => false,
+            };
+            assert!(goes, "{name}: without rules {} was {alone:?}", probe.packet);
+            let verdict = policy.answer(attempt).verdict;
+            let right = match verdict {
+                Verdict::Allow | Verdict::Platform => with == alone,
+                Verdict::Deny => with == Outcome::Dropped,
+                other => panic!("{name}: {}: {other:?}", probe.packet),
+            };
+            closed += usize::from(with == Outcome::Dropped);
+            if !right {
+                faults.push(format!(
+                    "{} in by {:?}, {:?}: {verdict:?}, but {with:?}",
+                    probe.packet, attempt.from.name, probe.mac
+                ));
+            }
+        }
+        println!("{name}: {} packets, {closed} dropped, {} wrong", attempts.len(), faults.len());
+        assert!(closed > 100 && closed < attempts.len() - 100, "{name}: {closed} are closed");
+        Ok(faults)
+    })
+}
+
 #[test]
 fn frames_between_taps_are_judged_as_the_policy_says() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -151,55 +199,27 @@ fn frames_between_taps_are_judged_as_the_policy_says() {
     let cards: BTreeSet<(usize, &str)> = PORTS.iter().map(|port| (port.number, port.card)).collect();
     let plan = HostPlan::parse(&cards.into_iter().map(|(_, card)| format!("{card}\n")).collect::<String>());
     let attempts = attempts();
-    let probes: Vec<Probe> = attempts.iter().map(|(probe, ..)| *probe).collect();
     for backend in Backend::ALL.iter().copied() {
         let name = format!("bridged taps with {backend:?}");
         let files = build(&path, None, backend.target()).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let faults = inside(&name, &plan, |namespace| {
-            make_bridge(namespace).map_err(|error| format!("no bridge that hands frames to iptables: {error}"))?;
-            let mut oracle = Oracle::new(namespace);
-            let alone = oracle.judge(&probes);
-            if let Err(error) = load(oracle.namespace, &files, backend) {
-                let probe = "add table bridge p; add chain bridge p c; add rule bridge p c ct state new accept";
-                assert!(
-                    backend == Backend::Nft && oracle.namespace.run("nft", &[probe], "").is_err(),
-                    "{name}: {error}"
-                );
-                return Err("this kernel tracks no connections on bridges".to_owned());
-            }
-            let with = oracle.judge(&probes);
-            let (mut faults, mut closed) = (Vec::new(), 0);
-            for (((probe, attempt, to), alone), with) in attempts.iter().zip(alone).zip(with) {
-                let goes = match (to, alone) {
-                    (Some(to), Outcome::Left { card, .. }) => card == *to,
-                    (None, Outcome::Delivered) => true,
-                    _ => false,
-                };
-                assert!(goes, "{name}: without rules {} was {alone:?}", probe.packet);
-                let verdict = policy.answer(attempt).verdict;
-                let right = match verdict {
-                    Verdict::Allow | Verdict::Platform => with == alone,
-                    Verdict::Deny => with == Outcome::Dropped,
-                    other => panic!("{name}: {}: {other:?}", probe.packet),
-                };
-                closed += usize::from(with == Outcome::Dropped);
-                if !right {
-                    faults.push(format!(
-                        "{} in by {:?}, {:?}: {verdict:?}, but {with:?}",
-                        probe.packet, attempt.from.name, probe.mac
-                    ));
-                }
-            }
-            println!("{name}: {} packets, {closed} dropped, {} wrong", attempts.len(), faults.len());
-            assert!(closed > 100 && closed < attempts.len() - 100, "{name}: {closed} are closed");
-            Ok(faults)
-        });
-        match faults {
+        match run(&name, &plan, &policy, &attempts, backend, &files) {
             None => return,
-            Some(Err(reason)) => println!("skipped: {name}: {reason}"),
+            Some(Err(reason)) => {
+                println!("skipped: {name}: {reason}");
+                continue;
+            }
             Some(Ok(faults)) => {
                 assert!(faults.is_empty(), "{name}: {}\n{}", faults.len(), faults[..faults.len().min(12)].join("\n"));
             }
+        }
+        for (right, wrong) in
+            [("--dport 80 ", "--dport 81 "), ("--mac-source 32:36:8a:e1:b5:65", "--mac-source 32:36:8a:e1:b5:66")]
+        {
+            let mutant: Files = files.iter().map(|(file, text)| (file.clone(), text.replace(right, wrong))).collect();
+            assert!(mutant != files, "{name}: no {right}");
+            let faults =
+                run(&name, &plan, &policy, &attempts, backend, &mutant).expect("it ran before").expect("and loaded");
+            assert!(!faults.is_empty(), "{name}: nothing noticed {wrong} for {right}");
         }
     }
 }
