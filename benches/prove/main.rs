@@ -33,7 +33,7 @@ fn table() -> Option<()> {
     let directory = tempfile::tempdir().ok()?;
     let path = directory.path().join("site.fw");
     let path = path.to_str()?;
-    println!("policy     rules  target     plain ms  proved ms  ms clock   MB  microseconds a rule");
+    println!("policy     rules  target     plain ms  proved ms  ms clock   MB  microseconds a rule  output MB");
     for kind in Kind::ALL {
         for rules in SIZES {
             std::fs::write(path, kind.policy(rules)).ok()?;
@@ -47,13 +47,14 @@ fn table() -> Option<()> {
                 let late = if proved.seconds < REACH { "" } else { "  too slow" };
                 let large = if proved.memory < MEMORY { "" } else { "  too large" };
                 println!(
-                    "{:9} {rules:6}  {target:8} {:9.0} {:10.0} {:9.0} {:4} {:10.2}{late}{large}",
+                    "{:9} {rules:6}  {target:8} {:9.0} {:10.0} {:9.0} {:4} {:20.2}  {:9.1}{late}{large}",
                     kind.name(),
                     plain.processor * 1e3,
                     proved.processor * 1e3,
                     proved.seconds * 1e3,
                     proved.memory / 1_000_000,
                     proved.processor * 1e6 / f64::from(rules),
+                    proved.output as f64 / 1e6,
                 );
             }
         }

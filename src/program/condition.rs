@@ -32,10 +32,13 @@ pub(super) struct MarkTest {
     pub(super) negated: bool,
 }
 
+/// A set and the fields with which a rule asks it.
+type Asked = (Arc<str>, Vec<SetField>);
+
 /// Reads conditions, and keeps what is used again.
 pub(super) struct Reader<'r> {
     sets: FxHashMap<&'r str, &'r Set>,
-    lists: FxHashMap<(Arc<str>, Vec<SetField>), Arc<[Cube]>>,
+    lists: FxHashMap<Asked, Arc<[Cube]>>,
 }
 
 /// TCP's SYN and RST.

@@ -83,10 +83,10 @@ pub fn differences(
                     for rest in all_left_over(&both, &stretches, &space.universe, budget)? {
                         open.push((rest, other + 1, step + 1));
                     }
-                } else if let Some(cube) = left_over(&both, &stretches, &space.universe, budget, |_, _| ())? {
-                    if found(Difference { cube, left: other, right: step }).is_break() {
-                        return Ok(());
-                    }
+                } else if let Some(cube) = left_over(&both, &stretches, &space.universe, budget, |_, _| ())?
+                    && found(Difference { cube, left: other, right: step }).is_break()
+                {
+                    return Ok(());
                 }
             }
         }
