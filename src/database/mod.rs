@@ -22,7 +22,7 @@ use crate::span::{FileId, SourceText};
 use crate::syntax;
 use crate::syntax::Parsed;
 use crate::syntax::tree::Target;
-use crate::{check, emit, lower, optimise};
+use crate::{assertion, check, emit, lower, optimise};
 
 /// What the queries need of a database.
 #[salsa::db]
@@ -239,7 +239,10 @@ impl Lowered {
     ) -> Self {
         let (mut ruleset, notes) = lower::lower(policy, target);
         diagnostics.extend(notes);
-        if !only.is_empty() {
+        if only.is_empty() {
+            let proofs = assertion::prove(policy, &ruleset, target);
+            diagnostics.extend(proofs.into_iter().filter_map(|proof| proof.diagnostic));
+        } else {
             lower::keep(&mut ruleset, policy, only);
         }
         let sources = relative(files);
