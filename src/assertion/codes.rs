@@ -42,7 +42,7 @@ filled into a `live` set, words of a `chain` block that fwc does not know, how m
 Docker. The notes name it, and the fact that would settle it.
 
 ```fw
-set banned = live
+set banned live
 deny from banned to host
 allow ssh from any to host
 assert allow ssh from 10.1.1.0/24 to host     # warning: unless one of them is banned
@@ -52,7 +52,7 @@ assert allow ssh from 10.1.1.0/24 to host     # warning: unless one of them is b
 
 ```fw
 allow ssh from 10.1.1.0/24 to host
-set banned = live
+set banned live
 deny from banned to host
 assert allow ssh from 10.1.1.0/24 to host
 ```

@@ -48,9 +48,9 @@ impl Teller<'_> {
         };
         let source_port = cube.get(Field::SOURCE_PORT).filter(|_| has_ports).map(|values| chosen(values, &PORTS));
         let target = if translated { Field::ORIGINAL_DESTINATION } else { Field::DESTINATION };
-        let source = self.address(cube.get(Field::SOURCE), self.flow.from);
+        let source = self.address(cube.get(Field::SOURCE), self.flow.from, None);
         let target_class = if translated { Class::Host } else { self.flow.to };
-        let target = self.address(cube.get(target), target_class);
+        let target = self.address(cube.get(target), target_class, Some(source));
         let mut text =
             format!("{} {} -> {}", self.kind(protocol, cube), with_port(source, source_port), with_port(target, port));
         if let Some(own) = own_port.filter(|own| translated && Some(*own) != port) {
@@ -93,7 +93,8 @@ impl Teller<'_> {
         }
     }
 
-    fn address(&self, values: Option<&Values>, class: Class) -> IpAddr {
+    /// An address of a party, not that of the other one if it can be helped.
+    fn address(&self, values: Option<&Values>, class: Class, other: Option<IpAddr>) -> IpAddr {
         let family = self.universe.family();
         let facts = self.policy.facts.interfaces.values().flat_map(|card| &card.addresses).map(ipnet::IpNet::addr);
         let facts = facts.filter(|address| !address.is_loopback() && class == Class::Host);
@@ -104,7 +105,7 @@ impl Teller<'_> {
         };
         let listed = listed.iter().copied().flatten().filter_map(|text| text.parse::<IpAddr>().ok());
         let wanted: Vec<u128> =
-            facts.chain(listed).filter(|address| Family::of(*address) == family).map(number).collect();
+            facts.chain(listed).filter(|one| Family::of(*one) == family && Some(*one) != other).map(number).collect();
         let value = match values {
             Some(values) => chosen(values, &wanted),
             None => wanted.first().copied().unwrap_or(1),
@@ -113,7 +114,7 @@ impl Teller<'_> {
     }
 
     fn cards(&self, cube: &Cube) -> String {
-        let card = |field, class| self.card(cube.get(field), class);
+        let card = |field, class| self.card(cube.get(field), class, "");
         let ports = cube.get(Field::IN_PORT).is_some() || cube.get(Field::OUT_PORT).is_some();
         let (arrives, leaves) =
             if ports { (Field::IN_PORT, Field::OUT_PORT) } else { (Field::IN_INTERFACE, Field::OUT_INTERFACE) };
@@ -123,11 +124,15 @@ impl Teller<'_> {
             Hook::Output => format!(" via {}", card(leaves, to)),
             _ if from == Class::Outside && to != Class::Outside => format!(" via {}", card(arrives, from)),
             _ if to == Class::Outside && from != Class::Outside => format!(" via {}", card(leaves, to)),
-            _ => format!(", on {} to {}", card(arrives, from), card(leaves, to)),
+            _ => {
+                let arrival = card(arrives, from);
+                format!(", on {arrival} to {}", self.card(cube.get(leaves), to, &arrival))
+            }
         }
     }
 
-    fn card(&self, values: Option<&Values>, class: Class) -> String {
+    /// A card of a party, not the other one's if it can be helped.
+    fn card(&self, values: Option<&Values>, class: Class, other: &str) -> String {
         let policy = self.policy;
         let named = |cards: &[Card]| -> Vec<String> {
             cards.iter().map(|card| if card.prefix { format!("{}app", card.name) } else { card.name.to_string() }).collect()
@@ -140,6 +145,7 @@ impl Teller<'_> {
         };
         known.extend(policy.facts.interfaces.keys().filter(|name| *name != "lo").cloned());
         known.extend(CARDS.map(str::to_owned));
+        known.retain(|name| name != other);
         let Some(values) = values else {
             return known.into_iter().next().unwrap_or_default();
         };

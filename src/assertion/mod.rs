@@ -8,6 +8,7 @@ mod judge;
 mod raw;
 mod region;
 mod report;
+pub mod test;
 mod world;
 
 use std::collections::BTreeMap;
@@ -162,21 +163,41 @@ impl Prover<'_> {
                 continue;
             }
             let ruleset = region::lowered(&mut self.silent, self.policy, self.target, flow, judgements, widened);
-            for (number, table) in ruleset.tables.iter().enumerate().filter(|(_, table)| table.kind != TableKind::Nat) {
-                for chain in &table.chains {
-                    let Some(base) = chain.base.filter(|base| !widened || base.hook == Hook::Input) else { continue };
-                    for family in Family::BOTH.into_iter().filter(|family| covers(table.family, *family)) {
-                        let worlds = self.worlds(flow, base.hook);
-                        let space = self.court.space(family);
-                        let found = region::cubes(&ruleset, number, &chain.name, worlds, location, space, budget)?;
-                        for (world, cube) in found {
-                            let bench = Bench { family, table: (table.family, table.kind), hook: base.hook, world };
-                            self.cubes(claim, flow, judgements, bench, cube, widened, budget, tally)?;
-                            if tally.worst.as_ref().is_some_and(|worst| worst.found.certain) {
-                                return Ok(());
-                            }
-                        }
-                    }
+            for family in Family::BOTH {
+                self.entries(&ruleset, claim, flow, judgements, location, family, widened, budget, tally)?;
+                if tally.worst.as_ref().is_some_and(|worst| worst.found.certain) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One family's part of a sentence in one flow, at every entry chain that has such.
+    #[allow(clippy::too_many_arguments)]
+    fn entries(
+        &mut self,
+        ruleset: &Ruleset,
+        claim: Claim,
+        flow: Flow,
+        judgements: &[Judgement],
+        location: Location,
+        family: Family,
+        widened: bool,
+        budget: &mut Budget,
+        tally: &mut Tally,
+    ) -> Result<(), Spent> {
+        let tables = ruleset.tables.iter().enumerate();
+        let tables = tables.filter(|(_, table)| table.kind != TableKind::Nat && covers(table.family, family));
+        for (number, table) in tables {
+            for chain in &table.chains {
+                let Some(base) = chain.base.filter(|base| !widened || base.hook == Hook::Input) else { continue };
+                let worlds = self.worlds(flow, base.hook);
+                let space = self.court.space(family);
+                let found = region::cubes(ruleset, number, &chain.name, worlds, location, space, budget)?;
+                for (world, cube) in found {
+                    let bench = Bench { family, table: (table.family, table.kind), hook: base.hook, world };
+                    self.cubes(claim, flow, judgements, bench, cube, widened, budget, tally)?;
                 }
             }
         }

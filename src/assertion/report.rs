@@ -64,7 +64,11 @@ pub(super) fn found(
     } else {
         format!("this assert possibly fails: some of these connections may be {fares}")
     };
-    let mut diagnostic = Diagnostic::new(code, location, message).label(format!("not of `{packet}`"));
+    let mut diagnostic = Diagnostic::new(code, location, message).label(match claim {
+        Claim::Allow => "not all of this is allowed",
+        Claim::Deny => "not all of this is denied",
+        Claim::Reject => "not all of this is rejected",
+    });
     let rule = found.place.and_then(|place| rule_at(&court.ruleset, place)).cloned();
     let chain = found.place.and_then(|place| {
         court.ruleset.tables.get(place.table as usize)?.chains.get(place.chain as usize)

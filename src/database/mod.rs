@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use salsa::Setter as _;
 
+use crate::assertion::Proof;
 use crate::diagnostic::Diagnostic;
 use crate::netfilter::Ruleset;
 use crate::policy::Policy;
@@ -208,6 +209,23 @@ impl Database {
         }
         (files, Compiled { diagnostics, target, outputs })
     }
+}
+
+/// What became of a project's asserts, and what else there is to say about it before that; no asserts are proved of a policy
+/// with an error in it.
+#[must_use]
+pub fn proofs(db: &dyn Db, input: ProjectInput) -> (Vec<Diagnostic>, Vec<Proof>) {
+    let project = project(db, input);
+    let (policy, _) = &**resolved(db, input);
+    let target = project.target(&policy.facts);
+    let mut diagnostics = said(db, input, target);
+    if diagnostics.iter().any(Diagnostic::is_error) {
+        return (diagnostics, Vec::new());
+    }
+    let (ruleset, notes) = lower::lower(policy, target);
+    diagnostics.extend(notes);
+    let proofs = assertion::prove(policy, &ruleset, target);
+    (diagnostics, proofs)
 }
 
 /// Everything that is said about a project before it is lowered.
