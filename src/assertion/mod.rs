@@ -14,7 +14,7 @@ mod world;
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::net::Family;
+use crate::net::{Family, Protocol};
 use crate::netfilter::{Hook, Rule, Ruleset, TableFamily, TableKind, Target};
 use crate::packet::{Cube, Field, Values};
 use crate::policy::{Assertion, Class, Flow, Judgement, Nat, Policy, Published, Traffic};
@@ -40,6 +40,9 @@ const EFFORT: u64 = 400_000;
 /// With more publications than this, what the client dialled and what the container sees are taken to have nothing to do with
 /// one another: that is true of more packets, so that what is proved holds.
 const MANY_PUBLISHED: usize = 256;
+
+/// What containers publish ports of.
+const PUBLISHABLE: [Protocol; 3] = [Protocol::TCP, Protocol::UDP, Protocol::SCTP];
 
 /// What became of an assertion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,6 +226,7 @@ impl Prover<'_> {
             tally.any = true;
             let question = Question { claim, beyond: &beyond, every_service };
             let Some(mut found) = self.court.search(&question, &bench, &cube, budget)? else { continue };
+            let if_published = if_published || self.is_guess(flow, &bench, &found);
             found.certain &= !if_published;
             let certain = found.certain;
             if certain || tally.worst.is_none() {
@@ -233,6 +237,22 @@ impl Prover<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Without facts docker-proxy's ports look like the host's: whether what decides on INPUT was said of the other of the two.
+    fn is_guess(&self, flow: Flow, bench: &Bench, found: &Found) -> bool {
+        let docker = self.policy.facts.docker.as_ref();
+        let known = !self.policy.containers.published.is_empty() || docker.is_some_and(|docker| docker.complete);
+        if known || bench.hook != Hook::Input || !self.policy.containers.used {
+            return false;
+        }
+        let rule = found.place.and_then(|place| rule_at(&self.court.ruleset, place));
+        let Some(origin) = rule.and_then(|rule| rule.origin) else { return flow.to == Class::Container };
+        let own = self.policy.flows.get(&flow).into_iter().flatten();
+        match flow.to {
+            Class::Container => true,
+            _ => !own.map(|judgement| judgement.location).any(|location| location == origin),
+        }
     }
 
     /// Whether docker-proxy may take in connections on INPUT that the rules of the sentence do not see there.
@@ -266,9 +286,13 @@ impl Prover<'_> {
         let published = &self.policy.containers.published;
         let complete = self.policy.facts.docker.as_ref().is_some_and(|docker| docker.complete);
         let others = self.policy.nat.iter().any(|nat| matches!(nat, Nat::Forward { .. }));
-        let known = complete && !others && published.len() <= MANY_PUBLISHED;
-        if !known || flow.to != Class::Container || bench.world != World::Translated {
+        if others || flow.to != Class::Container || bench.world != World::Translated {
             return vec![cube];
+        }
+        if !complete || published.len() > MANY_PUBLISHED {
+            // Ports are what is published.
+            let with_ports = Values::union(PUBLISHABLE.map(|protocol| (u128::from(protocol.0), u128::from(protocol.0))));
+            return with_ports.and_then(|values| cube.with(Field::PROTOCOL, values)).into_iter().collect();
         }
         published.iter().filter_map(|one| publication(one, bench.family)?.intersection(&cube)).collect()
     }

@@ -125,7 +125,7 @@ fn circumstances(finding: &Finding) -> Vec<String> {
     let found = &finding.found;
     let mut notes = Vec::new();
     if finding.if_published {
-        notes.push("if a container publishes that port: no fact says what is published".to_owned());
+        notes.push("no fact says what is published: on INPUT, docker-proxy's ports look like the host's own".to_owned());
     }
     for text in &found.conditions {
         notes.push(if let Some(set) = text.strip_prefix("member of ") {
