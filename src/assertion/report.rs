@@ -138,7 +138,8 @@ fn circumstances(finding: &Finding) -> Vec<String> {
         } else if text.contains(": limit ") || text.contains(": more than ") {
             "it depends on how many came before".to_owned()
         } else {
-            format!("it depends on words that fwc does not know: `{}`", text.trim_end_matches(" decides"))
+            let words = text.rsplit_once(" (question ").map_or(text.as_str(), |(words, _)| words);
+            format!("it depends on words that fwc does not know: `{}`", words.trim_end_matches(" decides"))
         });
     }
     notes.dedup();
