@@ -20,6 +20,7 @@ pub mod platform;
 pub mod policy;
 pub mod check;
 pub mod lower;
+pub mod assertion;
 pub mod emit;
 pub mod verify;
 pub mod codes;

@@ -12,6 +12,7 @@ pub mod man;
 mod output;
 pub mod render;
 mod services;
+mod test;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -54,6 +55,8 @@ enum Command {
     Build(build::Arguments),
     /// Say what is wrong with policies, and write nothing
     Check(check::Arguments),
+    /// Prove the asserts in files of tests (*.fwtest) of policies
+    Test(test::Arguments),
     /// Explain a diagnostic
     Explain(explain::Arguments),
     /// List the services of the standard library
@@ -152,6 +155,7 @@ fn run() -> ExitCode {
     let ending = match arguments.command {
         Command::Build(arguments) => build::run(&arguments, color),
         Command::Check(arguments) => check::run(&arguments, color),
+        Command::Test(arguments) => test::run(&arguments, color),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Services(arguments) => services::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

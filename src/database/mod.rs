@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use salsa::Setter as _;
 
+use crate::assertion::Proof;
 use crate::diagnostic::Diagnostic;
 use crate::netfilter::Ruleset;
 use crate::policy::Policy;
@@ -22,7 +23,7 @@ use crate::span::{FileId, SourceText};
 use crate::syntax;
 use crate::syntax::Parsed;
 use crate::syntax::tree::Target;
-use crate::{check, emit, lower, optimise, verify};
+use crate::{assertion, check, emit, lower, optimise, verify};
 
 /// What the queries need of a database.
 #[salsa::db]
@@ -227,6 +228,23 @@ impl Database {
     }
 }
 
+/// What became of a project's asserts, and what else there is to say about it before that; no asserts are proved of a policy
+/// with an error in it.
+#[must_use]
+pub fn proofs(db: &dyn Db, input: ProjectInput) -> (Vec<Diagnostic>, Vec<Proof>) {
+    let project = project(db, input);
+    let (policy, _) = &**resolved(db, input);
+    let target = project.target(&policy.facts);
+    let mut diagnostics = said(db, input, target);
+    if diagnostics.iter().any(Diagnostic::is_error) {
+        return (diagnostics, Vec::new());
+    }
+    let (ruleset, notes) = lower::lower(policy, target);
+    diagnostics.extend(notes);
+    let proofs = assertion::prove(policy, &ruleset, target);
+    (diagnostics, proofs)
+}
+
 /// Everything that is said about a project before it is lowered.
 fn said(db: &dyn Db, input: ProjectInput, target: Target) -> Vec<Diagnostic> {
     let (policy, faults) = &**resolved(db, input);
@@ -256,7 +274,10 @@ impl Lowered {
     ) -> Self {
         let (mut ruleset, notes) = lower::lower(policy, target);
         diagnostics.extend(notes);
-        if !only.is_empty() {
+        if only.is_empty() {
+            let proofs = assertion::prove(policy, &ruleset, target);
+            diagnostics.extend(proofs.into_iter().filter_map(|proof| proof.diagnostic));
+        } else {
             lower::keep(&mut ruleset, policy, only);
         }
         let sources = relative(files);

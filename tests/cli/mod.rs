@@ -3,6 +3,7 @@
 mod build;
 mod check;
 mod reference;
+mod test;
 
 use std::ffi::OsStr;
 use std::fs;
