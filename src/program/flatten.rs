@@ -14,8 +14,8 @@ use rustc_hash::{FxHashMap, FxHasher};
 use std::hash::{Hash, Hasher};
 
 use super::condition::{Condition, MarkTest, Reader, element_cube, narrowed_by_bits};
-use super::{Does, Event, EventId, Place, Program, Space, Step};
-use crate::netfilter::{Effect, Rule, Ruleset, Verdict};
+use super::{Does, Event, EventId, Place, Program, Space, Step, VISIT};
+use crate::netfilter::{Effect, Rule, Ruleset, Table, Verdict};
 use crate::packet::{Bits, Cube, Field, Values};
 
 /// More steps than this are not written.
@@ -104,6 +104,8 @@ struct Writer<'r, 's> {
     /// Packets that do not come here, since the step before keeps them all and nothing leads here.
     shut: Option<Cube>,
     complete: bool,
+    /// Whether each rule's place in the list is kept, by a step of its own.
+    visits: bool,
     depth: usize,
     questions: FxHashMap<Arc<str>, u32>,
     numbered: FxHashMap<(u64, Arc<str>), u32>,
@@ -111,6 +113,29 @@ struct Writer<'r, 's> {
 
 /// Writes out a chain of a rule set's table for one family, the space's. `None` if there is no such chain.
 pub fn flatten(ruleset: &Ruleset, table: usize, chain: &str, end: End, space: &mut Space) -> Option<Program> {
+    written(ruleset, table, chain, end, space, false)
+}
+
+/// As [`flatten`], with a step in front of each rule that does nothing ([`VISIT`]) to the packets that match it: whether any
+/// packet comes there and matches can then be asked of every rule, of those that decide nothing, too.
+pub fn flatten_with_visits(
+    ruleset: &Ruleset,
+    table: usize,
+    chain: &str,
+    end: End,
+    space: &mut Space,
+) -> Option<Program> {
+    written(ruleset, table, chain, end, space, true)
+}
+
+fn written(
+    ruleset: &Ruleset,
+    table: usize,
+    chain: &str,
+    end: End,
+    space: &mut Space,
+    visits: bool,
+) -> Option<Program> {
     let own = ruleset.tables.get(table)?;
     let by_name: FxHashMap<&str, usize> = own.chains.iter().enumerate().map(|(at, chain)| (&*chain.name, at)).collect();
     let first = *by_name.get(chain)?;
@@ -135,6 +160,7 @@ pub fn flatten(ruleset: &Ruleset, table: usize, chain: &str, end: End, space: &m
         live: true,
         shut: None,
         complete: acyclic,
+        visits,
         depth: 0,
         questions: FxHashMap::default(),
         numbered: FxHashMap::default(),
@@ -153,6 +179,24 @@ pub fn flatten(ruleset: &Ruleset, table: usize, chain: &str, end: End, space: &m
         writer.whole(first, event);
     }
     Some(writer.finish())
+}
+
+/// Whether any packet of the space's family matches some rules of a table, wherever they stand: its chain and rule are given to
+/// `found` for each that one matches.
+pub fn can_match(
+    table: &Table,
+    space: &mut Space,
+    rules: impl Iterator<Item = (usize, usize)>,
+    mut found: impl FnMut(usize, usize),
+) {
+    let mut reader = Reader::new(table);
+    for (chain, number) in rules {
+        let rule = table.chains.get(chain).and_then(|chain| chain.rules.get(number));
+        // Only whether anything is left is looked at: what counts may have any number.
+        if rule.is_some_and(|rule| !reader.read(rule, space, &mut |_| 0).cubes.is_empty()) {
+            found(chain, number);
+        }
+    }
 }
 
 /// Finds the order of chains, who goes where, and who sets marks. `false` if chains lead in a circle, which no kernel loads.
@@ -330,7 +374,9 @@ impl Writer<'_, '_> {
             let list = frame.pending.iter().enumerate().filter(|(_, pending)| wanted(self, pending));
             let Some((next, _)) = list.min_by_key(|(_, pending)| rank(pending)) else { return };
             let pending = frame.pending.swap_remove(next);
-            let place = Place { table: self.table, chain: clamp(pending.chain), rule: 0 };
+            // What stands before it ends here, by no rule of its own.
+            let rules = self.chains.get(pending.chain).map_or(0, |chain| chain.rules.len());
+            let place = Place { table: self.table, chain: clamp(pending.chain), rule: clamp(rules) };
             self.step(guard.clone(), frame.leave(), place);
             self.put(pending.label);
             self.chain(pending.chain, guard, frame, pending.path);
@@ -399,6 +445,9 @@ impl Writer<'_, '_> {
             for never in condition.never.iter().filter_map(|cube| cube.intersection(guard)) {
                 self.step(never, Does::Lead(after), place);
             }
+            if self.visits {
+                self.visit(&cubes, &condition.marks, place);
+            }
             for (asked, event) in &condition.counted {
                 self.happen(asked.iter().filter_map(|cube| cube.intersection(guard)), *event, place);
             }
@@ -424,6 +473,16 @@ impl Writer<'_, '_> {
             })
         };
         self.reader.read(rule, self.space, &mut number)
+    }
+
+    /// Keeps the place of a rule and the packets that match it.
+    fn visit(&mut self, cubes: &[Cube], marks: &[MarkTest], place: Place) {
+        if !self.live || self.steps.len() >= MOST_STEPS {
+            return;
+        }
+        for cube in self.by_marks(cubes.to_vec(), marks) {
+            self.steps.push(Step { cube, does: Does::Happen(VISIT), place });
+        }
     }
 
     /// An event for packets that are in any of the cubes, once for each.

@@ -18,6 +18,12 @@ impl Budget {
         Self { left: steps }
     }
 
+    /// What is left of it.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
     fn spend(&mut self, amount: u64) -> Result<(), Spent> {
         self.left = self.left.checked_sub(amount).ok_or(Spent)?;
         Ok(())
