@@ -339,7 +339,8 @@ impl Writer<'_, '_> {
 
     /// Whether any packet of a cube may come to the step that is written next.
     fn comes_here(&self, cube: &Cube) -> bool {
-        self.live && !self.shut.as_ref().is_some_and(|shut| shut.covers(cube))
+        // Where rules are looked at one by one, what stands behind one that takes all is of interest, too.
+        self.live && (self.visits || !self.shut.as_ref().is_some_and(|shut| shut.covers(cube)))
     }
 
     fn step(&mut self, cube: Cube, does: Does, place: Place) {
