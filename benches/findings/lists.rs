@@ -50,8 +50,19 @@ fn host(text: &mut String, number: u32) {
 }
 
 fn firewall(text: &mut String, random: &mut Random) {
-    let source = prefix(random, 0x0a00_0000, &[0, 8, 12, 16, 16, 20, 21, 22, 24, 24, 24, 27, 28, 30, 32, 32]);
-    let destination = prefix(random, 0xc0a8_0000, &[0, 16, 16, 20, 24, 24, 24, 24, 27, 28, 29, 30, 32, 32, 32, 32]);
+    // One side may be anybody; then the other is narrow.
+    let anybody = random.below(8);
+    let narrow = [24, 27, 28, 30, 32, 32, 32, 32];
+    let source = match anybody {
+        0..=2 => prefix(random, &[0]),
+        3 => prefix(random, &narrow),
+        _ => prefix(random, &[12, 16, 16, 20, 21, 22, 24, 24, 24, 24, 27, 28, 30, 32, 32, 32]),
+    };
+    let destination = match anybody {
+        0..=2 => prefix(random, &narrow),
+        3 => prefix(random, &[0]),
+        _ => prefix(random, &[16, 16, 20, 21, 24, 24, 24, 24, 27, 28, 29, 30, 32, 32, 32, 32]),
+    };
     let protocol = ["tcp", "tcp", "tcp", "tcp", "tcp", "udp", "udp", "udp", "icmp"][random.below(9) as usize];
     let _ = write!(text, "-A FORWARD -s {source} -d {destination} -p {protocol}");
     if protocol != "icmp" {
@@ -71,13 +82,12 @@ fn firewall(text: &mut String, random: &mut Random) {
     let _ = writeln!(text, " -j {}", if random.below(3) == 0 { "DROP" } else { "ACCEPT" });
 }
 
-fn prefix(random: &mut Random, network: u32, lengths: &[u32]) -> String {
+fn prefix(random: &mut Random, lengths: &[u32]) -> String {
     let length = lengths[random.below(u32::try_from(lengths.len()).unwrap_or(1)) as usize];
     let mask = if length == 0 { 0 } else { u32::MAX << (32 - length) };
-    // Networks come from few sites, as they do.
-    let site = random.below(64) << 16 & if network == 0xc0a8_0000 { 0 } else { u32::MAX };
-    let address = (network | site | random.below(0x1_0000)) & mask;
-    format!("{}/{length}", Ipv4Addr::from(address))
+    // Networks come from some hundred sites, as they do.
+    let site = random.below(400).wrapping_mul(0x9e37_79b1) & 0xffff_0000;
+    Ipv4Addr::from((site | random.below(0x1_0000)) & mask).to_string() + &format!("/{length}")
 }
 
 /// xorshift64*.

@@ -24,6 +24,14 @@ impl Budget {
         self.left
     }
 
+    /// Takes so much of it.
+    ///
+    /// # Errors
+    /// [`Spent`] if there is not as much.
+    pub fn take(&mut self, amount: u64) -> Result<(), Spent> {
+        self.spend(amount)
+    }
+
     fn spend(&mut self, amount: u64) -> Result<(), Spent> {
         self.left = self.left.checked_sub(amount).ok_or(Spent)?;
         Ok(())

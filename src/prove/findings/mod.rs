@@ -127,7 +127,7 @@ pub fn findings(ruleset: &Ruleset, search: Search) -> Findings {
         let mut unreached: FxHashMap<usize, Option<Vec<Place>>> = FxHashMap::default();
         for family in families(table.family) {
             let mut space = Space::new(*family, [ruleset]);
-            let mut examiner = Examiner { ruleset, search, found: &mut found, total };
+            let mut examiner = Examiner { ruleset, search, found: &mut found, total, repeated: FxHashSet::default() };
                         for &chain in &entries.chains {
                 examiner.chain(number, chain, &mut space, &mut unreached);
             }
@@ -232,6 +232,8 @@ struct Examiner<'r, 'f> {
     found: &'f mut Findings,
     /// Work that is left.
     total: u64,
+    /// Rules that stand at several places of the program, or share their statement with others.
+    repeated: FxHashSet<Place>,
 }
 
 /// One place in a program at which a rule stands.
@@ -286,6 +288,7 @@ impl<'r> Examiner<'r, '_> {
             self.all_open(table);
             return;
         }
+        self.repeated = self.repeated(&occurrences);
         for occurrence in &occurrences {
             self.occurrence(&program, occurrence, space);
         }
@@ -300,6 +303,23 @@ impl<'r> Examiner<'r, '_> {
         if self.search.overlaps {
             self.overlaps(&program, space);
         }
+    }
+
+    fn repeated(&self, occurrences: &[Occurrence]) -> FxHashSet<Place> {
+        let mut statements: FxHashMap<Location, Place> = FxHashMap::default();
+        let (mut seen, mut repeated) = (FxHashSet::default(), FxHashSet::default());
+        for place in occurrences.iter().map(|one| one.place) {
+            if !seen.insert(place) {
+                repeated.insert(place);
+            }
+            if let Some(origin) = self.origin(place) {
+                let first = *statements.entry(origin).or_insert(place);
+                if first != place {
+                    repeated.extend([first, place]);
+                }
+            }
+        }
+        repeated
     }
 
     fn all_open(&mut self, table: usize) {

@@ -2,8 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use super::{Examiner, Occurrence};
-use crate::netfilter::{Effect, MatchKind, Verdict};
+use super::{Examiner, Occurrence, rule};
+use crate::netfilter::{Effect, MatchKind, Ruleset, Verdict};
 use crate::packet::Cube;
 use crate::program::{Does, EventId, LEADS, Place, Program, Space};
 use crate::prove::cover::{Spent, Stretch, left_over};
@@ -36,44 +36,50 @@ impl Examiner<'_, '_> {
         };
         // The quick way to a no: what becomes of a packet that comes here.
         let Some(follower) = follower(program, witness.clone(), one.end, space) else { return Ok(None) };
-        if !self.alike(program, follower, event, one) {
+        if !alike(self.ruleset, program, follower, event, one.place) {
             return Ok(None);
         }
-        for step in one.does..one.end {
-            let Some(cube) = program.step(step).map(|step| &step.cube) else { continue };
-            let mut others = Vec::new();
-            let _ = program.meeting(cube, one.end..program.len(), |class| class != LEADS, |other| {
-                others.push(other);
-                ControlFlow::<()>::Continue(())
-            });
-            others.sort_unstable();
-            for other in others {
-                if self.alike(program, other, event, one) {
-                    continue;
+        let (ruleset, place) = (self.ruleset, one.place);
+        let same_verdict = |other: u32| alike(ruleset, program, other, event, place);
+        let alone = !self.repeated.contains(&one.place);
+        let met = self.ask(|budget| {
+            // Steps that give the same verdict are of interest only where they are of the same statement.
+            let wanted = |class: u32| class != LEADS && !(alone && class == event.0);
+            for step in one.does..one.end {
+                let Some(cube) = program.step(step).map(|step| &step.cube) else { continue };
+                let mut spent = false;
+                let met = program.meeting(cube, one.end..program.len(), wanted, |other| {
+                    let answer = budget.take(1).and_then(|()| {
+                        let both = program.step(other).and_then(|other| other.cube.intersection(cube));
+                        let Some(both) = both.filter(|_| !same_verdict(other)) else { return Ok(None) };
+                        let stretches = [
+                            Stretch { program, from: 0, to: one.at, events: false },
+                            Stretch { program, from: one.end, to: other, events: true },
+                        ];
+                        left_over(&both, &stretches, &space.universe, budget, |_, _| ())
+                    });
+                    spent |= answer.is_err();
+                    if matches!(answer, Ok(None)) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                });
+                if spent {
+                    return Err(Spent);
                 }
-                let Some(both) = program.step(other).and_then(|other| other.cube.intersection(cube)) else { continue };
-                let stretches = [
-                    Stretch { program, from: 0, to: one.at, events: false },
-                    Stretch { program, from: one.end, to: other, events: true },
-                ];
-                let met = self.ask(|budget| left_over(&both, &stretches, &space.universe, budget, |_, _| ()))?;
-                if met.is_some() {
-                    return Ok(None);
+                if met.is_break() {
+                    return Ok(true);
                 }
             }
-        }
-        Ok(program.step(follower).map(|step| step.place))
+            Ok(false)
+        })?;
+        Ok(program.step(follower).filter(|_| !met).map(|step| step.place))
     }
+}
 
-    /// Whether a step gives that verdict, and is of another statement: one that is left out is left out everywhere.
-    fn alike(&self, program: &Program, step: u32, event: EventId, one: &Occurrence) -> bool {
-        let Some(step) = program.step(step) else { return false };
-        let own = step.place == one.place || {
-            let origin = self.origin(one.place);
-            origin.is_some() && self.origin(step.place) == origin
-        };
-        step.does == Does::Decide(event) && !own
-    }
+/// Whether a step gives that verdict, and is of another statement: one that is left out is left out everywhere.
+fn alike(ruleset: &Ruleset, program: &Program, step: u32, event: EventId, place: Place) -> bool {
+    let Some(step) = program.step(step) else { return false };
+    let origin = |place| rule(ruleset, place).and_then(|rule| rule.origin);
+    let own = step.place == place || (origin(place).is_some() && origin(step.place) == origin(place));
+    step.does == Does::Decide(event) && !own
 }
 
 /// The first step that some packets of a cube meet from a place on.
