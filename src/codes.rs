@@ -4,11 +4,20 @@
 use std::fmt::Write as _;
 
 use crate::diagnostic::{Code, Level};
-use crate::{assertion, check, emit, facts, lower, policy, project, syntax};
+use crate::{assertion, check, emit, facts, lower, policy, project, prove, syntax};
 
 /// Each stage's own list. A stage that gives diagnostics has one line here.
-static STAGES: &[&[&Code]] =
-    &[&syntax::CODES, facts::CODES, project::codes::CODES, policy::CODES, check::CODES, lower::CODES, assertion::CODES, &emit::CODES];
+static STAGES: &[&[&Code]] = &[
+    &syntax::CODES,
+    facts::CODES,
+    project::codes::CODES,
+    policy::CODES,
+    check::CODES,
+    lower::CODES,
+    assertion::CODES,
+    &emit::CODES,
+    prove::CODES,
+];
 
 /// All codes, by number.
 #[must_use]

@@ -1,4 +1,4 @@
-//! `fwc check`: what is wrong with policies.
+//! `fwc check`: what is wrong with policies, and with rule sets that exist already.
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
@@ -10,11 +10,16 @@ use super::render::{Levels, Sheet, Tally, full, json, short};
 use super::{Color, Ending, Format, disk, print};
 use crate::database::{self, Database, ProjectInput};
 use crate::diagnostic::Diagnostic;
-use crate::project::{ImportKind, Options, ReadError, System};
+use crate::net::Family;
+use crate::project::{ImportKind, Options, ReadError, Root, System};
+use crate::prove::findings::listing;
+use crate::read::{self, Form};
+use crate::span::SourceText;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Policies; of a directory, every *.fw below it that no other includes; `-` for the standard input
+    /// Policies, or rule sets (iptables-save, ip6tables-save, nft list ruleset, also as JSON); of a directory, every *.fw below it
+    /// that no other includes; `-` for the standard input
     #[arg(required = true)]
     path: Vec<PathBuf>,
     #[command(flatten)]
@@ -22,6 +27,9 @@ pub(super) struct Arguments {
     /// How the diagnostics are written
     #[arg(long, default_value = "full")]
     format: Format,
+    /// Tell also of rules of opposite verdicts that share packets
+    #[arg(long)]
+    overlaps: bool,
 }
 
 /// How deep a directory is searched for policies.
@@ -37,13 +45,18 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
             roots.push(path.clone());
         }
     }
-    let writer = Writer { format: arguments.format, color: color.on(std::io::stdout().is_terminal()), levels };
+    let color = color.on(std::io::stdout().is_terminal());
+    let writer = Writer { format: arguments.format, color, levels, overlaps: arguments.overlaps };
     let mut tally = Tally::default();
     // An included file's faults are the same from wherever it is included; they are told once.
     let mut told = BTreeSet::new();
     for root in &roots {
-        let mut db = Database::default();
         let text = read_root(root)?;
+        if let Some((form, listing)) = rule_set(&text) {
+            tally += writer.listing(form, &listing)?;
+            continue;
+        }
+        let mut db = Database::default();
         let options = arguments.input.options(root)?;
         let input = db.load(&disk::Disk, text, options);
         tally += writer.write(&db, input, &mut told)?;
@@ -61,25 +74,57 @@ struct Writer {
     format: Format,
     color: bool,
     levels: Levels,
+    overlaps: bool,
+}
+
+/// A text that is a rule set already, by what it begins with.
+fn rule_set(root: &Root) -> Option<(Form, SourceText)> {
+    if root.path.extension().is_some_and(|extension| extension == "fw") {
+        return None;
+    }
+    let text = std::str::from_utf8(&root.bytes).ok()?;
+    let form = read::detect(text)?;
+    Some((form, SourceText { path: root.path.to_string_lossy().into(), text: text.into() }))
+}
+
+/// The family that a file's name tells: `rules.v6`, `ip6tables.save`.
+fn family(path: &str) -> Family {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    if name.contains("v6") || name.contains("ip6") { Family::Ipv6 } else { Family::Ipv4 }
 }
 
 impl Writer {
-    fn write(&self, db: &Database, input: ProjectInput, told: &mut Told) -> Result<Tally, Failure> {
-        let project = database::project(db, input);
-        let compiled = database::compile(db, input, "policy".to_owned());
-        let new = compiled.diagnostics.iter().filter(|one| {
-            let location = one.primary.location;
-            let path = project.source(location.file).map(|source| source.path.to_string()).unwrap_or_default();
-            told.insert((path, location.span, one.code.number, one.message.clone()))
-        });
-        let diagnostics: Vec<Diagnostic> = new.cloned().collect();
-        let sheet = Sheet::new(&project.files, &diagnostics, &self.levels);
+    /// Writes what is wrong with a rule set.
+    fn listing(&self, form: Form, source: &SourceText) -> Result<Tally, Failure> {
+        if form == Form::Ipset {
+            let advice = "check the rules that look into them";
+            return Err(Failure::new(format!("`{}` has sets and no rules: {advice}", source.path)));
+        }
+        let diagnostics = listing::listing(source, form, family(&source.path), &[], self.overlaps);
+        self.sheet(std::slice::from_ref(source), &diagnostics)
+    }
+
+    fn sheet(&self, files: &[SourceText], diagnostics: &[Diagnostic]) -> Result<Tally, Failure> {
+        let sheet = Sheet::new(files, diagnostics, &self.levels);
         print(&match self.format {
             Format::Full => full::render(&sheet, self.color),
             Format::Short => short::render(&sheet),
             Format::Json => json::render(&sheet),
         })?;
         Ok(sheet.tally())
+    }
+
+    fn write(&self, db: &Database, input: ProjectInput, told: &mut Told) -> Result<Tally, Failure> {
+        let project = database::project(db, input);
+        let compiled = database::compile(db, input, "policy".to_owned());
+        let found = database::findings(db, input, self.overlaps);
+        let new = compiled.diagnostics.iter().chain(&**found).filter(|one| {
+            let location = one.primary.location;
+            let path = project.source(location.file).map(|source| source.path.to_string()).unwrap_or_default();
+            told.insert((path, location.span, one.code.number, one.message.clone()))
+        });
+        let diagnostics: Vec<Diagnostic> = new.cloned().collect();
+        self.sheet(&project.files, &diagnostics)
     }
 }
 

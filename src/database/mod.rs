@@ -8,7 +8,7 @@
 
 #![allow(missing_docs, reason = "salsa's macros make methods that have no documentation")]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use salsa::Setter as _;
@@ -19,11 +19,12 @@ use crate::netfilter::Ruleset;
 use crate::policy::Policy;
 use crate::policy::resolve::resolve;
 use crate::project::{Import, Options, Project, Root, System, load};
-use crate::span::{FileId, SourceText};
+use crate::prove::findings::report::{Origin, Report};
+use crate::span::{FileId, Location, SourceText};
 use crate::syntax;
 use crate::syntax::Parsed;
 use crate::syntax::tree::Target;
-use crate::{assertion, check, emit, lower, optimise, verify};
+use crate::{assertion, check, emit, lower, optimise, prove, verify};
 
 /// What the queries need of a database.
 #[salsa::db]
@@ -189,6 +190,25 @@ pub fn compile_part(db: &dyn Db, input: ProjectInput, stem: String, only: Vec<St
         outputs = lowered.written(&stem, &mut diagnostics);
     }
     Arc::new(Compiled { diagnostics, target, outputs, disagreement: None })
+}
+
+/// What is proved of the rules that a project comes to, before their form is changed: statements that no packet comes to, and such.
+/// Nothing is said of a project with errors, nor of what other diagnostics stand at. A build does without; `overlaps` asks for rules of opposite verdicts that share packets, too.
+#[salsa::tracked(returns(ref), no_eq)]
+pub fn findings(db: &dyn Db, input: ProjectInput, overlaps: bool) -> Arc<Vec<Diagnostic>> {
+    let compiled = compile(db, input, "policy".to_owned());
+    if compiled.diagnostics.iter().any(Diagnostic::is_error) {
+        return Arc::new(Vec::new());
+    }
+    let project = project(db, input);
+    let (policy, _) = &**resolved(db, input);
+    let (ruleset, _) = lower::lower(policy, compiled.target);
+    let policies = compiled.target == crate::netfilter::Target::Nft;
+    let found = prove::findings::findings(&ruleset, prove::findings::Search { policies, overlaps });
+    let report = Report::new(&ruleset, &found, &project.files, Origin::Statements);
+    let told: HashSet<_> = compiled.diagnostics.iter().map(|one| one.primary.location).collect();
+    let own = |location: Location| !project.library.contains(&location.file) && !told.contains(&location);
+    Arc::new(report.diagnostics(own))
 }
 
 impl Database {

@@ -14,9 +14,9 @@ use rustc_hash::{FxHashMap, FxHasher};
 use std::hash::{Hash, Hasher};
 
 use super::condition::{Condition, MarkTest, Reader, element_cube, narrowed_by_bits};
-use super::{Does, Event, EventId, Place, Program, Space, Step};
+use super::{Does, Event, EventId, Place, Program, Space, Step, VISIT};
 use crate::net::Family;
-use crate::netfilter::{Effect, Reject, Rule, Ruleset, Verdict};
+use crate::netfilter::{Effect, Reject, Rule, Ruleset, Table, Verdict};
 use crate::packet::{Bits, Cube, Field, Values};
 
 /// More steps than this are not written.
@@ -136,6 +136,8 @@ struct Writer<'r, 's> {
     /// Packets that do not come here, since the step before keeps them all and nothing leads here.
     shut: Option<Cube>,
     complete: bool,
+    /// Whether each rule's place in the list is kept, by a step of its own.
+    visits: bool,
     depth: usize,
     /// The questions to counters of each kind: for which packets, and by what number.
     questions: FxHashMap<Arc<str>, Vec<(Cube, u32)>>,
@@ -144,6 +146,22 @@ struct Writer<'r, 's> {
 
 /// Writes out a chain of a rule set's table for one family, the space's. `None` if there is no such chain.
 pub fn flatten(ruleset: &Ruleset, table: usize, chain: &str, end: End, space: &mut Space) -> Option<Program> {
+    written(ruleset, table, chain, end, space, false)
+}
+
+/// As [`flatten`], with a step in front of each rule that does nothing ([`VISIT`]) to the packets that match it: whether any
+/// packet comes there and matches can then be asked of every rule, of those that decide nothing, too.
+pub fn flatten_with_visits(
+    ruleset: &Ruleset,
+    table: usize,
+    chain: &str,
+    end: End,
+    space: &mut Space,
+) -> Option<Program> {
+    written(ruleset, table, chain, end, space, true)
+}
+
+fn written(ruleset: &Ruleset, table: usize, chain: &str, end: End, space: &mut Space, visits: bool) -> Option<Program> {
     let own = ruleset.tables.get(table)?;
     let by_name: FxHashMap<&str, usize> = own.chains.iter().enumerate().map(|(at, chain)| (&*chain.name, at)).collect();
     let first = *by_name.get(chain)?;
@@ -168,6 +186,7 @@ pub fn flatten(ruleset: &Ruleset, table: usize, chain: &str, end: End, space: &m
         live: true,
         shut: None,
         complete: acyclic,
+        visits,
         depth: 0,
         questions: FxHashMap::default(),
         numbered: FxHashMap::default(),
@@ -186,6 +205,24 @@ pub fn flatten(ruleset: &Ruleset, table: usize, chain: &str, end: End, space: &m
         writer.whole(first, event);
     }
     Some(writer.finish())
+}
+
+/// Whether any packet of the space's family matches some rules of a table, wherever they stand: its chain and rule are given to
+/// `found` for each that one matches.
+pub fn can_match(
+    table: &Table,
+    space: &mut Space,
+    rules: impl Iterator<Item = (usize, usize)>,
+    mut found: impl FnMut(usize, usize),
+) {
+    let mut reader = Reader::new(table);
+    for (chain, number) in rules {
+        let rule = table.chains.get(chain).and_then(|chain| chain.rules.get(number));
+        // Only whether anything is left is looked at: what counts may have any number.
+        if rule.is_some_and(|rule| !reader.read(rule, space, &mut |_, _| 0).cubes.is_empty()) {
+            found(chain, number);
+        }
+    }
 }
 
 /// Finds the order of chains, who goes where, and who sets marks. `false` if chains lead in a circle, which no kernel loads.
@@ -328,7 +365,8 @@ impl Writer<'_, '_> {
 
     /// Whether any packet of a cube may come to the step that is written next.
     fn comes_here(&self, cube: &Cube) -> bool {
-        self.live && !self.shut.as_ref().is_some_and(|shut| shut.covers(cube))
+        // Where rules are looked at one by one, what stands behind one that takes all is of interest, too.
+        self.live && (self.visits || !self.shut.as_ref().is_some_and(|shut| shut.covers(cube)))
     }
 
     fn step(&mut self, cube: Cube, does: Does, place: Place) {
@@ -366,7 +404,8 @@ impl Writer<'_, '_> {
         let at = frame.pending.iter().position(ready)?;
         let pending = frame.pending.swap_remove(at);
         let (inside, exact) = (pending.guard(guard), pending.is_exact());
-        let place = Place { table: self.table, chain: clamp(pending.chain), rule: 0 };
+        let rules = self.chains.get(pending.chain).map_or(0, |chain| chain.rules.len());
+        let place = Place { table: self.table, chain: clamp(pending.chain), rule: clamp(rules) };
         let behind = self.label();
         if !exact {
             self.step(guard.clone(), Does::Lead(behind), place);
@@ -385,7 +424,9 @@ impl Writer<'_, '_> {
             let list = frame.pending.iter().enumerate().filter(|(_, pending)| wanted(self, pending));
             let Some((next, _)) = list.min_by_key(|(_, pending)| rank(pending)) else { return };
             let pending = frame.pending.swap_remove(next);
-            let place = Place { table: self.table, chain: clamp(pending.chain), rule: 0 };
+            // What stands before it ends here, by no rule of its own.
+            let rules = self.chains.get(pending.chain).map_or(0, |chain| chain.rules.len());
+            let place = Place { table: self.table, chain: clamp(pending.chain), rule: clamp(rules) };
             self.step(guard.clone(), frame.leave(), place);
             self.put(pending.label);
             let inside = pending.guard(guard);
@@ -464,6 +505,9 @@ impl Writer<'_, '_> {
             for never in condition.never.iter().filter_map(|cube| cube.intersection(guard)) {
                 self.step(never, Does::Lead(after), place);
             }
+            if self.visits {
+                self.visit(&cubes, &condition.marks, place);
+            }
             for (asked, event) in &condition.counted {
                 self.happen(asked.iter().filter_map(|cube| cube.intersection(guard)), *event, place);
             }
@@ -494,6 +538,16 @@ impl Writer<'_, '_> {
             })
         };
         self.reader.read(rule, self.space, &mut number)
+    }
+
+    /// Keeps the place of a rule and the packets that match it.
+    fn visit(&mut self, cubes: &[Cube], marks: &[MarkTest], place: Place) {
+        if !self.live || self.steps.len() >= MOST_STEPS {
+            return;
+        }
+        for cube in self.by_marks(cubes.to_vec(), marks) {
+            self.steps.push(Step { cube, does: Does::Happen(VISIT), place });
+        }
     }
 
     /// An event for packets that are in any of the cubes, once for each.

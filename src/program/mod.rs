@@ -16,7 +16,7 @@ use rustc_hash::FxHashMap;
 use crate::netfilter::{Effect, MatchKind, Ruleset, Verdict};
 use crate::packet::{Cube, Index, Universe};
 
-pub use flatten::{End, flatten};
+pub use flatten::{End, can_match, flatten, flatten_with_visits};
 pub use walk::{Packet, Visit, Walk, example, walk};
 
 /// Something that a packet can meet, and by which two programs are told apart.
@@ -35,6 +35,9 @@ pub enum Event {
 /// The number of an [`Event`] in a [`Space`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventId(pub u32);
+
+/// Nothing happens: a rule stands there. Such steps are in no index, and searches do not see them.
+pub const VISIT: EventId = EventId(u32::MAX);
 
 /// What programs that are compared have in common: the fields of packets, and the numbers of events.
 #[derive(Clone, Debug)]
@@ -195,7 +198,8 @@ impl Program {
     #[must_use]
     pub fn new(steps: Vec<Step>, complete: bool) -> Self {
         let cube = |number: u32| steps.get(number as usize).map_or(&EVERYTHING, |step| &step.cube);
-        let index = Index::new((0..).zip(&steps).map(|(number, step)| (number, step.does.class())), cube);
+        let seen = (0..).zip(&steps).filter(|(_, step)| step.does != Does::Happen(VISIT));
+        let index = Index::new(seen.map(|(number, step)| (number, step.does.class())), cube);
         Self { steps, complete, index }
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::{Does, Program, Step};
+use super::{Does, Program, Step, VISIT};
 
 /// The list without steps that lead past nothing that their packets would meet.
 pub(super) fn tidy(mut steps: Vec<Step>) -> Vec<Step> {
@@ -10,7 +10,9 @@ pub(super) fn tidy(mut steps: Vec<Step>) -> Vec<Step> {
     while steps.iter().any(leads) {
         let before = steps.len();
         let program = Program::new(steps, true);
-        let idle: Vec<bool> = (0..).zip(&program.steps).map(|(number, step)| is_idle(&program, number, step)).collect();
+        let visits = visits_before(&program.steps);
+        let idle: Vec<bool> =
+            (0..).zip(&program.steps).map(|(number, step)| is_idle(&program, &visits, number, step)).collect();
         steps = without(program.steps, &idle);
         if steps.len() == before {
             break;
@@ -19,8 +21,24 @@ pub(super) fn tidy(mut steps: Vec<Step>) -> Vec<Step> {
     steps
 }
 
-fn is_idle(program: &Program, number: u32, step: &Step) -> bool {
+/// How many rules have their place before each step.
+fn visits_before(steps: &[Step]) -> Vec<u32> {
+    let mut before = 0;
+    let counted = steps.iter().map(|step| {
+        let here = before;
+        before += u32::from(step.does == Does::Happen(VISIT));
+        here
+    });
+    counted.collect()
+}
+
+fn is_idle(program: &Program, visits: &[u32], number: u32, step: &Step) -> bool {
     let Does::Lead(to) = step.does else { return false };
+    let before = |step: u32| visits.get(step as usize).or(visits.last());
+    if before(number + 1) != before(to) {
+        // It leads past rules.
+        return false;
+    }
     let passed = program.meeting(
         &step.cube,
         number + 1..to,

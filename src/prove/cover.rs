@@ -18,6 +18,20 @@ impl Budget {
         Self { left: steps }
     }
 
+    /// What is left of it.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// Takes so much of it.
+    ///
+    /// # Errors
+    /// [`Spent`] if there is not as much.
+    pub fn take(&mut self, amount: u64) -> Result<(), Spent> {
+        self.spend(amount)
+    }
+
     fn spend(&mut self, amount: u64) -> Result<(), Spent> {
         self.left = self.left.checked_sub(amount).ok_or(Spent)?;
         Ok(())

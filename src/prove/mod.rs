@@ -5,3 +5,6 @@ pub mod align;
 pub mod compare;
 pub mod cover;
 pub mod equal;
+pub mod findings;
+
+pub use findings::codes::CODES;

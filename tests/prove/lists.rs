@@ -67,6 +67,26 @@ impl Lists {
         Ruleset { tables: vec![table], attachments: Vec::new() }
     }
 
+    /// As [`Lists::ruleset`], in a world of fewer packets: marks of one bit, no interfaces.
+    pub fn small(&mut self) -> Ruleset {
+        let mut ruleset = self.ruleset();
+        for rule in ruleset.tables.iter_mut().flat_map(|table| &mut table.chains).flat_map(|chain| &mut chain.rules) {
+            for item in &mut rule.matches {
+                match &mut item.kind {
+                    MatchKind::Mark { value, mask } => (*value, *mask) = (*value & 1, 1),
+                    MatchKind::InInterface(_) => item.kind = MatchKind::State(State::NEW),
+                    _ => {}
+                }
+            }
+            for effect in &mut rule.effects {
+                if let Effect::SetMark { value, mask } = effect {
+                    (*value, *mask) = (*value & 1, 1);
+                }
+            }
+        }
+        ruleset
+    }
+
     fn chain(&mut self, number: usize) -> Chain {
         let rules = (0..1 + self.below(5)).map(|_| self.rule(number)).collect();
         Chain { name: Arc::from(CHAINS[number]), owner: Owner::Fwc, base: None, rules }

@@ -1,6 +1,7 @@
 //! What is proved of rule sets, against what comes out when every packet of a small world is tried.
 
 mod asserts;
+mod findings;
 mod lists;
 
 use std::ops::ControlFlow;

@@ -1,0 +1,113 @@
+//! Rules whose packets meet the same verdict behind them.
+
+use std::ops::ControlFlow;
+
+use super::{Examiner, Occurrence, rule};
+use crate::netfilter::{Effect, MatchKind, Ruleset, Verdict};
+use crate::packet::Cube;
+use crate::program::{Does, EventId, LEADS, Place, Program, Space};
+use crate::prove::cover::{Spent, Stretch, left_over};
+
+impl Examiner<'_, '_> {
+    /// Whether a rule does nothing but decide, so that another could do it in its place.
+    pub(super) fn is_candidate(&self, place: Place) -> bool {
+        let Some(rule) = self.rule(place) else { return false };
+        let counts = |kind: &MatchKind| matches!(kind, MatchKind::Limit(_) | MatchKind::ConnectionsAbove { .. });
+        matches!(rule.verdict, Some(Verdict::Accept | Verdict::Drop | Verdict::Reject(_)))
+            && rule.effects.iter().all(|_: &Effect| false)
+            && !rule.matches.iter().any(|item| counts(&item.kind))
+    }
+
+    /// Whether the packets that come to a rule would meet the same verdict without it: a step that gives it to some of them.
+    pub(super) fn redundant(
+        &mut self,
+        program: &Program,
+        one: &Occurrence,
+        witness: &Cube,
+        space: &Space,
+    ) -> Result<Option<Place>, Spent> {
+        let decides = |step: u32| match program.step(step)?.does {
+            Does::Decide(event) => Some(event),
+            _ => None,
+        };
+        // Anything else that it does, such as asking something that counts, is not done by others.
+        let Some(event) = decides(one.does).filter(|_| (one.does..one.end).all(|step| decides(step).is_some())) else {
+            return Ok(None);
+        };
+        // The quick way to a no: what becomes of a packet that comes here.
+        let Some(follower) = follower(program, witness.clone(), one.end, space) else { return Ok(None) };
+        if !alike(self.ruleset, program, follower, event, one.place) {
+            return Ok(None);
+        }
+        let (ruleset, place) = (self.ruleset, one.place);
+        let same_verdict = |other: u32| alike(ruleset, program, other, event, place);
+        let alone = !self.repeated.contains(&one.place);
+        let met = self.ask(|budget| {
+            // Steps that give the same verdict are of interest only where they are of the same statement.
+            let wanted = |class: u32| class != LEADS && !(alone && class == event.0);
+            for step in one.does..one.end {
+                let Some(cube) = program.step(step).map(|step| &step.cube) else { continue };
+                let mut spent = false;
+                let met = program.meeting(cube, one.end..program.len(), wanted, |other| {
+                    let answer = budget.take(1).and_then(|()| {
+                        let both = program.step(other).and_then(|other| other.cube.intersection(cube));
+                        let Some(both) = both.filter(|_| !same_verdict(other)) else { return Ok(None) };
+                        let stretches = [
+                            Stretch { program, from: 0, to: one.at, events: false },
+                            Stretch { program, from: one.end, to: other, events: true },
+                        ];
+                        left_over(&both, &stretches, &space.universe, budget, |_, _| ())
+                    });
+                    spent |= answer.is_err();
+                    if matches!(answer, Ok(None)) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                });
+                if spent {
+                    return Err(Spent);
+                }
+                if met.is_break() {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })?;
+        Ok(program.step(follower).filter(|_| !met).map(|step| step.place))
+    }
+}
+
+/// Whether a step gives that verdict, and is of another statement: one that is left out is left out everywhere.
+fn alike(ruleset: &Ruleset, program: &Program, step: u32, event: EventId, place: Place) -> bool {
+    let Some(step) = program.step(step) else { return false };
+    let origin = |place| rule(ruleset, place).and_then(|rule| rule.origin);
+    let own = step.place == place || (origin(place).is_some() && origin(step.place) == origin(place));
+    step.does == Does::Decide(event) && !own
+}
+
+/// The first step that some packets of a cube meet from a place on.
+fn follower(program: &Program, mut cube: Cube, mut from: u32, space: &Space) -> Option<u32> {
+    loop {
+        let mut next: Option<u32> = None;
+        let _ = program.meeting(
+            &cube,
+            from..program.len(),
+            |_| true,
+            |step| {
+                if next.is_none_or(|known| step < known)
+                    && program.step(step).is_some_and(|step| step.cube.meets(&cube))
+                {
+                    next = Some(step);
+                }
+                ControlFlow::<()>::Continue(())
+            },
+        );
+        let number = next?;
+        let step = program.step(number)?;
+        match (step.cube.covers(&cube), step.does) {
+            (true, Does::Lead(to)) => from = to,
+            (true, _) => return Some(number),
+            (false, _) => {
+                cube = cube.difference(&step.cube, &space.universe).pop()?;
+                from = number + 1;
+            }
+        }
+    }
+}
