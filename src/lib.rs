@@ -23,4 +23,7 @@ pub mod lower;
 pub mod emit;
 pub mod codes;
 pub mod database;
+pub mod host;
+pub mod simulate;
+pub mod compare;
 pub mod cli;

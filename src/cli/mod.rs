@@ -4,14 +4,17 @@
 mod build;
 mod check;
 pub mod completions;
+mod diff;
 mod disk;
 mod explain;
 mod failure;
+mod hosts;
 mod inputs;
 pub mod man;
 mod output;
 pub mod render;
 mod services;
+mod trace;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -52,6 +55,10 @@ enum Command {
     Build(build::Arguments),
     /// Say what is wrong with policies, and write nothing
     Check(check::Arguments),
+    /// Follow one packet through a policy or rule set, rule by rule
+    Trace(trace::Arguments),
+    /// Say which packets two policies or rule sets treat differently
+    Diff(diff::Arguments),
     /// Explain a diagnostic
     Explain(explain::Arguments),
     /// List the services of the standard library
@@ -150,6 +157,8 @@ fn run() -> ExitCode {
     let ending = match arguments.command {
         Command::Build(arguments) => build::run(&arguments, color),
         Command::Check(arguments) => check::run(&arguments, color),
+        Command::Trace(arguments) => trace::run(&arguments, color),
+        Command::Diff(arguments) => diff::run(&arguments, color),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Services(arguments) => services::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
