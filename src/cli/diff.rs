@@ -84,9 +84,18 @@ fn rule(host: &Host, place: Place) -> (String, String) {
         let policy = base.map_or("the chain's end", |base| if base.accept { "policy accept" } else { "policy drop" });
         return (harmless(&chain), policy.to_owned());
     };
-    let line = rule.origin.and_then(|origin| host.line(origin)).map_or(chain, |(file, line)| format!("{file}:{line}"));
-    let text = rule.origin.and_then(|origin| host.text(origin));
-    let text = text.unwrap_or_else(|| rule.verdict.as_ref().map(words::verdict).unwrap_or_default());
+    let does = rule.effects.iter().map(words::effect).chain(rule.verdict.as_ref().map(words::verdict));
+    let does = does.collect::<Vec<_>>().join(", ");
+    let line = match rule.origin.and_then(|origin| host.short_line(origin)) {
+        Some(line) => format!("{line} ({chain})"),
+        None => chain,
+    };
+    let text = match rule.origin.and_then(|origin| host.text(origin)) {
+        // What a policy says, and what is made of it here; a rule of netfilter says it itself.
+        Some(text) if rule.origin.is_some_and(|origin| host.is_policy(origin.file)) => format!("{does}, for: {text}"),
+        Some(text) => text,
+        None => does,
+    };
     (harmless(&line), harmless(&text))
 }
 

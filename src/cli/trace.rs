@@ -14,6 +14,8 @@ use super::render::harmless;
 use super::{Color, Ending, print};
 use crate::host::{Host, words};
 use crate::names;
+use crate::net::Family;
+use crate::netfilter::TableFamily;
 use crate::program::Place;
 use crate::simulate::{self, Considered, HookStage, Outcome, Stage, Trace};
 
@@ -87,11 +89,18 @@ fn source(host: &Host, place: Place) -> (String, String) {
     let Some(rule) = host.rule(place) else { return (chain(), String::new()) };
     match rule.origin {
         Some(origin) => {
-            let line = host.line(origin).map_or_else(chain, |(file, line)| format!("{file}:{line}"));
+            let line = host.short_line(origin).unwrap_or_else(chain);
             (harmless(&line), harmless(&host.text(origin).unwrap_or_default()))
         }
         None => {
-            let verdict = rule.verdict.as_ref().map(words::verdict).unwrap_or_default();
+            let family = host.ruleset.tables.get(place.table as usize).map_or(Family::Ipv4, |table| match table.family {
+                TableFamily::Ipv6 => Family::Ipv6,
+                _ => rule.family.unwrap_or(Family::Ipv4),
+            });
+            let asked: Vec<String> = rule.matches.iter().map(|item| words::asked(item, family)).collect();
+            let does = rule.effects.iter().map(words::effect).chain(rule.verdict.as_ref().map(words::verdict));
+            let does = does.collect::<Vec<_>>().join(", ");
+            let verdict = if asked.is_empty() { does } else { format!("{}: {does}", asked.join(", ")) };
             let remark = rule.comment.as_deref().map(|comment| format!(" ({comment})")).unwrap_or_default();
             (chain(), harmless(&format!("{verdict}{remark}")))
         }
@@ -152,6 +161,10 @@ impl Text<'_> {
     }
 
     fn hook(&self, stage: &HookStage, out: &mut String) {
+        let passes = stage.visits.is_empty() && stage.verdict.is_none() && stage.skipped.is_none();
+        if passes && !self.verbose {
+            return;
+        }
         let chain = self.host.chain_name(stage.entry.table, stage.entry.chain);
         let head = self.paint("1", stage.hook.chain());
         let _ = writeln!(out, "\n{head}  {}  {}", harmless(&chain), harmless(&stage.packet));

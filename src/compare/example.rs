@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::host::{Host, words};
 use crate::net::Family;
 use crate::netfilter::{Hook, MatchKind};
-use crate::packet::field::{name_number, number_name};
+use crate::packet::field::name_number;
 use crate::packet::{Cube, Field, Universe, Values};
 
 /// A packet of a cube that comes to a hook.
@@ -24,13 +24,20 @@ pub(super) fn packet(cube: &Cube, hook: Hook, universe: &Universe, hosts: &[&Hos
         },
     };
     let ports = [6, 17, 132].contains(&protocol);
+    let six = |last: u16| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last]);
     let side = |address: Field, port: Field, usual: &[IpAddr], usual_port: u128| {
         let usual: Vec<u128> = usual.iter().map(|address| words::address_number(*address)).collect();
+        // The first address of a network is nobody's.
+        let second = cube.get(address).and_then(|values| values.hull().0.checked_add(2));
+        let others = match family {
+            Family::Ipv4 => [IpAddr::from([203, 0, 113, 7]), IpAddr::from([10, 0, 0, 2])],
+            Family::Ipv6 => [six(9), IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, 2])],
+        };
+        let usual: Vec<u128> = usual.into_iter().chain(others.map(words::address_number)).chain(second).collect();
         let address = words::address(pick(cube, address, &usual), family);
         let port = u16::try_from(pick(cube, port, &[usual_port])).unwrap_or(0);
         if ports { words::endpoint(address, port) } else { address.to_string() }
     };
-    let six = |last: u16| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last]);
     let (near, far) = match family {
         Family::Ipv4 => (IpAddr::from([192, 0, 2, 1]), IpAddr::from([198, 51, 100, 7])),
         Family::Ipv6 => (six(1), six(7)),
@@ -43,7 +50,8 @@ pub(super) fn packet(cube: &Cube, hook: Hook, universe: &Universe, hosts: &[&Hos
     if from_host {
         text.push_str(" from host");
     }
-    if hook == Hook::Input {
+    let local = cube.get(Field::LOCAL).is_some_and(|values| !values.contains(0));
+    if hook == Hook::Input || (local && hook == Hook::Prerouting) {
         text.push_str(" to host");
     }
     let names = cards(hosts);
@@ -108,5 +116,5 @@ fn cards(hosts: &[&Host]) -> Vec<String> {
 
 fn card(values: &Values, names: &[String]) -> Option<String> {
     let known = names.iter().find(|name| values.contains(name_number(name))).cloned();
-    known.or_else(|| values.ranges().iter().find_map(|range| number_name(range.0).or_else(|| number_name(range.1))))
+    known.or_else(|| values.ranges().iter().find_map(|range| words::name_among(range.0, range.1)))
 }

@@ -234,7 +234,11 @@ impl Task<'_> {
             Stretch { program: other, from: 0, to: right, events },
         ];
         match all_left_over(&both, &stretches, &space.universe, &mut Budget::new(self.effort.pair)) {
-            Ok(all) if !all.is_empty() && all.len() <= MOST_PIECES => all.into_iter().map(|cube| piece(cube, !events)).collect(),
+            Ok(all) if !all.is_empty() && all.len() <= MOST_PIECES => {
+                // Those who met the same events before come here, too.
+                let whole = !events || !(happens_before(one, left) && happens_before(other, right));
+                all.into_iter().map(|cube| piece(cube, whole)).collect()
+            }
             _ => vec![piece(some.clone(), false)],
         }
     }
@@ -305,6 +309,11 @@ fn decision(program: &Program, step: u32, space: &Space) -> Option<bool> {
         Does::Decide(event) => sequence::allows(space.event(event)),
         _ => None,
     }
+}
+
+/// Whether anything happens to packets before a step.
+fn happens_before(program: &Program, step: u32) -> bool {
+    program.steps.iter().take(step as usize).any(|step| matches!(step.does, Does::Happen(_)))
 }
 
 /// What a step does, in words.

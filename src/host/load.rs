@@ -65,6 +65,7 @@ pub fn load(system: &dyn System, roots: Vec<Root>, beside: Vec<Root>, options: O
     let mut ours = None;
     if let Some(lowered) = lowered {
         host.files = lowered.files;
+        host.policy_files = host.files.len();
         host.cards = Cards::of_facts(&lowered.facts);
         facts = lowered.facts;
         ours = Some((lowered.ruleset, lowered.target));

@@ -12,7 +12,7 @@ pub use load::{Refused, load};
 use crate::net::Family;
 use crate::netfilter::{Base, Hook, Rule, Ruleset, TableFamily, TableKind};
 use crate::program::Place;
-use crate::span::{LineIndex, Location, SourceText};
+use crate::span::{FileId, LineIndex, Location, SourceText};
 
 /// A host.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +23,8 @@ pub struct Host {
     pub ruleset: Ruleset,
     /// The texts that rules come from, by file number.
     pub files: Vec<SourceText>,
+    /// How many of them, in front, are a policy's.
+    pub policy_files: usize,
     /// The families of which the texts say anything.
     pub families: Vec<Family>,
     /// Its addresses, and the networks behind its cards.
@@ -85,7 +87,22 @@ impl Host {
         }
     }
 
-    /// `FILE:LINE` of a rule's source.
+    /// `FILE:LINE` of a rule's source, without directories where the file's name alone says which it is.
+    #[must_use]
+    pub fn short_line(&self, location: Location) -> Option<String> {
+        let (path, line) = self.line(location)?;
+        let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let alone = self.files.iter().filter(|file| name(&file.path) == name(&path)).count() == 1;
+        Some(if alone { format!("{}:{line}", name(&path)) } else { format!("{path}:{line}") })
+    }
+
+    /// Whether a text is part of a policy, not a rule set.
+    #[must_use]
+    pub fn is_policy(&self, file: FileId) -> bool {
+        (file.0 as usize) < self.policy_files
+    }
+
+    /// Path and line of a rule's source.
     #[must_use]
     pub fn line(&self, location: Location) -> Option<(String, u32)> {
         let source = self.files.get(location.file.0 as usize)?;

@@ -209,6 +209,7 @@ pub fn value(field: Field, number: u128, universe: &Universe) -> String {
     match field {
         Field::STATE => state(number).to_owned(),
         Field::DIRECTION => if number == 0 { "original" } else { "reply" }.to_owned(),
+        Field::SOURCE_PORT | Field::DESTINATION_PORT | Field::ORIGINAL_PORT => number.to_string(),
         Field::PROTOCOL => u8::try_from(number).map_or_else(|_| number.to_string(), |one| Protocol(one).to_string()),
         Field::ICMP => {
             let (kind, code) = (u8::try_from(number >> 8).unwrap_or(0), u8::try_from(number & 0xff).unwrap_or(0));
@@ -267,6 +268,36 @@ fn values_range(field: Field, (first, last): (u128, u128), universe: &Universe) 
     }
 }
 
+/// The first name that an interface can have among these numbers.
+#[must_use]
+pub fn name_among(first: u128, last: u128) -> Option<String> {
+    let bytes = first.to_be_bytes();
+    let mut found: Option<u128> = None;
+    let mut consider = |bytes: [u8; 16]| {
+        let number = u128::from_be_bytes(bytes);
+        if (first..=last).contains(&number) && number_name(number).is_some() && found.is_none_or(|known| number < known) {
+            found = Some(number);
+        }
+    };
+    // The next name in order begins as the first number does, and then has a larger letter, or one more.
+    for length in 0..15usize {
+        let mut begin = [0u8; 16];
+        for (slot, byte) in begin.iter_mut().zip(bytes.iter().take(length)) {
+            *slot = *byte;
+        }
+        consider(begin);
+        let above = bytes.get(length).copied().unwrap_or(0);
+        for letter in [above.max(b'!'), above.saturating_add(1).max(b'!'), above.saturating_add(2).max(b'!')] {
+            let mut next = begin;
+            if let Some(slot) = next.get_mut(length) {
+                *slot = letter;
+            }
+            consider(next);
+        }
+    }
+    found.and_then(number_name)
+}
+
 fn edge(number: u128) -> String {
     let bytes = number.to_be_bytes();
     let shown: String = bytes.iter().take_while(|byte| byte.is_ascii_graphic()).map(|byte| char::from(*byte)).collect();
@@ -277,19 +308,35 @@ fn edge(number: u128) -> String {
 #[must_use]
 pub fn values(field: Field, values: &Values, universe: &Universe) -> String {
     let shown = |values: &Values| list(values.ranges().iter().map(|range| values_range(field, *range, universe)));
-    // No interface has the empty name: whether it is among them says nothing.
     let names = [Field::IN_INTERFACE, Field::OUT_INTERFACE, Field::IN_PORT, Field::OUT_PORT].contains(&field);
-    let others = universe.complement(field, values);
-    let others = match others {
-        Some(others) if names => Values::union(others.ranges().iter().filter(|range| number_name(range.1).is_some() || number_name(range.0).is_some()).copied()),
-        others => others,
+    // Numbers that no name has say nothing.
+    let named = |values: Values| {
+        if !names {
+            return Some(values);
+        }
+        let real = values.ranges().iter().filter(|range| name_among(range.0, range.1).is_some());
+        Values::union(real.copied())
+    };
+    let (Some(own), others) = (named(values.clone()), universe.complement(field, values).and_then(named)) else {
+        return "none".to_owned();
     };
     match others {
-        Some(others) if others.ranges().len() < values.ranges().len() || (names && number_name(values.hull().0).is_none()) => {
+        Some(others) if others.ranges().len() < own.ranges().len() || (names && odd(&own) && !odd(&others)) => {
             format!("not {}", shown(&others))
         }
-        _ => shown(values),
+        None if names => "any".to_owned(),
+        _ => shown(&own),
     }
+}
+
+/// Whether interfaces are said by more than their names and what names begin with.
+fn odd(values: &Values) -> bool {
+    values.ranges().iter().any(|(first, last)| {
+        let bytes = first.to_be_bytes();
+        let length = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+        let tail = if length >= 16 { 0 } else { u128::MAX >> (8 * length) };
+        number_name(*first).is_none() || !(first == last || *last == first | tail)
+    })
 }
 
 /// A set of packets: `protocol tcp, destination port 22, source 10.0.0.0/8`. Fields that are as `known` says are left out.
