@@ -67,13 +67,13 @@ pub struct Change {
 pub struct Effort {
     /// Steps of work for finding what differs.
     pub search: u64,
-    /// Steps for finding all packets between one pair of rules.
+    /// Steps for finding all packets, not only some, between the pairs of rules that were found.
     pub pair: u64,
 }
 
 impl Default for Effort {
     fn default() -> Self {
-        Self { search: 20_000_000, pair: 50_000 }
+        Self { search: 2_000_000, pair: 500_000 }
     }
 }
 
@@ -108,8 +108,8 @@ pub fn compare(left: &Host, right: &Host, all_states: bool, effort: Effort) -> R
     report
 }
 
-/// The packets that there are at a hook.
-fn region(hook: Hook, all_states: bool) -> Cube {
+/// The packets that there are at a hook: those to one party first, then multicast and broadcast.
+fn worlds(hook: Hook, family: Family, all_states: bool) -> Vec<Cube> {
     let mut parts = Vec::new();
     if !all_states {
         parts.extend([(Field::STATE, Values::single(0)), (Field::DIRECTION, Values::single(0))]);
@@ -121,9 +121,43 @@ fn region(hook: Hook, all_states: bool) -> Cube {
         Hook::Output | Hook::Postrouting => (none, named),
         _ => (named.clone(), named),
     };
-    // An IPv4 packet that is routed on may leave by POSTROUTING with its card of arrival known to nobody.
     parts.extend([(Field::IN_INTERFACE, arrives), (Field::OUT_INTERFACE, leaves), (Field::BRIDGED, Values::single(0))]);
-    parts.into_iter().try_fold(Cube::all(), |cube, (field, values)| cube.with(field, values)).unwrap_or_default()
+    let (multicast, all) = match family {
+        Family::Ipv4 => ((0xe000_0000, 0xefff_ffff), u128::from(u32::MAX)),
+        Family::Ipv6 => ((0xff << 120, u128::MAX), u128::MAX),
+    };
+    let above = multicast.1.checked_add(1).filter(|above| *above <= all).map(|above| (above, all));
+    let one_party = Values::union([(0, multicast.0 - 1)].into_iter().chain(above));
+    let flags = |multicast: u128, broadcast: u128| {
+        [(Field::MULTICAST, Values::single(multicast)), (Field::BROADCAST, Values::single(broadcast))]
+    };
+    let local = |own: u128| (Field::LOCAL, Values::single(own));
+    let mut unicast: Vec<(Field, Values)> = flags(0, 0).into_iter().chain(one_party.map(|values| (Field::DESTINATION, values))).collect();
+    match hook {
+        Hook::Input => unicast.push(local(1)),
+        Hook::Forward => unicast.push(local(0)),
+        _ => {}
+    }
+    let many = flags(1, 0).into_iter().chain([local(0), (Field::DESTINATION, Values::One(multicast))]).collect();
+    let broad = flags(0, 1).into_iter().chain([local(0)]).collect();
+    let mut worlds: Vec<Vec<(Field, Values)>> = vec![unicast, many];
+    if family == Family::Ipv4 && hook != Hook::Forward {
+        worlds.push(broad);
+    }
+    let world = |own: Vec<(Field, Values)>| {
+        parts.iter().cloned().chain(own).try_fold(Cube::all(), |cube, (field, values)| cube.with(field, values))
+    };
+    worlds.into_iter().filter_map(world).collect()
+}
+
+/// The kind of destination.
+const DESTINATIONS: [Field; 4] = [Field::LOCAL, Field::MULTICAST, Field::BROADCAST, Field::DESTINATION];
+
+/// Packets, to whatever kind of destination; a narrower destination is kept.
+fn anywhere(cube: &Cube, world: &Cube) -> Cube {
+    DESTINATIONS.iter().fold(cube.clone(), |cube, field| {
+        if cube.get(*field) == world.get(*field) { cube.replaced(*field, None) } else { cube }
+    })
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -149,16 +183,27 @@ fn at_hook(
     if aligned(&one, &other) {
         return;
     }
-    let region = region(hook, all_states);
-    let mut budget = Budget::new(effort.search);
-    let task = Task { left, right, family, hook, region: &region, effort };
-    let mut verdicts = Vec::new();
-    if !translation && task.verdicts(&one, &other, &mut space, &mut budget, report, &mut verdicts).is_err() {
-        report.unknown.push(open("the search for packets was given up: too many rules overlap"));
-        return;
-    }
-    if task.effects(&one, &other, &space, &mut budget, &verdicts, report).is_err() {
-        report.unknown.push(open("the search for differences in effects was given up: too many rules overlap"));
+    let mut task = Task {
+        left,
+        right,
+        family,
+        hook,
+        region: Cube::all(),
+        search: Budget::new(effort.search),
+        pairs: Budget::new(effort.pair),
+        told: Vec::new(),
+    };
+    for world in worlds(hook, family, all_states) {
+        task.region = world;
+        let mut verdicts = Vec::new();
+        if !translation && task.verdicts(&one, &other, &mut space, report, &mut verdicts).is_err() {
+            report.unknown.push(open("the search for packets was given up: too many rules overlap"));
+            return;
+        }
+        if task.effects(&one, &other, &space, &verdicts, report).is_err() {
+            report.unknown.push(open("the search for differences in effects was given up: too many rules overlap"));
+            return;
+        }
     }
 }
 
@@ -167,25 +212,27 @@ struct Task<'t> {
     right: &'t Host,
     family: Family,
     hook: Hook,
-    region: &'t Cube,
-    effort: Effort,
+    region: Cube,
+    search: Budget,
+    pairs: Budget,
+    /// What was told of packets to one party: for multicast and broadcast it need not be told again.
+    told: Vec<(Kind, Cube)>,
 }
 
 impl Task<'_> {
     /// What becomes allowed and denied. The packets are left in `found`.
     fn verdicts(
-        &self,
+        &mut self,
         one: &Program,
         other: &Program,
         space: &mut Space,
-        budget: &mut Budget,
         report: &mut Report,
         found: &mut Vec<Cube>,
     ) -> Result<(), Spent> {
         let (one, other) = (sequence::verdicts(one, space), sequence::verdicts(other, space));
         let space = &*space;
         let mut pairs = Vec::new();
-        differences(&one, &other, self.region, space, budget, |difference| {
+        differences(&one, &other, &self.region, space, &mut self.search, |difference| {
             pairs.push(difference);
             if pairs.len() > MOST_PAIRS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
@@ -213,7 +260,7 @@ impl Task<'_> {
     /// All packets that two steps decide on; if that takes too long, some of them.
     #[allow(clippy::too_many_arguments)]
     fn pieces(
-        &self,
+        &mut self,
         one: &Program,
         other: &Program,
         some: &Cube,
@@ -227,13 +274,13 @@ impl Task<'_> {
             .step(left)
             .zip(other.step(right))
             .and_then(|(one, other)| one.cube.intersection(&other.cube))
-            .and_then(|both| both.intersection(self.region));
+            .and_then(|both| both.intersection(&self.region));
         let Some(both) = both else { return vec![piece(some.clone(), false)] };
         let stretches = [
             Stretch { program: one, from: 0, to: left, events },
             Stretch { program: other, from: 0, to: right, events },
         ];
-        match all_left_over(&both, &stretches, &space.universe, &mut Budget::new(self.effort.pair)) {
+        match all_left_over(&both, &stretches, &space.universe, &mut self.pairs) {
             Ok(all) if !all.is_empty() && all.len() <= MOST_PIECES => {
                 // Those who met the same events before come here, too.
                 let whole = !events || !(happens_before(one, left) && happens_before(other, right));
@@ -245,16 +292,15 @@ impl Task<'_> {
 
     /// What happens otherwise to packets that meet the same verdict.
     fn effects(
-        &self,
+        &mut self,
         one: &Program,
         other: &Program,
         space: &Space,
-        budget: &mut Budget,
         verdicts: &[Cube],
         report: &mut Report,
     ) -> Result<(), Spent> {
         let mut pairs = Vec::new();
-        differences(one, other, self.region, space, budget, |difference| {
+        differences(one, other, &self.region, space, &mut self.search, |difference| {
             pairs.push(difference);
             if pairs.len() > MOST_PAIRS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
@@ -285,15 +331,28 @@ impl Task<'_> {
         Ok(())
     }
 
-    fn tell(&self, kind: &Kind, pieces: Vec<Piece>, one: &Program, other: &Program, universe: &Universe, report: &mut Report) {
+    /// The region, of which a kind of destination that is not the usual one is said.
+    fn unicast_or(&self) -> Cube {
+        [Field::MULTICAST, Field::BROADCAST].iter().fold(self.region.clone(), |region, field| {
+            let usual = region.get(*field).is_none_or(|values| values.contains(0));
+            if usual { region } else { region.replaced(*field, None) }
+        })
+    }
+
+    fn tell(&mut self, kind: &Kind, pieces: Vec<Piece>, one: &Program, other: &Program, universe: &Universe, report: &mut Report) {
         let nowhere = Place { table: u32::MAX, chain: u32::MAX, rule: u32::MAX };
-        for (cube, piece) in rectangles::few(pieces, self.region, universe) {
+        for (cube, piece) in rectangles::few(pieces, &self.region, universe) {
+            let everywhere = anywhere(&cube, &self.region);
+            if self.told.iter().any(|(known, told)| known == kind && told.covers(&everywhere)) {
+                continue;
+            }
+            self.told.push((kind.clone(), everywhere));
             let example = example::packet(&piece.cube, self.hook, universe, &[self.left, self.right]);
             report.changes.push(Change {
                 family: self.family,
                 hook: self.hook,
                 kind: kind.clone(),
-                packets: words::cube(&cube, self.region, universe),
+                packets: words::cube(&cube, &self.unicast_or(), universe),
                 whole: piece.whole,
                 example,
                 left: one.step(piece.left).map_or(nowhere, |step| step.place),

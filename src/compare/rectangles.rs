@@ -14,9 +14,9 @@ pub(super) struct Piece {
 }
 
 /// Pieces beyond which none is made larger.
-const MANY: usize = 400;
+const MANY: usize = 150;
 /// What is left of a cube while pieces are taken from it: beyond this it is taken not to be covered.
-const MOST_LEFT: usize = 500;
+const MOST_LEFT: usize = 200;
 
 /// The union of pieces as few cubes, each with a piece that lies in it. Cubes may overlap; none reaches beyond the union.
 pub(super) fn few(pieces: Vec<Piece>, region: &Cube, universe: &Universe) -> Vec<(Cube, Piece)> {

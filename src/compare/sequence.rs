@@ -45,6 +45,9 @@ pub(super) fn at(host: &Host, family: Family, hook: Hook, translation: bool, spa
             Step { does, ..step }
         }));
     }
+    // What counts is compared by its name and place, as a condition; that it is asked is nothing that a packet meets.
+    let steps = if steps.is_empty() { steps } else { without(steps, |does| matches!(does, Does::Happen(event) if matches!(space.event(event), Event::Counted(_)))) };
+    let mut steps = steps;
     if steps.is_empty() {
         let place = Place { table: u32::MAX, chain: u32::MAX, rule: u32::MAX };
         steps.push(Step { cube: crate::packet::Cube::all(), does: Does::Decide(accept), place });
@@ -56,26 +59,34 @@ pub(super) fn at(host: &Host, family: Family, hook: Hook, translation: bool, spa
 pub(super) fn verdicts(program: &Program, space: &mut Space) -> Program {
     let accept = space.number(Event::Verdict(Verdict::Accept));
     let drop = space.number(Event::Verdict(Verdict::Drop));
-    let mut places = Vec::with_capacity(program.steps.len() + 1);
-    let mut kept = 0u32;
-    for step in &program.steps {
-        places.push(kept);
-        kept += u32::from(!matches!(step.does, Does::Happen(_)));
-    }
-    let mut steps = Vec::with_capacity(kept as usize);
-    for step in &program.steps {
-        let does = match step.does {
-            Does::Happen(_) => continue,
-            Does::Lead(to) => Does::Lead(places.get(to as usize).copied().unwrap_or(kept)),
-            Does::Decide(event) => Does::Decide(match allows(space.event(event)) {
+    let mut steps = without(program.steps.clone(), |does| matches!(does, Does::Happen(_)));
+    for step in &mut steps {
+        if let Does::Decide(event) = step.does {
+            step.does = Does::Decide(match allows(space.event(event)) {
                 Some(true) => accept,
                 Some(false) => drop,
                 None => event,
-            }),
-        };
-        steps.push(Step { cube: step.cube.clone(), does, place: step.place });
+            });
+        }
     }
     Program::new(steps, program.complete)
+}
+
+/// A list without some of its steps; what led to one leads to the next.
+fn without(steps: Vec<Step>, gone: impl Fn(Does) -> bool) -> Vec<Step> {
+    let mut places = Vec::with_capacity(steps.len());
+    let mut kept = 0u32;
+    for step in &steps {
+        places.push(kept);
+        kept += u32::from(!gone(step.does));
+    }
+    let mut left: Vec<Step> = steps.into_iter().filter(|step| !gone(step.does)).collect();
+    for step in &mut left {
+        if let Does::Lead(to) = &mut step.does {
+            *to = places.get(*to as usize).copied().unwrap_or(kept);
+        }
+    }
+    left
 }
 
 /// Whether an event lets a packet through; `None`: that is not known.

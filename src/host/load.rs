@@ -146,7 +146,9 @@ fn rule_sets(host: &mut Host, texts: Vec<Root>) -> Result<(), Refused> {
     for root in texts {
         let path = shown(&root.path);
         let text = String::from_utf8(root.bytes).map_err(|_| Refused::Text(format!("`{path}` is not UTF-8")))?;
-        let form = read::detect(&text).ok_or_else(|| {
+        // What lists nothing is a host without rules.
+        let empty = text.trim().is_empty().then_some(Form::Iptables(None));
+        let form = read::detect(&text).or(empty).ok_or_else(|| {
             let known = "a policy ends in .fw; a rule set is what iptables-save, ipset save or nft list ruleset print";
             Refused::Text(format!("`{path}` is nothing that can be read here: {known}"))
         })?;
