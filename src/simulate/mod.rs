@@ -33,6 +33,8 @@ pub struct Trace {
     pub doubts: Vec<Place>,
     /// What was assumed.
     pub notes: Vec<String>,
+    /// The packet as it was at the end.
+    pub packet: Packet,
 }
 
 /// A part of the way.
@@ -103,7 +105,7 @@ pub fn trace(host: &Host, question: &Question) -> Result<Trace, String> {
         },
     };
     let mut space = Space::new(family, [&host.ruleset]);
-    let packet = first(question, family, &space);
+    let packet = first(question, &space);
     let mut way = Way {
         host,
         question,
@@ -111,7 +113,7 @@ pub fn trace(host: &Host, question: &Question) -> Result<Trace, String> {
         packet,
         tracked: true,
         translated: nat::Translated::default(),
-        trace: Trace { stages: Vec::new(), outcome: Outcome::Dropped, decided: None, doubts: Vec::new(), notes: Vec::new() },
+        trace: Trace { stages: Vec::new(), outcome: Outcome::Dropped, decided: None, doubts: Vec::new(), notes: Vec::new(), packet: Packet::default() },
         space: &mut space,
     };
     if !host.families.contains(&family) {
@@ -126,11 +128,12 @@ pub fn trace(host: &Host, question: &Question) -> Result<Trace, String> {
     if let Some(outcome) = ended {
         way.trace.outcome = outcome;
     }
+    way.trace.packet = way.packet;
     Ok(way.trace)
 }
 
 /// The packet as it comes into the kernel.
-fn first(question: &Question, family: Family, space: &Space) -> Packet {
+fn first(question: &Question, space: &Space) -> Packet {
     let mut packet = Packet::default();
     packet.set(Field::STATE, u128::from(question.state));
     packet.set(Field::DIRECTION, u128::from(question.reply));
@@ -192,7 +195,6 @@ fn first(question: &Question, family: Family, space: &Space) -> Packet {
             packet.set(field, value);
         }
     }
-    let _ = family;
     packet
 }
 

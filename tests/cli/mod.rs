@@ -2,7 +2,9 @@
 
 mod build;
 mod check;
+mod diff;
 mod reference;
+mod trace;
 
 use std::ffi::OsStr;
 use std::fs;

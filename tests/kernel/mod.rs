@@ -20,3 +20,4 @@ mod listed;
 mod loading;
 mod mutants;
 mod oracle_proof;
+mod traced;

@@ -1,6 +1,6 @@
 //! What is proved of rule sets, against what comes out when every packet of a small world is tried.
 
-mod lists;
+pub mod lists;
 
 use std::ops::ControlFlow;
 
