@@ -239,6 +239,7 @@ impl Task<'_> {
         if pairs.len() > MOST_PAIRS {
             return Err(Spent);
         }
+        pairs.sort_by_key(|pair| (pair.left, pair.right));
         let (mut allowed, mut denied, mut unsure) = (Vec::new(), Vec::new(), Vec::new());
         for pair in pairs {
             let kind = match (decision(&one, pair.left, space), decision(&other, pair.right, space)) {
@@ -307,6 +308,7 @@ impl Task<'_> {
         if pairs.len() > MOST_PAIRS {
             return Err(Spent);
         }
+        pairs.sort_by_key(|pair| (pair.left, pair.right));
         let mut kinds: Vec<(Kind, Vec<Piece>)> = Vec::new();
         for pair in pairs {
             let kind = Kind::Effect(happens(one, pair.left, space), happens(other, pair.right, space));

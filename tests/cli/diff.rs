@@ -36,7 +36,7 @@ fn diff(arguments: &[&str]) -> Run {
         ("one.v4", ONE),
         ("same.v4", SAME),
         ("other.v4", OTHER),
-        ("six.v6", ONE),
+        ("six.v6", "*filter\n:INPUT DROP [0:0]\n-A INPUT -p ipv6-icmp -j ACCEPT\nCOMMIT\n"),
         ("a.fw", "to host {\n    allow ssh from 10.0.0.0/8\n}\n"),
         ("b.fw", "to host {\n    allow ssh from 10.0.0.0/8\n    allow https\n}\n"),
         ("broken.fw", "allow ssh from nowhere\n"),

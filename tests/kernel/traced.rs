@@ -107,7 +107,8 @@ fn words(probe: &Probe, plan: &HostPlan) -> String {
     }
 }
 
-fn agrees(name: &str, path: &str) {
+/// `open`: of how many packets in a hundred, at most, the outcome may rest on what counts.
+fn agrees(name: &str, path: &str, open: usize) {
     let plan = HostPlan::parse(CARDS);
     inside(name, &plan, |namespace| {
         let (host, texts) = recorded(path, &plan);
@@ -145,21 +146,21 @@ fn agrees(name: &str, path: &str) {
             *tally.entry(kind).or_insert(0) += 1;
         }
         println!("{path}: {tally:?}, possibly {possibly}");
-        assert!(tally.len() >= 3 && possibly < probes.len() / 10, "{tally:?}, possibly {possibly}");
+        assert!(tally.len() >= 3 && possibly * 100 <= probes.len() * open, "{tally:?}, possibly {possibly}");
     });
 }
 
 #[test]
 fn trace_agrees_with_the_kernel_on_a_docker_host() {
-    agrees("trace_agrees_with_the_kernel_on_a_docker_host", "docker-28.5/b-web");
+    agrees("trace_agrees_with_the_kernel_on_a_docker_host", "docker-28.5/b-web", 0);
 }
 
 #[test]
 fn trace_agrees_with_the_kernel_on_an_older_docker_host() {
-    agrees("trace_agrees_with_the_kernel_on_an_older_docker_host", "docker-20.10/b-web");
+    agrees("trace_agrees_with_the_kernel_on_an_older_docker_host", "docker-20.10/b-web", 0);
 }
 
 #[test]
 fn trace_agrees_with_the_kernel_on_a_ufw_host() {
-    agrees("trace_agrees_with_the_kernel_on_a_ufw_host", "ufw-0.36/c-route");
+    agrees("trace_agrees_with_the_kernel_on_a_ufw_host", "ufw-0.36/c-route", 25);
 }
