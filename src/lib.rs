@@ -25,4 +25,7 @@ pub mod emit;
 pub mod verify;
 pub mod codes;
 pub mod database;
+pub mod host;
+pub mod simulate;
+pub mod compare;
 pub mod cli;

@@ -31,6 +31,8 @@ complete -c fwc -n "__fish_fwc_needs_command" -s h -l help -d 'Print help (see m
 complete -c fwc -n "__fish_fwc_needs_command" -s V -l version -d 'Print version'
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "build" -d 'Compile a policy into netfilter rules'
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "check" -d 'Say what is wrong with policies, and write nothing'
+complete -c fwc -n "__fish_fwc_needs_command" -f -a "trace" -d 'Follow one packet through a policy or rule set, rule by rule'
+complete -c fwc -n "__fish_fwc_needs_command" -f -a "diff" -d 'Say which packets two policies or rule sets treat differently'
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "explain" -d 'Explain a diagnostic'
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "services" -d 'List the services of the standard library'
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "completions" -d 'Write a completion script for a shell'
@@ -57,6 +59,31 @@ complete -c fwc -n "__fish_fwc_using_subcommand check" -l color -d 'When to use 
 always\t'Always'
 never\t'Never'"
 complete -c fwc -n "__fish_fwc_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c fwc -n "__fish_fwc_using_subcommand trace" -l with -d 'One more file of the same host; may be given several times' -r -F
+complete -c fwc -n "__fish_fwc_using_subcommand trace" -l beside -d 'A rule set recorded on the host (iptables-save, ip6tables-save, ipset save, nft list ruleset), whose chains take part; may be given several times' -r -F
+complete -c fwc -n "__fish_fwc_using_subcommand trace" -l facts -d 'What is known about the host; without it, fwc.facts.json beside the file, if there is one' -r -F
+complete -c fwc -n "__fish_fwc_using_subcommand trace" -l target -d 'What a policy is compiled for, whatever the source and the facts say' -r -f -a "iptables\t'iptables-restore files for IPv4 and IPv6'
+nft\t'An nft script'"
+complete -c fwc -n "__fish_fwc_using_subcommand trace" -l address -d 'An address of the host, such as eth0=203.0.113.10/24; may be given several times' -r
+complete -c fwc -n "__fish_fwc_using_subcommand trace" -l format -d 'How the answer is written' -r -f -a "text\t'For people'
+json\t'One JSON object, described in docs/trace-and-diff.md'"
+complete -c fwc -n "__fish_fwc_using_subcommand trace" -l color -d 'When to use colours; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t'At a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c fwc -n "__fish_fwc_using_subcommand trace" -s v -l verbose -d 'Every rule on a line of its own, also where many in a row do not match'
+complete -c fwc -n "__fish_fwc_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c fwc -n "__fish_fwc_using_subcommand diff" -l beside -d 'A rule set recorded on the host (iptables-save, ip6tables-save, ipset save, nft list ruleset), whose chains take part; may be given several times' -r -F
+complete -c fwc -n "__fish_fwc_using_subcommand diff" -l facts -d 'What is known about the host; without it, fwc.facts.json beside the file, if there is one' -r -F
+complete -c fwc -n "__fish_fwc_using_subcommand diff" -l target -d 'What a policy is compiled for, whatever the source and the facts say' -r -f -a "iptables\t'iptables-restore files for IPv4 and IPv6'
+nft\t'An nft script'"
+complete -c fwc -n "__fish_fwc_using_subcommand diff" -l format -d 'How the answer is written' -r -f -a "text\t'For people'
+json\t'One JSON object, described in docs/trace-and-diff.md'
+markdown\t'For a comment on a pull request'"
+complete -c fwc -n "__fish_fwc_using_subcommand diff" -l color -d 'When to use colours; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t'At a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c fwc -n "__fish_fwc_using_subcommand diff" -l all-states -d 'Packets of all connection states, not only the first of a connection'
+complete -c fwc -n "__fish_fwc_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c fwc -n "__fish_fwc_using_subcommand explain" -l color -d 'When to use colours; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t'At a terminal'
 always\t'Always'
 never\t'Never'"

@@ -54,7 +54,7 @@ impl InputArguments {
     }
 }
 
-fn facts_beside(policy: &Path) -> Result<Option<Root>, Failure> {
+pub(super) fn facts_beside(policy: &Path) -> Result<Option<Root>, Failure> {
     if policy.as_os_str() == STANDARD_INPUT {
         return Ok(None);
     }

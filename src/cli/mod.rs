@@ -4,15 +4,18 @@
 mod build;
 mod check;
 pub mod completions;
+mod diff;
 mod disk;
 mod explain;
 mod failure;
+mod hosts;
 mod inputs;
 pub mod man;
 mod output;
 pub mod render;
 mod services;
 mod test;
+mod trace;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -57,6 +60,10 @@ enum Command {
     Check(check::Arguments),
     /// Prove the asserts in files of tests (*.fwtest) of policies
     Test(test::Arguments),
+    /// Follow one packet through a policy or rule set, rule by rule
+    Trace(trace::Arguments),
+    /// Say which packets two policies or rule sets treat differently
+    Diff(diff::Arguments),
     /// Explain a diagnostic
     Explain(explain::Arguments),
     /// List the services of the standard library
@@ -156,6 +163,8 @@ fn run() -> ExitCode {
         Command::Build(arguments) => build::run(&arguments, color),
         Command::Check(arguments) => check::run(&arguments, color),
         Command::Test(arguments) => test::run(&arguments, color),
+        Command::Trace(arguments) => trace::run(&arguments, color),
+        Command::Diff(arguments) => diff::run(&arguments, color),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Services(arguments) => services::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

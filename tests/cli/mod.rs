@@ -2,8 +2,10 @@
 
 mod build;
 mod check;
+mod diff;
 mod reference;
 mod test;
+mod trace;
 
 use std::ffi::OsStr;
 use std::fs;

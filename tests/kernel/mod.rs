@@ -21,3 +21,4 @@ mod listed;
 mod loading;
 mod mutants;
 mod oracle_proof;
+mod traced;

@@ -2,7 +2,7 @@
 
 mod asserts;
 mod findings;
-mod lists;
+pub mod lists;
 
 use std::ops::ControlFlow;
 

@@ -1,0 +1,81 @@
+//! What `trace` and `diff` take in alike: policies and rule sets, and what is known of the host that they are for.
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+
+use super::failure::Failure;
+use super::inputs::{STANDARD_INPUT, facts_beside, read_root};
+use super::render::{Levels, Sheet, full, harmless};
+use super::{Color, TargetArgument, disk, print_aside};
+use crate::host::{self, Host, Refused};
+use crate::project::Options;
+
+/// Arguments that `trace` and `diff` share.
+#[derive(Debug, clap::Args)]
+pub(super) struct HostArguments {
+    /// A rule set recorded on the host (iptables-save, ip6tables-save, ipset save, nft list ruleset), whose chains take part; may be
+    /// given several times
+    #[arg(long, value_name = "FILE")]
+    beside: Vec<PathBuf>,
+    /// What is known about the host; without it, fwc.facts.json beside the file, if there is one
+    #[arg(long, value_name = "FILE")]
+    facts: Option<PathBuf>,
+    /// What a policy is compiled for, whatever the source and the facts say
+    #[arg(long, value_name = "TARGET")]
+    target: Option<TargetArgument>,
+}
+
+/// An address of the host, `ens33=203.0.113.10/24`.
+pub(super) fn address(text: &str) -> Result<(String, IpNet), String> {
+    let (card, address) = text.split_once('=').ok_or("expected CARD=ADDRESS/LENGTH, such as ens33=203.0.113.10/24")?;
+    let net = address
+        .parse::<IpNet>()
+        .or_else(|_| address.parse::<std::net::IpAddr>().map(IpNet::from))
+        .map_err(|_| format!("`{address}` is no address with a prefix length"))?;
+    if card.is_empty() || card.len() > 15 {
+        return Err(format!("`{card}` is no interface's name"));
+    }
+    Ok((card.to_owned(), net))
+}
+
+impl HostArguments {
+    /// The host that an argument means: one file, or several with `+` between, and `with` more. `None`: a policy has errors, which
+    /// were shown.
+    pub(super) fn load(&self, argument: &Path, with: &[PathBuf], color: Color) -> Result<Option<Host>, Failure> {
+        let mut paths = parts(argument);
+        paths.extend(with.iter().cloned());
+        let facts = match (&self.facts, paths.first()) {
+            (Some(path), _) => Some(read_root(path)?),
+            (None, Some(first)) => facts_beside(first)?,
+            (None, None) => None,
+        };
+        let options = Options { target: self.target.map(Into::into), facts };
+        let roots = paths.iter().map(|path| read_root(path)).collect::<Result<Vec<_>, _>>()?;
+        let beside = self.beside.iter().map(|path| read_root(path)).collect::<Result<Vec<_>, _>>()?;
+        match host::load(&disk::Disk, roots, beside, options) {
+            Ok(host) => Ok(Some(host)),
+            Err(Refused::Text(message)) => Err(Failure::new(harmless(&message).replace('\n', "\\n"))),
+            Err(Refused::Policy { files, diagnostics }) => {
+                let levels = Levels::default();
+                let sheet = Sheet::new(&files, &diagnostics, &levels);
+                print_aside(&full::render(&sheet, color.on(std::io::stderr().is_terminal())));
+                print_aside(&sheet.tally().line());
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// `rules.v4+rules.v6`: the files of one host. A file whose own name has a `+` is that file.
+fn parts(argument: &Path) -> Vec<PathBuf> {
+    let whole = vec![argument.to_path_buf()];
+    if argument.as_os_str() == STANDARD_INPUT || argument.exists() {
+        return whole;
+    }
+    match argument.to_str() {
+        Some(text) if text.contains('+') => text.split('+').filter(|part| !part.is_empty()).map(PathBuf::from).collect(),
+        _ => whole,
+    }
+}

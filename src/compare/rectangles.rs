@@ -1,0 +1,119 @@
+//! Many small sets of packets as few large ones, that a person can read.
+
+use rustc_hash::FxHashMap;
+
+use crate::packet::{Cube, Field, Universe, Values};
+
+/// Packets on which one pair of steps decides.
+#[derive(Clone, Debug)]
+pub(super) struct Piece {
+    pub(super) cube: Cube,
+    pub(super) left: u32,
+    pub(super) right: u32,
+    pub(super) whole: bool,
+}
+
+/// Pieces beyond which none is made larger.
+const MANY: usize = 150;
+/// What is left of a cube while pieces are taken from it: beyond this it is taken not to be covered.
+const MOST_LEFT: usize = 200;
+
+/// The union of pieces as few cubes, each with a piece that lies in it. Cubes may overlap; none reaches beyond the union.
+pub(super) fn few(pieces: Vec<Piece>, region: &Cube, universe: &Universe) -> Vec<(Cube, Piece)> {
+    let merged = merge(pieces);
+    if merged.len() > MANY {
+        return merged;
+    }
+    let all: Vec<Cube> = merged.iter().map(|(cube, _)| cube.clone()).collect();
+    let mut wide: Vec<(Cube, Piece)> =
+        merged.into_iter().map(|(cube, piece)| (widened(cube, &all, region, universe), piece)).collect();
+    // What says least comes first: it holds most.
+    wide.sort_by_key(|(cube, _)| said(cube, region));
+    let mut kept: Vec<(Cube, Piece)> = Vec::new();
+    for (cube, piece) in wide {
+        let known: Vec<Cube> = kept.iter().map(|(cube, _)| cube.clone()).collect();
+        if !covered(&cube, &known, universe) {
+            kept.push((cube, piece));
+        }
+    }
+    kept
+}
+
+/// How many fields, and how many ranges, it takes to say which packets are in a cube.
+fn said(cube: &Cube, region: &Cube) -> (usize, usize) {
+    let parts = cube.parts().iter().filter(|(field, values)| region.get(*field) != Some(values));
+    parts.fold((0, 0), |(fields, ranges), (_, values)| (fields + 1, ranges + values.ranges().len()))
+}
+
+/// Puts together what differs in one field alone, until nothing does.
+fn merge(pieces: Vec<Piece>) -> Vec<(Cube, Piece)> {
+    let mut list: Vec<(Cube, Piece)> = pieces.into_iter().map(|piece| (piece.cube.clone(), piece)).collect();
+    loop {
+        let before = list.len();
+        let mut fields: Vec<Field> = list.iter().flat_map(|(cube, _)| cube.parts().iter().map(|(field, _)| *field)).collect();
+        fields.sort_unstable();
+        fields.dedup();
+        for field in fields.into_iter().rev() {
+            let mut groups: FxHashMap<String, usize> = FxHashMap::default();
+            let mut next: Vec<(Cube, Piece)> = Vec::with_capacity(list.len());
+            for (cube, piece) in list {
+                let Some(values) = cube.get(field).cloned() else {
+                    next.push((cube, piece));
+                    continue;
+                };
+                let key = format!("{:?}", cube.replaced(field, None).parts());
+                let known = groups.get(&key).copied();
+                match known.and_then(|at| next.get_mut(at)) {
+                    Some((known, _)) => {
+                        let own = known.get(field).map(Values::ranges).unwrap_or_default();
+                        let both = Values::union(own.iter().chain(values.ranges()).copied());
+                        *known = known.replaced(field, both);
+                    }
+                    None => {
+                        groups.insert(key, next.len());
+                        next.push((cube, piece));
+                    }
+                }
+            }
+            list = next;
+        }
+        if list.len() == before {
+            return list;
+        }
+    }
+}
+
+/// A cube without the conditions that the union does not need.
+fn widened(mut cube: Cube, all: &[Cube], region: &Cube, universe: &Universe) -> Cube {
+    let mut fields: Vec<Field> = cube.parts().iter().map(|(field, _)| *field).collect();
+    // What takes most words is tried first.
+    fields.sort_by_key(|field| std::cmp::Reverse(cube.get(*field).map_or(0, |values| values.ranges().len())));
+    for field in fields {
+        if cube.get(field) == region.get(field) {
+            continue;
+        }
+        let wider = cube.replaced(field, region.get(field).cloned());
+        if covered(&wider, all, universe) {
+            cube = wider;
+        }
+    }
+    cube
+}
+
+/// Whether every packet of a cube is in one of these.
+fn covered(cube: &Cube, by: &[Cube], universe: &Universe) -> bool {
+    let mut rest = vec![cube.clone()];
+    for other in by {
+        if rest.is_empty() {
+            return true;
+        }
+        if rest.len() > MOST_LEFT {
+            return false;
+        }
+        rest = rest
+            .into_iter()
+            .flat_map(|cube| if cube.meets(other) { cube.difference(other, universe) } else { vec![cube] })
+            .collect();
+    }
+    rest.is_empty()
+}

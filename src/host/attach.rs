@@ -1,0 +1,116 @@
+//! The jumps into our chains, as the attach script makes them, and our chains in the place of those of an earlier build.
+
+use std::sync::Arc;
+
+use crate::net::Family;
+use crate::netfilter::entry::{base, hooks};
+use crate::netfilter::{Base, Chain, Hook, Owner, Rule, Ruleset, Table, TableFamily, TableKind, Target, Verdict};
+
+/// What ban chains and ban sets are called: the jump into our chain stands behind what leads there.
+const BANS: [&str; 6] = ["f2b-", "fail2ban", "sshguard", "SSHGUARD", "crowdsec", "CROWDSEC"];
+
+/// Puts a policy's rules into a host's.
+pub(super) fn attach(host: &mut Ruleset, lowered: Ruleset, target: Target) {
+    match target {
+        Target::Nft => {
+            for mut table in lowered.tables {
+                table.name = format!("fwc/{}", table.name);
+                host.tables.push(table);
+            }
+        }
+        Target::Iptables => {
+            for table in &lowered.tables {
+                match table.family {
+                    TableFamily::Inet => {
+                        for family in Family::BOTH {
+                            fill(host, table, family);
+                        }
+                    }
+                    _ => host.tables.push(table.clone()),
+                }
+            }
+            for attachment in &lowered.attachments {
+                let table = built_in(host, attachment.family, attachment.table);
+                if attachment.create_parent && chain(table, &attachment.parent).is_none() {
+                    table.chains.push(plain(&attachment.parent));
+                }
+                if attachment.create_parent {
+                    jump(table, "FORWARD", &attachment.parent);
+                }
+                jump(table, &attachment.parent, &attachment.chain);
+            }
+        }
+    }
+}
+
+/// Our chains of one family, into its table.
+fn fill(host: &mut Ruleset, from: &Table, family: Family) {
+    let table = built_in(host, family, from.kind);
+    table.sets.retain(|known| from.sets.iter().all(|set| set.name != known.name));
+    table.sets.extend(from.sets.iter().cloned());
+    for chain in &from.chains {
+        let of_family = |rule: &&Rule| rule.family.is_none_or(|only| only == family);
+        let rules = chain.rules.iter().filter(of_family).cloned().collect();
+        let new = Chain { base: None, rules, ..chain.clone() };
+        match table.chains.iter_mut().find(|known| known.name == chain.name) {
+            Some(known) => *known = new,
+            None => table.chains.push(new),
+        }
+    }
+}
+
+/// A table of iptables, with its built-in chains.
+fn built_in(host: &mut Ruleset, family: Family, kind: TableKind) -> &mut Table {
+    let of = match family {
+        Family::Ipv4 => TableFamily::Ipv4,
+        Family::Ipv6 => TableFamily::Ipv6,
+    };
+    let table = host.table_mut(of, kind);
+    for hook in hooks(kind) {
+        if chain(table, hook.chain()).is_none() {
+            let new = Chain { owner: Owner::Kernel, base: Some(customary(kind, *hook)), ..plain(hook.chain()) };
+            table.chains.push(new);
+        }
+    }
+    table
+}
+
+/// iptables' own place at a hook: ours stand five before it.
+fn customary(kind: TableKind, hook: Hook) -> Base {
+    let ours = base(kind, hook);
+    Base { priority: ours.priority + 5, ..ours }
+}
+
+fn plain(name: &str) -> Chain {
+    Chain { name: Arc::from(name), owner: Owner::Other, base: None, rules: Vec::new() }
+}
+
+fn chain<'t>(table: &'t mut Table, name: &str) -> Option<&'t mut Chain> {
+    table.chains.iter_mut().find(|chain| &*chain.name == name)
+}
+
+/// A jump from one chain to another, if there is none yet: in front, but behind jumps to ban chains.
+fn jump(table: &mut Table, parent: &str, to: &str) {
+    let Some(parent) = chain(table, parent) else { return };
+    let leads = |rule: &Rule| {
+        rule.matches.is_empty() && matches!(&rule.verdict, Some(Verdict::Jump(name)) if &**name == to)
+    };
+    if parent.rules.iter().any(leads) {
+        return;
+    }
+    let bans = |rule: &&Rule| {
+        let text = format!("{:?} {:?}", rule.matches, rule.verdict);
+        BANS.iter().any(|ban| text.contains(ban))
+    };
+    let at = parent.rules.iter().take_while(bans).count();
+    let comment = Some(Arc::from("made by the attach script"));
+    parent.rules.insert(at, Rule { verdict: Some(Verdict::Jump(Arc::from(to))), comment, ..Rule::default() });
+}
+
+/// Gives FORWARD the policy that facts know, where no rule set does.
+pub(super) fn forward_policy(host: &mut Ruleset, family: Family, accept: bool) {
+    let table = built_in(host, family, TableKind::Filter);
+    if let Some(base) = chain(table, "FORWARD").and_then(|chain| chain.base.as_mut()) {
+        base.accept = accept;
+    }
+}

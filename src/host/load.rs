@@ -1,0 +1,202 @@
+//! From texts to a host. What a text is shows in its name or in what it begins with.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Cards, Host, attach};
+use crate::database::{self, Database};
+use crate::diagnostic::Diagnostic;
+use crate::facts::{Facts, ForwardPolicy};
+use crate::lower;
+use crate::net::Family;
+use crate::netfilter::{Ruleset, Target};
+use crate::project::{Options, Root, System};
+use crate::read::{self, Form, Reading};
+use crate::span::{FileId, LineIndex, SourceText};
+
+/// Why there is no host.
+#[derive(Clone, Debug)]
+pub enum Refused {
+    /// A text is none that can be read. Lower case, no final full stop.
+    Text(String),
+    /// A policy has errors.
+    Policy {
+        /// Its texts.
+        files: Vec<SourceText>,
+        /// What is wrong.
+        diagnostics: Vec<Diagnostic>,
+    },
+}
+
+/// Puts a host together from texts: at most one policy, and rule sets; the texts in `beside` take part only if there is a policy,
+/// or if `roots` has rule sets, as more of them. `options` are a policy's; its facts are known of rule sets, too.
+///
+/// # Errors
+/// Says which text cannot be read, or what is wrong with the policy.
+pub fn load(system: &dyn System, roots: Vec<Root>, beside: Vec<Root>, options: Options) -> Result<Host, Refused> {
+    let name = roots.iter().map(|root| shown(&root.path)).collect::<Vec<_>>().join(" + ");
+    let mut host = Host { name, ..Host::default() };
+    let mut policy = None;
+    let mut texts = Vec::new();
+    for (root, first) in roots.into_iter().map(|root| (root, true)).chain(beside.into_iter().map(|root| (root, false))) {
+        if is_policy(&root) {
+            if !first {
+                return Err(Refused::Text(format!("`{}` is a policy, and what lies beside one is a rule set", shown(&root.path))));
+            }
+            if policy.replace(root).is_some() {
+                return Err(Refused::Text("two policies cannot be one host: let one include the other".to_owned()));
+            }
+        } else {
+            texts.push(root);
+        }
+    }
+    let has_facts = options.facts.is_some();
+    let lowered = match policy {
+        Some(root) => {
+            let lowered = lowered(system, root, options)?;
+            host.families = Family::BOTH.to_vec();
+            Some(lowered)
+        }
+        // A policy that says nothing reads the facts.
+        None if has_facts => Some(lowered_empty(system, options)?),
+        None => None,
+    };
+    let mut facts = Facts::default();
+    let mut ours = None;
+    if let Some(lowered) = lowered {
+        host.files = lowered.files;
+        host.policy_files = host.files.len();
+        host.cards = Cards::of_facts(&lowered.facts);
+        facts = lowered.facts;
+        ours = Some((lowered.ruleset, lowered.target));
+    }
+    let alone = texts.is_empty();
+    rule_sets(&mut host, texts)?;
+    if let Some((ruleset, target)) = ours {
+        if alone {
+            let said = [(Family::Ipv4, facts.forward_policy_ipv4), (Family::Ipv6, facts.forward_policy_ipv6)];
+            for (family, policy) in said {
+                if let Some(policy) = policy {
+                    attach::forward_policy(&mut host.ruleset, family, policy == ForwardPolicy::Accept);
+                }
+            }
+            let platforms = facts.docker.is_some()
+                || facts.podman.is_some()
+                || facts.instances.is_some()
+                || facts.libvirt.is_some();
+            if platforms {
+                host.notes.push(
+                    "the platform's own chains are not known here: record them with iptables-save or nft, and say --beside FILE"
+                        .to_owned(),
+                );
+            }
+        }
+        attach::attach(&mut host.ruleset, ruleset, target);
+    }
+    let rules = host.ruleset.clone();
+    host.cards.guess(&rules);
+    Ok(host)
+}
+
+fn shown(path: &Path) -> String {
+    if path.as_os_str() == "-" { "standard input".to_owned() } else { path.to_string_lossy().into_owned() }
+}
+
+/// A file that ends in `.fw`; of a text without such a name, one that begins like no rule set.
+fn is_policy(root: &Root) -> bool {
+    if root.path.extension().is_some_and(|extension| extension == "fw") {
+        return true;
+    }
+    root.path.as_os_str() == "-"
+        && std::str::from_utf8(&root.bytes).is_ok_and(|text| read::detect(text).is_none())
+}
+
+struct Lowered {
+    files: Vec<SourceText>,
+    ruleset: Ruleset,
+    target: Target,
+    facts: Facts,
+}
+
+/// The road of `fwc build`, up to the rules as they stand in source order: before they are folded, each still has its line.
+fn lowered(system: &dyn System, root: Root, options: Options) -> Result<Lowered, Refused> {
+    let mut db = Database::default();
+    let input = db.load(system, root, options);
+    let project = Arc::clone(database::project(&db, input));
+    let resolved = Arc::clone(database::resolved(&db, input));
+    let target = project.target(&resolved.0.facts);
+    let compiled = database::compile(&db, input, "policy".to_owned());
+    if compiled.diagnostics.iter().any(Diagnostic::is_error) {
+        return Err(Refused::Policy { files: project.files.clone(), diagnostics: compiled.diagnostics.clone() });
+    }
+    let (ruleset, _) = lower::lower(&resolved.0, target);
+    Ok(Lowered { files: project.files.clone(), ruleset, target, facts: resolved.0.facts.clone() })
+}
+
+fn lowered_empty(system: &dyn System, options: Options) -> Result<Lowered, Refused> {
+    let path = options.facts.as_ref().map(|root| root.path.with_extension("fw")).unwrap_or_default();
+    let mut lowered = lowered(system, Root { path, bytes: Vec::new() }, options)?;
+    lowered.ruleset = Ruleset::default();
+    Ok(lowered)
+}
+
+/// Reads rule sets into a host.
+fn rule_sets(host: &mut Host, texts: Vec<Root>) -> Result<(), Refused> {
+    let (mut readings, mut sets) = (Vec::new(), Vec::new());
+    for root in texts {
+        let path = shown(&root.path);
+        let text = String::from_utf8(root.bytes).map_err(|_| Refused::Text(format!("`{path}` is not UTF-8")))?;
+        // What lists nothing is a host without rules.
+        let empty = text.trim().is_empty().then_some(Form::Iptables(None));
+        let form = read::detect(&text).or(empty).ok_or_else(|| {
+            let known = "a policy ends in .fw; a rule set is what iptables-save, ipset save or nft list ruleset print";
+            Refused::Text(format!("`{path}` is nothing that can be read here: {known}"))
+        })?;
+        let file = FileId(u32::try_from(host.files.len()).unwrap_or(u32::MAX));
+        let reading = match form {
+            Form::Iptables(family) => {
+                let family = family.unwrap_or_else(|| family_by_name(&path));
+                speak(host, family);
+                read::iptables(file, &text, family)
+            }
+            Form::Ipset => {
+                let (found, faults) = read::ipset(file, &text);
+                sets.extend(found);
+                Reading { faults, ..Reading::default() }
+            }
+            Form::Nft => read::nft(file, &text),
+            Form::NftJson => read::nft_json(file, &text),
+        };
+        if matches!(form, Form::Nft | Form::NftJson) {
+            for family in Family::BOTH {
+                if reading.ruleset.tables.iter().any(|table| super::speaks(table.family, family)) {
+                    speak(host, family);
+                }
+            }
+        }
+        let lines = LineIndex::new(&text);
+        for fault in &reading.faults {
+            let (line, _) = lines.line_column(fault.span.start);
+            host.notes.push(format!("{path}:{line}: {}; the line takes no part", fault.message));
+        }
+        host.files.push(SourceText { path: Arc::from(path.as_str()), text: Arc::from(text.as_str()) });
+        readings.push(reading);
+    }
+    let whole = read::merge(readings, &sets);
+    host.ruleset = whole.ruleset;
+    Ok(())
+}
+
+fn speak(host: &mut Host, family: Family) {
+    if !host.families.contains(&family) {
+        host.families.push(family);
+        host.families.sort_unstable();
+    }
+}
+
+/// `rules.v6`, `ip6tables.save`.
+fn family_by_name(path: &str) -> Family {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let six = ["v6", "ip6", "ipv6"].iter().any(|mark| name.contains(mark));
+    if six { Family::Ipv6 } else { Family::Ipv4 }
+}

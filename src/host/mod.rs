@@ -1,0 +1,132 @@
+//! A host as far as texts tell it: a policy or rule sets of any readable kind, and the rule sets recorded beside them, as one
+//! netfilter form in which our chains are reached from where they will be attached. What `trace` and `diff` work on.
+
+mod attach;
+mod cards;
+mod load;
+pub mod words;
+
+pub use cards::{Cards, Link};
+pub use load::{Refused, load};
+
+use crate::net::Family;
+use crate::netfilter::{Base, Hook, Rule, Ruleset, TableFamily, TableKind};
+use crate::program::Place;
+use crate::span::{FileId, LineIndex, Location, SourceText};
+
+/// A host.
+#[derive(Clone, Debug, Default)]
+pub struct Host {
+    /// What it is called: the names of its texts.
+    pub name: String,
+    /// Its rules. Our own chains are reached from the chains of others, as the attach script makes it.
+    pub ruleset: Ruleset,
+    /// The texts that rules come from, by file number.
+    pub files: Vec<SourceText>,
+    /// How many of them, in front, are a policy's.
+    pub policy_files: usize,
+    /// The families of which the texts say anything.
+    pub families: Vec<Family>,
+    /// Its addresses, and the networks behind its cards.
+    pub cards: Cards,
+    /// What a reader should know about the answer: lines that were not understood, what was assumed.
+    pub notes: Vec<String>,
+}
+
+/// A base chain of a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its table.
+    pub table: usize,
+    /// The chain in it.
+    pub chain: usize,
+    /// Its place at the hook.
+    pub base: Base,
+}
+
+impl Host {
+    /// The base chains at a hook for a family, in the order in which the kernel asks them. Where two have one priority, the order
+    /// in which they were loaded decides; here it is the order of the texts.
+    #[must_use]
+    pub fn entries(&self, family: Family, hook: Hook) -> Vec<Entry> {
+        let mut found = Vec::new();
+        for (number, table) in self.ruleset.tables.iter().enumerate() {
+            if !speaks(table.family, family) {
+                continue;
+            }
+            for (chain, known) in table.chains.iter().enumerate() {
+                if let Some(base) = known.base.filter(|base| base.hook == hook) {
+                    found.push(Entry { table: number, chain, base });
+                }
+            }
+        }
+        found.sort_by_key(|entry| entry.base.priority);
+        found
+    }
+
+    /// The rule at a place.
+    #[must_use]
+    pub fn rule(&self, place: Place) -> Option<&Rule> {
+        let table = self.ruleset.tables.get(place.table as usize)?;
+        table.chains.get(place.chain as usize)?.rules.get(place.rule as usize)
+    }
+
+    /// `TABLE CHAIN`, as people call it: `filter FORWARD`, `inet fw input`.
+    #[must_use]
+    pub fn chain_name(&self, table: usize, chain: usize) -> String {
+        let Some(own) = self.ruleset.tables.get(table) else { return String::new() };
+        let name = own.chains.get(chain).map_or("", |chain| &*chain.name);
+        let kind_table = TableKind::ALL.iter().any(|kind| kind.name() == own.name);
+        match own.family {
+            TableFamily::Ipv4 | TableFamily::Ipv6 if kind_table => format!("{} {name}", own.name),
+            TableFamily::Ipv4 => format!("ip {} {name}", own.name),
+            TableFamily::Ipv6 => format!("ip6 {} {name}", own.name),
+            TableFamily::Inet => format!("inet {} {name}", own.name),
+            TableFamily::Bridge => format!("bridge {} {name}", own.name),
+            TableFamily::Netdev => format!("netdev {} {name}", own.name),
+        }
+    }
+
+    /// `FILE:LINE` of a rule's source, without directories where the file's name alone says which it is.
+    #[must_use]
+    pub fn short_line(&self, location: Location) -> Option<String> {
+        let (path, line) = self.line(location)?;
+        let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let alone = self.files.iter().filter(|file| name(&file.path) == name(&path)).count() == 1;
+        Some(if alone { format!("{}:{line}", name(&path)) } else { format!("{path}:{line}") })
+    }
+
+    /// Whether a text is part of a policy, not a rule set.
+    #[must_use]
+    pub fn is_policy(&self, file: FileId) -> bool {
+        (file.0 as usize) < self.policy_files
+    }
+
+    /// Path and line of a rule's source.
+    #[must_use]
+    pub fn line(&self, location: Location) -> Option<(String, u32)> {
+        let source = self.files.get(location.file.0 as usize)?;
+        let (line, _) = LineIndex::new(source.text.get(..location.span.end as usize).unwrap_or(&source.text))
+            .line_column(location.span.start);
+        Some((source.path.to_string(), line))
+    }
+
+    /// What stands there, on one line.
+    #[must_use]
+    pub fn text(&self, location: Location) -> Option<String> {
+        let source = self.files.get(location.file.0 as usize)?;
+        let text = source.text.get(location.span.range())?;
+        Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+}
+
+/// Whether a table's chains are asked about routed packets of a family.
+#[must_use]
+pub fn speaks(table: TableFamily, family: Family) -> bool {
+    match table {
+        TableFamily::Ipv4 => family == Family::Ipv4,
+        TableFamily::Ipv6 => family == Family::Ipv6,
+        TableFamily::Inet => true,
+        TableFamily::Bridge | TableFamily::Netdev => false,
+    }
+}

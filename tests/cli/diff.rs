@@ -1,0 +1,141 @@
+//! `fwc diff`: what changes, in which words, and how it ends.
+
+use std::path::Path;
+
+use super::{Place, Run};
+
+fn recorded(path: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/rulesets").join(path).to_string_lossy().into_owned()
+}
+
+const ONE: &str = "*filter
+:INPUT DROP [0:0]
+-A INPUT -p tcp --dport 22 -s 10.0.0.0/9 -j ACCEPT
+-A INPUT -p tcp --dport 22 -s 10.128.0.0/9 -j ACCEPT
+-A INPUT -p tcp --dport 80 -j REJECT
+-A INPUT -p tcp --dport 443 -j ACCEPT
+COMMIT
+";
+const SAME: &str = "*filter
+:INPUT DROP [0:0]
+-A INPUT -p tcp --dport 443 -j ACCEPT
+-A INPUT -p tcp --dport 80 -j REJECT
+-A INPUT -p tcp --dport 22 -s 10.0.0.0/8 -j ACCEPT
+COMMIT
+";
+const OTHER: &str = "*filter
+:INPUT DROP [0:0]
+-A INPUT -p tcp --dport 22 -i eth0 -j ACCEPT
+-A INPUT -p tcp --dport 443 -j LOG --log-prefix \"web \"
+-A INPUT -p tcp --dport 443 -j ACCEPT
+COMMIT
+";
+
+fn diff(arguments: &[&str]) -> Run {
+    let place = Place::new(&[
+        ("one.v4", ONE),
+        ("same.v4", SAME),
+        ("other.v4", OTHER),
+        ("six.v6", "*filter\n:INPUT DROP [0:0]\n-A INPUT -p ipv6-icmp -j ACCEPT\nCOMMIT\n"),
+        ("a.fw", "to host {\n    allow ssh from 10.0.0.0/8\n}\n"),
+        ("b.fw", "to host {\n    allow ssh from 10.0.0.0/8\n    allow https\n}\n"),
+        ("broken.fw", "allow ssh from nowhere\n"),
+    ]);
+    let mut all = vec!["diff"];
+    all.extend(arguments);
+    place.run(&all)
+}
+
+#[test]
+fn equal_in_meaning_ends_with_0() {
+    let run = diff(&["one.v4", "same.v4"]);
+    assert_eq!((run.code, run.out.as_str()), (Some(0), "A: one.v4\nB: same.v4\n\nno difference\n"));
+}
+
+#[test]
+fn what_changes_is_said_in_few_words() {
+    let run = diff(&["one.v4", "other.v4"]);
+    assert_eq!(run.code, Some(1));
+    assert_eq!(
+        run.out,
+        "A: one.v4
+B: other.v4
+
+ipv4 INPUT: becomes allowed
+  protocol tcp; arrival interface eth0; destination port 22; source not 10.0.0.0/8
+    example: tcp 198.51.100.7:40000 -> 192.0.2.1:22 to host in eth0
+    A: filter INPUT: policy drop
+    B: other.v4:3 (filter INPUT): -A INPUT -p tcp --dport 22 -i eth0 -j ACCEPT
+
+ipv4 INPUT: becomes denied
+  protocol tcp; arrival interface not eth0; destination port 22; source 10.0.0.0/8
+    example: tcp 10.0.0.2:40000 -> 192.0.2.1:22 to host in eth1
+    A: one.v4:3 (filter INPUT): -A INPUT -p tcp --dport 22 -s 10.0.0.0/9 -j ACCEPT
+    B: filter INPUT: policy drop
+
+ipv4 INPUT: same verdict, other effects
+  protocol tcp; destination port 80
+    A: reject with port-unreachable; B: drop
+    example: tcp 198.51.100.7:40000 -> 192.0.2.1:80 to host in eth0
+    A: one.v4:5 (filter INPUT): -A INPUT -p tcp --dport 80 -j REJECT
+    B: filter INPUT: policy drop
+  protocol tcp; destination port 443
+    A: accept; B: log \"web \" level warn
+    example: tcp 198.51.100.7:40000 -> 192.0.2.1:443 to host in eth0
+    A: one.v4:6 (filter INPUT): -A INPUT -p tcp --dport 443 -j ACCEPT
+    B: other.v4:4 (filter INPUT): -A INPUT -p tcp --dport 443 -j LOG --log-prefix \"web \"
+
+becomes allowed: 1, becomes denied: 1, other effects: 2
+"
+    );
+}
+
+#[test]
+fn policies_are_compared_in_both_families() {
+    let run = diff(&["a.fw", "b.fw"]);
+    assert_eq!(run.code, Some(1), "{}", run.err);
+    for family in ["ipv4", "ipv6"] {
+        assert!(run.out.contains(&format!("{family} INPUT: becomes allowed\n  protocol tcp; arrival interface not lo; destination port 443")), "{}", run.out);
+    }
+    assert!(run.out.contains("B: b.fw:3 (filter fwc-outside-host): accept, for: allow https"), "{}", run.out);
+    assert!(!run.out.contains("becomes denied:\n"), "{}", run.out);
+    assert_eq!(diff(&["a.fw", "a.fw"]).code, Some(0));
+}
+
+#[test]
+fn json_and_markdown_say_the_same() {
+    let json: serde_json::Value = serde_json::from_str(&diff(&["one.v4", "other.v4", "--format", "json"]).out).expect("an object");
+    assert_eq!(json["equal"], false);
+    assert_eq!(json["changes"].as_array().map(Vec::len), Some(4));
+    assert_eq!(json["changes"][0]["change"], "allowed");
+    assert_eq!(json["changes"][0]["packets"]["destination port"], "22");
+    assert_eq!(json["changes"][0]["b"]["line"], 3);
+    let markdown = diff(&["one.v4", "other.v4", "--format", "markdown"]).out;
+    assert!(markdown.starts_with("### Firewall: `one.v4` → `other.v4`\n\nbecomes allowed: 1"), "{markdown}");
+    assert!(markdown.contains("#### ipv4 INPUT: becomes allowed\n\n- **protocol tcp; arrival interface eth0;"), "{markdown}");
+}
+
+#[test]
+fn a_family_that_one_side_lacks_is_not_compared_and_that_is_said() {
+    let run = diff(&["one.v4+six.v6", "same.v4"]);
+    assert_eq!(run.code, Some(0));
+    assert!(run.out.contains("note: same.v4 says nothing about ipv6, which is therefore not compared"), "{}", run.out);
+}
+
+#[test]
+fn faults_end_with_2() {
+    for arguments in [["one.v4", "missing.v4"], ["broken.fw", "one.v4"]] {
+        let run = diff(&arguments);
+        assert_eq!((run.code, run.out.as_str()), (Some(2), ""), "{arguments:?}: {}", run.err);
+    }
+}
+
+#[test]
+fn recorded_hosts_are_compared() {
+    let (bare, web) = (recorded("docker-28.5/a-bare/iptables.save"), recorded("docker-28.5/b-web/iptables.save"));
+    assert_eq!(diff(&[&web, &web]).code, Some(0));
+    let run = diff(&[&bare, &web]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.out.contains("departure interface docker0; destination port 80; destination 172.17.0.2\n"), "{}", run.out);
+    assert!(run.out.contains("A: accept; B: dnat to 172.17.0.2:80"), "{}", run.out);
+}

@@ -1,0 +1,109 @@
+//! `fwc trace`: recorded hosts, policies beside them, what is assumed, and how it is said.
+
+use std::path::Path;
+
+use super::Place;
+
+fn recorded(path: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/rulesets").join(path).to_string_lossy().into_owned()
+}
+
+const POLICY: &str = "use docker
+interface wan = ens33
+to host {
+    allow ping
+    allow ssh from 198.51.100.0/24
+}
+allow tcp 8080 from 10.0.0.0/8 to container via wan
+";
+
+fn traced(arguments: &[&str]) -> super::Run {
+    let place = Place::new(&[("site.fw", POLICY), ("rules.v4", "*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp --dport 22 -m limit --limit 3/min -j ACCEPT\nCOMMIT\n")]);
+    let mut all = vec!["trace"];
+    all.extend(arguments);
+    place.run(&all)
+}
+
+#[test]
+fn a_published_port_goes_through_translation_and_forward() {
+    let run = traced(&[&recorded("docker-28.5/b-web/iptables.save"), "tcp 10.1.1.1:40000 -> 203.0.113.10:8080 via ens33"]);
+    assert_eq!(run.code, Some(0), "{}", run.err);
+    for part in [
+        "PREROUTING  nat PREROUTING  tcp 10.1.1.1:40000 -> 203.0.113.10:8080 in ens33",
+        "=> destination is now 172.17.0.2:80",
+        "ROUTING  172.17.0.2 is in 172.17.0.2/32 behind docker0",
+        "FORWARD  filter FORWARD  tcp 10.1.1.1:40000 -> 172.17.0.2:80 in ens33 out docker0 dialled 203.0.113.10:8080",
+        "no: asks for state established, related; it is new",
+        "sent on by docker0, by iptables.save:32: -A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT",
+    ] {
+        assert!(run.out.contains(part), "no `{part}` in\n{}", run.out);
+    }
+    assert!(!run.out.contains('\x1b'));
+}
+
+#[test]
+fn a_policy_takes_part_where_it_will_be_attached() {
+    let save = recorded("docker-28.5/b-web/iptables.save");
+    let ask = |packet: &str| traced(&["site.fw", "--beside", &save, packet]).out;
+    let allowed = ask("tcp 10.1.1.1:40000 -> 203.0.113.10:8080 via ens33");
+    assert!(allowed.contains("filter DOCKER-USER: jump fwc-forward (made by the attach script)"), "{allowed}");
+    assert!(allowed.contains("site.fw:7: allow tcp 8080 from 10.0.0.0/8 to container via wan"), "{allowed}");
+    assert!(allowed.contains("\nsent on by docker0, by iptables.save:32"), "{allowed}");
+    let denied = ask("tcp 192.0.2.1:40000 -> 203.0.113.10:8080 via ens33");
+    assert!(denied.contains("\ndropped, by site.fw:7"), "{denied}");
+}
+
+#[test]
+fn what_counts_is_said_with_possibly() {
+    let run = traced(&["rules.v4", "tcp 10.1.1.1:40000 -> host:22 in eth0"]);
+    assert!(run.out.contains("\npossibly dropped, by the policy of filter INPUT"), "{}", run.out);
+    assert!(run.out.contains("it could come otherwise, where these rules match:\n  rules.v4:3: -A INPUT"), "{}", run.out);
+    let other = traced(&["rules.v4", "tcp 10.1.1.1:40000 -> host:23 in eth0"]);
+    assert!(other.out.contains("\ndropped, by the policy of filter INPUT"), "{}", other.out);
+}
+
+#[test]
+fn what_is_assumed_is_said_and_what_is_known_is_used() {
+    let guessed = traced(&["rules.v4", "udp 10.1.1.1 -> 192.0.2.1:9 in eth0"]);
+    assert!(guessed.out.contains("note: 192.0.2.1 is taken to be this host's own"), "{}", guessed.out);
+    let known = traced(&["rules.v4", "--address", "eth0=10.0.0.1/8", "--address", "eth1=192.0.2.254/24", "udp 10.1.1.1 -> 192.0.2.1:9 in eth0"]);
+    assert!(known.out.contains("192.0.2.1 is in 192.0.2.0/24 behind eth1"), "{}", known.out);
+    assert!(known.out.contains("\nsent on by eth1"), "{}", known.out);
+}
+
+#[test]
+fn json_has_every_rule() {
+    let save = recorded("docker-28.5/b-web/iptables.save");
+    let run = traced(&[&save, "tcp 10.1.1.1:40000 -> 203.0.113.10:8080 via ens33", "--format", "json"]);
+    let whole: serde_json::Value = serde_json::from_str(&run.out).expect("an object");
+    assert_eq!((whole["outcome"].as_str(), whole["allowed"].as_bool()), (Some("sent"), Some(true)));
+    assert_eq!(whole["interface"], "docker0");
+    assert_eq!(whole["decided_by"]["line"], 32);
+    let raw = &whole["stages"][0];
+    assert_eq!((raw["hook"].as_str(), raw["rules"].as_array().map(Vec::len)), (Some("prerouting"), Some(5)));
+    assert_eq!(raw["rules"][0]["because"], "asks for destination 172.17.0.2; it is 203.0.113.10");
+}
+
+#[test]
+fn a_packet_that_is_not_understood_is_pointed_at() {
+    let run = traced(&["rules.v4", "tcp 10.1.1.1 -> 203.0.113.10:99999"]);
+    assert_eq!(run.code, Some(2));
+    assert_eq!(
+        run.err,
+        "fwc: `99999` is no port: 0 to 65535\n  tcp 10.1.1.1 -> 203.0.113.10:99999\n                               ^^^^^\n"
+    );
+    let text = traced(&["site.fw", "--beside", "site.fw", "tcp 10.1.1.1 -> host:22"]);
+    assert_eq!((text.code, text.out.as_str()), (Some(2), ""));
+}
+
+#[test]
+fn lxd_and_ufw_hosts_are_followed() {
+    let lxd = recorded("lxd-5.0-nft");
+    let path = std::fs::read_dir(lxd).expect("recorded").flatten().map(|entry| entry.path().join("nft.txt")).find(|path| path.exists());
+    let path = path.expect("a listing").to_string_lossy().into_owned();
+    let run = traced(&[&path, "udp 10.0.0.5:68 -> 255.255.255.255:67 in lxdbr0 to host"]);
+    assert!(run.out.contains("delivered to this host"), "{}{}", run.out, run.err);
+    let ufw = recorded("ufw-0.36/b-typical/iptables.save");
+    let run = traced(&[&ufw, "tcp 192.0.2.2:40000 -> host:443 in eth0"]);
+    assert!(run.out.contains("dropped, by iptables.save:106: -A ufw-user-input -s 192.0.2.0/24 -j DROP"), "{}", run.out);
+}
