@@ -4,11 +4,11 @@
 use std::fmt::Write as _;
 
 use crate::diagnostic::{Code, Level};
-use crate::{check, emit, facts, lower, policy, project, syntax};
+use crate::{assertion, check, emit, facts, lower, policy, project, syntax};
 
 /// Each stage's own list. A stage that gives diagnostics has one line here.
 static STAGES: &[&[&Code]] =
-    &[&syntax::CODES, facts::CODES, project::codes::CODES, policy::CODES, check::CODES, lower::CODES, &emit::CODES];
+    &[&syntax::CODES, facts::CODES, project::codes::CODES, policy::CODES, check::CODES, lower::CODES, assertion::CODES, &emit::CODES];
 
 /// All codes, by number.
 #[must_use]

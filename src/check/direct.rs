@@ -106,8 +106,17 @@ fn stopped(policy: &Policy, docker: &'static Platform, judgement: &Judgement) ->
     Some(found)
 }
 
+/// The roads that connections from elsewhere may take to a container's own address; none if no Docker is in use.
+#[must_use]
+pub fn roads_to(policy: &Policy, judgement: &Judgement, family: Family) -> Vec<Possible<'static, Road>> {
+    let docker = Platform::load("docker").filter(|_| policy.platforms.iter().any(|name| name == "docker"));
+    let docker = docker.filter(|_| has_family(policy, judgement, family));
+    docker.map_or_else(Vec::new, |docker| docker.roads(&situation(policy, docker, judgement, family)))
+}
+
 /// Each rule of Docker's that stops the traffic, once, with the versions in which it does.
-fn reasons(dropped: &[&Possible<'static, Road>]) -> Vec<String> {
+#[must_use]
+pub fn reasons(dropped: &[&Possible<'static, Road>]) -> Vec<String> {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for road in dropped {
         let by = road.item.by.as_deref().unwrap_or("Docker's own rules");

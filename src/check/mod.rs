@@ -103,6 +103,7 @@ pub static CODES: &[&Code] = &[
     &raw::codes::NOT_READ,
     &raw::codes::BOTH_FAMILIES,
     &raw::codes::UNCLOSED_QUOTE,
+    &raw::codes::OVERRIDDEN_ACCEPT,
 ];
 
 /// Runs every check on a policy that is to be built for `target`.

@@ -26,6 +26,9 @@ pub(super) struct Arguments {
     /// Write to the standard output, each file under a line `# --- NAME`; so it is without -o
     #[arg(long, conflicts_with = "output")]
     stdout: bool,
+    /// Do not read the output back and prove it equal to the policy; for measuring how long that takes
+    #[arg(long)]
+    no_verify: bool,
 }
 
 /// What the files of each target end in; a build may make some of them and not others.
@@ -47,7 +50,17 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
     let mut db = Database::default();
     let input = db.load(&disk::Disk, root, options);
     check_parts(&db, input, &arguments.only)?;
-    let (files, compiled) = db.compile_once(input, &stem, &arguments.only);
+    let (files, compiled) = db.compile_once(input, &stem, &arguments.only, !arguments.no_verify);
+    if let Some(disagreement) = &compiled.disagreement {
+        print_aside(&format!(
+            "fwc: internal error: {}\n\
+             This is a fault of fwc {}, not of your policy; no output file was touched. Please report it, with the policy if you \
+             may share it.\n",
+            disagreement.0,
+            env!("CARGO_PKG_VERSION")
+        ));
+        return Ok(Ending::Fault);
+    }
     let sheet = Sheet::new(&files, &compiled.diagnostics, &levels);
     let tally = sheet.tally();
     print_aside(&full::render(&sheet, color.on(std::io::stderr().is_terminal())));

@@ -87,7 +87,7 @@ impl Writer {
 /// no such file among them; then the first by name stands for the circle.
 fn policies(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut found = Vec::new();
-    search(directory, DEPTH, &mut found)?;
+    search(directory, DEPTH, "fw", &mut found)?;
     found.sort_unstable();
     if found.is_empty() {
         return Err(Failure::new(format!("there is no policy (*.fw) below `{}`", directory.display())));
@@ -122,8 +122,16 @@ fn includes(path: &Path) -> Result<BTreeSet<PathBuf>, Failure> {
     Ok(paths.filter_map(|source| disk::Disk.identity(Path::new(&*source.path))).collect())
 }
 
-/// Finds `*.fw`. Links to directories are not followed, and what begins with a dot is left alone.
-fn search(directory: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
+/// The files below a directory whose names end so, sorted.
+pub(super) fn below(directory: &Path, ending: &str) -> Result<Vec<PathBuf>, Failure> {
+    let mut found = Vec::new();
+    search(directory, DEPTH, ending, &mut found)?;
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Finds files by the ending of their names. Links to directories are not followed, and what begins with a dot is left alone.
+fn search(directory: &Path, depth: usize, ending: &str, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let entries = disk::Disk.list(directory).map_err(|error: ReadError| Failure::read(directory.display(), error))?;
     for entry in entries {
         let path = directory.join(&entry.name);
@@ -132,9 +140,9 @@ fn search(directory: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()
         }
         if entry.directory {
             if depth > 1 && !path.is_symlink() {
-                search(&path, depth - 1, found)?;
+                search(&path, depth - 1, ending, found)?;
             }
-        } else if path.extension().is_some_and(|extension| extension == "fw") {
+        } else if path.extension().is_some_and(|extension| extension == ending) {
             found.push(path);
         }
     }

@@ -1,4 +1,4 @@
-//! What `build` and `check` take in alike: a root file or the standard input, facts, and which diagnostics are raised.
+//! What `build`, `check` and `test` take in alike: a root file or the standard input, facts, and which diagnostics are raised.
 
 use std::fs;
 use std::io;

@@ -14,6 +14,7 @@ pub mod man;
 mod output;
 pub mod render;
 mod services;
+mod test;
 mod trace;
 
 use std::io::Write as _;
@@ -30,6 +31,8 @@ enum Ending {
     Clean,
     /// At least one error.
     Errors,
+    /// A fault of fwc itself, of which the user has been told.
+    Fault,
 }
 
 /// The arguments.
@@ -55,6 +58,8 @@ enum Command {
     Build(build::Arguments),
     /// Say what is wrong with policies, and write nothing
     Check(check::Arguments),
+    /// Prove the asserts in files of tests (*.fwtest) of policies
+    Test(test::Arguments),
     /// Follow one packet through a policy or rule set, rule by rule
     Trace(trace::Arguments),
     /// Say which packets two policies or rule sets treat differently
@@ -157,6 +162,7 @@ fn run() -> ExitCode {
     let ending = match arguments.command {
         Command::Build(arguments) => build::run(&arguments, color),
         Command::Check(arguments) => check::run(&arguments, color),
+        Command::Test(arguments) => test::run(&arguments, color),
         Command::Trace(arguments) => trace::run(&arguments, color),
         Command::Diff(arguments) => diff::run(&arguments, color),
         Command::Explain(arguments) => explain::run(&arguments),
@@ -167,6 +173,7 @@ fn run() -> ExitCode {
     match ending {
         Ok(Ending::Clean) => ExitCode::SUCCESS,
         Ok(Ending::Errors) => ExitCode::from(1),
+        Ok(Ending::Fault) => ExitCode::from(101),
         Err(failure) => {
             let _ = writeln!(std::io::stderr(), "fwc: {failure}");
             ExitCode::from(2)

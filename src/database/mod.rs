@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use salsa::Setter as _;
 
+use crate::assertion::Proof;
 use crate::diagnostic::Diagnostic;
 use crate::netfilter::Ruleset;
 use crate::policy::Policy;
@@ -22,7 +23,7 @@ use crate::span::{FileId, SourceText};
 use crate::syntax;
 use crate::syntax::Parsed;
 use crate::syntax::tree::Target;
-use crate::{check, emit, lower, optimise};
+use crate::{assertion, check, emit, lower, optimise, verify};
 
 /// What the queries need of a database.
 #[salsa::db]
@@ -159,6 +160,8 @@ pub struct Compiled {
     pub target: Target,
     /// The files to write, name and text. Empty if there is an error.
     pub outputs: Vec<(String, String)>,
+    /// The files, read back, do not mean what the policy means: a fault of the compiler. Then there are none.
+    pub disagreement: Option<verify::Disagreement>,
 }
 
 /// What the source means.
@@ -185,14 +188,22 @@ pub fn compile_part(db: &dyn Db, input: ProjectInput, stem: String, only: Vec<St
         let lowered = Lowered::new(policy, target, &only, &project.files, &mut diagnostics);
         outputs = lowered.written(&stem, &mut diagnostics);
     }
-    Arc::new(Compiled { diagnostics, target, outputs })
+    Arc::new(Compiled { diagnostics, target, outputs, disagreement: None })
 }
 
 impl Database {
     /// As [`compile_part`], for a project of which nothing else will be asked: each stage's value is let go when the next stage
     /// has its own, so that a large policy is not held in four forms at once. Gives the texts, too, for showing diagnostics.
     #[must_use]
-    pub fn compile_once(self, input: ProjectInput, stem: &str, only: &[String]) -> (Vec<SourceText>, Compiled) {
+    ///
+    /// With `verified` the files are read back and compared with the policy.
+    pub fn compile_once(
+        self,
+        input: ProjectInput,
+        stem: &str,
+        only: &[String],
+        verified: bool,
+    ) -> (Vec<SourceText>, Compiled) {
         let project = Arc::clone(project(&self, input));
         let resolved = Arc::clone(resolved(&self, input));
         let target = project.target(&resolved.0.facts);
@@ -200,14 +211,38 @@ impl Database {
         // The trees.
         drop(self);
         let files = Arc::try_unwrap(project).map_or_else(|shared| shared.files.clone(), |own| own.files);
-        let mut outputs = Vec::new();
+        let (mut outputs, mut disagreement) = (Vec::new(), None);
         if !diagnostics.iter().any(Diagnostic::is_error) {
             let lowered = Lowered::new(&resolved.0, target, only, &files, &mut diagnostics);
             drop(resolved);
+            let plain = verified.then(|| lowered.ruleset.clone());
             outputs = lowered.written(stem, &mut diagnostics);
+            if let Some(plain) = plain.filter(|_| !outputs.is_empty()) {
+                disagreement = verify::verify(&plain, target, &outputs).err();
+            }
         }
-        (files, Compiled { diagnostics, target, outputs })
+        if disagreement.is_some() {
+            outputs.clear();
+        }
+        (files, Compiled { diagnostics, target, outputs, disagreement })
     }
+}
+
+/// What became of a project's asserts, and what else there is to say about it before that; no asserts are proved of a policy
+/// with an error in it.
+#[must_use]
+pub fn proofs(db: &dyn Db, input: ProjectInput) -> (Vec<Diagnostic>, Vec<Proof>) {
+    let project = project(db, input);
+    let (policy, _) = &**resolved(db, input);
+    let target = project.target(&policy.facts);
+    let mut diagnostics = said(db, input, target);
+    if diagnostics.iter().any(Diagnostic::is_error) {
+        return (diagnostics, Vec::new());
+    }
+    let (ruleset, notes) = lower::lower(policy, target);
+    diagnostics.extend(notes);
+    let proofs = assertion::prove(policy, &ruleset, target);
+    (diagnostics, proofs)
 }
 
 /// Everything that is said about a project before it is lowered.
@@ -239,7 +274,10 @@ impl Lowered {
     ) -> Self {
         let (mut ruleset, notes) = lower::lower(policy, target);
         diagnostics.extend(notes);
-        if !only.is_empty() {
+        if only.is_empty() {
+            let proofs = assertion::prove(policy, &ruleset, target);
+            diagnostics.extend(proofs.into_iter().filter_map(|proof| proof.diagnostic));
+        } else {
             lower::keep(&mut ruleset, policy, only);
         }
         let sources = relative(files);

@@ -142,6 +142,16 @@ impl Cube {
         pieces
     }
 
+    /// The smallest product that holds both.
+    #[must_use]
+    pub fn hull(&self, other: &Self) -> Self {
+        let both = self.0.iter().filter_map(|(field, values)| {
+            let ranges = values.ranges().iter().chain(other.get(*field)?.ranges()).copied();
+            Some((*field, Values::union(ranges)?))
+        });
+        Self(both.collect())
+    }
+
     /// The field whose values are in the most ranges, if they are in more than `few`.
     #[must_use]
     pub fn scattered(&self, few: usize) -> Option<(Field, &Values)> {

@@ -142,11 +142,7 @@ impl Universe {
             Field::ICMP | Field::DESTINATION_PORT | Field::ORIGINAL_PORT | Field::SOURCE_PORT => 65_535,
             Field::IN_INTERFACE | Field::OUT_INTERFACE | Field::IN_PORT | Field::OUT_PORT => u128::MAX,
             Field::SOURCE | Field::DESTINATION | Field::ORIGINAL_DESTINATION | Field::ORIGINAL_SOURCE => {
-                if self.family == Family::Ipv4 {
-                    u128::from(u32::MAX)
-                } else {
-                    u128::MAX
-                }
+                if self.family == Family::Ipv4 { u128::from(u32::MAX) } else { u128::MAX }
             }
             Field::MAC => (1 << 48) - 1,
             Field(number) if (Field::MARKS..Field::CONDITIONS).contains(&number) => {

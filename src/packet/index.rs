@@ -116,7 +116,8 @@ impl Tree {
         let here = self.nodes.len();
         let list = order.get(start..end).unwrap_or_default();
         let least = list.iter().filter_map(|at| members.get(*at as usize)).min().copied().unwrap_or(u32::MAX);
-        let at = |number: u32, field: usize| boxes.get(number as usize * width + field).copied().unwrap_or((0, u128::MAX));
+        let at =
+            |number: u32, field: usize| boxes.get(number as usize * width + field).copied().unwrap_or((0, u128::MAX));
         let clamp = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
         self.nodes.push(Node { start: clamp(start), end: clamp(end), least, second: 0 });
         let mut best: Option<(usize, u32)> = None;

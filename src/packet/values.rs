@@ -96,9 +96,10 @@ impl Values {
         match (self, other) {
             (Self::One(a), Self::One(b)) => a.0 <= b.0 && b.1 <= a.1,
             (Self::Many(a), Self::Many(b)) if Arc::ptr_eq(a, b) => true,
-            _ => other.ranges().iter().all(|range| {
-                self.from(range.0).first().is_some_and(|own| own.0 <= range.0 && range.1 <= own.1)
-            }),
+            _ => other
+                .ranges()
+                .iter()
+                .all(|range| self.from(range.0).first().is_some_and(|own| own.0 <= range.0 && range.1 <= own.1)),
         }
     }
 
@@ -108,7 +109,8 @@ impl Values {
         match (self, other) {
             (Self::One(a), Self::One(b)) => a.0 <= b.1 && b.0 <= a.1,
             _ => {
-                let (few, many) = if self.ranges().len() <= other.ranges().len() { (self, other) } else { (other, self) };
+                let (few, many) =
+                    if self.ranges().len() <= other.ranges().len() { (self, other) } else { (other, self) };
                 few.ranges().iter().any(|range| many.from(range.0).first().is_some_and(|other| other.0 <= range.1))
             }
         }
@@ -124,7 +126,8 @@ impl Values {
             }
             (Self::Many(a), Self::Many(b)) if Arc::ptr_eq(a, b) => Some(self.clone()),
             _ => {
-                let (few, many) = if self.ranges().len() <= other.ranges().len() { (self, other) } else { (other, self) };
+                let (few, many) =
+                    if self.ranges().len() <= other.ranges().len() { (self, other) } else { (other, self) };
                 let mut found = Vec::new();
                 let mut rest = many.ranges();
                 let search = few.ranges().len() * MUCH_SHORTER < many.ranges().len();

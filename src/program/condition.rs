@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::{Event, EventId, Space};
 use crate::net::{AddressRange, AddressSet, Card, Family, PortRange, PortSet, Protocol};
-use crate::netfilter::{Match, MatchKind, Rule, Set, SetField, SetValue, State, Table};
+use crate::netfilter::{Effect, Match, MatchKind, Rule, Set, SetField, SetValue, State, Table};
 use crate::packet::field::card_range;
 use crate::packet::values::Range;
 use crate::packet::{Bits, Cube, Field, Values};
@@ -32,12 +32,19 @@ pub(super) struct MarkTest {
     pub(super) negated: bool,
 }
 
+/// A set and the fields with which a rule asks it.
+type Asked = (Arc<str>, Vec<SetField>);
+
 /// Reads conditions, and keeps what is used again.
 pub(super) struct Reader<'r> {
-    table: &'r Table,
     sets: FxHashMap<&'r str, &'r Set>,
-    lists: FxHashMap<(Arc<str>, Vec<SetField>), Arc<[Cube]>>,
+    lists: FxHashMap<Asked, Arc<[Cube]>>,
 }
+
+/// TCP's SYN and RST.
+pub(super) const SYN_OR_RST: u8 = 0x06;
+/// What a rule that clamps the segment size is for.
+const CLAMPED: MatchKind = MatchKind::TcpFlags { mask: SYN_OR_RST, set: 0x02 };
 
 /// Matches of iptables that give another answer the next time they are asked.
 const COUNTING: [&str; 9] =
@@ -46,7 +53,7 @@ const COUNTING: [&str; 9] =
 impl<'r> Reader<'r> {
     pub(super) fn new(table: &'r Table) -> Self {
         let sets = table.sets.iter().map(|set| (&*set.name, set)).collect();
-        Self { table, sets, lists: FxHashMap::default() }
+        Self { sets, lists: FxHashMap::default() }
     }
 
     /// The condition of a rule for packets of the space's family. `occurrence` tells the questions of one counter apart.
@@ -54,12 +61,16 @@ impl<'r> Reader<'r> {
         &mut self,
         rule: &Rule,
         space: &mut Space,
-        occurrence: &mut dyn FnMut(&str) -> u32,
+        occurrence: &mut dyn FnMut(&str, &[Cube]) -> u32,
     ) -> Condition {
         let family = space.universe.family();
         let mut condition = Condition { cubes: vec![Cube::all()], ..Condition::default() };
         if rule.family.is_some_and(|only| only != family) {
             condition.cubes.clear();
+        }
+        if rule.effects.contains(&Effect::ClampMss) {
+            // The target takes no other packets (xt_TCPMSS), and no answer to a SYN is a RST.
+            self.narrow(&mut condition, &Match::is(CLAMPED), space, occurrence);
         }
         for item in &rule.matches {
             if condition.cubes.is_empty() {
@@ -68,9 +79,8 @@ impl<'r> Reader<'r> {
             self.narrow(&mut condition, item, space, occurrence);
         }
         // Ports are read from no other packets (xt_tcpudp, xt_multiport; nft's transport header behind `meta l4proto`).
-        let has_ports = |cube: &Cube| {
-            [Field::SOURCE_PORT, Field::DESTINATION_PORT].iter().any(|field| cube.get(*field).is_some())
-        };
+        let has_ports =
+            |cube: &Cube| [Field::SOURCE_PORT, Field::DESTINATION_PORT].iter().any(|field| cube.get(*field).is_some());
         if let Some(with_ports) = with_ports()
             && condition.cubes.iter().any(has_ports)
         {
@@ -90,7 +100,7 @@ impl<'r> Reader<'r> {
         condition: &mut Condition,
         item: &Match,
         space: &mut Space,
-        occurrence: &mut dyn FnMut(&str) -> u32,
+        occurrence: &mut dyn FnMut(&str, &[Cube]) -> u32,
     ) {
         let family = space.universe.family();
         let flag = |field: Field| (field, Values::single(1));
@@ -150,12 +160,15 @@ impl<'r> Reader<'r> {
             MatchKind::InSet { set, fields } => return self.set(condition, set, fields, item.negated, space),
             MatchKind::Limit(limit) => {
                 let by = limit.source_prefix.map_or_else(String::new, |prefix| format!(" by /{prefix}"));
-                let rate = format!("{}/{} s burst {}", limit.count, limit.seconds, limit.burst);
-                let key = format!("{}: limit {rate}{by}", limit.name);
+                // What counts all sources together is a counter of the rule's own, whatever it is called.
+                let own = limit.source_prefix.is_none() && space.is_comparison();
+                let name = if own { String::new() } else { space.counter(&limit.name) };
+                let key = format!("{name} limit {}/{} s burst {}{by}", limit.count, limit.seconds, limit.burst);
                 return counted(condition, &key, item.negated, space, occurrence);
             }
             MatchKind::ConnectionsAbove { count, source_prefix, name } => {
-                let key = format!("{name}: more than {count} connections by /{source_prefix}");
+                let name = if space.is_comparison() { String::new() } else { name.to_string() };
+                let key = format!("{name} more than {count} connections by /{source_prefix}");
                 return counted(condition, &key, item.negated, space, occurrence);
             }
             MatchKind::User(user) => opaque(&format!("owner {user}"), space),
@@ -175,11 +188,18 @@ impl<'r> Reader<'r> {
     }
 
     /// Membership in a named set.
-    fn set(&mut self, condition: &mut Condition, name: &Arc<str>, fields: &[SetField], negated: bool, space: &mut Space) {
+    fn set(
+        &mut self,
+        condition: &mut Condition,
+        name: &Arc<str>,
+        fields: &[SetField],
+        negated: bool,
+        space: &mut Space,
+    ) {
         let known = self.sets.get(&**name).copied().filter(|set| !set.live);
         let Some(set) = known else {
             // Others fill it: what is in it is not known, only that it is the same for everyone who asks.
-            let text = format!("member of {name} by {fields:?} in {}", self.table.kind.name());
+            let text = format!("member of {name} by {fields:?}");
             match opaque(&text, space) {
                 Some((field, values)) => apply(condition, field, Some(values), negated, space),
                 None => condition.cubes.clear(),
@@ -344,9 +364,7 @@ pub(super) fn narrowed_by_bits(cubes: &[Cube], parts: &[(Field, u128)], negated:
         for (field, value) in parts {
             let Some(here) = rest.take() else { break };
             let value = Values::single(*value);
-            if negated
-                && let Some(others) = space.universe.complement(*field, &value)
-            {
+            if negated && let Some(others) = space.universe.complement(*field, &value) {
                 found.extend(here.clone().with(*field, others));
             }
             rest = here.with(*field, value);
@@ -368,9 +386,9 @@ fn counted(
     key: &str,
     negated: bool,
     space: &mut Space,
-    occurrence: &mut dyn FnMut(&str) -> u32,
+    occurrence: &mut dyn FnMut(&str, &[Cube]) -> u32,
 ) {
-    let text = format!("{key} (question {})", occurrence(key));
+    let text = format!("{key} (question {})", occurrence(key, &condition.cubes));
     let event = space.number(Event::Counted(Arc::from(text.as_str())));
     condition.counted.push((condition.cubes.clone(), event));
     match opaque(&text, space) {
@@ -378,4 +396,3 @@ fn counted(
         None => condition.cubes.clear(),
     }
 }
-

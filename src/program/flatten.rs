@@ -15,13 +15,16 @@ use std::hash::{Hash, Hasher};
 
 use super::condition::{Condition, MarkTest, Reader, element_cube, narrowed_by_bits};
 use super::{Does, Event, EventId, Place, Program, Space, Step};
-use crate::netfilter::{Effect, Rule, Ruleset, Verdict};
+use crate::net::Family;
+use crate::netfilter::{Effect, Reject, Rule, Ruleset, Verdict};
 use crate::packet::{Bits, Cube, Field, Values};
 
 /// More steps than this are not written.
 const MOST_STEPS: usize = 6_000_000;
 /// Copies of the list for marks.
 const MOST_MARKS: usize = 24;
+/// Rules that lead to one chain beyond which it is not looked for which packets they do.
+const MOST_INLETS: usize = 64;
 /// Ranges of one field that a guard may be narrowed to on the way through a chain.
 const FEW: usize = 6;
 /// The path of the first chain: the hash of a path from nothing would be nothing again.
@@ -66,6 +69,35 @@ struct Pending {
     chain: usize,
     label: Label,
     path: u64,
+    /// The packets that are led there, as far as they were counted.
+    inlets: Vec<Cube>,
+    /// How many of the rules that go there have been written.
+    seen: usize,
+    /// Whether a test of the mark stands in front of some.
+    marked: bool,
+}
+
+impl Pending {
+    /// A cube that holds all packets that are led there.
+    fn guard(&self, frame: &Cube) -> Cube {
+        let mut inlets = self.inlets.iter();
+        let Some(first) = inlets.next().filter(|_| self.inlets.len() < MOST_INLETS) else { return frame.clone() };
+        let hull = inlets.fold(first.clone(), |hull, inlet| hull.hull(inlet));
+        hull.intersection(frame).unwrap_or(hull)
+    }
+
+    /// Whether that cube holds no others: its inlets differ in one field at most.
+    fn is_exact(&self) -> bool {
+        let Some((first, rest)) = self.inlets.split_first() else { return false };
+        let mut differ: Vec<Field> = Vec::new();
+        for inlet in rest {
+            let fields = first.parts().iter().chain(inlet.parts()).map(|(field, _)| *field);
+            differ.extend(fields.filter(|field| first.get(*field) != inlet.get(*field)));
+        }
+        differ.sort_unstable();
+        differ.dedup();
+        differ.len() <= 1 && !self.marked && self.inlets.len() < MOST_INLETS
+    }
 }
 
 /// A second copy that is still to be written, and where packets come into it.
@@ -105,7 +137,8 @@ struct Writer<'r, 's> {
     shut: Option<Cube>,
     complete: bool,
     depth: usize,
-    questions: FxHashMap<Arc<str>, u32>,
+    /// The questions to counters of each kind: for which packets, and by what number.
+    questions: FxHashMap<Arc<str>, Vec<(Cube, u32)>>,
     numbered: FxHashMap<(u64, Arc<str>), u32>,
 }
 
@@ -175,9 +208,9 @@ fn arrange(chains: &mut [Chain], by_name: &FxHashMap<&str, usize>, first: usize)
         list.sort_unstable();
         list.dedup();
         successors.push(list);
-        marks.push(chain.rules.iter().any(|rule| {
-            rule.effects.iter().any(|effect| matches!(effect, Effect::SetMark { .. }))
-        }));
+        marks.push(
+            chain.rules.iter().any(|rule| rule.effects.iter().any(|effect| matches!(effect, Effect::SetMark { .. }))),
+        );
     }
     // Depth first: a chain is finished after all that it leads to.
     let (mut finished, mut state) = (Vec::new(), vec![0u8; chains.len()]);
@@ -323,6 +356,28 @@ impl Writer<'_, '_> {
         self.put(frame.end);
     }
 
+    /// Writes a chain to which all rules that go there have been written, where they lead to nothing else. Gives the packets that
+    /// went there, if they are one cube; `None` if there is no such chain.
+    fn complete_pending(&mut self, chain: usize, guard: &Cube, frame: &mut Frame) -> Option<Option<Cube>> {
+        let ready = |pending: &Pending| {
+            let known = self.chains.get(pending.chain);
+            known.is_some_and(|known| known.after == Some(chain) && known.gotos == pending.seen)
+        };
+        let at = frame.pending.iter().position(ready)?;
+        let pending = frame.pending.swap_remove(at);
+        let (inside, exact) = (pending.guard(guard), pending.is_exact());
+        let place = Place { table: self.table, chain: clamp(pending.chain), rule: 0 };
+        let behind = self.label();
+        if !exact {
+            self.step(guard.clone(), Does::Lead(behind), place);
+        }
+        self.put(pending.label);
+        self.chain(pending.chain, &inside, frame, pending.path);
+        self.step(inside.clone(), frame.leave(), place);
+        self.put(behind);
+        Some(exact.then_some(inside))
+    }
+
     /// Writes the chains that several rules went to, those first that lead to others.
     fn pending(&mut self, guard: &Cube, frame: &mut Frame, wanted: impl Fn(&Self, &Pending) -> bool) {
         loop {
@@ -333,7 +388,11 @@ impl Writer<'_, '_> {
             let place = Place { table: self.table, chain: clamp(pending.chain), rule: 0 };
             self.step(guard.clone(), frame.leave(), place);
             self.put(pending.label);
-            self.chain(pending.chain, guard, frame, pending.path);
+            let inside = pending.guard(guard);
+            self.chain(pending.chain, &inside, frame, pending.path);
+            if inside != *guard {
+                self.step(inside, frame.leave(), place);
+            }
         }
     }
 
@@ -353,6 +412,7 @@ impl Writer<'_, '_> {
             return;
         }
         self.depth += 1;
+        let whole = guard;
         let mut guard = guard.clone();
         for (at, rule) in rules.iter().enumerate() {
             if self.steps.len() >= MOST_STEPS {
@@ -366,6 +426,11 @@ impl Writer<'_, '_> {
                 if let Some(rest) = gone.and_then(|gone| self.narrowed(&guard, &gone)) {
                     guard = rest;
                 }
+                while let Some(gone) = self.complete_pending(chain, whole, frame) {
+                    if let Some(rest) = gone.and_then(|gone| self.narrowed(&guard, &gone)) {
+                        guard = rest;
+                    }
+                }
             }
         }
         self.depth -= 1;
@@ -373,9 +438,9 @@ impl Writer<'_, '_> {
 
     fn leads_to_marks(&self, rule: &Rule) -> bool {
         let sets = rule.effects.iter().any(|effect| matches!(effect, Effect::SetMark { .. }));
-        sets || targets(rule.verdict.as_ref())
-            .iter()
-            .any(|(name, _)| self.by_name.get(name).and_then(|at| self.chains.get(*at)).is_some_and(|chain| chain.marks))
+        sets || targets(rule.verdict.as_ref()).iter().any(|(name, _)| {
+            self.by_name.get(name).and_then(|at| self.chains.get(*at)).is_some_and(|chain| chain.marks)
+        })
     }
 
     /// What is left of a guard when packets have gone elsewhere, where that is as simple as before: a chain that divides values
@@ -392,7 +457,7 @@ impl Writer<'_, '_> {
 
     /// Writes a rule. Gives the packets that it sends elsewhere for good, if they are one cube.
     fn rule(&mut self, rule: &Rule, guard: &Cube, frame: &mut Frame, place: Place, path: u64) -> Option<Cube> {
-        let condition = self.condition(rule, path);
+        let condition = self.condition(rule, guard, path);
         let cubes: Vec<Cube> = condition.cubes.iter().filter_map(|cube| cube.intersection(guard)).collect();
         let after = self.label();
         if !cubes.is_empty() {
@@ -412,15 +477,20 @@ impl Writer<'_, '_> {
         cubes.into_iter().next().filter(|_| goes && condition.cubes.len() == 1)
     }
 
-    /// The condition of a rule; each question that it puts to a counter has a number of its own.
-    fn condition(&mut self, rule: &Rule, path: u64) -> Condition {
+    /// The condition of a rule. Each question that it puts to a counter has a number, the first that no question of the kind has
+    /// which was put to any of the same packets before. So what a packet is asked first is the first, wherever it stands.
+    fn condition(&mut self, rule: &Rule, guard: &Cube, path: u64) -> Condition {
         let (questions, numbered) = (&mut self.questions, &mut self.numbered);
-        let mut number = |key: &str| {
+        let mut number = |key: &str, asked: &[Cube]| {
             let key: Arc<str> = Arc::from(key);
             *numbered.entry((path, Arc::clone(&key))).or_insert_with(|| {
-                let next = questions.entry(key).or_insert(0);
-                *next += 1;
-                *next
+                let before = questions.entry(key).or_default();
+                let asked: Vec<Cube> = asked.iter().filter_map(|cube| cube.intersection(guard)).collect();
+                let met = before.iter().filter(|(cube, _)| asked.iter().any(|own| own.meets(cube)));
+                let taken: Vec<u32> = met.map(|(_, number)| *number).collect();
+                let free = (1..).find(|number| !taken.contains(number)).unwrap_or(u32::MAX);
+                before.extend(asked.into_iter().map(|cube| (cube, free)));
+                free
             })
         };
         self.reader.read(rule, self.space, &mut number)
@@ -511,7 +581,7 @@ impl Writer<'_, '_> {
                 }
             }
             verdict => {
-                let event = self.space.number(Event::Verdict(verdict.clone()));
+                let event = self.space.number(Event::Verdict(plain(verdict, self.space.universe.family())));
                 let open = match verdict {
                     // It may decide, or let the packet go on.
                     Verdict::Unknown(text) => self.space.universe.condition(&format!("{text} decides")),
@@ -545,13 +615,22 @@ impl Writer<'_, '_> {
     ) {
         let shared = self.chains.get(chain).is_some_and(|chain| chain.gotos > 1);
         if shared {
-            let label = match frame.pending.iter().find(|pending| pending.chain == chain) {
-                Some(pending) => pending.label,
+            let inlets = cubes.iter().take(MOST_INLETS).cloned();
+            let marked = tested != cubes;
+            let label = match frame.pending.iter_mut().find(|pending| pending.chain == chain) {
+                Some(pending) => {
+                    if pending.inlets.len() < MOST_INLETS {
+                        pending.inlets.extend(inlets);
+                    }
+                    pending.seen += 1;
+                    pending.marked |= marked;
+                    pending.label
+                }
                 None => {
                     let label = self.label();
                     // The same path in every copy, whichever rule leads there.
                     let path = deeper(frame.path, Place { table: place.table, chain: clamp(chain), rule: u32::MAX });
-                    frame.pending.push(Pending { chain, label, path });
+                    frame.pending.push(Pending { chain, label, path, inlets: inlets.collect(), seen: 1, marked });
                     label
                 }
             };
@@ -658,6 +737,16 @@ impl Writer<'_, '_> {
         self.put(inside);
         labels.into_iter().for_each(|label| self.put(label));
         tested.extend_from_slice(cubes);
+    }
+}
+
+/// A verdict as packets of a family see it: ICMPv6 has one answer for all that is prohibited.
+fn plain(verdict: &Verdict, family: Family) -> Verdict {
+    match verdict {
+        Verdict::Reject(Reject::HostProhibited | Reject::NetworkProhibited) if family == Family::Ipv6 => {
+            Verdict::Reject(Reject::AdminProhibited)
+        }
+        verdict => verdict.clone(),
     }
 }
 

@@ -3,6 +3,7 @@
 //! was read from.
 
 mod condition;
+pub mod describe;
 mod flatten;
 mod tidy;
 mod walk;
@@ -42,6 +43,16 @@ pub struct Space {
     pub universe: Universe,
     events: Vec<Event>,
     numbers: FxHashMap<Event, EventId>,
+    /// Names of counters are not compared, only which questions go to the same one: they are numbered as they come, for each
+    /// program apart.
+    renamed: Option<Renamed>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Renamed {
+    side: u8,
+    numbers: FxHashMap<(u8, Arc<str>), usize>,
+    counts: [usize; 2],
 }
 
 impl Space {
@@ -58,6 +69,9 @@ impl Space {
                     _ => {}
                 }
             }
+            if rule.effects.contains(&Effect::ClampMss) {
+                flags.push(u32::from(condition::SYN_OR_RST));
+            }
             for effect in &rule.effects {
                 if let Effect::SetMark { value, mask } = effect {
                     marks.extend([*mask, *value & !*mask]);
@@ -66,7 +80,36 @@ impl Space {
         }
         marks.sort_unstable();
         marks.dedup();
-        Self { universe: Universe::new(family, marks, flags), events: Vec::new(), numbers: FxHashMap::default() }
+        Self {
+            universe: Universe::new(family, marks, flags),
+            events: Vec::new(),
+            numbers: FxHashMap::default(),
+            renamed: None,
+        }
+    }
+
+    /// From now on programs are one side of a comparison: 0 or 1. What a counter is called does not matter then.
+    pub fn compare(&mut self, side: u8) {
+        self.renamed.get_or_insert_default().side = side & 1;
+    }
+
+    /// What tells a counter from others: its name, or in a comparison its number.
+    fn counter(&mut self, name: &Arc<str>) -> String {
+        let Some(renamed) = &mut self.renamed else { return name.to_string() };
+        let side = renamed.side;
+        let count = renamed.counts.get_mut(usize::from(side));
+        let number = renamed.numbers.entry((side, Arc::clone(name))).or_insert_with(|| {
+            count.map_or(0, |count| {
+                *count += 1;
+                *count
+            })
+        });
+        format!("counter {number}")
+    }
+
+    /// Whether names of counters are left out.
+    fn is_comparison(&self) -> bool {
+        self.renamed.is_some()
     }
 
     /// The number of an event.

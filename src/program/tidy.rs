@@ -21,16 +21,21 @@ pub(super) fn tidy(mut steps: Vec<Step>) -> Vec<Step> {
 
 fn is_idle(program: &Program, number: u32, step: &Step) -> bool {
     let Does::Lead(to) = step.does else { return false };
-    let passed = program.meeting(&step.cube, number + 1..to, |_| true, |other| {
-        let Some(other) = program.step(other).filter(|other| other.cube.meets(&step.cube)) else {
-            return ControlFlow::Continue(());
-        };
-        match other.does {
-            // It leads at most as far: whatever it does, its packets come to the same place.
-            Does::Lead(further) if further <= to => ControlFlow::Continue(()),
-            _ => ControlFlow::Break(()),
-        }
-    });
+    let passed = program.meeting(
+        &step.cube,
+        number + 1..to,
+        |_| true,
+        |other| {
+            let Some(other) = program.step(other).filter(|other| other.cube.meets(&step.cube)) else {
+                return ControlFlow::Continue(());
+            };
+            match other.does {
+                // It leads at most as far: whatever it does, its packets come to the same place.
+                Does::Lead(further) if further <= to => ControlFlow::Continue(()),
+                _ => ControlFlow::Break(()),
+            }
+        },
+    );
     passed.is_continue()
 }
 

@@ -130,7 +130,8 @@ const DEEPEST: usize = 64;
 
 impl Walker<'_, '_> {
     fn chain(&mut self, chain: usize, depth: usize) -> Left {
-        let rules = self.ruleset.tables.get(self.table).and_then(|table| table.chains.get(chain)).map(|chain| &chain.rules);
+        let rules =
+            self.ruleset.tables.get(self.table).and_then(|table| table.chains.get(chain)).map(|chain| &chain.rules);
         let Some(rules) = rules.filter(|_| depth < DEEPEST) else { return Left::Returned };
         for (at, rule) in rules.iter().enumerate() {
             let (matched, because) = self.matches(rule);
@@ -210,7 +211,7 @@ impl Walker<'_, '_> {
     fn holds(&mut self, item: &Match) -> Option<bool> {
         let rule = Rule { matches: vec![item.clone()], ..Rule::default() };
         // What counts is asked anew each time; no packet says what it would answer.
-        let condition: Condition = self.reader.read(&rule, self.space, &mut |_| 0);
+        let condition: Condition = self.reader.read(&rule, self.space, &mut |_, _| 0);
         let never = any(condition.never.iter().map(|cube| self.packet.is_in(cube)));
         let cubes = any(condition.cubes.iter().map(|cube| self.packet.is_in(cube)));
         let marks = all(condition.marks.iter().map(|test| {

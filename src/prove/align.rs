@@ -9,27 +9,20 @@
 
 use std::ops::{ControlFlow, Range};
 
-use crate::packet::{Cube, Values};
+use crate::packet::{Cube, Universe, Values};
 use crate::program::{Does, EventId, Program};
 
 /// Whether the programs are shown to be equal in this way.
 #[must_use]
-pub fn aligned(left: &Program, right: &Program) -> bool {
+pub fn aligned(left: &Program, right: &Program, universe: &Universe) -> bool {
     let (Some(ours), Some(theirs)) = (divided(left), divided(right)) else { return false };
-    if std::env::var("FWC_D").is_ok() {
-        eprintln!("marks {} {}", ours.marks.len(), theirs.marks.len());
-        for (i, (a, b)) in ours.marks.iter().zip(&theirs.marks).enumerate() { if !a.equals(b) {
-            let d = |m: &Mark| match m { Mark::Happens(e, c) => format!("H {e:?} {c:?}"), Mark::Leads(c, t) => format!("L {t} {c:?}"), Mark::Here => "HERE".into() };
-            eprintln!("mark {i}: {}\n   {}", d(a), d(b)); break; } }
-        for (one, other) in ours.stretches.iter().zip(&theirs.stretches) {
-            let (ours, theirs) = (Side { program: left, range: one.clone() }, Side { program: right, range: other.clone() });
-            if decides_alike(&ours, &theirs).is_none() { eprintln!("stretch {one:?} {other:?}"); break; }
-        }
-    }
     ours.marks.len() == theirs.marks.len()
         && ours.marks.iter().zip(&theirs.marks).all(|(one, other)| one.equals(other))
         && ours.stretches.iter().zip(&theirs.stretches).all(|(one, other)| {
-            let (ours, theirs) = (Side { program: left, range: one.clone() }, Side { program: right, range: other.clone() });
+            let (ours, theirs) = (
+                Side { program: left, universe, range: one.clone() },
+                Side { program: right, universe, range: other.clone() },
+            );
             decides_alike(&ours, &theirs).is_some()
         })
 }
@@ -61,11 +54,8 @@ struct Divided<'p> {
 }
 
 fn divided(program: &Program) -> Option<Divided<'_>> {
-    let mut heres: Vec<u32> = program
-        .steps
-        .iter()
-        .filter_map(|step| if let Does::Lead(to) = step.does { Some(to) } else { None })
-        .collect();
+    let mut heres: Vec<u32> =
+        program.steps.iter().filter_map(|step| if let Does::Lead(to) = step.does { Some(to) } else { None }).collect();
     heres.sort_unstable();
     heres.dedup();
     let mut numbers = Vec::with_capacity(heres.len());
@@ -106,6 +96,7 @@ fn divided(program: &Program) -> Option<Divided<'_>> {
 /// A stretch of a program in which every step decides.
 struct Side<'p> {
     program: &'p Program,
+    universe: &'p Universe,
     range: Range<u32>,
 }
 
@@ -118,19 +109,40 @@ impl Side<'_> {
     /// The step by which, at the latest, all packets of a cube have met one that decides so.
     fn latest(&self, event: EventId, cube: &Cube) -> Option<u32> {
         let mut first: Option<u32> = None;
-        let all = self.program.covering(cube, self.range.clone(), |class| class == event.0, |number| {
-            if first.is_none_or(|known| number < known) && self.step(number).is_some_and(|(_, own)| own.covers(cube)) {
-                first = Some(number);
-            }
-            ControlFlow::<()>::Continue(())
-        });
+        let all = self.program.covering(
+            cube,
+            self.range.clone(),
+            |class| class == event.0,
+            |number| {
+                if first.is_none_or(|known| number < known)
+                    && self.step(number).is_some_and(|(_, own)| own.covers(cube))
+                {
+                    first = Some(number);
+                }
+                ControlFlow::<()>::Continue(())
+            },
+        );
         debug_assert!(all.is_continue());
         if first.is_some() {
             return first;
         }
-        let (field, values) = cube.scattered(1)?;
-        let parts = values.ranges().iter().map(|range| cube.replaced(field, Some(Values::One(*range))));
-        parts.map(|part| self.latest(event, &part)).try_fold(0, |latest, part| Some(latest.max(part?)))
+        if let Some((field, values)) = cube.scattered(1) {
+            let parts = values.ranges().iter().map(|range| cube.replaced(field, Some(Values::One(*range))));
+            return parts.map(|part| self.latest(event, &part)).try_fold(0, |latest, part| Some(latest.max(part?)));
+        }
+        // Several steps together, a part each.
+        let part = self.program.meeting(
+            cube,
+            self.range.clone(),
+            |class| class == event.0,
+            |number| match self.step(number).filter(|(_, own)| own.meets(cube)) {
+                Some((_, own)) => ControlFlow::Break((number, own)),
+                None => ControlFlow::Continue(()),
+            },
+        );
+        let ControlFlow::Break((number, own)) = part else { return None };
+        let rest = cube.difference(own, self.universe);
+        rest.iter().map(|part| self.latest(event, part)).try_fold(number, |latest, part| Some(latest.max(part?)))
     }
 }
 
@@ -170,24 +182,38 @@ fn decides_alike(ours: &Side, theirs: &Side) -> Option<()> {
     let mut so_far = Latest::default();
     for number in ours.range.clone() {
         let (event, cube) = ours.step(number)?;
-        let place = theirs.latest(event, cube); if place.is_none() { eprintln!("no place {number} {event:?} {cube:?}"); } let place = place?;
+        let place = theirs.latest(event, cube);
+        if place.is_none() {
+            eprintln!("no place {number} {event:?} {cube:?}");
+        }
+        let place = place?;
         latest.push(so_far);
         so_far.add(place, event);
         done.push(place);
     }
     for number in theirs.range.clone() {
         let (event, cube) = theirs.step(number)?;
-        let last = ours.latest(event, cube); if last.is_none() { eprintln!("no last {number} {event:?} {cube:?}"); } let last = last?;
+        let last = ours.latest(event, cube);
+        if last.is_none() {
+            eprintln!("no last {number} {event:?} {cube:?}");
+        }
+        let last = last?;
         let before = latest.get((last - ours.range.start) as usize)?;
         if before.but(event).is_some_and(|place| place >= number) {
             // One of them comes too late; does it concern these packets?
-            let late = ours.program.meeting(cube, ours.range.start..last, |class| class != event.0, |other| {
-                let place = done.get((other - ours.range.start) as usize);
-                let concerned = place.is_none_or(|place| *place >= number)
-                    && ours.step(other).is_some_and(|(_, other)| other.meets(cube));
-                if concerned { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            });
-            if late.is_break() { eprintln!("late {number} {event:?} {cube:?}");
+            let late = ours.program.meeting(
+                cube,
+                ours.range.start..last,
+                |class| class != event.0,
+                |other| {
+                    let place = done.get((other - ours.range.start) as usize);
+                    let concerned = place.is_none_or(|place| *place >= number)
+                        && ours.step(other).is_some_and(|(_, other)| other.meets(cube));
+                    if concerned { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                },
+            );
+            if late.is_break() {
+                eprintln!("late {number} {event:?} {cube:?}");
                 return None;
             }
         }

@@ -45,10 +45,15 @@ pub fn differences(
     let mut open = vec![(region.clone(), 0u32, 0u32)];
     while let Some((region, from_left, from_right)) = open.pop() {
         let mut rights = Vec::new();
-        let all = right.meeting(&region, from_right..right.len(), |class| class != LEADS, |step| {
-            rights.push(step);
-            ControlFlow::<()>::Continue(())
-        });
+        let all = right.meeting(
+            &region,
+            from_right..right.len(),
+            |class| class != LEADS,
+            |step| {
+                rights.push(step);
+                ControlFlow::<()>::Continue(())
+            },
+        );
         debug_assert!(all.is_continue());
         rights.sort_unstable();
         for step in rights {
@@ -78,10 +83,10 @@ pub fn differences(
                     for rest in all_left_over(&both, &stretches, &space.universe, budget)? {
                         open.push((rest, other + 1, step + 1));
                     }
-                } else if let Some(cube) = left_over(&both, &stretches, &space.universe, budget, |_, _| ())? {
-                    if found(Difference { cube, left: other, right: step }).is_break() {
-                        return Ok(());
-                    }
+                } else if let Some(cube) = left_over(&both, &stretches, &space.universe, budget, |_, _| ())?
+                    && found(Difference { cube, left: other, right: step }).is_break()
+                {
+                    return Ok(());
                 }
             }
         }

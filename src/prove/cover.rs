@@ -167,10 +167,15 @@ fn first_detour(
 ) -> Result<Option<(usize, u32, u32)>, Spent> {
     for (number, stretch) in stretches.iter().enumerate() {
         let mut leads = Vec::new();
-        let all = stretch.program.meeting(cube, stretch.from..stretch.to, |class| class == LEADS, |step| {
-            leads.push(step);
-            ControlFlow::<()>::Continue(())
-        });
+        let all = stretch.program.meeting(
+            cube,
+            stretch.from..stretch.to,
+            |class| class == LEADS,
+            |step| {
+                leads.push(step);
+                ControlFlow::<()>::Continue(())
+            },
+        );
         debug_assert!(all.is_continue());
         leads.sort_unstable();
         budget.spend(leads.len() as u64 / 16)?;

@@ -54,7 +54,7 @@ pub fn mismatch(
                     programs,
                 };
                 let (Some(one), Some(two)) = (one, two) else { return Ok(Some(missing(None, None))) };
-                if one.complete && two.complete && aligned(&one, &two) {
+                if one.complete && two.complete && aligned(&one, &two, &space.universe) {
                     continue;
                 }
                 let mut found = None;

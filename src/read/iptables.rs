@@ -431,7 +431,24 @@ impl<'w, 't> Builder<'w, 't, '_> {
                     let start = option.start;
                     self.options.clear();
                     self.options.push(option);
+                    // iptables looks through every module named so far, whatever stands between.
+                    if let Some(module) = self.owner(option.name) {
+                        self.module(module, start, option.end);
+                        continue;
+                    }
                     let end = self.gather_more(option.end);
+                    // An option is its module's wherever it stands behind it; conntrack's are told by their names.
+                    let (tracked, own): (Vec<_>, Vec<_>) = std::mem::take(&mut self.options)
+                        .into_iter()
+                        .partition(|option| option.name.starts_with("--ct"));
+                    if !tracked.is_empty() {
+                        self.options = tracked;
+                        self.module("conntrack", start, end);
+                    }
+                    if own.is_empty() {
+                        continue;
+                    }
+                    self.options = own;
                     let module = match self.protocol {
                         Some("icmp") => "icmp",
                         Some("ipv6-icmp" | "icmpv6") => "icmp6",
@@ -464,6 +481,26 @@ impl<'w, 't> Builder<'w, 't, '_> {
         let values = words.get(from..to).unwrap_or_default();
         let end = values.last().unwrap_or(word).end;
         Some(Opt { negated, name: word.text, values, start: first.start, end })
+    }
+
+    /// The module named earlier in the rule that an option belongs to, of those whose options hold apart from one another.
+    fn owner(&self, option: &str) -> Option<&'static str> {
+        let module = match option {
+            "--state" => "state",
+            "--src-range" | "--dst-range" => "iprange",
+            "--mark" => "mark",
+            "--mac-source" => "mac",
+            "--uid-owner" | "--gid-owner" => "owner",
+            _ if option.starts_with("--ct") => "conntrack",
+            _ if option.starts_with("--physdev-") => "physdev",
+            _ => return None,
+        };
+        let before = self.words.get(..self.at).unwrap_or_default();
+        let named = before.windows(2).any(|pair| match pair {
+            [option, name] => matches!(option.text, "-m" | "--match") && name.text == module,
+            _ => false,
+        });
+        named.then_some(module)
     }
 
     /// Collects the options of a module or a target; gives where they end.

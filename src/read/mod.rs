@@ -4,8 +4,8 @@
 //! A reader knows nothing of how fwc writes rules: a build is validated by reading what was written, and a fault that both
 //! sides shared would go unnoticed. `words`, which looks at the rules of a `chain` block, is therefore not used here either.
 //!
-//! Nothing is dropped. What is not modelled is kept with its exact text ([`MatchKind::Unknown`], [`Effect::Unknown`](crate::netfilter::Effect::Unknown),
-//! [`Verdict::Unknown`](crate::netfilter::Verdict::Unknown)); what is no rule set at all is a [`Fault`], which costs its line.
+//! Nothing is dropped. What is not modelled is kept with its exact text ([`MatchKind::Unknown`](crate::netfilter::MatchKind::Unknown),
+//! [`Effect::Unknown`](crate::netfilter::Effect::Unknown), [`Verdict::Unknown`](crate::netfilter::Verdict::Unknown)); what is no rule set at all is a [`Fault`], which costs its line.
 
 mod address;
 mod ipset;

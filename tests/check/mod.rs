@@ -129,3 +129,8 @@ fn second_manager() {
 fn names() {
     check("names");
 }
+
+#[test]
+fn asserts() {
+    check("asserts");
+}

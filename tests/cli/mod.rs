@@ -4,6 +4,7 @@ mod build;
 mod check;
 mod diff;
 mod reference;
+mod test;
 mod trace;
 
 use std::ffi::OsStr;

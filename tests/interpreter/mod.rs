@@ -280,10 +280,13 @@ impl Policy {
         closed.unwrap_or(Answer { verdict: Verdict::Platform, rule: None, by_rule: false, closed: false })
     }
 
-    /// Whether any rule speaks of this flow at all.
+    /// Whether any rule speaks of this flow at all, and any line of it of the card where it crosses.
     fn mentions(&self, attempt: &Attempt) -> bool {
-        let rules = self.rules.iter().filter(|rule| rule.action != Action::Log);
-        rules.chain(&self.defaults).any(|rule| self.in_flow(rule, attempt.from.class, attempt.to.class))
+        let lines = || {
+            let all = self.rules.iter().chain(&self.defaults);
+            all.filter(|rule| self.in_flow(rule, attempt.from.class, attempt.to.class))
+        };
+        lines().any(|rule| rule.action != Action::Log) && lines().any(|rule| self.via(rule, attempt))
     }
 
     /// What stands at the end of the flow: a default, the deny that an allow implies, or nothing.

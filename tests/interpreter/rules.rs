@@ -168,6 +168,9 @@ fn limits_vary_and_the_prelude_stands_before_the_rules() {
     };
     assert_eq!(too_big("default deny to host\n"), Verdict::Allow);
     assert_eq!(too_big("use prelude except icmp-errors\ndefault deny to host\n"), Verdict::Deny);
+    // The prelude, too, is on the cards that the flow's lines name.
+    assert_eq!(too_big("use prelude except icmp-errors\ndefault deny to host via ens33\n"), Verdict::Deny);
+    assert_eq!(too_big("use prelude except icmp-errors\ndefault deny to host via eth1\n"), Verdict::Platform);
 }
 
 #[test]

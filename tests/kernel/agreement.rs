@@ -236,6 +236,8 @@ COMMIT
 
 const BY_HAND_V6: &str = "*filter
 :fwc-input - [0:0]
+-A fwc-input -i docker0 -j RETURN
+-A fwc-input -i br-+ -j RETURN
 -A fwc-input -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
 -A fwc-input -i lo -j ACCEPT
 -A fwc-input -p ipv6-icmp -m icmp6 --icmpv6-type 135 -j ACCEPT

@@ -263,7 +263,7 @@ pub const HOSTS: &[HostCase] = &[
             eth1 192.168.2.1/24 fd00:2::1/64
             docker0 172.17.0.1/16
             bridge1 192.0.2.1/24",
-        rulesets: &["docker-29-golden/nftables/usernet-portmap.nft"],
+        rulesets: &["docker-29/nftables/usernet-portmap.nft"],
         replace: &[],
         backends: Backend::ALL,
     },
@@ -276,7 +276,7 @@ pub const HOSTS: &[HostCase] = &[
             eth1 192.168.2.1/24 fd00:2::1/64
             docker0 172.17.0.1/16
             bridge1 192.0.2.1/24",
-        rulesets: &["docker-29-golden/iptables/usernet-portmap.rules"],
+        rulesets: &["docker-29/iptables/usernet-portmap.rules"],
         replace: &[],
         backends: Backend::ALL,
     },

@@ -2,12 +2,13 @@
 //!
 //! The listings differ from the files where `settled` says (places, order), and in these things:
 //! - a user's name is listed as a number (the rules that name one are left out here);
+//! - before `meta l4proto ipv6-icmp` nft 1.0.6 leaves `meta nfproto ipv6` out, which it loaded;
 //! - `meta mark set mark & X ^ Y` is listed as `mark & Z | Y` (the same bits, which reading shows).
 
 use std::path::{Path, PathBuf};
 
 use fwc::emit::Target;
-use fwc::net::Family;
+use fwc::net::{Family, Protocol};
 use fwc::netfilter::{MatchKind, Ruleset};
 use fwc::read::{self, Form};
 use fwc::span::FileId;
@@ -30,6 +31,7 @@ fn read_file(path: &Path, family: Family) -> Ruleset {
 /// Compares what was loaded with what is listed: our chains and their rules.
 fn compare(name: &str, loaded: &Ruleset, listed: &Ruleset) -> usize {
     let (loaded, listed) = (settled(loaded), settled(listed));
+    let icmp6 = MatchKind::Protocol(vec![Protocol(58)]);
     let mut count = 0;
     for table in &loaded.tables {
         let other = listed.tables.iter().find(|other| (other.family, &other.name) == (table.family, &table.name));
@@ -46,7 +48,11 @@ fn compare(name: &str, loaded: &Ruleset, listed: &Ruleset) -> usize {
                 if by_name {
                     continue;
                 }
-                assert_eq!(rule, listed, "{name}: {}", chain.name);
+                let mut loaded = rule.clone();
+                if listed.family.is_none() && loaded.matches.iter().any(|item| item.kind == icmp6) {
+                    loaded.family = None;
+                }
+                assert_eq!(&loaded, listed, "{name}: {}", chain.name);
                 count += 1;
             }
         }

@@ -15,6 +15,7 @@ pub mod traffic;
 
 mod accept;
 mod agreement;
+mod bridged;
 mod examples;
 mod listed;
 mod loading;

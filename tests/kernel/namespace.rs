@@ -1,6 +1,7 @@
 //! A network namespace of a test's own. Linux keeps the network namespace by thread, so each one is a thread: what
 //! the thread opens and the programs that it starts live inside, and it is gone when the thread ends.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::IpAddr;
 use std::process::{Command, Stdio};
@@ -76,6 +77,8 @@ pub struct Namespace {
     pub plan: HostPlan,
     /// Their device files, in the plan's order.
     pub taps: Vec<Tap>,
+    /// Whose Ethernet addresses frames carry that are for others than the host.
+    pub neighbours: BTreeMap<IpAddr, [u8; 6]>,
     conntrack: OwnedFd,
     directory: tempfile::TempDir,
 }
@@ -136,7 +139,7 @@ impl Namespace {
             socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkNetFilter)
                 .map_err(|error| format!("no netfilter netlink socket: {error}"))?;
         bind(conntrack.as_raw_fd(), &NetlinkAddr::new(0, 0)).map_err(|error| format!("netlink: {error}"))?;
-        let mut namespace = Self { plan, taps, conntrack, directory };
+        let mut namespace = Self { plan, taps, neighbours: BTreeMap::new(), conntrack, directory };
         namespace.configure()?;
         Ok(namespace)
     }

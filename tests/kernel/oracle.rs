@@ -206,7 +206,12 @@ impl<'a> Oracle<'a> {
         let bytes = probe.packet.bytes(id, ttl);
         match probe.entry {
             Entry::Card(card) => {
-                self.namespace.taps[card].write(&bytes, probe.mac).expect("a card that is up takes a packet");
+                let tap = &mut self.namespace.taps[card];
+                let written = match self.namespace.neighbours.get(&probe.packet.destination) {
+                    Some(&target) => tap.write_to(&bytes, probe.mac, target),
+                    None => tap.write(&bytes, probe.mac),
+                };
+                written.expect("a card that is up takes a packet");
             }
             Entry::Host => {
                 let sent = match probe.packet.destination {

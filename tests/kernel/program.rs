@@ -33,6 +33,11 @@ pub fn load_recorded(namespace: &Namespace, path: &Path, replace: &[(&str, &str)
         let entries = std::fs::read_dir(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         files = entries.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_file()).collect();
     }
+    // Where rules of iptables are listed, nft's listing is of the same.
+    let by_iptables = files
+        .iter()
+        .any(|path| path.ends_with("iptables.save") && std::fs::metadata(path).is_ok_and(|found| found.len() > 0));
+    files.retain(|path| !(by_iptables && path.ends_with("nft.txt")));
     // Sets come before the rules that use them.
     files.sort_by_key(|path| (!path.ends_with("ipset.save"), path.clone()));
     for path in files {
@@ -57,6 +62,8 @@ pub fn load_recorded(namespace: &Namespace, path: &Path, replace: &[(&str, &str)
             name if name.starts_with("iptables") => restore("iptables", &text),
             name if name.starts_with("ip6tables") => restore("ip6tables", &text),
             name if name.ends_with(".rules") => restore("iptables", &as_saved(&text)),
+            // The other listing of the same rules.
+            name if name.ends_with(".json") => Ok(String::new()),
             other => panic!("{}: what is {other}?", path.display()),
         };
         result.unwrap_or_else(|error| panic!("{}: {error}", path.display()));

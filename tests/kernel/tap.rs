@@ -41,9 +41,14 @@ impl Tap {
 
     /// Lets an IP packet arrive. Without a source MAC it comes from 02:00:00:00:00:01.
     pub fn write(&mut self, packet: &[u8], source: Option<[u8; 6]>) -> io::Result<()> {
+        self.write_to(packet, source, self.mac)
+    }
+
+    /// Lets an IP packet arrive in a frame for `target`, which a bridge may pass on.
+    pub fn write_to(&mut self, packet: &[u8], source: Option<[u8; 6]>, target: [u8; 6]) -> io::Result<()> {
         let mut frame = [0u8; 2048];
         let length = ETHERNET + packet.len();
-        frame[0..6].copy_from_slice(&self.mac);
+        frame[0..6].copy_from_slice(&target);
         frame[6..12].copy_from_slice(&source.unwrap_or([2, 0, 0, 0, 0, 1]));
         let ethertype: u16 = if packet[0] >> 4 == 6 { 0x86dd } else { 0x0800 };
         frame[12..14].copy_from_slice(&ethertype.to_be_bytes());

@@ -4,11 +4,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use fwc::net::{AddressRange, AddressSet, Card, Protocol};
+use fwc::net::{PortRange, PortSet};
 use fwc::netfilter::{
     Chain, Effect, Match, MatchKind, Owner, Rule, Ruleset, Set, SetField, SetValue, State, Table, TableFamily,
     TableKind, Verdict,
 };
-use fwc::net::{PortRange, PortSet};
 use fwc::packet::{Cube, Field};
 use fwc::program::{Packet, Space};
 
@@ -103,7 +103,8 @@ impl Lists {
             6 | 7 => Verdict::Goto(self.one(&later)),
             _ => {
                 let (first, second) = (self.verdict(chain), self.verdict(chain));
-                let plain = |verdict: Verdict| if matches!(verdict, Verdict::Map { .. }) { Verdict::Drop } else { verdict };
+                let plain =
+                    |verdict: Verdict| if matches!(verdict, Verdict::Map { .. }) { Verdict::Drop } else { verdict };
                 Verdict::Map {
                     fields: vec![SetField::Source],
                     elements: Arc::from(vec![
@@ -178,7 +179,8 @@ impl Lists {
     }
 
     fn random(&mut self, space: &Space) -> Packet {
-        let values: Vec<(Field, u128)> = fields(space).into_iter().map(|(field, list)| (field, self.one(&list))).collect();
+        let values: Vec<(Field, u128)> =
+            fields(space).into_iter().map(|(field, list)| (field, self.one(&list))).collect();
         Packet::new(values)
     }
 
@@ -199,11 +201,13 @@ impl Lists {
             all = all
                 .into_iter()
                 .flat_map(|packet| {
-                    list.iter().map(move |value| {
-                        let mut packet = packet.clone();
-                        packet.set(field, *value);
-                        packet
-                    }).collect::<Vec<_>>()
+                    list.iter()
+                        .map(move |value| {
+                            let mut packet = packet.clone();
+                            packet.set(field, *value);
+                            packet
+                        })
+                        .collect::<Vec<_>>()
                 })
                 .collect();
         }
@@ -243,8 +247,11 @@ fn port(number: u16) -> PortRange {
 pub fn shown(ruleset: &Ruleset) -> String {
     let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
     let rule = |rule: &Rule| {
-        let matches: Vec<String> =
-            rule.matches.iter().map(|item| format!("{}{:?}", if item.negated { "! " } else { "" }, item.kind)).collect();
+        let matches: Vec<String> = rule
+            .matches
+            .iter()
+            .map(|item| format!("{}{:?}", if item.negated { "! " } else { "" }, item.kind))
+            .collect();
         format!("    {} {:?} {:?}\n", matches.join(", "), rule.effects, rule.verdict)
     };
     chains.map(|chain| format!("{}:\n{}", chain.name, chain.rules.iter().map(rule).collect::<String>())).collect()

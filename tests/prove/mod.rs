@@ -1,5 +1,6 @@
 //! What is proved of rule sets, against what comes out when every packet of a small world is tried.
 
+mod asserts;
 pub mod lists;
 
 use std::ops::ControlFlow;
@@ -67,7 +68,13 @@ fn a_list_of_steps_does_to_every_packet_what_its_chains_do() {
         for _ in 0..60 {
             let packet = lists.packet(&space);
             let met = run(&program, &packet, &space);
-            assert_eq!(met, walked(&ruleset, &packet, &mut space), "{packet:?}\n{}\n{}", lists::shown(&ruleset), shown(&program, &space));
+            assert_eq!(
+                met,
+                walked(&ruleset, &packet, &mut space),
+                "{packet:?}\n{}\n{}",
+                lists::shown(&ruleset),
+                shown(&program, &space)
+            );
             *verdicts.entry(format!("{:?}", met.last())).or_insert(0) += 1;
             packets += 1;
         }
@@ -91,17 +98,32 @@ fn a_difference_is_found_just_where_there_is_one() {
             found = Some(difference);
             ControlFlow::Break(())
         })
-        .unwrap_or_else(|_| panic!("{} {}\n{}\n{}", left.complete, right.complete, shown(&left, &space), shown(&right, &space)));
+        .unwrap_or_else(|_| {
+            panic!("{} {}\n{}\n{}", left.complete, right.complete, shown(&left, &space), shown(&right, &space))
+        });
         let tried = lists.world(&space).find(|packet| run(&left, packet, &space) != run(&right, packet, &space));
-        assert_eq!(found.is_some(), tried.is_some(), "{tried:?} {found:?}\n{}\n{}\n{}\n{}", lists::shown(&one), lists::shown(&other), shown(&left, &space), shown(&right, &space));
+        assert_eq!(
+            found.is_some(),
+            tried.is_some(),
+            "{tried:?} {found:?}\n{}\n{}\n{}\n{}",
+            lists::shown(&one),
+            lists::shown(&other),
+            shown(&left, &space),
+            shown(&right, &space)
+        );
         if let Some(found) = &found {
             different += 1;
             let packet = lists.packet_of(&found.cube, &space);
             assert_ne!(run(&left, &packet, &space), run(&right, &packet, &space), "{packet:?} {found:?}");
-            assert!(!aligned(&left, &right), "the quick way says yes wrongly\n{}\n{}", lists::shown(&one), lists::shown(&other));
+            assert!(
+                !aligned(&left, &right, &space.universe),
+                "the quick way says yes wrongly\n{}\n{}",
+                lists::shown(&one),
+                lists::shown(&other)
+            );
         } else {
             equal += 1;
-            quick += usize::from(aligned(&left, &right));
+            quick += usize::from(aligned(&left, &right, &space.universe));
         }
     }
     println!("{different} differ, {equal} are equal, {quick} of them shown the quick way");

@@ -10,6 +10,9 @@ use fwc::span::FileId;
 
 use super::{faults, files, root, settled};
 
+/// The tables that iptables-nft makes.
+const IPTABLES_NFT: [&str; 5] = ["raw", "mangle", "nat", "filter", "security"];
+
 /// What of a rule set is not modelled, with how often it is there.
 fn unknown(ruleset: &Ruleset, found: &mut BTreeMap<String, usize>) {
     let mut note = |kind: &str, text: &str| *found.entry(format!("{kind}: {text}")).or_insert(0) += 1;
@@ -58,6 +61,7 @@ fn recorded_iptables_rule_sets_are_read_whole() {
 
 #[test]
 fn recorded_nft_rule_sets_are_read_whole() {
+    let mut both = 0;
     let mut found = BTreeMap::new();
     let paths = files(&root().join("tests/data/rulesets"), &["nft.txt", ".nft"]);
     assert!(paths.len() > 25);
@@ -66,20 +70,23 @@ fn recorded_nft_rule_sets_are_read_whole() {
         assert!(matches!(read::detect(&text), Some(read::Form::Nft) | None), "{}", path.display());
         let mut reading = read::nft(FileId(0), &text);
         assert_eq!(faults(&reading, &text), [""; 0], "{}", path.display());
-        // The other listing says the same, but for what iptables-nft made: it hides the parameters of extensions.
-        let json = std::fs::read_to_string(path.with_extension("json")).expect("the other listing");
-        let mut other = read::nft_json(FileId(0), &json);
-        assert_eq!(faults(&other, &json), [""; 0], "{}", path.display());
-        for reading in [&mut reading.ruleset, &mut other.ruleset] {
-            reading.tables.retain(|table| !["raw", "mangle", "nat", "filter", "security"].contains(&&*table.name));
+        // The other listing, where it was recorded, says the same, but for what iptables-nft made: it hides the parameters of
+        // extensions.
+        reading.ruleset.tables.retain(|table| !IPTABLES_NFT.contains(&&*table.name));
+        if let Ok(json) = std::fs::read_to_string(path.with_extension("json")) {
+            let mut other = read::nft_json(FileId(0), &json);
+            assert_eq!(faults(&other, &json), [""; 0], "{}", path.display());
+            other.ruleset.tables.retain(|table| !IPTABLES_NFT.contains(&&*table.name));
+            assert_eq!(settled(&reading.ruleset), settled(&other.ruleset), "{}", path.display());
+            both += 1;
         }
-        assert_eq!(settled(&reading.ruleset), settled(&other.ruleset), "{}", path.display());
         unknown(&reading.ruleset, &mut found);
     }
     let mut out = String::new();
     for (text, count) in found {
         let _ = writeln!(out, "{count} {text}");
     }
+    assert!(both > 25, "{both}");
     insta::assert_snapshot!("nft_unknown", out);
 }
 

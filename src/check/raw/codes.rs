@@ -486,3 +486,44 @@ chain filter INPUT {
 Close it. Neither back end knows a way to write a quotation mark inside such a text.
 ",
 };
+
+/// An accept that Docker's table overrides.
+pub static OVERRIDDEN_ACCEPT: Code = Code {
+    number: "FW0720",
+    name: "accept-overridden-by-docker",
+    level: Level::Warning,
+    summary: "an accept in fwc's nft table does not open what Docker does not publish",
+    explanation: "\
+# Docker drops behind this accept
+
+An accept ends its own base chain alone; a drop in any other chain of the hook is final. What goes to a container and is not published,
+Docker drops: with its iptables backend in `FORWARD`, with the nftables backend of Docker 29 in `table ip docker-bridges`.
+
+**Why it hurts.** The line loads, its counter counts, and the port stays closed.
+
+```fw
+target nft
+use docker
+chain filter FORWARD {
+    oifname \"docker0\" ip saddr 198.51.100.7 tcp dport 5432 accept       # warning: Docker drops it afterwards
+}
+```
+
+**Instead**, publish the port and say `allow … to container`. Or, with Docker's nftables backend, start the daemon with
+`--bridge-accept-fwmark=0x1`, say so, and set the mark in the line: Docker accepts what carries it. (Its drop of direct access in
+`raw-PREROUTING` comes before: `--allow-direct-routing`.)
+
+```fw
+target nft
+use docker
+fact docker.version = \"29.0.0\"
+fact docker.firewall-backend = nftables
+fact docker.bridge-accept-fwmark = \"0x1\"
+chain filter FORWARD {
+    oifname \"docker0\" ip saddr 198.51.100.7 tcp dport 5432 meta mark set 0x1 accept
+}
+```
+
+With the iptables backend it is `target iptables` and `chain filter DOCKER-USER`, where ACCEPT is final.
+",
+};

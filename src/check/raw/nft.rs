@@ -2,15 +2,17 @@
 
 use super::Line;
 use super::codes::{
-    COMMAND, FOREIGN_CHAIN, LOG_WITHOUT_LIMIT, NOT_READ, OTHER_BACK_END, PORT_WITHOUT_PROTOCOL, WITHOUT_DIRECTION,
-    WRONG_DIRECTION, WRONG_PLACE,
+    COMMAND, FOREIGN_CHAIN, LOG_WITHOUT_LIMIT, NOT_READ, OTHER_BACK_END, OVERRIDDEN_ACCEPT, PORT_WITHOUT_PROTOCOL,
+    WITHOUT_DIRECTION, WRONG_DIRECTION, WRONG_PLACE,
 };
-use crate::check::limits;
+use crate::check::{limits, roads};
 use crate::diagnostic::Diagnostic;
+use crate::facts::Backend;
 use crate::names::closest;
-use crate::net::{PortRange, Protocol};
+use crate::net::{Card, PortRange, Protocol};
 use crate::netfilter::words::{self, Word};
 use crate::netfilter::{Hook, TableKind, Target};
+use crate::policy::Class;
 
 /// Words that nft's statements and expressions begin with (nft(8), 1.0.6).
 const BEGINNINGS: &[&str] = &[
@@ -159,6 +161,7 @@ pub(super) fn check(line: &Line<'_>, out: &mut Vec<Diagnostic>) -> bool {
     statements(line, &all, out);
     dialled_port(line, &all, out);
     ports(line, &all, out);
+    out.extend(overridden(line, &all));
     decides(&all)
 }
 
@@ -339,7 +342,7 @@ fn ports(line: &Line<'_>, all: &[Word<'_>], out: &mut Vec<Diagnostic>) {
         let v6 = all.iter().any(|word| word.text == "ip6" || word.text == "ipv6");
         let local = all.iter().zip(all.iter().skip(1)).any(|(word, value)| {
             word.text == "iifname"
-                && (value.text == "lo" || line.policy.cards.class_of(&crate::net::Card::parse(value.text)).is_some())
+                && (value.text == "lo" || line.policy.cards.class_of(&Card::parse(value.text)).is_some())
         });
         if !v6 && !local {
             out.extend(super::bypassed(line, here, protocol, &ranges));
@@ -352,6 +355,70 @@ fn ports(line: &Line<'_>, all: &[Word<'_>], out: &mut Vec<Diagnostic>) {
         };
         out.extend(super::after_nat(line, here, protocol, &ranges, rewritten));
     }
+}
+
+/// An accept of what goes to a bridge of Docker's: what is not published there, Docker's own table drops afterwards. A line that
+/// asks for what was translated, or for connections that are open, accepts what Docker accepts.
+fn overridden(line: &Line<'_>, all: &[Word<'_>]) -> Option<Diagnostic> {
+    let policy = line.policy;
+    let docker = policy.facts.docker.as_ref();
+    if line.hook != Hook::Forward
+        || !policy.platforms.iter().any(|name| name == "docker")
+        || roads::iptables_off(policy)
+    {
+        return None;
+    }
+    let accept = all.iter().find(|word| word.text == "accept" && !word.quoted)?;
+    let card = |name: &str| {
+        let value = all.get(all.iter().position(|word| word.text == name && !word.quoted)? + 1)?;
+        Some(value.text)
+    };
+    let to = card("oifname").or_else(|| card("oif"))?;
+    let from = card("iifname").or_else(|| card("iif"));
+    let theirs = policy.cards.class_of(&Card::parse(to)) == Some(Class::Container);
+    let docker_accepts = all
+        .iter()
+        .any(|word| !word.quoted && (["dnat", "original"].contains(&word.text) || word.text.contains("established")))
+        || inside_ports(policy, all);
+    if !theirs || docker_accepts || from == Some(to) || marks(all) {
+        return None;
+    }
+    let backend = docker.and_then(|docker| docker.firewall_backend);
+    let mut found = Diagnostic::new(
+        &OVERRIDDEN_ACCEPT,
+        line.at(accept.range()),
+        "Docker drops what is not published, whatever an nft table accepts",
+    )
+    .label("ends this table alone")
+    .help("publish the port and say `allow … to container`");
+    if backend != Some(Backend::Nftables) {
+        found = found.help("or write it for iptables: `target iptables` and `chain filter DOCKER-USER`");
+    }
+    if backend != Some(Backend::Iptables) {
+        let here = line.at(accept.start..accept.start);
+        found = match docker.and_then(|docker| docker.bridge_accept_fwmark.as_deref()) {
+            Some(mark) if !mark.contains('/') => {
+                found.fix("or set the mark that Docker accepts", here, format!("meta mark set {mark} "))
+            }
+            Some(mark) => found.help(format!("or set the mark that Docker accepts: `{mark}`, with `meta mark set`")),
+            None => found.help(
+                "or, with Docker's nftables backend, start it with `--bridge-accept-fwmark` and set that mark here",
+            ),
+        };
+    }
+    Some(found)
+}
+
+/// Whether the line compares the inside port of something that is published.
+fn inside_ports(policy: &crate::policy::Policy, all: &[Word<'_>]) -> bool {
+    let Some(at) = all.iter().position(|word| word.text == "dport" && !word.quoted) else { return false };
+    let Some(port) = all.get(at + 1).and_then(|word| word.text.parse::<u16>().ok()) else { return false };
+    policy.containers.published.iter().any(|one| one.container_ports.first <= port && port <= one.container_ports.last)
+}
+
+/// Whether the line sets the packet's mark.
+fn marks(all: &[Word<'_>]) -> bool {
+    position(all, &["mark", "set"]).is_some()
 }
 
 /// Whether a rule decides without asking anything.

@@ -66,7 +66,7 @@ pub(super) fn files(ruleset: &Ruleset, context: &Context, state: &mut State) -> 
         let program = if family == Family::Ipv4 { "iptables-restore" } else { "ip6tables-restore" };
         let load = format!("Load with: {program} --noflush {}.rules.{suffix}", context.stem);
         let sets_first = format!(
-            "Load {}.ipset first where it exists; {}.attach makes the jumps into these chains.",
+            "Load {}.ipset first where it exists, and run {}.attach after every load: it makes the jumps into these chains.",
             context.stem, context.stem
         );
         let replaces = "Replaces the chains below and leaves the rest of the program as it is.";

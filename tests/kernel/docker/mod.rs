@@ -350,13 +350,20 @@ impl Built {
     }
 }
 
+/// Whether docker-proxy may take the connection: it goes to an address of the host, and no translation carries it on.
+fn by_docker_proxy(dial: &Dial) -> bool {
+    const HOST: [&str; 6] = ["203.0.113.10", "2001:db8::10", "127.0.0.1", "::1", "172.17.0.1", "172.18.0.1"];
+    let host = HOST.iter().any(|address| address.parse() == Ok(dial.target.ip()));
+    host && (dial.target.is_ipv6() || dial.party != "peer")
+}
+
 /// Compares; gives a line for every disagreement.
-fn disagreements(
+fn disagreements<'d>(
     title: &str,
-    expected: &[(Dial, Expected)],
+    expected: &'d [(Dial, Expected)],
     without: &BTreeMap<Dial, Option<String>>,
     with: &BTreeMap<Dial, Option<String>>,
-) -> Vec<String> {
+) -> Vec<(&'d Dial, String)> {
     let mut faults = Vec::new();
     for (dial, expected) in expected {
         let (before, now) = (&without[dial], &with[dial]);
@@ -366,9 +373,9 @@ fn disagreements(
             Expected::Left => before == now,
         };
         if !right {
-            faults.push(format!(
-                "{title}: {dial:?} is {expected:?}, but answers {now:?} (without the policy {before:?})"
-            ));
+            let text =
+                format!("{title}: {dial:?} is {expected:?}, but answers {now:?} (without the policy {before:?})");
+            faults.push((dial, text));
         }
     }
     faults
@@ -400,14 +407,13 @@ fn verdicts(daemon: &Daemon) -> Vec<String> {
                 let known = if with_facts { "facts" } else { "no facts" };
                 let title = format!("{}, {target}, {known}", case.name);
                 let found = disagreements(&title, &expected, &without, &with);
-                if built.warned && !with_facts {
-                    // One text cannot be right for every host here, and the build has said so.
-                    for one in &found {
-                        println!("announced: {one}");
-                    }
-                } else {
-                    faults.extend(found);
+                // One text cannot be right for every host on a road by docker-proxy, and the build has said so.
+                let (announced, wrong): (Vec<_>, Vec<_>) =
+                    found.into_iter().partition(|(dial, _)| built.warned && !with_facts && by_docker_proxy(dial));
+                for (_, one) in &announced {
+                    println!("announced: {one}");
                 }
+                faults.extend(wrong.into_iter().map(|(_, one)| one));
                 count += expected.len();
                 closed += expected
                     .iter()
@@ -485,7 +491,8 @@ fn steadiness(daemon: &mut Daemon) -> Vec<String> {
     }
     built.load(daemon);
     let mut check = |daemon: &Daemon, title: &str| {
-        faults.extend(disagreements(title, &expected, &without, &answers(daemon, &dials)));
+        let found = disagreements(title, &expected, &without, &answers(daemon, &dials));
+        faults.extend(found.into_iter().map(|(_, text)| text));
     };
     check(daemon, "after loading twice");
 
@@ -504,7 +511,8 @@ fn steadiness(daemon: &mut Daemon) -> Vec<String> {
     check(daemon, "after the jump to DOCKER-USER was lost and made again");
 
     daemon.restart().expect("the daemon starts again");
-    faults.extend(disagreements("after the daemon was restarted", &expected, &without, &answers(daemon, &dials)));
+    let found = disagreements("after the daemon was restarted", &expected, &without, &answers(daemon, &dials));
+    faults.extend(found.into_iter().map(|(_, text)| text));
     faults
 }
 

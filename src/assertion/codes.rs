@@ -1,0 +1,136 @@
+//! What can be wrong with an assertion.
+
+use crate::diagnostic::{Code, Level};
+
+/// Refuted.
+pub static ASSERT_FAILS: Code = Code {
+    number: "FW0801",
+    name: "assert-fails",
+    level: Level::Error,
+    summary: "an assert does not hold: a connection is shown that fares otherwise",
+    explanation: "\
+An `assert` is proved over the finished rules for every first packet of its sentence: every address, port, card and family, and
+every road that the platform has. Here a packet was found that fares otherwise. It is shown, with the line that decides.
+
+`assert deny` is satisfied by a deny and by a reject, `assert reject` by a reject alone, `assert allow` by rules that let it
+through where nothing behind them is known to stop it. What no rule of the policy speaks of is left to the platform and to others'
+rules: that is not denied.
+
+```fw
+allow ssh from 10.0.0.0/8 to host
+assert deny ssh from not 10.1.1.0/24 to host     # error: 10.0.0.0 to 10.1.0.255 may
+```
+
+**Instead**, mend what is wrong: the rule that lets too much through, or the assert that claims too much.
+
+```fw
+allow ssh from 10.1.1.0/24 to host
+assert deny ssh from not 10.1.1.0/24 to host
+```
+",
+};
+
+/// Refuted, if something holds that is not known.
+pub static ASSERT_POSSIBLY_FAILS: Code = Code {
+    number: "FW0802",
+    name: "assert-possibly-fails",
+    level: Level::Warning,
+    summary: "an assert holds or fails with something that is not known",
+    explanation: "\
+A packet was found for which the assert is wrong if something holds that neither the policy nor the facts say: what others have
+filled into a `live` set, words of a `chain` block that fwc does not know, how many packets a limit has counted, the version of
+Docker. The notes name it, and the fact that would settle it.
+
+```fw
+set banned live
+deny from banned to host
+allow ssh from any to host
+assert allow ssh from 10.1.1.0/24 to host     # warning: unless one of them is banned
+```
+
+**Instead**, say the fact, or what is meant: an exception in front of the deny, or a narrower assert.
+
+```fw
+allow ssh from 10.1.1.0/24 to host
+set banned live
+deny from banned to host
+assert allow ssh from 10.1.1.0/24 to host
+```
+
+`--deny FW0802` makes an error of it.
+",
+};
+
+/// No packet is meant.
+pub static ASSERT_SAYS_NOTHING: Code = Code {
+    number: "FW0803",
+    name: "assert-says-nothing",
+    level: Level::Warning,
+    summary: "no connection is what an assert speaks of",
+    explanation: "\
+An assert about packets that cannot be is true whatever the policy says, so it watches nothing. ICMP messages that open no
+connection, ends that do not exist on this host, a `via` that leads to neither end: each leaves nothing to prove.
+
+```fw
+deny icmp destination-unreachable from any to host
+assert deny icmp destination-unreachable from any to host     # warning: it never opens a connection
+```
+
+**Instead**, speak of what can be opened:
+
+```fw
+deny ping from any to host
+assert deny ping from any to host
+```
+",
+};
+
+/// Too much work.
+pub static ASSERT_UNDECIDED: Code = Code {
+    number: "FW0804",
+    name: "assert-undecided",
+    level: Level::Warning,
+    summary: "whether an assert holds was not worked out within the effort that is made for one",
+    explanation: "\
+Proofs over sets of packets can grow with the product of all fields. fwc stops after a fixed effort, the same on every machine, and
+then says that it does not know. It never takes what it does not know for proved.
+
+```fw
+allow tcp from any to host source port 1024-65535
+assert allow tcp from any to host source port 1024-65535     # an assert takes no options: say it of one service
+```
+
+**Instead**, say the same in several asserts, each of one service, one origin or one card:
+
+```fw
+allow { http, https } from any to host
+assert allow http from any to host
+assert allow https from any to host
+```
+",
+};
+
+/// A test changes what it tests.
+pub static RULE_IN_TEST: Code = Code {
+    number: "FW0805",
+    name: "rule-in-test",
+    level: Level::Error,
+    summary: "a file of tests says what the policy should say",
+    explanation: "\
+A `*.fwtest` file holds asserts about a policy, and what they need: includes, sets, services, interfaces. A rule in it would change
+what is tested, so that the tests would be true of another policy than the one that is built.
+
+```fw
+# site.fwtest
+allow ssh from any to host                   # error
+assert deny telnet from any to host
+```
+
+**Instead**, write rules into the policy, and asserts alone into the tests:
+
+```fw
+# site.fwtest
+assert deny telnet from any to host
+```
+",
+};

@@ -1,0 +1,426 @@
+//! The search: which first packets of a sentence meet something else in the finished rules than what is claimed.
+
+use std::borrow::Cow;
+use std::ops::ControlFlow;
+use std::rc::Rc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::net::Family;
+use crate::netfilter::{Hook, Ruleset, TableFamily, TableKind, Verdict};
+use crate::packet::{Cube, Field};
+use crate::policy::{Action, Policy, Rank};
+use crate::program::{Does, End, Event, HAPPENS, LEADS, Place, Program, Space, Step, example, flatten};
+use crate::prove::cover::{Budget, Spent, Stretch, left_over};
+use crate::span::Location;
+
+use super::beyond::Beyond;
+use super::world::World;
+
+/// What an assertion claims of each of its packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// It is let through.
+    Allow,
+    /// It is not.
+    Deny,
+    /// It is not, and its sender hears so.
+    Reject,
+}
+
+/// What becomes of packets in this policy's rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// A rule allows it.
+    Allowed,
+    /// No rule decides.
+    Left,
+    /// It is dropped.
+    Denied,
+    /// It is answered.
+    Rejected,
+    /// Words that are not known decide.
+    Unknown,
+}
+
+/// How wrong that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Wrong {
+    No,
+    Possibly,
+    Fails,
+}
+
+/// Packets of which the claim is wrong, or possibly wrong.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    /// Whether it is certain.
+    pub(super) certain: bool,
+    /// The packets.
+    pub(super) cube: Cube,
+    /// What becomes of them.
+    pub(super) meaning: Meaning,
+    /// The rule that decides; `None`: there are no rules where they pass.
+    pub(super) place: Option<Place>,
+    /// What it depends on that no packet shows, by its text.
+    pub(super) conditions: Vec<String>,
+}
+
+/// What is asked.
+pub(super) struct Question<'a> {
+    pub(super) claim: Claim,
+    pub(super) beyond: &'a Beyond,
+    /// The sentence names no service: it does not speak of what the prelude lets live.
+    pub(super) every_service: bool,
+}
+
+/// The rules of a build, flattened as they are asked for.
+pub(super) struct Court<'p> {
+    pub(super) ruleset: Cow<'p, Ruleset>,
+    prelude: FxHashSet<Location>,
+    sides: [Side; 2],
+}
+
+struct Side {
+    space: Space,
+    flat: FxHashMap<(usize, usize), Rc<Program>>,
+    worlds: FxHashMap<(usize, usize, World), Rc<Program>>,
+    guards: FxHashMap<(usize, usize, World), Option<Rc<Program>>>,
+}
+
+/// A place at which packets are judged: the family, and the table and chain in the rules, if they have such a one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bench {
+    pub(super) family: Family,
+    pub(super) table: (TableFamily, TableKind),
+    pub(super) hook: Hook,
+    pub(super) world: World,
+}
+
+impl<'p> Court<'p> {
+    pub(super) fn new(policy: &Policy, ruleset: Cow<'p, Ruleset>) -> Self {
+        let judgements = policy.flows.values().flatten().chain(&policy.gate_prelude);
+        let prelude = judgements.filter(|judgement| judgement.rank == Rank::Prelude);
+        let prelude = prelude.map(|judgement| judgement.location).collect();
+        let side = |family| Side {
+            space: Space::new(family, [&*ruleset]),
+            flat: FxHashMap::default(),
+            worlds: FxHashMap::default(),
+            guards: FxHashMap::default(),
+        };
+        let sides = [side(Family::Ipv4), side(Family::Ipv6)];
+        Self { ruleset, prelude, sides }
+    }
+
+    fn side(&mut self, family: Family) -> &mut Side {
+        let [v4, v6] = &mut self.sides;
+        if family == Family::Ipv4 { v4 } else { v6 }
+    }
+
+    pub(super) fn space(&mut self, family: Family) -> &mut Space {
+        &mut self.side(family).space
+    }
+
+    /// The entry chains of a hook, by table and chain.
+    fn entries(&self, hook: Hook, wanted: impl Fn(TableFamily, TableKind) -> bool) -> Vec<(usize, usize)> {
+        let mut found = Vec::new();
+        for (number, table) in self.ruleset.tables.iter().enumerate().filter(|(_, one)| wanted(one.family, one.kind)) {
+            let chains = table.chains.iter().enumerate();
+            let own = chains.filter(|(_, chain)| chain.base.is_some_and(|base| base.hook == hook));
+            found.extend(own.map(|(chain, _)| (number, chain)));
+        }
+        found
+    }
+
+    fn flat(&mut self, family: Family, table: usize, chain: usize) -> Option<Rc<Program>> {
+        let name = self.ruleset.tables.get(table)?.chains.get(chain)?.name.clone();
+        let side = match family {
+            Family::Ipv4 => self.sides.first_mut()?,
+            Family::Ipv6 => self.sides.last_mut()?,
+        };
+        if let Some(known) = side.flat.get(&(table, chain)) {
+            return Some(Rc::clone(known));
+        }
+        let program = Rc::new(flatten(&self.ruleset, table, &name, End::Passed, &mut side.space)?);
+        side.flat.insert((table, chain), Rc::clone(&program));
+        Some(program)
+    }
+
+    fn judge(&mut self, bench: &Bench) -> Option<Rc<Program>> {
+        let entry = self.entries(bench.hook, |family, kind| (family, kind) == bench.table).into_iter().next();
+        let (table, chain) = entry?;
+        if let Some(known) = self.side(bench.family).worlds.get(&(table, chain, bench.world)) {
+            return Some(Rc::clone(known));
+        }
+        let flat = self.flat(bench.family, table, chain)?;
+        let program = Rc::new(bench.world.program(&flat));
+        self.side(bench.family).worlds.insert((table, chain, bench.world), Rc::clone(&program));
+        Some(program)
+    }
+
+    /// What may also stop packets on their way: the other tables of the hook, and what is passed before and behind it. In these
+    /// programs every other decision leads to the last step.
+    fn guards(&mut self, bench: &Bench) -> Vec<Rc<Program>> {
+        if bench.table.0 != TableFamily::Inet {
+            return Vec::new();
+        }
+        let stops = |kind| matches!(kind, TableKind::Raw | TableKind::Mangle | TableKind::Filter | TableKind::Security);
+        let inet = |family, kind| family == TableFamily::Inet && stops(kind);
+        let mut entries: Vec<(usize, usize, bool)> = Vec::new();
+        if matches!(bench.hook, Hook::Input | Hook::Forward) {
+            entries.extend(self.entries(Hook::Prerouting, inet).into_iter().map(|(table, chain)| (table, chain, true)));
+        }
+        let beside = self.entries(bench.hook, |family, kind| inet(family, kind) && (family, kind) != bench.table);
+        entries.extend(beside.into_iter().map(|(table, chain)| (table, chain, false)));
+        if matches!(bench.hook, Hook::Output | Hook::Forward) {
+            entries.extend(self.entries(Hook::Postrouting, inet).into_iter().map(|(table, chain)| (table, chain, false)));
+        }
+        let guards = entries.into_iter().filter_map(|(table, chain, before)| self.guard(bench, table, chain, before));
+        guards.collect()
+    }
+
+    fn guard(&mut self, bench: &Bench, table: usize, chain: usize, before: bool) -> Option<Rc<Program>> {
+        if let Some(known) = self.side(bench.family).guards.get(&(table, chain, bench.world)) {
+            return known.clone();
+        }
+        let flat = self.flat(bench.family, table, chain)?;
+        let program = if before { bench.world.program_before(&flat) } else { bench.world.program(&flat) };
+        let guard = self.as_guard(bench.family, program).map(Rc::new);
+        self.side(bench.family).guards.insert((table, chain, bench.world), guard.clone());
+        guard
+    }
+
+    fn as_guard(&mut self, family: Family, program: Program) -> Option<Program> {
+        let complete = program.complete;
+        let end = program.len();
+        let stops = |court: &Self, step: &Step| {
+            let meaning = court.meaning(family, step);
+            matches!(meaning, Some(Meaning::Denied | Meaning::Rejected | Meaning::Unknown))
+        };
+        if complete && !program.steps.iter().any(|step| stops(self, step)) {
+            return None;
+        }
+        let passed = self.space(family).number(Event::Passed);
+        let mut steps = program.steps;
+        for step in &mut steps {
+            if matches!(step.does, Does::Decide(_)) && !stops(self, step) {
+                step.does = Does::Lead(end);
+            }
+        }
+        let place = steps.last().map_or(Place { table: 0, chain: 0, rule: 0 }, |step| step.place);
+        steps.push(Step { cube: Cube::all(), does: Does::Decide(passed), place });
+        Some(Program::new(steps, complete))
+    }
+
+    /// What a step decides, if it does.
+    fn meaning(&self, family: Family, step: &Step) -> Option<Meaning> {
+        let Does::Decide(event) = step.does else { return None };
+        let [v4, v6] = &self.sides;
+        let space = if family == Family::Ipv4 { &v4.space } else { &v6.space };
+        Some(match space.event(event) {
+            Event::Verdict(Verdict::Accept) => Meaning::Allowed,
+            Event::Verdict(Verdict::Drop) => Meaning::Denied,
+            Event::Verdict(Verdict::Reject(_)) => Meaning::Rejected,
+            Event::Passed => {
+                // Beside Docker an allow is RETURN. What no line of the source says leads to nothing of ours.
+                let rule = super::rule_at(&self.ruleset, step.place);
+                let says = rule.is_some_and(|rule| rule.verdict == Some(Verdict::Return) && rule.origin.is_some());
+                if says { Meaning::Allowed } else { Meaning::Left }
+            }
+            _ => Meaning::Unknown,
+        })
+    }
+
+    fn wrong(&self, family: Family, question: &Question<'_>, step: &Step) -> Wrong {
+        let Some(meaning) = self.meaning(family, step) else { return Wrong::No };
+        let origin = super::rule_at(&self.ruleset, step.place).and_then(|rule| rule.origin);
+        if question.every_service
+            && question.claim != Claim::Allow
+            && origin.is_some_and(|origin| self.prelude.contains(&origin))
+        {
+            return Wrong::No;
+        }
+        judged(question.claim, meaning, question.beyond)
+    }
+
+    /// Packets of a cube for which the claim is wrong; certainly, if there are such.
+    pub(super) fn search(
+        &mut self,
+        question: &Question<'_>,
+        bench: &Bench,
+        cube: &Cube,
+        budget: &mut Budget,
+    ) -> Result<Option<Found>, Spent> {
+        let judge = self.judge(bench);
+        let guards = self.guards(bench);
+        if judge.iter().chain(&guards).any(|program| !program.complete) {
+            return Err(Spent);
+        }
+        let ends: Vec<Stretch<'_>> = guards
+            .iter()
+            .map(|guard| Stretch { program: guard, from: 0, to: guard.len().saturating_sub(1), events: false })
+            .collect();
+        let mut possibly: Option<Found> = None;
+        for level in [Wrong::Fails, Wrong::Possibly] {
+            if level == Wrong::Possibly && possibly.is_some() {
+                break;
+            }
+            let Some(judge) = &judge else {
+                if judged(question.claim, Meaning::Left, question.beyond) == level
+                    && let Some(left) = left_over(cube, &ends, &self.space(bench.family).universe, budget, |_, _| ())?
+                {
+                    let found = self.found(bench, question, cube, left, Meaning::Left, None, level);
+                    if found.certain || level == Wrong::Possibly {
+                        return Ok(Some(found));
+                    }
+                    possibly.get_or_insert(found);
+                }
+                continue;
+            };
+            // What a guard stops is wrong by itself; what the judge decides, only if no guard stops it.
+            let asked = std::iter::once((judge, true)).chain(guards.iter().map(|guard| (guard, false)));
+            for (program, is_judge) in asked {
+                let last = if is_judge { program.len() } else { program.len().saturating_sub(1) };
+                for number in self.wrong_steps(program, bench.family, question, cube, level, last) {
+                    let Some(step) = program.step(number) else { continue };
+                    let Some(both) = step.cube.intersection(cube) else { continue };
+                    let mut stretches = vec![Stretch { program, from: 0, to: number, events: false }];
+                    if is_judge {
+                        stretches.extend(&ends);
+                    }
+                    let left = left_over(&both, &stretches, &self.space(bench.family).universe, budget, |_, _| ())?;
+                    let Some(left) = left else { continue };
+                    let meaning = self.meaning(bench.family, step).unwrap_or(Meaning::Unknown);
+                    let mut found = self.found(bench, question, cube, left, meaning, Some(step.place), level);
+                    if !found.certain && level == Wrong::Fails {
+                        found.certain =
+                            self.is_wrong_whatever_holds(question, bench, judge, &ends, cube, &found.cube, budget)?;
+                    }
+                    if found.certain || level == Wrong::Possibly {
+                        return Ok(Some(found));
+                    }
+                    possibly.get_or_insert(found);
+                }
+            }
+        }
+        Ok(possibly)
+    }
+
+    fn wrong_steps(
+        &self,
+        program: &Program,
+        family: Family,
+        question: &Question<'_>,
+        cube: &Cube,
+        level: Wrong,
+        last: u32,
+    ) -> Vec<u32> {
+        let mut steps = Vec::new();
+        let all = program.meeting(cube, 0..last, |class| class != HAPPENS && class != LEADS, |number| {
+            if program.step(number).is_some_and(|step| self.wrong(family, question, step) == level) {
+                steps.push(number);
+            }
+            ControlFlow::<()>::Continue(())
+        });
+        debug_assert!(all.is_continue());
+        steps.sort_unstable();
+        steps
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn found(
+        &mut self,
+        bench: &Bench,
+        question: &Question<'_>,
+        region: &Cube,
+        cube: Cube,
+        meaning: Meaning,
+        place: Option<Place>,
+        level: Wrong,
+    ) -> Found {
+        let space = self.space(bench.family);
+        // What the sentence itself asks for is given.
+        let open = |field: &Field| field.is_condition() && region.get(*field).is_none();
+        let fields = cube.parts().iter().map(|(field, _)| *field).filter(|field| open(field));
+        let conditions: Vec<String> =
+            fields.filter_map(|field| space.universe.text(field)).map(str::to_owned).collect();
+        // Whoever claims that something is never let through has to reckon with every time of day and with the first packet
+        // within a limit; what others fill into a set is not known.
+        let reckoned = |text: &String| question.claim != Claim::Allow && is_met_by_traffic(text);
+        let certain = level == Wrong::Fails && meaning != Meaning::Unknown && conditions.iter().all(reckoned);
+        Found { certain, cube, meaning, place, conditions }
+    }
+
+    /// Whether one packet of a cube fares wrong whatever the conditions come to.
+    #[allow(clippy::too_many_arguments)]
+    fn is_wrong_whatever_holds(
+        &mut self,
+        question: &Question<'_>,
+        bench: &Bench,
+        judge: &Program,
+        ends: &[Stretch<'_>],
+        region: &Cube,
+        cube: &Cube,
+        budget: &mut Budget,
+    ) -> Result<bool, Spent> {
+        let packet = example(cube);
+        let mut point = Some(Cube::all());
+        for (field, value) in packet.values() {
+            let given = region.get(*field).is_some();
+            if !field.is_condition() || given {
+                point = point.and_then(|point| point.with(*field, crate::packet::Values::single(*value)));
+            }
+        }
+        let Some(point) = point else { return Ok(false) };
+        let right = self.wrong_steps(judge, bench.family, question, &point, Wrong::No, judge.len());
+        let possibly = self.wrong_steps(judge, bench.family, question, &point, Wrong::Possibly, judge.len());
+        for number in right.into_iter().chain(possibly) {
+            let Some(both) = judge.step(number).and_then(|step| step.cube.intersection(&point)) else { continue };
+            let own = Stretch { program: judge, from: 0, to: number, events: false };
+            let stretches: Vec<Stretch<'_>> = std::iter::once(own).chain(ends.iter().copied()).collect();
+            let universe = &self.space(bench.family).universe;
+            if left_over(&both, &stretches, universe, budget, |_, _| ())?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Whether a condition is of a kind that holds for some packets and not for others, whoever runs the host: a limit, a time of day,
+/// the user of a socket.
+fn is_met_by_traffic(text: &str) -> bool {
+    text.starts_with("time ") || text.starts_with("owner ") || text.contains(": limit ") || text.contains(": more than ")
+}
+
+/// How wrong a claim is of packets that fare so.
+fn judged(claim: Claim, meaning: Meaning, beyond: &Beyond) -> Wrong {
+    match (claim, meaning) {
+        (_, Meaning::Unknown) => Wrong::Possibly,
+        (Claim::Allow, Meaning::Denied | Meaning::Rejected) => Wrong::Fails,
+        (Claim::Allow, allowed) => match beyond {
+            Beyond::Open => Wrong::No,
+            // Our own accept stands; where no rule of ours decides, others' may.
+            Beyond::Nobody if allowed == Meaning::Allowed => Wrong::No,
+            Beyond::Nobody | Beyond::Depends(_) => Wrong::Possibly,
+            Beyond::Closed(_) => Wrong::Fails,
+        },
+        (Claim::Deny | Claim::Reject, Meaning::Rejected) | (Claim::Deny, Meaning::Denied) => Wrong::No,
+        (Claim::Reject, _) => Wrong::Fails,
+        (Claim::Deny, open) => match beyond {
+            Beyond::Closed(_) => Wrong::No,
+            Beyond::Depends(_) if open == Meaning::Left => Wrong::Possibly,
+            _ => Wrong::Fails,
+        },
+    }
+}
+
+/// What an action claims.
+pub(super) fn claim(action: Action) -> Option<Claim> {
+    match action {
+        Action::Allow => Some(Claim::Allow),
+        Action::Deny => Some(Claim::Deny),
+        Action::Reject(_) => Some(Claim::Reject),
+        Action::Log => None,
+    }
+}

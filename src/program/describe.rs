@@ -1,0 +1,116 @@
+//! Sets of packets in words.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::net::{AddressRange, Family, Protocol};
+use crate::packet::field::{Word, number_name};
+use crate::packet::values::Range;
+use crate::packet::{Cube, Field, Universe, Values};
+
+const STATES: [&str; 5] = ["new", "established", "related", "invalid", "untracked"];
+
+/// One packet of a cube: a value for each field that it narrows.
+#[must_use]
+pub fn packet(cube: &Cube, universe: &Universe) -> String {
+    let words = cube.parts().iter().map(|(field, values)| {
+        let first = one_of(*field, values);
+        value(*field, (first, first), universe)
+    });
+    list(words.collect())
+}
+
+/// All packets of a cube.
+#[must_use]
+pub fn cube(cube: &Cube, universe: &Universe) -> String {
+    let words = cube.parts().iter().map(|(field, values)| {
+        let shown: Vec<String> = values.ranges().iter().take(4).map(|range| value(*field, *range, universe)).collect();
+        let more = values.ranges().len().saturating_sub(4);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("{}{more}", shown.join(" or "))
+    });
+    list(words.collect())
+}
+
+fn list(words: Vec<String>) -> String {
+    if words.is_empty() { "any packet".to_owned() } else { words.join(", ") }
+}
+
+/// A value that a person can read, if there is one: a name that an interface can have.
+fn one_of(field: Field, values: &Values) -> u128 {
+    let name = [Field::IN_INTERFACE, Field::OUT_INTERFACE, Field::IN_PORT, Field::OUT_PORT].contains(&field);
+    let starts = values.ranges().iter().flat_map(|range| {
+        let usual = ["eth0", "eth1", "wlan0", "x0"].map(crate::packet::field::name_number);
+        std::iter::once(range.0).chain(usual.into_iter().filter(|usual| (range.0..=range.1).contains(usual)))
+    });
+    let mut readable = starts.filter(|number| !name || number_name(*number).is_some());
+    readable.next().unwrap_or(values.hull().0)
+}
+
+fn value(field: Field, range: Range, universe: &Universe) -> String {
+    let (first, last) = range;
+    let numbers = || if first == last { first.to_string() } else { format!("{first}-{last}") };
+    match field {
+        Field::SOURCE | Field::DESTINATION | Field::ORIGINAL_DESTINATION | Field::ORIGINAL_SOURCE => {
+            let text = addresses(universe.family(), range);
+            match field {
+                Field::SOURCE => format!("from {text}"),
+                Field::DESTINATION => format!("to {text}"),
+                Field::ORIGINAL_SOURCE => format!("opened from {text}"),
+                _ => format!("dialled at {text}"),
+            }
+        }
+        Field::PROTOCOL => match u8::try_from(first) {
+            Ok(number) if first == last => Protocol(number).to_string(),
+            _ => format!("protocol {}", numbers()),
+        },
+        Field::STATE => {
+            let names = (first..=last).filter_map(|state| STATES.get(usize::try_from(state).ok()?));
+            names.copied().collect::<Vec<_>>().join(" or ")
+        }
+        Field::ICMP if first == last => format!("icmp type {} code {}", first >> 8, first & 0xff),
+        Field::ICMP => format!("icmp type {}", first >> 8),
+        Field::DESTINATION_PORT => format!("port {}", numbers()),
+        Field::SOURCE_PORT => format!("source port {}", numbers()),
+        Field::ORIGINAL_PORT => format!("dialled port {}", numbers()),
+        Field::IN_INTERFACE => format!("in by {}", card(range)),
+        Field::OUT_INTERFACE => format!("out by {}", card(range)),
+        Field::IN_PORT => format!("in by bridge port {}", card(range)),
+        Field::OUT_PORT => format!("out by bridge port {}", card(range)),
+        Field::MAC => format!("MAC {}", mac(first)),
+        field if field.is_condition() => {
+            let text = universe.text(field).unwrap_or("a condition");
+            if first == 1 { format!("`{text}`") } else { format!("not `{text}`") }
+        }
+        field => match universe.bits(field, first) {
+            Some((Word::Mark, bits)) => format!("mark {:#x}/{:#x}", bits.value, bits.mask),
+            Some((Word::TcpFlags, bits)) => format!("flags {:#x}/{:#x}", bits.value, bits.mask),
+            None if first == last && first == 1 => field.to_string(),
+            None if first == last => format!("not {field}"),
+            None => format!("any {field}"),
+        },
+    }
+}
+
+fn addresses(family: Family, (first, last): Range) -> String {
+    let address = |number: u128| match family {
+        Family::Ipv4 => IpAddr::V4(Ipv4Addr::from(u32::try_from(number).unwrap_or(u32::MAX))),
+        Family::Ipv6 => IpAddr::V6(Ipv6Addr::from(number)),
+    };
+    AddressRange::new(address(first), address(last)).map_or_else(String::new, |range| range.to_string())
+}
+
+fn card((first, last): Range) -> String {
+    if first == last {
+        return number_name(first).unwrap_or_else(|| "no interface".to_owned());
+    }
+    match (number_name(first), number_name(last)) {
+        (Some(name), _) => format!("{name} and names behind it"),
+        _ => "any other interface".to_owned(),
+    }
+}
+
+fn mac(number: u128) -> String {
+    let bytes = number.to_be_bytes();
+    let last: Vec<String> = bytes.iter().skip(10).map(|byte| format!("{byte:02x}")).collect();
+    last.join(":")
+}

@@ -1,0 +1,269 @@
+//! Whether the files of a build mean what the policy means. What was written is read back, by readers that know nothing of
+//! the writers, and compared with the rules that the policy was lowered to, before anything was folded or divided: every packet must get
+//! the same verdict and meet the same effects in the same order, at every place where packets enter.
+
+use std::fmt::Write as _;
+use std::ops::ControlFlow;
+
+use crate::net::Family;
+use crate::netfilter::{Base, Chain, Effect, MatchKind, Rule, Ruleset, Set, Table, TableFamily, TableKind, Target};
+use crate::packet::Cube;
+use crate::program::{Does, End, Event, Program, Space, Step, describe, flatten};
+use crate::prove::align::aligned;
+use crate::prove::compare::differences;
+use crate::prove::cover::Budget;
+use crate::read;
+use crate::span::FileId;
+
+/// What a comparison may cost before it is given up. Files that cannot be shown to be right are not written either.
+const BUDGET: u64 = 400_000_000;
+
+/// A place at which the files do not mean what the policy means, or could not be shown to; what a person needs to know of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disagreement(pub String);
+
+/// Reads the files of a build and compares them with the policy's rules.
+///
+/// # Errors
+/// The first place where they disagree.
+pub fn verify(policy: &Ruleset, target: Target, files: &[(String, String)]) -> Result<(), Disagreement> {
+    let written = |ending: &str| {
+        let found = files.iter().find(|(name, _)| name.ends_with(ending) && !name.contains(".empty."));
+        found.map(|(_, text)| text.as_str())
+    };
+    match target {
+        Target::Iptables => {
+            let sets = match written(".ipset") {
+                Some(text) => {
+                    let (sets, faults) = read::ipset(FileId(0), text);
+                    readable(&faults, text)?;
+                    sets
+                }
+                None => Vec::new(),
+            };
+            let families = [(Family::Ipv4, written(".rules.v4")), (Family::Ipv6, written(".rules.v6"))];
+            let one =
+                |(family, text): (Family, Option<&str>)| restored(policy, family, text.unwrap_or_default(), &sets);
+            let [first, second] = families;
+            // The families have nothing in common.
+            std::thread::scope(|scope| {
+                let other = scope.spawn(|| one(second));
+                one(first)?;
+                other.join().unwrap_or_else(|_| Err(Disagreement("the comparison itself failed".to_owned())))
+            })
+        }
+        Target::Nft => {
+            let text = written(".nft").unwrap_or_default();
+            let reading = read::nft(FileId(0), text);
+            readable(&reading.faults, text)?;
+            let policy = with_words_read(policy, Target::Nft, None)?;
+            let both = |family: Family| compare(&policy, &reading.ruleset, family);
+            std::thread::scope(|scope| {
+                let other = scope.spawn(|| both(Family::Ipv6));
+                both(Family::Ipv4)?;
+                other.join().unwrap_or_else(|_| Err(Disagreement("the comparison itself failed".to_owned())))
+            })
+        }
+    }
+}
+
+fn readable(faults: &[read::Fault], text: &str) -> Result<(), Disagreement> {
+    let Some(fault) = faults.first() else { return Ok(()) };
+    let line = text.get(fault.span.range()).unwrap_or_default();
+    Err(Disagreement(format!("what was written cannot be read: {}\n  {line}", fault.message)))
+}
+
+fn restored(policy: &Ruleset, family: Family, text: &str, sets: &[Set]) -> Result<(), Disagreement> {
+    let mut reading = read::iptables(FileId(0), text, family);
+    readable(&reading.faults, text)?;
+    read::join(&mut reading.ruleset, sets);
+    let policy = with_words_read(policy, Target::Iptables, Some(family))?;
+    compare(&policy, &reading.ruleset, family)
+}
+
+/// The policy's rules, with the lines of `chain` blocks read in place of their words.
+fn with_words_read(
+    policy: &Ruleset,
+    target: Target,
+    family: Option<Family>,
+) -> Result<std::borrow::Cow<'_, Ruleset>, Disagreement> {
+    let words = |rule: &Rule| matches!(rule.matches.as_slice(), [item] if matches!(item.kind, MatchKind::Unknown(_)));
+    let helper = |rule: &Rule| rule.effects.iter().any(|effect| matches!(effect, Effect::Helper(_)));
+    let chains = || policy.tables.iter().flat_map(|table| &table.chains);
+    if !chains().flat_map(|chain| &chain.rules).any(|rule| words(rule) || (target == Target::Nft && helper(rule))) {
+        return Ok(std::borrow::Cow::Borrowed(policy));
+    }
+    let mut policy = policy.clone();
+    for table in &mut policy.tables {
+        let mut made = Vec::new();
+        for chain in &mut table.chains {
+            let mut rules = Vec::with_capacity(chain.rules.len());
+            for rule in std::mem::take(&mut chain.rules) {
+                let line = match rule.matches.as_slice() {
+                    [item] => match &item.kind {
+                        MatchKind::Unknown(text) => Some(text.clone()),
+                        _ => None,
+                    },
+                    _ => None,
+                };
+                match line {
+                    Some(line) => rules.extend(lines(&line, target, family, table.kind)?),
+                    None => rules.push(rule),
+                }
+            }
+            // nft gives a helper behind tracking, in a chain of its own.
+            if target == Target::Nft
+                && table.kind == TableKind::Raw
+                && let Some(base) = chain.base
+                && rules.iter().any(helper)
+            {
+                let (helpers, rest) = rules.into_iter().partition(helper);
+                rules = rest;
+                made.push(Chain {
+                    name: format!("{}-helper", chain.name).into(),
+                    owner: chain.owner.clone(),
+                    base: Some(Base { priority: -150, ..base }),
+                    rules: helpers,
+                });
+            }
+            chain.rules = rules;
+        }
+        table.chains.append(&mut made);
+    }
+    Ok(std::borrow::Cow::Owned(policy))
+}
+
+/// The rules that a line of netfilter's own words says. A line with an address of the other family says none.
+fn lines(line: &str, target: Target, family: Option<Family>, kind: TableKind) -> Result<Vec<Rule>, Disagreement> {
+    let rules = |reading: read::Reading, text: &str| -> Result<Vec<Rule>, Disagreement> {
+        readable(&reading.faults, text)?;
+        Ok(reading.ruleset.tables.into_iter().flat_map(|table| table.chains).flat_map(|chain| chain.rules).collect())
+    };
+    let Some(family) = family.filter(|_| target == Target::Iptables) else {
+        let text = format!("table inet words {{\n\tchain words {{\n\t\t{line}\n\t}}\n}}\n");
+        return rules(read::nft(FileId(0), &text), &text);
+    };
+    let text = format!("*{}\n:fwc-words - [0:0]\n-A fwc-words {line}\nCOMMIT\n", kind.name());
+    let unknown = |rules: &[Rule]| {
+        let matches = rules.iter().flat_map(|rule| &rule.matches);
+        matches.filter(|item| matches!(item.kind, MatchKind::Unknown(_))).count()
+    };
+    let own = rules(read::iptables(FileId(0), &text, family), &text)?;
+    let other = if family == Family::Ipv4 { Family::Ipv6 } else { Family::Ipv4 };
+    let elsewhere = rules(read::iptables(FileId(0), &text, other), &text);
+    let foreign = elsewhere.is_ok_and(|elsewhere| unknown(&elsewhere) < unknown(&own));
+    Ok(if foreign { Vec::new() } else { own })
+}
+
+/// An entry of one side: its table and chain, and what its end is.
+struct Entry<'r> {
+    table: usize,
+    chain: &'r Chain,
+}
+
+fn entries(ruleset: &Ruleset, family: Family) -> Vec<Entry<'_>> {
+    let tables = ruleset.tables.iter().enumerate().filter(|(_, table)| serves(table, family));
+    tables.flat_map(|(number, table)| table.chains.iter().map(move |chain| Entry { table: number, chain })).collect()
+}
+
+fn serves(table: &Table, family: Family) -> bool {
+    match table.family {
+        TableFamily::Ipv4 => family == Family::Ipv4,
+        TableFamily::Ipv6 => family == Family::Ipv6,
+        TableFamily::Inet | TableFamily::Bridge => true,
+        TableFamily::Netdev => false,
+    }
+}
+
+fn compare(policy: &Ruleset, read: &Ruleset, family: Family) -> Result<(), Disagreement> {
+    let (ours, theirs) = (entries(policy, family), entries(read, family));
+    // A build of some guests' chains alone has no entries: each of its chains is one.
+    let whole = ours.iter().any(|entry| entry.chain.base.is_some());
+    let mut space = Space::new(family, [policy, read]);
+    for own in ours.iter().filter(|entry| entry.chain.base.is_some() == whole) {
+        let bridge = |ruleset: &Ruleset, table: usize| {
+            ruleset.tables.get(table).is_some_and(|table| table.family == TableFamily::Bridge)
+        };
+        let kind = |ruleset: &Ruleset, entry: &Entry| ruleset.tables.get(entry.table).map(|table| table.kind);
+        let same = theirs.iter().find(|other| {
+            other.chain.name == own.chain.name
+                && bridge(read, other.table) == bridge(policy, own.table)
+                // In iptables a name is one table's; in nft all our chains are in one.
+                && (other.chain.base.is_some() || kind(read, other) == kind(policy, own))
+        });
+        let Some(same) = same else {
+            let idle = own.chain.rules.iter().all(|rule| rule.family.is_some_and(|only| only != family));
+            if idle && own.chain.base.is_none_or(|base| base.accept) {
+                continue;
+            }
+            return Err(Disagreement(format!("the files lack the chain `{}`, {family}", own.chain.name)));
+        };
+        let end = if own.chain.base.is_some_and(|base| !base.accept) { End::Drop } else { End::Passed };
+        space.compare(0);
+        let left = flatten(policy, own.table, &own.chain.name, end, &mut space);
+        space.compare(1);
+        let right = flatten(read, same.table, &same.chain.name, End::Passed, &mut space);
+        let (Some(left), Some(right)) = (left, right) else { continue };
+        let sides = Sides { left: &left, right: &right, policy, read, space: &space, chain: &own.chain.name };
+        sides.compare()?;
+    }
+    // What the policy has no entry for must do nothing.
+    for other in theirs.iter().filter(|entry| whole && entry.chain.base.is_some()) {
+        if !other.chain.rules.is_empty() && !ours.iter().any(|own| own.chain.name == other.chain.name) {
+            return Err(Disagreement(format!("the files have a chain `{}` that the policy lacks", other.chain.name)));
+        }
+    }
+    Ok(())
+}
+
+/// Two programs that ought to be equal.
+struct Sides<'a> {
+    left: &'a Program,
+    right: &'a Program,
+    policy: &'a Ruleset,
+    read: &'a Ruleset,
+    space: &'a Space,
+    chain: &'a str,
+}
+
+impl Sides<'_> {
+    fn compare(&self) -> Result<(), Disagreement> {
+        if self.left.complete && self.right.complete && aligned(self.left, self.right, &self.space.universe) {
+            return Ok(());
+        }
+        let mut found = None;
+        let mut budget = Budget::new(BUDGET);
+        let all = differences(self.left, self.right, &Cube::all(), self.space, &mut budget, |difference| {
+            found = Some(difference);
+            ControlFlow::Break(())
+        });
+        let family = self.space.universe.family();
+        if all.is_err() {
+            let text =
+                format!("the chain `{}`, {family}, could not be shown to mean what the policy means", self.chain);
+            return Err(Disagreement(text));
+        }
+        let Some(difference) = found else { return Ok(()) };
+        let mut text = format!("the chain `{}`, {family}, does not mean what the policy means\n", self.chain);
+        let _ = writeln!(text, "  a packet:   {}", describe::packet(&difference.cube, &self.space.universe));
+        let _ = writeln!(text, "  the policy: {}", self.outcome(self.left, self.policy, difference.left));
+        let _ = write!(text, "  the files:  {}", self.outcome(self.right, self.read, difference.right));
+        Err(Disagreement(text))
+    }
+
+    fn outcome(&self, program: &Program, ruleset: &Ruleset, step: u32) -> String {
+        let Some(Step { does, place, .. }) = program.step(step) else { return "nothing".to_owned() };
+        let what = match does {
+            Does::Decide(event) | Does::Happen(event) => match self.space.event(*event) {
+                Event::Passed => "passes".to_owned(),
+                Event::Verdict(verdict) => format!("{verdict:?}"),
+                Event::Effect(effect) => format!("{effect:?}"),
+                Event::Counted(what) => format!("asks {what}"),
+            },
+            Does::Lead(_) => "is led on".to_owned(),
+        };
+        let chain = ruleset.tables.get(place.table as usize).and_then(|table| table.chains.get(place.chain as usize));
+        let chain = chain.map_or("", |chain| &*chain.name);
+        format!("{what}, by rule {} of `{chain}`", place.rule + 1)
+    }
+}
