@@ -80,7 +80,12 @@ fn rule(host: &Host, place: Place) -> (String, String) {
         return ("no rules".to_owned(), "everything passes".to_owned());
     }
     let Some(rule) = host.rule(place) else {
-        let base = host.ruleset.tables.get(place.table as usize).and_then(|table| table.chains.get(place.chain as usize)).and_then(|chain| chain.base);
+        let base = host
+            .ruleset
+            .tables
+            .get(place.table as usize)
+            .and_then(|table| table.chains.get(place.chain as usize))
+            .and_then(|chain| chain.base);
         let policy = base.map_or("the chain's end", |base| if base.accept { "policy accept" } else { "policy drop" });
         return (harmless(&chain), policy.to_owned());
     };
@@ -123,7 +128,8 @@ impl Both<'_> {
 
     /// How many changes of each kind, on one line.
     fn summary(&self) -> String {
-        let count = |wanted: fn(&Kind) -> bool| self.report.changes.iter().filter(|change| wanted(&change.kind)).count();
+        let count =
+            |wanted: fn(&Kind) -> bool| self.report.changes.iter().filter(|change| wanted(&change.kind)).count();
         let allowed = count(|kind| *kind == Kind::Allowed);
         let denied = count(|kind| *kind == Kind::Denied);
         let effects = count(|kind| matches!(kind, Kind::Effect(..)));
@@ -134,7 +140,8 @@ impl Both<'_> {
     }
 
     fn notes(&self) -> impl Iterator<Item = String> {
-        let mut notes: Vec<String> = self.one.notes.iter().chain(&self.other.notes).chain(&self.report.notes).cloned().collect();
+        let mut notes: Vec<String> =
+            self.one.notes.iter().chain(&self.other.notes).chain(&self.report.notes).cloned().collect();
         notes.dedup();
         notes.into_iter().map(|note| harmless(&note))
     }
@@ -179,7 +186,13 @@ impl Both<'_> {
     fn markdown(&self) -> String {
         let code = |text: &str| format!("`{}`", text.replace('`', "'"));
         let mut out = String::new();
-        let _ = writeln!(out, "### Firewall: {} → {}\n\n{}", code(&harmless(&self.one.name)), code(&harmless(&self.other.name)), self.summary());
+        let _ = writeln!(
+            out,
+            "### Firewall: {} → {}\n\n{}",
+            code(&harmless(&self.one.name)),
+            code(&harmless(&self.other.name)),
+            self.summary()
+        );
         for unknown in &self.report.unknown {
             let _ = writeln!(out, "\n**Unknown:** {unknown}");
         }
@@ -187,7 +200,11 @@ impl Both<'_> {
             let _ = writeln!(out, "\n#### {title}\n");
             for change in changes {
                 let some = if change.whole { "" } else { " (among others)" };
-                let _ = writeln!(out, "- **{}**{some}", packets(change).replace('*', "\\*").replace('<', "&lt;").replace('|', "\\|"));
+                let _ = writeln!(
+                    out,
+                    "- **{}**{some}",
+                    packets(change).replace('*', "\\*").replace('<', "&lt;").replace('|', "\\|")
+                );
                 if let Kind::Effect(left, right) = &change.kind {
                     let _ = writeln!(out, "  - before {}, after {}", code(&harmless(left)), code(&harmless(right)));
                 }
@@ -230,8 +247,11 @@ impl Both<'_> {
                     Kind::Denied => ("denied", None),
                     Kind::Effect(left, right) => ("effect", Some(json!({ "a": left, "b": right }))),
                 };
-                let packets: serde_json::Map<String, Value> =
-                    change.packets.iter().map(|(field, values)| (field.clone(), Value::from(values.as_str()))).collect();
+                let packets: serde_json::Map<String, Value> = change
+                    .packets
+                    .iter()
+                    .map(|(field, values)| (field.clone(), Value::from(values.as_str())))
+                    .collect();
                 json!({
                     "change": kind,
                     "effects": effects,

@@ -75,7 +75,9 @@ fn parts(argument: &Path) -> Vec<PathBuf> {
         return whole;
     }
     match argument.to_str() {
-        Some(text) if text.contains('+') => text.split('+').filter(|part| !part.is_empty()).map(PathBuf::from).collect(),
+        Some(text) if text.contains('+') => {
+            text.split('+').filter(|part| !part.is_empty()).map(PathBuf::from).collect()
+        }
         _ => whole,
     }
 }

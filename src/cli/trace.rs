@@ -60,13 +60,18 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
         let packet = harmless(&arguments.packet).replace('\n', " ");
         Failure::new(format!("{}\n  {packet}\n  {}{}", harmless(&fault.message), " ".repeat(before), "^".repeat(under)))
     })?;
-    let Some(mut host) = arguments.host.load(&arguments.file, &arguments.with, color)? else { return Ok(Ending::Errors) };
+    let Some(mut host) = arguments.host.load(&arguments.file, &arguments.with, color)? else {
+        return Ok(Ending::Errors);
+    };
     for (card, address) in &arguments.address {
         host.cards.add(card, *address);
     }
     let trace = simulate::trace(&host, &question).map_err(Failure::new)?;
     print(&match arguments.format {
-        Form::Text => Text { host: &host, color: color.on(std::io::stdout().is_terminal()), verbose: arguments.verbose }.render(&trace),
+        Form::Text => {
+            Text { host: &host, color: color.on(std::io::stdout().is_terminal()), verbose: arguments.verbose }
+                .render(&trace)
+        }
         Form::Json => json_of(&host, &trace),
     })?;
     Ok(Ending::Clean)
@@ -93,10 +98,11 @@ fn source(host: &Host, place: Place) -> (String, String) {
             (harmless(&line), harmless(&host.text(origin).unwrap_or_default()))
         }
         None => {
-            let family = host.ruleset.tables.get(place.table as usize).map_or(Family::Ipv4, |table| match table.family {
-                TableFamily::Ipv6 => Family::Ipv6,
-                _ => rule.family.unwrap_or(Family::Ipv4),
-            });
+            let family =
+                host.ruleset.tables.get(place.table as usize).map_or(Family::Ipv4, |table| match table.family {
+                    TableFamily::Ipv6 => Family::Ipv6,
+                    _ => rule.family.unwrap_or(Family::Ipv4),
+                });
             let asked: Vec<String> = rule.matches.iter().map(|item| words::asked(item, family)).collect();
             let does = rule.effects.iter().map(words::effect).chain(rule.verdict.as_ref().map(words::verdict));
             let does = does.collect::<Vec<_>>().join(", ");

@@ -95,7 +95,9 @@ pub fn compare(left: &Host, right: &Host, all_states: bool, effort: Effort) -> R
             (false, false) => continue,
             _ => {
                 let silent = if one { right } else { left };
-                report.notes.push(format!("{} says nothing about {family}, which is therefore not compared", silent.name));
+                report
+                    .notes
+                    .push(format!("{} says nothing about {family}, which is therefore not compared", silent.name));
                 continue;
             }
         }
@@ -132,7 +134,8 @@ fn worlds(hook: Hook, family: Family, all_states: bool) -> Vec<Cube> {
         [(Field::MULTICAST, Values::single(multicast)), (Field::BROADCAST, Values::single(broadcast))]
     };
     let local = |own: u128| (Field::LOCAL, Values::single(own));
-    let mut unicast: Vec<(Field, Values)> = flags(0, 0).into_iter().chain(one_party.map(|values| (Field::DESTINATION, values))).collect();
+    let mut unicast: Vec<(Field, Values)> =
+        flags(0, 0).into_iter().chain(one_party.map(|values| (Field::DESTINATION, values))).collect();
     match hook {
         Hook::Input => unicast.push(local(1)),
         Hook::Forward => unicast.push(local(0)),
@@ -253,7 +256,8 @@ impl Task<'_> {
         for (kind, pieces) in [(Kind::Allowed, allowed), (Kind::Denied, denied)] {
             self.tell(&kind, pieces, &one, &other, &space.universe, report);
         }
-        let what = || Kind::Effect("what is not modelled decides".to_owned(), "what is not modelled decides".to_owned());
+        let what =
+            || Kind::Effect("what is not modelled decides".to_owned(), "what is not modelled decides".to_owned());
         self.tell(&what(), unsure, &one, &other, &space.universe, report);
         Ok(())
     }
@@ -315,7 +319,12 @@ impl Task<'_> {
             for piece in self.pieces(one, other, &pair.cube, pair.left, pair.right, true, space) {
                 let mut rest = vec![piece.cube.clone()];
                 for gone in verdicts {
-                    rest = rest.iter().flat_map(|cube| if cube.meets(gone) { cube.difference(gone, &space.universe) } else { vec![cube.clone()] }).collect();
+                    rest = rest
+                        .iter()
+                        .flat_map(|cube| {
+                            if cube.meets(gone) { cube.difference(gone, &space.universe) } else { vec![cube.clone()] }
+                        })
+                        .collect();
                     if rest.len() > MOST_PIECES {
                         return Err(Spent);
                     }
@@ -341,7 +350,15 @@ impl Task<'_> {
         })
     }
 
-    fn tell(&mut self, kind: &Kind, pieces: Vec<Piece>, one: &Program, other: &Program, universe: &Universe, report: &mut Report) {
+    fn tell(
+        &mut self,
+        kind: &Kind,
+        pieces: Vec<Piece>,
+        one: &Program,
+        other: &Program,
+        universe: &Universe,
+        report: &mut Report,
+    ) {
         let nowhere = Place { table: u32::MAX, chain: u32::MAX, rule: u32::MAX };
         for (cube, piece) in rectangles::few(pieces, &self.region, universe) {
             let everywhere = anywhere(&cube, &self.region);

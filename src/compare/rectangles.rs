@@ -50,7 +50,8 @@ fn merge(pieces: Vec<Piece>) -> Vec<(Cube, Piece)> {
     let mut list: Vec<(Cube, Piece)> = pieces.into_iter().map(|piece| (piece.cube.clone(), piece)).collect();
     loop {
         let before = list.len();
-        let mut fields: Vec<Field> = list.iter().flat_map(|(cube, _)| cube.parts().iter().map(|(field, _)| *field)).collect();
+        let mut fields: Vec<Field> =
+            list.iter().flat_map(|(cube, _)| cube.parts().iter().map(|(field, _)| *field)).collect();
         fields.sort_unstable();
         fields.dedup();
         for field in fields.into_iter().rev() {

@@ -19,13 +19,21 @@ pub(super) fn at(host: &Host, family: Family, hook: Hook, translation: bool, spa
         .filter(|entry| (entry.base.kind == TableKind::Nat) == translation)
         .collect();
     for entry in entries {
-        let name = host.ruleset.tables.get(entry.table).and_then(|table| table.chains.get(entry.chain)).map(|chain| chain.name.clone());
+        let name = host
+            .ruleset
+            .tables
+            .get(entry.table)
+            .and_then(|table| table.chains.get(entry.chain))
+            .map(|chain| chain.name.clone());
         let end = if entry.base.accept { End::Accept } else { End::Drop };
-        let Some(program) = name.and_then(|name| flatten(&host.ruleset, entry.table, &name, end, space)) else { continue };
+        let Some(program) = name.and_then(|name| flatten(&host.ruleset, entry.table, &name, end, space)) else {
+            continue;
+        };
         complete &= program.complete;
         let asks = |field: &Field| matches!(space.universe.bits(*field, 0), Some((Word::Mark, _)));
         // A mark that an earlier chain sets is not followed into this one.
-        complete &= !(marked && program.steps.iter().any(|step| step.cube.parts().iter().any(|(field, _)| asks(field))));
+        complete &=
+            !(marked && program.steps.iter().any(|step| step.cube.parts().iter().any(|(field, _)| asks(field))));
         marked |= program.steps.iter().any(|step| {
             matches!(step.does, Does::Happen(event) if matches!(space.event(event), Event::Effect(Effect::SetMark { .. })))
         });
@@ -46,7 +54,11 @@ pub(super) fn at(host: &Host, family: Family, hook: Hook, translation: bool, spa
         }));
     }
     // What counts is compared by its name and place, as a condition; that it is asked is nothing that a packet meets.
-    let steps = if steps.is_empty() { steps } else { without(steps, |does| matches!(does, Does::Happen(event) if matches!(space.event(event), Event::Counted(_)))) };
+    let steps = if steps.is_empty() {
+        steps
+    } else {
+        without(steps, |does| matches!(does, Does::Happen(event) if matches!(space.event(event), Event::Counted(_))))
+    };
     let mut steps = steps;
     if steps.is_empty() {
         let place = Place { table: u32::MAX, chain: u32::MAX, rule: u32::MAX };

@@ -92,9 +92,8 @@ fn chain<'t>(table: &'t mut Table, name: &str) -> Option<&'t mut Chain> {
 /// A jump from one chain to another, if there is none yet: in front, but behind jumps to ban chains.
 fn jump(table: &mut Table, parent: &str, to: &str) {
     let Some(parent) = chain(table, parent) else { return };
-    let leads = |rule: &Rule| {
-        rule.matches.is_empty() && matches!(&rule.verdict, Some(Verdict::Jump(name)) if &**name == to)
-    };
+    let leads =
+        |rule: &Rule| rule.matches.is_empty() && matches!(&rule.verdict, Some(Verdict::Jump(name)) if &**name == to);
     if parent.rules.iter().any(leads) {
         return;
     }

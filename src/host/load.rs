@@ -38,10 +38,14 @@ pub fn load(system: &dyn System, roots: Vec<Root>, beside: Vec<Root>, options: O
     let mut host = Host { name, ..Host::default() };
     let mut policy = None;
     let mut texts = Vec::new();
-    for (root, first) in roots.into_iter().map(|root| (root, true)).chain(beside.into_iter().map(|root| (root, false))) {
+    for (root, first) in roots.into_iter().map(|root| (root, true)).chain(beside.into_iter().map(|root| (root, false)))
+    {
         if is_policy(&root) {
             if !first {
-                return Err(Refused::Text(format!("`{}` is a policy, and what lies beside one is a rule set", shown(&root.path))));
+                return Err(Refused::Text(format!(
+                    "`{}` is a policy, and what lies beside one is a rule set",
+                    shown(&root.path)
+                )));
             }
             if policy.replace(root).is_some() {
                 return Err(Refused::Text("two policies cannot be one host: let one include the other".to_owned()));
@@ -107,8 +111,7 @@ fn is_policy(root: &Root) -> bool {
     if root.path.extension().is_some_and(|extension| extension == "fw") {
         return true;
     }
-    root.path.as_os_str() == "-"
-        && std::str::from_utf8(&root.bytes).is_ok_and(|text| read::detect(text).is_none())
+    root.path.as_os_str() == "-" && std::str::from_utf8(&root.bytes).is_ok_and(|text| read::detect(text).is_none())
 }
 
 struct Lowered {

@@ -275,7 +275,8 @@ pub fn name_among(first: u128, last: u128) -> Option<String> {
     let mut found: Option<u128> = None;
     let mut consider = |bytes: [u8; 16]| {
         let number = u128::from_be_bytes(bytes);
-        if (first..=last).contains(&number) && number_name(number).is_some() && found.is_none_or(|known| number < known) {
+        if (first..=last).contains(&number) && number_name(number).is_some() && found.is_none_or(|known| number < known)
+        {
             found = Some(number);
         }
     };

@@ -97,13 +97,17 @@ const TRACKING: i32 = -200;
 /// # Errors
 /// Says what of the packet has to be known and is not.
 pub fn trace(host: &Host, question: &Question) -> Result<Trace, String> {
-    let family = match question.family {
-        Some(family) => family,
-        None => match host.families.as_slice() {
-            [only] => *only,
-            _ => return Err("whether the packet is IPv4 or IPv6 is not known: give an address, or begin with `ipv4` or `ipv6`".to_owned()),
-        },
-    };
+    let family =
+        match question.family {
+            Some(family) => family,
+            None => match host.families.as_slice() {
+                [only] => *only,
+                _ => return Err(
+                    "whether the packet is IPv4 or IPv6 is not known: give an address, or begin with `ipv4` or `ipv6`"
+                        .to_owned(),
+                ),
+            },
+        };
     let mut space = Space::new(family, [&host.ruleset]);
     let packet = first(question, &space);
     let mut way = Way {
@@ -113,15 +117,28 @@ pub fn trace(host: &Host, question: &Question) -> Result<Trace, String> {
         packet,
         tracked: true,
         translated: nat::Translated::default(),
-        trace: Trace { stages: Vec::new(), outcome: Outcome::Dropped, decided: None, doubts: Vec::new(), notes: Vec::new(), packet: Packet::default() },
+        trace: Trace {
+            stages: Vec::new(),
+            outcome: Outcome::Dropped,
+            decided: None,
+            doubts: Vec::new(),
+            notes: Vec::new(),
+            packet: Packet::default(),
+        },
         space: &mut space,
     };
     if !host.families.contains(&family) {
         way.note(format!("no text says anything about {family}: every packet passes"));
     }
     for table in &host.ruleset.tables {
-        if matches!(table.family, TableFamily::Bridge | TableFamily::Netdev) && table.chains.iter().any(|chain| !chain.rules.is_empty()) {
-            way.note(format!("the table {} {} takes no part: only routed packets are followed", if table.family == TableFamily::Bridge { "bridge" } else { "netdev" }, table.name));
+        if matches!(table.family, TableFamily::Bridge | TableFamily::Netdev)
+            && table.chains.iter().any(|chain| !chain.rules.is_empty())
+        {
+            way.note(format!(
+                "the table {} {} takes no part: only routed packets are followed",
+                if table.family == TableFamily::Bridge { "bridge" } else { "netdev" },
+                table.name
+            ));
         }
     }
     let ended = way.go();
@@ -171,8 +188,14 @@ fn first(question: &Question, space: &Space) -> Packet {
     let dialled = question.dialled;
     let original = [
         (Field::ORIGINAL_SOURCE, packet.get(Field::SOURCE)),
-        (Field::ORIGINAL_DESTINATION, dialled.map(|(address, _)| words::address_number(address)).or(packet.get(Field::DESTINATION))),
-        (Field::ORIGINAL_PORT, dialled.and_then(|(_, port)| port).map(u128::from).or(packet.get(Field::DESTINATION_PORT))),
+        (
+            Field::ORIGINAL_DESTINATION,
+            dialled.map(|(address, _)| words::address_number(address)).or(packet.get(Field::DESTINATION)),
+        ),
+        (
+            Field::ORIGINAL_PORT,
+            dialled.and_then(|(_, port)| port).map(u128::from).or(packet.get(Field::DESTINATION_PORT)),
+        ),
     ];
     // Of an answer, the fields say what the other side sent first: that is not known.
     for (field, value) in original.into_iter().filter(|_| !question.reply || dialled.is_some()) {
@@ -325,7 +348,9 @@ impl Way<'_, '_> {
         if before_tracking {
             // No connection is known there: whoever asks for its state sees an invalid one.
             packet.set(Field::STATE, 3);
-            [Field::ORIGINAL_PORT, Field::ORIGINAL_DESTINATION, Field::ORIGINAL_SOURCE].into_iter().for_each(|field| packet.forget(field));
+            [Field::ORIGINAL_PORT, Field::ORIGINAL_DESTINATION, Field::ORIGINAL_SOURCE]
+                .into_iter()
+                .for_each(|field| packet.forget(field));
         }
         if translates {
             // Rules about translation are asked for the first packet.
@@ -392,7 +417,9 @@ impl Way<'_, '_> {
         for considered in stage.visits.iter().filter(|considered| considered.visit.matched.is_none()) {
             let Some(rule) = self.host.rule(considered.visit.place) else { continue };
             let same = match (&rule.verdict, verdict) {
-                (None, _) => !rule.effects.iter().any(|effect| matches!(effect, Effect::SetMark { .. } | Effect::Notrack)),
+                (None, _) => {
+                    !rule.effects.iter().any(|effect| matches!(effect, Effect::SetMark { .. } | Effect::Notrack))
+                }
                 (Some(Verdict::Accept), None) => true,
                 (Some(one), Some(other)) => one == other,
                 _ => false,
@@ -440,7 +467,11 @@ impl Way<'_, '_> {
         };
         let protocol = text(Field::PROTOCOL).unwrap_or_else(|| "any protocol".to_owned());
         let icmp = text(Field::ICMP).map(|icmp| format!(" {icmp}")).unwrap_or_default();
-        let mut out = format!("{protocol}{icmp} {} -> {}", side(Field::SOURCE, Field::SOURCE_PORT), side(Field::DESTINATION, Field::DESTINATION_PORT));
+        let mut out = format!(
+            "{protocol}{icmp} {} -> {}",
+            side(Field::SOURCE, Field::SOURCE_PORT),
+            side(Field::DESTINATION, Field::DESTINATION_PORT)
+        );
         for (field, word) in [(Field::IN_INTERFACE, "in"), (Field::OUT_INTERFACE, "out")] {
             match get(field) {
                 Some(0) => {}

@@ -29,8 +29,12 @@ impl Way<'_, '_> {
         }
         match self.question.state {
             3 => return Some("an invalid packet is not translated"),
-            _ if self.question.reply => return Some("answers are translated back by connection tracking, not by rules"),
-            _ if self.question.dialled.is_some() && destination => return Some("the packet is said to be translated already"),
+            _ if self.question.reply => {
+                return Some("answers are translated back by connection tracking, not by rules");
+            }
+            _ if self.question.dialled.is_some() && destination => {
+                return Some("the packet is said to be translated already");
+            }
             _ => {}
         }
         if hook == Hook::Prerouting && self.question.from_host {

@@ -105,9 +105,13 @@ pub fn parse(text: &str) -> Result<Question, Misunderstood> {
     let start = |word: &str| word.as_ptr() as usize - text.as_ptr() as usize;
     let words: Vec<(usize, &str)> = text.split_whitespace().map(|word| (start(word), word)).collect();
     if words.is_empty() {
-        return Err(Misunderstood { at: 0..0, message: "expected a packet, such as `tcp 10.1.1.1 -> 203.0.113.10:443 via eth0`".to_owned() });
+        return Err(Misunderstood {
+            at: 0..0,
+            message: "expected a packet, such as `tcp 10.1.1.1 -> 203.0.113.10:443 via eth0`".to_owned(),
+        });
     }
-    let mut reader = Reader { words: Words { words, next: 0, end: text.len() }, question: Question::default(), via: None };
+    let mut reader =
+        Reader { words: Words { words, next: 0, end: text.len() }, question: Question::default(), via: None };
     reader.protocol()?;
     reader.endpoints()?;
     while reader.words.peek().is_some() {
@@ -125,7 +129,9 @@ struct Reader<'t> {
 impl<'t> Reader<'t> {
     fn family(&mut self, family: Family) -> Result<(), Misunderstood> {
         match self.question.family {
-            Some(known) if known != family => self.words.wrong(format!("this is {family}, and what stands before is {known}")),
+            Some(known) if known != family => {
+                self.words.wrong(format!("this is {family}, and what stands before is {known}"))
+            }
             _ => {
                 self.question.family = Some(family);
                 Ok(())
@@ -158,7 +164,9 @@ impl<'t> Reader<'t> {
                 let name = self.words.value("a protocol's name or number")?;
                 let number = name.parse().ok().map(Protocol).or_else(|| Protocol::by_name(name));
                 if number.is_none() {
-                    return self.words.wrong(format!("`{name}` is no protocol: give its number, 0 to 255, or its name"));
+                    return self
+                        .words
+                        .wrong(format!("`{name}` is no protocol: give its number, 0 to 255, or its name"));
                 }
                 self.question.protocol = number;
                 return Ok(());
@@ -252,8 +260,12 @@ impl<'t> Reader<'t> {
                 self.family(Family::of(address))?;
                 Ok((Some(address), port, false))
             }
-            Err(_) if place.contains('/') => self.words.wrong("a packet has one address, not a prefix: take one of its addresses"),
-            Err(_) => self.words.wrong(format!("`{place}` is no address; `host` is this machine, `any` leaves it open")),
+            Err(_) if place.contains('/') => {
+                self.words.wrong("a packet has one address, not a prefix: take one of its addresses")
+            }
+            Err(_) => {
+                self.words.wrong(format!("`{place}` is no address; `host` is this machine, `any` leaves it open"))
+            }
         }
     }
 
@@ -271,7 +283,11 @@ impl<'t> Reader<'t> {
             "to" | "from" => {
                 match self.words.value("`host`")? {
                     "host" => {}
-                    other => return self.words.wrong(format!("expected `host` after `{word}`, not `{other}`; addresses stand around `->`")),
+                    other => {
+                        return self.words.wrong(format!(
+                            "expected `host` after `{word}`, not `{other}`; addresses stand around `->`"
+                        ));
+                    }
                 }
                 if word == "to" {
                     self.question.to_host = true;
@@ -298,7 +314,8 @@ impl<'t> Reader<'t> {
             }
             "mark" => {
                 let text = self.words.value("a mark")?;
-                let number = text.strip_prefix("0x").map_or_else(|| text.parse().ok(), |hex| u32::from_str_radix(hex, 16).ok());
+                let number =
+                    text.strip_prefix("0x").map_or_else(|| text.parse().ok(), |hex| u32::from_str_radix(hex, 16).ok());
                 match number {
                     Some(mark) => self.question.mark = mark,
                     None => return self.words.wrong(format!("`{text}` is no mark: a number up to 0xffffffff")),
@@ -308,7 +325,11 @@ impl<'t> Reader<'t> {
                 let text = self.words.value("an Ethernet address")?;
                 match Mac::from_str(text) {
                     Ok(mac) => self.question.mac = Some(mac),
-                    Err(_) => return self.words.wrong(format!("`{text}` is no Ethernet address: six pairs of digits, `02:00:5e:10:00:01`")),
+                    Err(_) => {
+                        return self.words.wrong(format!(
+                            "`{text}` is no Ethernet address: six pairs of digits, `02:00:5e:10:00:01`"
+                        ));
+                    }
                 }
             }
             "flags" => {
@@ -317,7 +338,9 @@ impl<'t> Reader<'t> {
                 for name in text.split(',').filter(|name| *name != "none") {
                     match FLAGS.iter().position(|flag| flag.eq_ignore_ascii_case(name)) {
                         Some(bit) => flags |= 1 << bit,
-                        None => return self.words.wrong(format!("`{name}` is no TCP flag: fin, syn, rst, psh, ack, urg")),
+                        None => {
+                            return self.words.wrong(format!("`{name}` is no TCP flag: fin, syn, rst, psh, ack, urg"));
+                        }
                     }
                 }
                 self.question.flags = Some(flags);
@@ -329,7 +352,11 @@ impl<'t> Reader<'t> {
                     _ => return self.words.wrong("expected the address that the client dialled"),
                 }
             }
-            "->" => return self.words.wrong("the destination is said already, or stands too late: SOURCE -> DESTINATION comes first"),
+            "->" => {
+                return self
+                    .words
+                    .wrong("the destination is said already, or stands too late: SOURCE -> DESTINATION comes first");
+            }
             _ => {
                 let near = names::closest(word, CLAUSES);
                 let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
@@ -351,7 +378,10 @@ impl<'t> Reader<'t> {
         if let Some((card, at)) = self.via {
             let slot = if self.question.from_host { &mut self.question.leaves } else { &mut self.question.arrives };
             if slot.as_deref().is_some_and(|known| known != card) {
-                return Err(Misunderstood { at, message: "two interfaces are said: `via` is `in`, or `out` for what this machine sends".to_owned() });
+                return Err(Misunderstood {
+                    at,
+                    message: "two interfaces are said: `via` is `in`, or `out` for what this machine sends".to_owned(),
+                });
             }
             *slot = Some(card.to_owned());
         }
@@ -366,10 +396,16 @@ impl<'t> Reader<'t> {
         }
         let whole = Range { start: 0, end: self.words.end };
         if question.from_host && question.arrives.is_some() {
-            return Err(Misunderstood { at: whole, message: "what this machine sends arrives by no interface: leave out `in`".to_owned() });
+            return Err(Misunderstood {
+                at: whole,
+                message: "what this machine sends arrives by no interface: leave out `in`".to_owned(),
+            });
         }
         if question.to_host && question.leaves.is_some() && !question.from_host {
-            return Err(Misunderstood { at: whole, message: "what goes to this machine leaves by no interface: leave out `out`".to_owned() });
+            return Err(Misunderstood {
+                at: whole,
+                message: "what goes to this machine leaves by no interface: leave out `out`".to_owned(),
+            });
         }
         if question.flags.is_some() && question.protocol != Some(Protocol::TCP) {
             return Err(Misunderstood { at: whole, message: "`flags` are TCP's: begin with `tcp`".to_owned() });
@@ -427,12 +463,20 @@ mod tests {
     fn faults_point_at_the_word() {
         for (text, at, begins) in [
             ("tcp 10.1.1.1 -> 203.0.113.10:99999", "99999", "`99999` is no port"),
-            ("tpc 10.1.1.1 -> 203.0.113.10", "tpc", "expected a protocol or an address, not `tpc`; did you mean `tcp`?"),
+            (
+                "tpc 10.1.1.1 -> 203.0.113.10",
+                "tpc",
+                "expected a protocol or an address, not `tpc`; did you mean `tcp`?",
+            ),
             ("tcp 10.1.1.1 -> 2001:db8::1", "2001:db8::1", "this is ipv6"),
             ("tcp 10.1.1.0/24 -> host", "10.1.1.0/24", "a packet has one address"),
             ("tcp 10.1.1.1 -> host state ne", "ne", "`ne` is no connection state; did you mean `new`?"),
             ("tcp 10.1.1.1 -> host on eth0", "on", "expected via"),
-            ("icmp echo-requst 10.1.1.1 -> host", "echo-requst", "`echo-requst` is no ICMP type; did you mean `echo-request`?"),
+            (
+                "icmp echo-requst 10.1.1.1 -> host",
+                "echo-requst",
+                "`echo-requst` is no ICMP type; did you mean `echo-request`?",
+            ),
             ("tcp 10.1.1.1 -> host via", "", "expected an interface's name here"),
         ] {
             let fault = parse(text).expect_err(text);

@@ -41,14 +41,19 @@ impl Way<'_, '_> {
     /// Whether the source is this machine's.
     pub(super) fn locate_source(&mut self) {
         let source = self.question.source;
-        let local = source.and_then(|address| self.host.cards.local(address)).is_some_and(|(local, guessed)| local && !guessed);
+        let local =
+            source.and_then(|address| self.host.cards.local(address)).is_some_and(|(local, guessed)| local && !guessed);
         self.packet.set(Field::SOURCE_LOCAL, u128::from(local));
     }
 
     /// Where what this machine sends goes at first.
     pub(super) fn destination_of_host(&mut self) -> Route {
         if self.question.leaves.as_deref() == Some("lo") || self.question.to_host {
-            return Route { local: true, card: Some("lo".to_owned()), why: "from this host to itself: out by lo".to_owned() };
+            return Route {
+                local: true,
+                card: Some("lo".to_owned()),
+                why: "from this host to itself: out by lo".to_owned(),
+            };
         }
         self.route_from_host()
     }
@@ -92,7 +97,9 @@ impl Way<'_, '_> {
                 let by = if guessed { "as its ports are forwarded" } else { "by its addresses" };
                 return here(format!("{address} is this host's own, {by}"));
             }
-            _ if address.is_multicast() && !from_host => return here(format!("{address} is a multicast address: a copy is for this host")),
+            _ if address.is_multicast() && !from_host => {
+                return here(format!("{address} is a multicast address: a copy is for this host"));
+            }
             _ => {}
         }
         if let Some(link) = cards.behind(address) {
@@ -106,7 +113,9 @@ impl Way<'_, '_> {
         let known = cards.links.iter().any(|link| link.own.is_some() && !link.guessed);
         if translated || known || from_host {
             return match default {
-                Some(card) => to(Some(card.clone()), format!("{address} is elsewhere: out by the default route, {card}")),
+                Some(card) => {
+                    to(Some(card.clone()), format!("{address} is elsewhere: out by the default route, {card}"))
+                }
                 None => to(None, format!("{address} is elsewhere; by which interface is not known")),
             };
         }

@@ -95,7 +95,13 @@ fn policies_are_compared_in_both_families() {
     let run = diff(&["a.fw", "b.fw"]);
     assert_eq!(run.code, Some(1), "{}", run.err);
     for family in ["ipv4", "ipv6"] {
-        assert!(run.out.contains(&format!("{family} INPUT: becomes allowed\n  protocol tcp; arrival interface not lo; destination port 443")), "{}", run.out);
+        assert!(
+            run.out.contains(&format!(
+                "{family} INPUT: becomes allowed\n  protocol tcp; arrival interface not lo; destination port 443"
+            )),
+            "{}",
+            run.out
+        );
     }
     assert!(run.out.contains("B: b.fw:3 (filter fwc-outside-host): accept, for: allow https"), "{}", run.out);
     assert!(!run.out.contains("becomes denied:\n"), "{}", run.out);
@@ -104,7 +110,8 @@ fn policies_are_compared_in_both_families() {
 
 #[test]
 fn json_and_markdown_say_the_same() {
-    let json: serde_json::Value = serde_json::from_str(&diff(&["one.v4", "other.v4", "--format", "json"]).out).expect("an object");
+    let json: serde_json::Value =
+        serde_json::from_str(&diff(&["one.v4", "other.v4", "--format", "json"]).out).expect("an object");
     assert_eq!(json["equal"], false);
     assert_eq!(json["changes"].as_array().map(Vec::len), Some(4));
     assert_eq!(json["changes"][0]["change"], "allowed");
@@ -112,7 +119,10 @@ fn json_and_markdown_say_the_same() {
     assert_eq!(json["changes"][0]["b"]["line"], 3);
     let markdown = diff(&["one.v4", "other.v4", "--format", "markdown"]).out;
     assert!(markdown.starts_with("### Firewall: `one.v4` → `other.v4`\n\nbecomes allowed: 1"), "{markdown}");
-    assert!(markdown.contains("#### ipv4 INPUT: becomes allowed\n\n- **protocol tcp; arrival interface eth0;"), "{markdown}");
+    assert!(
+        markdown.contains("#### ipv4 INPUT: becomes allowed\n\n- **protocol tcp; arrival interface eth0;"),
+        "{markdown}"
+    );
 }
 
 #[test]
@@ -136,6 +146,10 @@ fn recorded_hosts_are_compared() {
     assert_eq!(diff(&[&web, &web]).code, Some(0));
     let run = diff(&[&bare, &web]);
     assert_eq!(run.code, Some(1));
-    assert!(run.out.contains("departure interface docker0; destination port 80; destination 172.17.0.2\n"), "{}", run.out);
+    assert!(
+        run.out.contains("departure interface docker0; destination port 80; destination 172.17.0.2\n"),
+        "{}",
+        run.out
+    );
     assert!(run.out.contains("A: accept; B: dnat to 172.17.0.2:80"), "{}", run.out);
 }

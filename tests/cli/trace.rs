@@ -18,7 +18,13 @@ allow tcp 8080 from 10.0.0.0/8 to container via wan
 ";
 
 fn traced(arguments: &[&str]) -> super::Run {
-    let place = Place::new(&[("site.fw", POLICY), ("rules.v4", "*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp --dport 22 -m limit --limit 3/min -j ACCEPT\nCOMMIT\n")]);
+    let place = Place::new(&[
+        ("site.fw", POLICY),
+        (
+            "rules.v4",
+            "*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp --dport 22 -m limit --limit 3/min -j ACCEPT\nCOMMIT\n",
+        ),
+    ]);
     let mut all = vec!["trace"];
     all.extend(arguments);
     place.run(&all)
@@ -26,7 +32,8 @@ fn traced(arguments: &[&str]) -> super::Run {
 
 #[test]
 fn a_published_port_goes_through_translation_and_forward() {
-    let run = traced(&[&recorded("docker-28.5/b-web/iptables.save"), "tcp 10.1.1.1:40000 -> 203.0.113.10:8080 via ens33"]);
+    let run =
+        traced(&[&recorded("docker-28.5/b-web/iptables.save"), "tcp 10.1.1.1:40000 -> 203.0.113.10:8080 via ens33"]);
     assert_eq!(run.code, Some(0), "{}", run.err);
     for part in [
         "PREROUTING  nat PREROUTING  tcp 10.1.1.1:40000 -> 203.0.113.10:8080 in ens33",
@@ -57,7 +64,11 @@ fn a_policy_takes_part_where_it_will_be_attached() {
 fn what_counts_is_said_with_possibly() {
     let run = traced(&["rules.v4", "tcp 10.1.1.1:40000 -> host:22 in eth0"]);
     assert!(run.out.contains("\npossibly dropped, by the policy of filter INPUT"), "{}", run.out);
-    assert!(run.out.contains("it could come otherwise, where these rules match:\n  rules.v4:3: -A INPUT"), "{}", run.out);
+    assert!(
+        run.out.contains("it could come otherwise, where these rules match:\n  rules.v4:3: -A INPUT"),
+        "{}",
+        run.out
+    );
     let other = traced(&["rules.v4", "tcp 10.1.1.1:40000 -> host:23 in eth0"]);
     assert!(other.out.contains("\ndropped, by the policy of filter INPUT"), "{}", other.out);
 }
@@ -66,7 +77,14 @@ fn what_counts_is_said_with_possibly() {
 fn what_is_assumed_is_said_and_what_is_known_is_used() {
     let guessed = traced(&["rules.v4", "udp 10.1.1.1 -> 192.0.2.1:9 in eth0"]);
     assert!(guessed.out.contains("note: 192.0.2.1 is taken to be this host's own"), "{}", guessed.out);
-    let known = traced(&["rules.v4", "--address", "eth0=10.0.0.1/8", "--address", "eth1=192.0.2.254/24", "udp 10.1.1.1 -> 192.0.2.1:9 in eth0"]);
+    let known = traced(&[
+        "rules.v4",
+        "--address",
+        "eth0=10.0.0.1/8",
+        "--address",
+        "eth1=192.0.2.254/24",
+        "udp 10.1.1.1 -> 192.0.2.1:9 in eth0",
+    ]);
     assert!(known.out.contains("192.0.2.1 is in 192.0.2.0/24 behind eth1"), "{}", known.out);
     assert!(known.out.contains("\nsent on by eth1"), "{}", known.out);
 }
@@ -99,11 +117,19 @@ fn a_packet_that_is_not_understood_is_pointed_at() {
 #[test]
 fn lxd_and_ufw_hosts_are_followed() {
     let lxd = recorded("lxd-5.0-nft");
-    let path = std::fs::read_dir(lxd).expect("recorded").flatten().map(|entry| entry.path().join("nft.txt")).find(|path| path.exists());
+    let path = std::fs::read_dir(lxd)
+        .expect("recorded")
+        .flatten()
+        .map(|entry| entry.path().join("nft.txt"))
+        .find(|path| path.exists());
     let path = path.expect("a listing").to_string_lossy().into_owned();
     let run = traced(&[&path, "udp 10.0.0.5:68 -> 255.255.255.255:67 in lxdbr0 to host"]);
     assert!(run.out.contains("delivered to this host"), "{}{}", run.out, run.err);
     let ufw = recorded("ufw-0.36/b-typical/iptables.save");
     let run = traced(&[&ufw, "tcp 192.0.2.2:40000 -> host:443 in eth0"]);
-    assert!(run.out.contains("dropped, by iptables.save:106: -A ufw-user-input -s 192.0.2.0/24 -j DROP"), "{}", run.out);
+    assert!(
+        run.out.contains("dropped, by iptables.save:106: -A ufw-user-input -s 192.0.2.0/24 -j DROP"),
+        "{}",
+        run.out
+    );
 }

@@ -5,8 +5,8 @@ use fwc::compare::{Effort, Kind, compare};
 use fwc::host::Host;
 use fwc::net::Family;
 use fwc::netfilter::{Base, Hook, Ruleset, TableKind};
-use fwc::packet::field::number_name;
 use fwc::packet::Field;
+use fwc::packet::field::number_name;
 use fwc::program::{Packet, Space};
 use fwc::simulate::{Outcome, parse, trace};
 

@@ -36,7 +36,8 @@ fn recorded(host: &str, plan: &HostPlan) -> (Host, Vec<String>) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/rulesets").join(host).join(name);
         (path.clone(), std::fs::read_to_string(&path).expect("recorded"))
     });
-    let roots = texts.iter().map(|(path, text)| Root { path: path.clone(), bytes: text.clone().into_bytes() }).collect();
+    let roots =
+        texts.iter().map(|(path, text)| Root { path: path.clone(), bytes: text.clone().into_bytes() }).collect();
     let mut host = load(&Nothing, roots, Vec::new(), Options::default()).expect("a host");
     host.cards.links.clear();
     host.cards.default_route = Some(plan.default_route.clone());
@@ -51,8 +52,21 @@ fn recorded(host: &str, plan: &HostPlan) -> (Host, Vec<String>) {
 /// Packets from every card and from the host to every party, at ports that rules name and others.
 fn probes(plan: &HostPlan, count: usize) -> Vec<Probe> {
     let parse = |list: &[&str]| list.iter().map(|text| text.parse::<IpAddr>().expect(text)).collect::<Vec<_>>();
-    let four = parse(&["203.0.113.1", "203.0.113.77", "203.0.113.10", "10.1.1.1", "172.17.0.2", "172.17.0.1", "172.18.0.2", "172.18.0.3", "192.168.2.9", "192.168.2.1", "198.51.100.9"]);
-    let six = parse(&["2001:db8::1", "2001:db8::10", "fd00:17::2", "fd00:18::2", "fd00:18::1", "fd00:2::9", "2001:db8:9::1"]);
+    let four = parse(&[
+        "203.0.113.1",
+        "203.0.113.77",
+        "203.0.113.10",
+        "10.1.1.1",
+        "172.17.0.2",
+        "172.17.0.1",
+        "172.18.0.2",
+        "172.18.0.3",
+        "192.168.2.9",
+        "192.168.2.1",
+        "198.51.100.9",
+    ]);
+    let six =
+        parse(&["2001:db8::1", "2001:db8::10", "fd00:17::2", "fd00:18::2", "fd00:18::1", "fd00:2::9", "2001:db8:9::1"]);
     let ports = [22, 53, 80, 443, 5353, 7001, 7002, 8080, 8443, 9000, 25, 1];
     let mut state = 0x7ace_u64;
     let mut below = move |end: usize| {
@@ -65,7 +79,9 @@ fn probes(plan: &HostPlan, count: usize) -> Vec<Probe> {
     while list.len() < count {
         let all = if below(3) == 0 { &six } else { &four };
         let (from, destination) = (below(plan.cards.len() + 1), all[below(all.len())]);
-        let own = |card: usize| plan.cards[card].addresses.iter().map(ipnet::IpNet::addr).find(|own| own.is_ipv4() == destination.is_ipv4());
+        let own = |card: usize| {
+            plan.cards[card].addresses.iter().map(ipnet::IpNet::addr).find(|own| own.is_ipv4() == destination.is_ipv4())
+        };
         let (entry, source) = if from == plan.cards.len() {
             let card = plan.cards.iter().position(|card| card.name == plan.route(destination)).expect("a card");
             (Entry::Host, own(card).expect("an address"))
@@ -75,7 +91,11 @@ fn probes(plan: &HostPlan, count: usize) -> Vec<Probe> {
         // What no neighbour could send the kernel does not route.
         let strange = entry != Entry::Host && (plan.owns(source) || plan.route(source) != plan.cards[from].name);
         let back = entry != Entry::Host && !plan.owns(destination) && plan.route(destination) == plan.cards[from].name;
-        if strange || back || plan.is_edge(source) && entry != Entry::Host || plan.is_edge(destination) && !plan.owns(destination) {
+        if strange
+            || back
+            || plan.is_edge(source) && entry != Entry::Host
+            || plan.is_edge(destination) && !plan.owns(destination)
+        {
             continue;
         }
         if entry == Entry::Host && plan.owns(destination) {
@@ -96,8 +116,12 @@ fn words(probe: &Probe, plan: &HostPlan) -> String {
     let Packet { source, destination, payload } = probe.packet;
     let end = |address: IpAddr, port: u16| std::net::SocketAddr::new(address, port).to_string();
     let packet = match payload {
-        Payload::Tcp { source: from, destination: to, .. } => format!("tcp {} -> {}", end(source, from), end(destination, to)),
-        Payload::Udp { source: from, destination: to } => format!("udp {} -> {}", end(source, from), end(destination, to)),
+        Payload::Tcp { source: from, destination: to, .. } => {
+            format!("tcp {} -> {}", end(source, from), end(destination, to))
+        }
+        Payload::Udp { source: from, destination: to } => {
+            format!("udp {} -> {}", end(source, from), end(destination, to))
+        }
         Payload::Icmp { kind, code, .. } => format!("icmp {kind}/{code} {source} -> {destination}"),
         other => panic!("{other:?}"),
     };
