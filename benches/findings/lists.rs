@@ -75,7 +75,9 @@ fn firewall(text: &mut String, random: &mut Random) {
             0 => Ok(()),
             1 => write!(text, " --dport 1024:65535"),
             2 => write!(text, " --dport {first}:{}", first + random.below(5_000)),
-            3..=5 => write!(text, " --dport {}", [22, 25, 53, 80, 110, 143, 443, 3_306, 8_080][random.below(9) as usize]),
+            3..=5 => {
+                write!(text, " --dport {}", [22, 25, 53, 80, 110, 143, 443, 3_306, 8_080][random.below(9) as usize])
+            }
             _ => write!(text, " --dport {first}"),
         };
     }

@@ -92,7 +92,7 @@ fn rule_set(root: &Root) -> Option<(Form, SourceText)> {
 
 /// Whether a rule is the user's own: what a platform writes, it writes anew, whatever is wrong with it.
 fn is_users(table: &Table, chain: &Chain, rule: &Rule) -> bool {
-    let private = |owned: &platform::Owned| owned.role == platform::Role::Private;
+    let private = |owned: &platform::Owned| owned.role != platform::Role::User;
     let owner = platform::owner_of_table(table.family, &table.name)
         .or_else(|| platform::owner_of(Some(table.family), &table.name, &chain.name));
     let comment = rule.comment.as_deref().and_then(platform::owner_of_comment);
@@ -112,7 +112,9 @@ impl Writer {
             let advice = "check the rules that look into them";
             return Err(Failure::new(format!("`{}` has sets and no rules: {advice}", source.path)));
         }
-        let diagnostics = listing::listing(source, form, family(&source.path), &[], self.all, |table, chain, rule| self.all || is_users(table, chain, rule));
+        let diagnostics = listing::listing(source, form, family(&source.path), &[], self.all, |table, chain, rule| {
+            self.all || is_users(table, chain, rule)
+        });
         self.sheet(std::slice::from_ref(source), &diagnostics)
     }
 

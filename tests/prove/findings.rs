@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use fwc::net::Family;
+use fwc::netfilter::{Ruleset, Verdict};
 use fwc::packet::Field;
 use fwc::packet::field::name_number;
-use fwc::netfilter::{Ruleset, Verdict};
 use fwc::program::{Event, Packet, Place, Space, walk};
 use fwc::prove::findings::listing::listing;
 use fwc::prove::findings::{Search, findings};
@@ -51,8 +51,7 @@ fn what_is_found_is_what_trying_every_packet_shows() {
         let mut space = Space::new(Family::Ipv4, [&ruleset]);
         // Rules of this world do not ask for interfaces.
         let card = Some(name_number("eth0"));
-        let world: Vec<Packet> =
-            lists.world(&space).filter(|packet| packet.get(Field::IN_INTERFACE) == card).collect();
+        let world: Vec<Packet> = lists.world(&space).filter(|packet| packet.get(Field::IN_INTERFACE) == card).collect();
         let mut matched: BTreeSet<Place> = BTreeSet::new();
         let outcomes: Vec<Vec<Event>> = world
             .iter()
@@ -96,7 +95,9 @@ fn what_is_found_is_what_trying_every_packet_shows() {
             }
         }
     }
-    println!("{count} lists: {dead} dead ({several} by several), {redundant} redundant, {needed} needed, {missed} missed");
+    println!(
+        "{count} lists: {dead} dead ({several} by several), {redundant} redundant, {needed} needed, {missed} missed"
+    );
     if count >= 150 {
         assert!(dead > 100 && several > 10 && redundant > 10 && needed > 100);
         assert!(missed * 20 < redundant + 20, "{missed} of {redundant}");
@@ -130,9 +131,13 @@ fn targets(verdict: Option<&Verdict>) -> Vec<&str> {
 fn shown_at_several(ruleset: &Ruleset, chain: usize) -> bool {
     let table = &ruleset.tables[0];
     let rules = || table.chains.iter().flat_map(|chain| &chain.rules);
-    let marks = rules().any(|rule| rule.effects.iter().any(|one| matches!(one, fwc::netfilter::Effect::SetMark { .. })));
+    let marks =
+        rules().any(|rule| rule.effects.iter().any(|one| matches!(one, fwc::netfilter::Effect::SetMark { .. })));
     let ways = |chain: usize| {
-        rules().flat_map(|rule| targets(rule.verdict.as_ref())).filter(|name| *name == &*table.chains[chain].name).count()
+        rules()
+            .flat_map(|rule| targets(rule.verdict.as_ref()))
+            .filter(|name| *name == &*table.chains[chain].name)
+            .count()
     };
     marks || ways(chain) > 1 || (0..chain).any(|before| ways(before) > 1)
 }

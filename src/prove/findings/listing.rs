@@ -3,10 +3,10 @@
 use super::codes::UNREADABLE;
 use super::report::{Origin, Report};
 use super::{Search, findings};
-use crate::netfilter::{Chain, Rule, Table};
 use crate::diagnostic::Diagnostic;
 use crate::net::Family;
 use crate::netfilter::Set;
+use crate::netfilter::{Chain, Rule, Table};
 use crate::read::{self, Fault, Form};
 use crate::span::{FileId, SourceText};
 

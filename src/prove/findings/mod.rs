@@ -128,14 +128,14 @@ pub fn findings(ruleset: &Ruleset, search: Search) -> Findings {
         for family in families(table.family) {
             let mut space = Space::new(*family, [ruleset]);
             let mut examiner = Examiner { ruleset, search, found: &mut found, total, repeated: FxHashSet::default() };
-                        for &chain in &entries.chains {
+            for &chain in &entries.chains {
                 examiner.chain(number, chain, &mut space, &mut unreached);
             }
         }
         conditions(number, table, &mut found);
-        let policies = unreached.into_iter().filter_map(|(chain, keepers)| {
-            keepers.map(|keepers| Unreached { table: number, chain, keepers })
-        });
+        let policies = unreached
+            .into_iter()
+            .filter_map(|(chain, keepers)| keepers.map(|keepers| Unreached { table: number, chain, keepers }));
         found.policies.extend(policies);
     }
     found.policies.sort_by_key(|policy| (policy.table, policy.chain));
@@ -258,7 +258,9 @@ fn occurrences(program: &Program) -> Vec<Occurrence> {
         }
         let place = step.place;
         let while_own = |from: u32, wanted: &dyn Fn(&Step) -> bool| {
-            (from..).find(|next| !program.step(*next).is_some_and(|step| step.place == place && wanted(step))).unwrap_or(from)
+            (from..)
+                .find(|next| !program.step(*next).is_some_and(|step| step.place == place && wanted(step)))
+                .unwrap_or(from)
         };
         let does = while_own(at, &visit);
         let end = while_own(does, &|step| !visit(step));
@@ -278,7 +280,13 @@ impl<'r> Examiner<'r, '_> {
     ) {
         let Some(entry) = self.ruleset.tables.get(table).and_then(|table| table.chains.get(chain)) else { return };
         let end = match entry.base {
-            Some(base) if self.search.policies => if base.accept { End::Accept } else { End::Drop },
+            Some(base) if self.search.policies => {
+                if base.accept {
+                    End::Accept
+                } else {
+                    End::Drop
+                }
+            }
             _ => End::Passed,
         };
         let Some(program) = flatten_with_visits(self.ruleset, table, &entry.name, end, space) else { return };
@@ -327,7 +335,11 @@ impl<'r> Examiner<'r, '_> {
         let chains = self.found.fates.get(table).into_iter().flatten().enumerate();
         let places: Vec<Place> = chains
             .flat_map(|(chain, rules)| {
-                (0..rules.len()).map(move |rule| Place { table: number(table), chain: number(chain), rule: number(rule) })
+                (0..rules.len()).map(move |rule| Place {
+                    table: number(table),
+                    chain: number(chain),
+                    rule: number(rule),
+                })
             })
             .collect();
         places.into_iter().for_each(|place| self.open(place));
@@ -450,7 +462,8 @@ impl<'r> Examiner<'r, '_> {
                 }
             }
         }
-        let mut places: Vec<Place> = used.iter().filter_map(|step| program.step(*step)).map(|step| step.place).collect();
+        let mut places: Vec<Place> =
+            used.iter().filter_map(|step| program.step(*step)).map(|step| step.place).collect();
         places.sort_unstable();
         places.dedup();
         places
@@ -462,25 +475,32 @@ impl<'r> Examiner<'r, '_> {
         const MOST: usize = 10_000;
         for (number, step) in (0u32..).zip(&program.steps) {
             let Some(stops) = self.stops(step) else { continue };
-            if self.found.overlaps.len() >= MOST || self.found.fate(step.place).is_none_or(|fate| fate.reached != Some(true)) {
+            if self.found.overlaps.len() >= MOST
+                || self.found.fate(step.place).is_none_or(|fate| fate.reached != Some(true))
+            {
                 continue;
             }
             let mut first = None;
-            let _ = program.meeting(&step.cube, 0..number, |class| class < crate::program::LEADS, |other| {
-                let Some(earlier) = program.step(other).filter(|earlier| {
-                    earlier.place.chain == step.place.chain
-                        && earlier.cube.meets(&step.cube)
-                        && !earlier.cube.covers(&step.cube)
-                        && !step.cube.covers(&earlier.cube)
-                }) else {
-                    return ControlFlow::Continue(());
-                };
-                if self.stops(earlier) == Some(!stops) {
-                    first = Some((other, earlier));
-                    return ControlFlow::Break(());
-                }
-                ControlFlow::Continue(())
-            });
+            let _ = program.meeting(
+                &step.cube,
+                0..number,
+                |class| class < crate::program::LEADS,
+                |other| {
+                    let Some(earlier) = program.step(other).filter(|earlier| {
+                        earlier.place.chain == step.place.chain
+                            && earlier.cube.meets(&step.cube)
+                            && !earlier.cube.covers(&step.cube)
+                            && !step.cube.covers(&earlier.cube)
+                    }) else {
+                        return ControlFlow::Continue(());
+                    };
+                    if self.stops(earlier) == Some(!stops) {
+                        first = Some((other, earlier));
+                        return ControlFlow::Break(());
+                    }
+                    ControlFlow::Continue(())
+                },
+            );
             let Some((other, earlier)) = first else { continue };
             let Some(both) = earlier.cube.intersection(&step.cube) else { continue };
             let stretch = [Stretch { program, from: 0, to: other, events: false }];
@@ -533,7 +553,8 @@ fn point(cube: &Cube, way: u64) -> Cube {
 
 /// A number that looks like chance and is the same at each run.
 fn scattered(way: u64, number: u16) -> u64 {
-    let mut state = (way + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(number).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mut state =
+        (way + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(number).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     state ^= state >> 29;
     state = state.wrapping_mul(0x94d0_49bb_1331_11eb);
     state ^ state >> 32

@@ -26,7 +26,8 @@ impl Examiner<'_, '_> {
                 let stretch = [Stretch { program, from: 0, to: number, events: false }];
                 let mut used = Vec::new();
                 let all = Cube::all();
-                let left = self.ask(|budget| left_over(&all, &stretch, &space.universe, budget, |_, step| used.push(step)));
+                let left =
+                    self.ask(|budget| left_over(&all, &stretch, &space.universe, budget, |_, step| used.push(step)));
                 if !matches!(left, Ok(None)) {
                     return None;
                 }

@@ -86,12 +86,19 @@ fn alike(ruleset: &Ruleset, program: &Program, step: u32, event: EventId, place:
 fn follower(program: &Program, mut cube: Cube, mut from: u32, space: &Space) -> Option<u32> {
     loop {
         let mut next: Option<u32> = None;
-        let _ = program.meeting(&cube, from..program.len(), |_| true, |step| {
-            if next.is_none_or(|known| step < known) && program.step(step).is_some_and(|step| step.cube.meets(&cube)) {
-                next = Some(step);
-            }
-            ControlFlow::<()>::Continue(())
-        });
+        let _ = program.meeting(
+            &cube,
+            from..program.len(),
+            |_| true,
+            |step| {
+                if next.is_none_or(|known| step < known)
+                    && program.step(step).is_some_and(|step| step.cube.meets(&cube))
+                {
+                    next = Some(step);
+                }
+                ControlFlow::<()>::Continue(())
+            },
+        );
         let number = next?;
         let step = program.step(number)?;
         match (step.cube.covers(&cube), step.does) {

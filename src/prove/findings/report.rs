@@ -47,7 +47,13 @@ type Statements = BTreeMap<Location, Vec<Place>>;
 impl<'a> Report<'a> {
     /// Of what was found in a rule set that was made from these texts.
     #[must_use]
-    pub fn new(ruleset: &'a Ruleset, findings: &'a Findings, files: &'a [SourceText], origin: Origin, all: bool) -> Self {
+    pub fn new(
+        ruleset: &'a Ruleset,
+        findings: &'a Findings,
+        files: &'a [SourceText],
+        origin: Origin,
+        all: bool,
+    ) -> Self {
         let mut leading: FxHashMap<(u32, &str), Vec<Place>> = FxHashMap::default();
         for (place, rule) in places(ruleset) {
             let mut lead = |verdict: &'a Verdict| {
@@ -152,7 +158,9 @@ impl<'a> Report<'a> {
             return false;
         }
         let leading = self.leading(place);
-        let comes = |leading: &Place| self.findings.fate(*leading).is_none_or(|fate| fate.reached != Some(false) && fate.sought);
+        let comes = |leading: &Place| {
+            self.findings.fate(*leading).is_none_or(|fate| fate.reached != Some(false) && fate.sought)
+        };
         !leading.is_empty() && !leading.iter().any(comes)
     }
 
@@ -199,14 +207,17 @@ impl<'a> Report<'a> {
         let what = self.what(&rules);
         let message = match (alike, origins.len()) {
             (true, 1) => format!("no packet comes to this {what}: an earlier rule decides all of its packets alike"),
-            (true, _) => format!("no packet comes to this {what}: earlier rules together decide all of its packets alike"),
+            (true, _) => {
+                format!("no packet comes to this {what}: earlier rules together decide all of its packets alike")
+            }
             (false, 1) => format!("no packet comes to this {what}: an earlier rule takes all of its packets"),
             (false, _) => format!("no packet comes to this {what}: earlier rules together take all of its packets"),
         };
         let label = if alike { "does nothing" } else { "never comes to its turn" };
         let mut fault = Diagnostic::new(code, location, message).label(label);
         for origin in origins.iter().take(SHOWN) {
-            fault = fault.related(*origin, if by == "the rule before" { "takes all of them" } else { "takes some of them" });
+            fault = fault
+                .related(*origin, if by == "the rule before" { "takes all of them" } else { "takes some of them" });
         }
         if origins.len() > SHOWN {
             fault = fault.note(format!("and {} rules more", origins.len() - SHOWN));
@@ -222,7 +233,11 @@ impl<'a> Report<'a> {
     }
 
     fn what(&self, rules: &[&Rule]) -> &'static str {
-        if self.origin == Origin::Statements { "statement" } else if rules.iter().all(|rule| rule.verdict.is_none()) { "rule" } else {
+        if self.origin == Origin::Statements {
+            "statement"
+        } else if rules.iter().all(|rule| rule.verdict.is_none()) {
+            "rule"
+        } else {
             match rules.first().and_then(|rule| rule.verdict.as_ref()) {
                 Some(Verdict::Jump(_) | Verdict::Goto(_)) => "jump",
                 _ => "rule",
@@ -234,11 +249,8 @@ impl<'a> Report<'a> {
         if fates.iter().any(|(_, fate)| fate.matches || fate.sought) {
             let place = fates.first()?.0;
             let name = &self.chain(place)?.name;
-            let mut fault = Diagnostic::new(
-                &NEVER_MATCHES,
-                location,
-                format!("no packet that comes to `{name}` matches this"),
-            );
+            let mut fault =
+                Diagnostic::new(&NEVER_MATCHES, location, format!("no packet that comes to `{name}` matches this"));
             for origin in self.origins(self.leading(place), location).iter().take(SHOWN) {
                 fault = fault.related(*origin, "leads there");
             }
@@ -262,6 +274,11 @@ impl<'a> Report<'a> {
     fn repeated(&self, location: Location, fates: &[(Place, &Fate)]) -> Option<Diagnostic> {
         let followers: Vec<Place> = fates.iter().filter_map(|(_, fate)| fate.follower).collect();
         let origins = self.origins(&followers, location);
+        let idle = |place: &Place| self.findings.fate(*place).is_some_and(|fate| fate.reached == Some(false));
+        if followers.iter().any(idle) {
+            // The other is told, because this one takes its packets: one of the two is needed.
+            return None;
+        }
         if origins.is_empty() && !self.all {
             // Many say in a rule what the policy says anyway.
             return None;
@@ -293,9 +310,11 @@ impl<'a> Report<'a> {
         let chain = self.ruleset.tables.get(unreached.table)?.chains.get(unreached.chain)?;
         let accepts = |place: &&Place| self.rule(**place).is_some_and(|rule| rule.verdict == Some(Verdict::Accept));
         // The widest accept says it best.
-        let widest = unreached.keepers.iter().filter(accepts).min_by_key(|place| {
-            self.rule(**place).map_or(usize::MAX, |rule| rule.matches.len())
-        })?;
+        let widest = unreached
+            .keepers
+            .iter()
+            .filter(accepts)
+            .min_by_key(|place| self.rule(**place).map_or(usize::MAX, |rule| rule.matches.len()))?;
         let location = self.rule(*widest)?.origin?;
         let message = format!("the policy of `{}` is to drop, and no packet comes to it", chain.name);
         let mut fault = Diagnostic::new(&POLICY_NEVER_REACHED, location, message).label("accepts what is left");
