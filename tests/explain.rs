@@ -32,6 +32,7 @@ const BY_OTHER_TESTS: &[(&str, &str)] = &[
     ("FW0550", "1000 files: `project::tests`"),
     ("FW0551", "64 names: `tests/check/names.fw`"),
     ("FW0552", "a million rules: `tests/hostile.rs`"),
+    ("FW0809", "more work than there is time for: `prove::findings`"),
     ("FW0601", "checks find it before: `tests/emit`"),
     ("FW0602", "checks find it before: `tests/emit`"),
     ("FW0603", "checks find it before: `tests/emit`"),
@@ -108,6 +109,16 @@ fn examples(page: &str) -> Vec<(String, String)> {
 
 /// The codes that an example gives.
 fn given(kind: &str, text: &str) -> BTreeSet<&'static str> {
+    let form = match kind {
+        "iptables" => Some(fwc::read::Form::Iptables(Some(fwc::net::Family::Ipv4))),
+        "nft" => Some(fwc::read::Form::Nft),
+        _ => None,
+    };
+    if let Some(form) = form {
+        let source = fwc::span::SourceText { path: "rules".into(), text: text.into() };
+        let found = fwc::prove::findings::listing::listing(&source, form, fwc::net::Family::Ipv4, &[], true, |_, _, _| true);
+        return found.iter().map(|one| one.code.number).collect();
+    }
     let mut files: Vec<(String, String)> =
         BESIDE.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
     let mut facts = None;
@@ -158,7 +169,7 @@ fn in_a_service(part: &str) -> String {
 /// What is wrong with a page.
 fn fault(code: &Code) -> Option<String> {
     let all = examples(code.explanation);
-    let mut shown = all.iter().filter(|(kind, _)| ["fw", "json", "yaml"].contains(&kind.as_str()));
+    let mut shown = all.iter().filter(|(kind, _)| ["fw", "json", "yaml", "iptables", "nft"].contains(&kind.as_str()));
     let Some((kind, first)) = shown.next() else { return Some("has no example that can be tried".to_owned()) };
     let codes = given(kind, first);
     if !codes.contains(code.number) {

@@ -80,7 +80,7 @@ fn one(name: &str, rules: u32) {
     let before = processor();
     let found: Vec<Diagnostic> = if list.is_some() {
         let source = SourceText { path: "rules.v4".into(), text: text.into() };
-        listing(&source, Form::Iptables(Some(Family::Ipv4)), Family::Ipv4, &[], false)
+        listing(&source, Form::Iptables(Some(Family::Ipv4)), Family::Ipv4, &[], false, |_, _, _| true)
     } else {
         let mut db = Database::default();
         let root = Root { path: PathBuf::from("site.fw"), bytes: text.into_bytes() };

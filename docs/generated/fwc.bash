@@ -110,7 +110,7 @@ _fwc() {
             return 0
             ;;
         fwc__subcmd__check)
-            opts="-h --target --facts --deny --format --color --help"
+            opts="-h --target --facts --deny --format --all --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

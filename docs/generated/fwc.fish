@@ -60,6 +60,7 @@ json\t'One JSON object a line, described in docs/diagnostics-json.md'"
 complete -c fwc -n "__fish_fwc_using_subcommand check" -l color -d 'When to use colours; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t'At a terminal'
 always\t'Always'
 never\t'Never'"
+complete -c fwc -n "__fish_fwc_using_subcommand check" -l all -d 'Tell also what is rarely a fault: rules of opposite verdicts that share packets, rules that say what the policy says, and findings in rules that Docker and others write'
 complete -c fwc -n "__fish_fwc_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c fwc -n "__fish_fwc_using_subcommand test" -l target -d 'What to emit, whatever the source and the facts say' -r -f -a "iptables\t'iptables-restore files for IPv4 and IPv6'
 nft\t'An nft script'"

@@ -11,6 +11,8 @@ use super::{Color, Ending, Format, disk, print};
 use crate::database::{self, Database, ProjectInput};
 use crate::diagnostic::Diagnostic;
 use crate::net::Family;
+use crate::netfilter::{Chain, Rule, Table};
+use crate::platform;
 use crate::project::{ImportKind, Options, ReadError, Root, System};
 use crate::prove::findings::listing;
 use crate::read::{self, Form};
@@ -27,9 +29,10 @@ pub(super) struct Arguments {
     /// How the diagnostics are written
     #[arg(long, default_value = "full")]
     format: Format,
-    /// Tell also of rules of opposite verdicts that share packets
+    /// Tell also what is rarely a fault: rules of opposite verdicts that share packets, rules that say what the policy says, and
+    /// findings in rules that Docker and others write
     #[arg(long)]
-    overlaps: bool,
+    all: bool,
 }
 
 /// How deep a directory is searched for policies.
@@ -46,7 +49,7 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
         }
     }
     let color = color.on(std::io::stdout().is_terminal());
-    let writer = Writer { format: arguments.format, color, levels, overlaps: arguments.overlaps };
+    let writer = Writer { format: arguments.format, color, levels, all: arguments.all };
     let mut tally = Tally::default();
     // An included file's faults are the same from wherever it is included; they are told once.
     let mut told = BTreeSet::new();
@@ -74,7 +77,7 @@ struct Writer {
     format: Format,
     color: bool,
     levels: Levels,
-    overlaps: bool,
+    all: bool,
 }
 
 /// A text that is a rule set already, by what it begins with.
@@ -85,6 +88,15 @@ fn rule_set(root: &Root) -> Option<(Form, SourceText)> {
     let text = std::str::from_utf8(&root.bytes).ok()?;
     let form = read::detect(text)?;
     Some((form, SourceText { path: root.path.to_string_lossy().into(), text: text.into() }))
+}
+
+/// Whether a rule is the user's own: what a platform writes, it writes anew, whatever is wrong with it.
+fn is_users(table: &Table, chain: &Chain, rule: &Rule) -> bool {
+    let private = |owned: &platform::Owned| owned.role != platform::Role::User;
+    let owner = platform::owner_of_table(table.family, &table.name)
+        .or_else(|| platform::owner_of(Some(table.family), &table.name, &chain.name));
+    let comment = rule.comment.as_deref().and_then(platform::owner_of_comment);
+    !owner.is_some_and(private) && comment.is_none()
 }
 
 /// The family that a file's name tells: `rules.v6`, `ip6tables.save`.
@@ -100,7 +112,9 @@ impl Writer {
             let advice = "check the rules that look into them";
             return Err(Failure::new(format!("`{}` has sets and no rules: {advice}", source.path)));
         }
-        let diagnostics = listing::listing(source, form, family(&source.path), &[], self.overlaps);
+        let diagnostics = listing::listing(source, form, family(&source.path), &[], self.all, |table, chain, rule| {
+            self.all || is_users(table, chain, rule)
+        });
         self.sheet(std::slice::from_ref(source), &diagnostics)
     }
 
@@ -117,7 +131,7 @@ impl Writer {
     fn write(&self, db: &Database, input: ProjectInput, told: &mut Told) -> Result<Tally, Failure> {
         let project = database::project(db, input);
         let compiled = database::compile(db, input, "policy".to_owned());
-        let found = database::findings(db, input, self.overlaps);
+        let found = database::findings(db, input, self.all);
         let new = compiled.diagnostics.iter().chain(&**found).filter(|one| {
             let location = one.primary.location;
             let path = project.source(location.file).map(|source| source.path.to_string()).unwrap_or_default();

@@ -193,9 +193,9 @@ pub fn compile_part(db: &dyn Db, input: ProjectInput, stem: String, only: Vec<St
 }
 
 /// What is proved of the rules that a project comes to, before their form is changed: statements that no packet comes to, and such.
-/// Nothing is said of a project with errors, nor of what other diagnostics stand at. A build does without; `overlaps` asks for rules of opposite verdicts that share packets, too.
+/// Nothing is said of a project with errors, nor of what other diagnostics stand at. A build does without; `all` asks for what is rarely a fault, too.
 #[salsa::tracked(returns(ref), no_eq)]
-pub fn findings(db: &dyn Db, input: ProjectInput, overlaps: bool) -> Arc<Vec<Diagnostic>> {
+pub fn findings(db: &dyn Db, input: ProjectInput, all: bool) -> Arc<Vec<Diagnostic>> {
     let compiled = compile(db, input, "policy".to_owned());
     if compiled.diagnostics.iter().any(Diagnostic::is_error) {
         return Arc::new(Vec::new());
@@ -204,11 +204,11 @@ pub fn findings(db: &dyn Db, input: ProjectInput, overlaps: bool) -> Arc<Vec<Dia
     let (policy, _) = &**resolved(db, input);
     let (ruleset, _) = lower::lower(policy, compiled.target);
     let policies = compiled.target == crate::netfilter::Target::Nft;
-    let found = prove::findings::findings(&ruleset, prove::findings::Search { policies, overlaps });
-    let report = Report::new(&ruleset, &found, &project.files, Origin::Statements);
+    let found = prove::findings::findings(&ruleset, prove::findings::Search { policies, overlaps: all });
+    let report = Report::new(&ruleset, &found, &project.files, Origin::Statements, all);
     let told: HashSet<_> = compiled.diagnostics.iter().map(|one| one.primary.location).collect();
     let own = |location: Location| !project.library.contains(&location.file) && !told.contains(&location);
-    Arc::new(report.diagnostics(own))
+    Arc::new(report.diagnostics(|_, _, rule| rule.origin.is_some_and(own)))
 }
 
 impl Database {

@@ -2,15 +2,21 @@
 //! tried.
 //!
 //! `FWC_LISTS=100000` tries so many lists; without it, as many as take a few seconds.
+//!
+//! And what is found in every recorded rule set, for a person to look at: `recorded.snap`.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use fwc::net::Family;
 use fwc::netfilter::{Ruleset, Verdict};
 use fwc::packet::Field;
 use fwc::packet::field::name_number;
 use fwc::program::{Event, Packet, Place, Space, walk};
+use fwc::prove::findings::listing::listing;
 use fwc::prove::findings::{Search, findings};
+use fwc::read::Form;
+use fwc::span::{LineIndex, Location, SourceText};
 
 use super::lists::{Lists, shown};
 
@@ -25,7 +31,7 @@ fn walked(ruleset: &Ruleset, packet: &Packet, space: &mut Space) -> (Vec<Event>,
 
 #[test]
 fn what_is_found_is_what_trying_every_packet_shows() {
-    let count = std::env::var("FWC_LISTS").map_or(250, |count| count.parse().expect("a number"));
+    let count = std::env::var("FWC_LISTS").map_or(150, |count| count.parse().expect("a number"));
     let mut lists = Lists::new(0xf1d5);
     let (mut dead, mut redundant, mut needed, mut missed, mut several) = (0, 0, 0, 0, 0);
     for number in 0..count {
@@ -92,8 +98,8 @@ fn what_is_found_is_what_trying_every_packet_shows() {
     println!(
         "{count} lists: {dead} dead ({several} by several), {redundant} redundant, {needed} needed, {missed} missed"
     );
-    if count >= 250 {
-        assert!(dead > 100 && several > 10 && redundant > 20 && needed > 100);
+    if count >= 150 {
+        assert!(dead > 100 && several > 10 && redundant > 10 && needed > 100);
         assert!(missed * 20 < redundant + 20, "{missed} of {redundant}");
     }
 }
@@ -134,4 +140,56 @@ fn shown_at_several(ruleset: &Ruleset, chain: usize) -> bool {
             .count()
     };
     marks || ways(chain) > 1 || (0..chain).any(|before| ways(before) > 1)
+}
+
+/// The texts below a directory.
+fn texts(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(directory).expect("directory").map(|entry| entry.expect("entry").path()) {
+        if entry.is_dir() {
+            texts(&entry, found);
+        } else {
+            found.push(entry);
+        }
+    }
+}
+
+#[test]
+fn recorded_rule_sets() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/rulesets");
+    let mut files = Vec::new();
+    texts(&root, &mut files);
+    files.sort_unstable();
+    let (mut out, mut read) = (String::new(), 0);
+    for path in files {
+        let text = std::fs::read_to_string(&path).expect("text");
+        let form = match fwc::read::detect(&text) {
+            None | Some(Form::Ipset) => continue,
+            Some(form) => form,
+        };
+        read += 1;
+        let name = path.strip_prefix(&root).expect("below").display().to_string();
+        let family = if name.contains("ip6") { Family::Ipv6 } else { Family::Ipv4 };
+        let source = SourceText { path: name.as_str().into(), text: text.into() };
+        let lines = LineIndex::new(&source.text);
+        let line = |location: Location| lines.line_column(location.span.start).0;
+        let mut list: Vec<(u32, String)> = listing(&source, form, family, &[], false, |_, _, _| true)
+            .iter()
+            .map(|one| {
+                let here = line(one.primary.location);
+                let rule = source.text.lines().nth(here as usize - 1).unwrap_or_default().trim();
+                let rule = if form == Form::NftJson { "" } else { rule };
+                let by: Vec<String> = one.related.iter().map(|label| line(label.location).to_string()).collect();
+                (here, format!("  {here} {} {} | {rule} | {}", one.code.number, one.code.name, by.join(" ")))
+            })
+            .collect();
+        list.sort();
+        if !list.is_empty() {
+            let shown: Vec<String> = list.into_iter().map(|(_, line)| line.trim_end().to_owned()).collect();
+            out.push_str(&format!("{name}\n{}\n", shown.join("\n")));
+        }
+    }
+    assert!(read > 100, "{read}");
+    insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "." }, {
+        insta::assert_snapshot!("recorded", out);
+    });
 }

@@ -117,19 +117,24 @@ from the chain's policy. Nothing between does anything else to them.
 
 ```iptables
 *filter
-:INPUT DROP [0:0]
+:INPUT ACCEPT [0:0]
 -A INPUT -p tcp --dport 22 -j ACCEPT
 -A INPUT -p tcp --dport 23 -j DROP
+-A INPUT -s 192.0.2.0/24 -p udp -j ACCEPT
+-A INPUT -j DROP
 COMMIT
 ```
 
 **Why it may hurt.** It does not, today. It costs time for every packet, and a reader takes it for the reason why something is open or
 closed. A rule may stand there on purpose, as a record or to be found in the counters: then leave it.
+A rule that says what the chain's policy says is told by `fwc check --all` alone.
 
 ```iptables
 *filter
-:INPUT DROP [0:0]
+:INPUT ACCEPT [0:0]
 -A INPUT -p tcp --dport 22 -j ACCEPT
+-A INPUT -s 192.0.2.0/24 -p udp -j ACCEPT
+-A INPUT -j DROP
 COMMIT
 ```
 ",
@@ -281,7 +286,7 @@ pub static OVERLAP: Code = Code {
     summary: "two rules of opposite verdicts share packets, and each has others: their order decides (told on demand)",
     explanation: "\
 Neither rule is an exception to the other: each matches packets that the other does not. For those that both match, whichever stands
-first decides. `fwc check --overlaps` tells them; without it they are left out, since most are meant.
+first decides. `fwc check --all` tells them; without it they are left out, since most are meant.
 
 ```iptables
 *filter

@@ -6,13 +6,22 @@ use super::{Search, findings};
 use crate::diagnostic::Diagnostic;
 use crate::net::Family;
 use crate::netfilter::Set;
+use crate::netfilter::{Chain, Rule, Table};
 use crate::read::{self, Fault, Form};
 use crate::span::{FileId, SourceText};
 
 /// What a rule set's text comes to: what is wrong with its lines, and what was found of its rules. An `iptables-save` text that does not show its
-/// family is of `family`. `sets` are what its rules look into, as `ipset save` tells.
+/// family is of `family`. `sets` are what its rules look into, as `ipset save` tells. Nothing is said of rules that are not `told`; with `all`,
+/// what is rarely a fault is told, too.
 #[must_use]
-pub fn listing(source: &SourceText, form: Form, family: Family, sets: &[Set], overlaps: bool) -> Vec<Diagnostic> {
+pub fn listing(
+    source: &SourceText,
+    form: Form,
+    family: Family,
+    sets: &[Set],
+    all: bool,
+    told: impl Fn(&Table, &Chain, &Rule) -> bool,
+) -> Vec<Diagnostic> {
     let file = FileId(0);
     let mut reading = match form {
         Form::Iptables(known) => read::iptables(file, &source.text, known.unwrap_or(family)),
@@ -22,10 +31,10 @@ pub fn listing(source: &SourceText, form: Form, family: Family, sets: &[Set], ov
     };
     read::join(&mut reading.ruleset, sets);
     let mut out: Vec<Diagnostic> = reading.faults.iter().map(unreadable).collect();
-    let found = findings(&reading.ruleset, Search { policies: true, overlaps });
+    let found = findings(&reading.ruleset, Search { policies: true, overlaps: all });
     let origin = if form == Form::NftJson { Origin::Objects } else { Origin::Lines };
     let files = std::slice::from_ref(source);
-    out.extend(Report::new(&reading.ruleset, &found, files, origin).diagnostics(|_| true));
+    out.extend(Report::new(&reading.ruleset, &found, files, origin, all).diagnostics(told));
     out
 }
 

@@ -35,6 +35,8 @@ pub struct Report<'a> {
     findings: &'a Findings,
     files: &'a [SourceText],
     origin: Origin,
+    /// Whether what is rarely a fault is told, too.
+    all: bool,
     /// For each chain the rules that lead to it.
     leading: FxHashMap<(u32, &'a str), Vec<Place>>,
 }
@@ -45,7 +47,13 @@ type Statements = BTreeMap<Location, Vec<Place>>;
 impl<'a> Report<'a> {
     /// Of what was found in a rule set that was made from these texts.
     #[must_use]
-    pub fn new(ruleset: &'a Ruleset, findings: &'a Findings, files: &'a [SourceText], origin: Origin) -> Self {
+    pub fn new(
+        ruleset: &'a Ruleset,
+        findings: &'a Findings,
+        files: &'a [SourceText],
+        origin: Origin,
+        all: bool,
+    ) -> Self {
         let mut leading: FxHashMap<(u32, &str), Vec<Place>> = FxHashMap::default();
         for (place, rule) in places(ruleset) {
             let mut lead = |verdict: &'a Verdict| {
@@ -59,19 +67,28 @@ impl<'a> Report<'a> {
                 None => {}
             }
         }
-        Self { ruleset, findings, files, origin, leading }
+        Self { ruleset, findings, files, origin, all, leading }
     }
 
-    /// The diagnostics. Nothing is said of statements that are not `told`.
+    /// The diagnostics. Nothing is said of statements of which a rule is not `told`.
     #[must_use]
-    pub fn diagnostics(&self, told: impl Fn(Location) -> bool) -> Vec<Diagnostic> {
+    pub fn diagnostics(&self, told: impl Fn(&Table, &Chain, &Rule) -> bool) -> Vec<Diagnostic> {
         let mut out = Vec::new();
         let statements = self.statements();
-        for (location, places) in statements.iter().filter(|(location, _)| told(**location)) {
+        let told = |place: Place| {
+            let table = self.ruleset.tables.get(place.table as usize);
+            let rule = table.zip(self.chain(place)).zip(self.rule(place));
+            rule.is_some_and(|((table, chain), rule)| told(table, chain, rule))
+        };
+        for (location, places) in statements.iter().filter(|(_, places)| places.iter().all(|place| told(*place))) {
             out.extend(self.statement(*location, places));
         }
         out.extend(self.findings.policies.iter().filter_map(|unreached| self.policy(unreached)));
-        out.extend(self.findings.unused.iter().filter_map(|(table, chain)| self.unused(*table, *chain)));
+        out.extend(self.findings.unused.iter().filter_map(|(table, chain)| {
+            let number = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+            let first = Place { table: number(*table), chain: number(*chain), rule: 0 };
+            self.unused(*table, *chain).filter(|_| told(first))
+        }));
         out.extend(self.findings.overlaps.iter().filter_map(|overlap| self.overlap(overlap)));
         out.extend(self.open());
         out
@@ -257,6 +274,15 @@ impl<'a> Report<'a> {
     fn repeated(&self, location: Location, fates: &[(Place, &Fate)]) -> Option<Diagnostic> {
         let followers: Vec<Place> = fates.iter().filter_map(|(_, fate)| fate.follower).collect();
         let origins = self.origins(&followers, location);
+        let idle = |place: &Place| self.findings.fate(*place).is_some_and(|fate| fate.reached == Some(false));
+        if followers.iter().any(idle) {
+            // The other is told, because this one takes its packets: one of the two is needed.
+            return None;
+        }
+        if origins.is_empty() && !self.all {
+            // Many say in a rule what the policy says anyway.
+            return None;
+        }
         // Packets that meet a policy are told by the chain's name.
         let ends = followers.iter().find(|place| self.rule(**place).is_none());
         let message = "this could be left out: what follows decides all of its packets alike";
