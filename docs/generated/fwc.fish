@@ -31,6 +31,7 @@ complete -c fwc -n "__fish_fwc_needs_command" -s h -l help -d 'Print help (see m
 complete -c fwc -n "__fish_fwc_needs_command" -s V -l version -d 'Print version'
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "build" -d 'Compile a policy into netfilter rules'
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "check" -d 'Say what is wrong with policies, and write nothing'
+complete -c fwc -n "__fish_fwc_needs_command" -f -a "test" -d 'Prove the asserts in files of tests (*.fwtest) of policies'
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "explain" -d 'Explain a diagnostic'
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "services" -d 'List the services of the standard library'
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "completions" -d 'Write a completion script for a shell'
@@ -57,6 +58,17 @@ complete -c fwc -n "__fish_fwc_using_subcommand check" -l color -d 'When to use 
 always\t'Always'
 never\t'Never'"
 complete -c fwc -n "__fish_fwc_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c fwc -n "__fish_fwc_using_subcommand test" -l target -d 'What to emit, whatever the source and the facts say' -r -f -a "iptables\t'iptables-restore files for IPv4 and IPv6'
+nft\t'An nft script'"
+complete -c fwc -n "__fish_fwc_using_subcommand test" -l facts -d 'What is known about the host; without it, fwc.facts.json beside the policy, if there is one' -r -F
+complete -c fwc -n "__fish_fwc_using_subcommand test" -l deny -d 'Makes errors of warnings: all of them, or one code by number or name; may be repeated' -r
+complete -c fwc -n "__fish_fwc_using_subcommand test" -l format -d 'How the diagnostics are written; `json` writes nothing else' -r -f -a "full\t'With the lines of source that take part'
+short\t'One line each: FILE:LINE:COLUMN: LEVEL[CODE]: MESSAGE'
+json\t'One JSON object a line, described in docs/diagnostics-json.md'"
+complete -c fwc -n "__fish_fwc_using_subcommand test" -l color -d 'When to use colours; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t'At a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c fwc -n "__fish_fwc_using_subcommand test" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c fwc -n "__fish_fwc_using_subcommand explain" -l color -d 'When to use colours; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t'At a terminal'
 always\t'Always'
 never\t'Never'"
