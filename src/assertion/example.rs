@@ -12,9 +12,8 @@ use crate::policy::{Class, Flow, Policy};
 use super::world::World;
 
 /// Addresses that documents use, and such as one meets: the first that is possible is shown.
-const OUTSIDE_V4: [&str; 8] = [
-    "198.51.100.7", "203.0.113.77", "192.0.2.7", "10.1.1.7", "192.168.1.7", "172.16.1.7", "100.64.0.7", "8.8.8.8",
-];
+const OUTSIDE_V4: [&str; 8] =
+    ["198.51.100.7", "203.0.113.77", "192.0.2.7", "10.1.1.7", "192.168.1.7", "172.16.1.7", "100.64.0.7", "8.8.8.8"];
 const OUTSIDE_V6: [&str; 4] = ["2001:db8:ffff::7", "2001:db8::7", "fd00::7", "2a00::7"];
 const HOST: [&str; 2] = ["203.0.113.10", "2001:db8::10"];
 const INSIDE: [&str; 3] = ["172.17.0.2", "10.0.3.5", "fd00:17::2"];
@@ -135,7 +134,10 @@ impl Teller<'_> {
     fn card(&self, values: Option<&Values>, class: Class, other: &str) -> String {
         let policy = self.policy;
         let named = |cards: &[Card]| -> Vec<String> {
-            cards.iter().map(|card| if card.prefix { format!("{}app", card.name) } else { card.name.to_string() }).collect()
+            cards
+                .iter()
+                .map(|card| if card.prefix { format!("{}app", card.name) } else { card.name.to_string() })
+                .collect()
         };
         let mut known: Vec<String> = match class {
             Class::Container => named(&policy.cards.container),

@@ -173,7 +173,8 @@ impl<'p> Court<'p> {
         let beside = self.entries(bench.hook, |family, kind| inet(family, kind) && (family, kind) != bench.table);
         entries.extend(beside.into_iter().map(|(table, chain)| (table, chain, false)));
         if matches!(bench.hook, Hook::Output | Hook::Forward) {
-            entries.extend(self.entries(Hook::Postrouting, inet).into_iter().map(|(table, chain)| (table, chain, false)));
+            entries
+                .extend(self.entries(Hook::Postrouting, inet).into_iter().map(|(table, chain)| (table, chain, false)));
         }
         let guards = entries.into_iter().filter_map(|(table, chain, before)| self.guard(bench, table, chain, before));
         guards.collect()
@@ -316,12 +317,17 @@ impl<'p> Court<'p> {
         last: u32,
     ) -> Vec<u32> {
         let mut steps = Vec::new();
-        let all = program.meeting(cube, 0..last, |class| class != HAPPENS && class != LEADS, |number| {
-            if program.step(number).is_some_and(|step| self.wrong(family, question, step) == level) {
-                steps.push(number);
-            }
-            ControlFlow::<()>::Continue(())
-        });
+        let all = program.meeting(
+            cube,
+            0..last,
+            |class| class != HAPPENS && class != LEADS,
+            |number| {
+                if program.step(number).is_some_and(|step| self.wrong(family, question, step) == level) {
+                    steps.push(number);
+                }
+                ControlFlow::<()>::Continue(())
+            },
+        );
         debug_assert!(all.is_continue());
         steps.sort_unstable();
         steps
@@ -390,7 +396,10 @@ impl<'p> Court<'p> {
 /// Whether a condition is of a kind that holds for some packets and not for others, whoever runs the host: a limit, a time of day,
 /// the user of a socket.
 fn is_met_by_traffic(text: &str) -> bool {
-    text.starts_with("time ") || text.starts_with("owner ") || text.contains(": limit ") || text.contains(": more than ")
+    text.starts_with("time ")
+        || text.starts_with("owner ")
+        || text.contains(": limit ")
+        || text.contains(": more than ")
 }
 
 /// How wrong a claim is of packets that fare so.

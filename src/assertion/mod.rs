@@ -291,7 +291,8 @@ impl Prover<'_> {
         }
         if !complete || published.len() > MANY_PUBLISHED {
             // Ports are what is published.
-            let with_ports = Values::union(PUBLISHABLE.map(|protocol| (u128::from(protocol.0), u128::from(protocol.0))));
+            let with_ports =
+                Values::union(PUBLISHABLE.map(|protocol| (u128::from(protocol.0), u128::from(protocol.0))));
             return with_ports.and_then(|values| cube.with(Field::PROTOCOL, values)).into_iter().collect();
         }
         published.iter().filter_map(|one| publication(one, bench.family)?.intersection(&cube)).collect()

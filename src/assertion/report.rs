@@ -70,9 +70,8 @@ pub(super) fn found(
         Claim::Reject => "not all of this is rejected",
     });
     let rule = found.place.and_then(|place| rule_at(&court.ruleset, place)).cloned();
-    let chain = found.place.and_then(|place| {
-        court.ruleset.tables.get(place.table as usize)?.chains.get(place.chain as usize)
-    });
+    let chain =
+        found.place.and_then(|place| court.ruleset.tables.get(place.table as usize)?.chains.get(place.chain as usize));
     let limit = chain.is_some_and(|chain| chain.name.starts_with("fwc-limit-") || chain.name.starts_with("fwc-over-"));
     if let Some(origin) = rule.as_ref().and_then(|rule| rule.origin) {
         let drops = matches!(rule.as_ref().and_then(|rule| rule.verdict.as_ref()), Some(Verdict::Drop));
@@ -125,7 +124,8 @@ fn circumstances(finding: &Finding) -> Vec<String> {
     let found = &finding.found;
     let mut notes = Vec::new();
     if finding.if_published {
-        notes.push("no fact says what is published: on INPUT, docker-proxy's ports look like the host's own".to_owned());
+        notes
+            .push("no fact says what is published: on INPUT, docker-proxy's ports look like the host's own".to_owned());
     }
     for text in &found.conditions {
         notes.push(if let Some(set) = text.strip_prefix("member of ") {
@@ -148,7 +148,9 @@ fn circumstances(finding: &Finding) -> Vec<String> {
         (Beyond::Closed(by), Meaning::Left | Meaning::Allowed) => notes.push(format!("dropped by {by}")),
         (Beyond::Open, Meaning::Left) => notes.push("no rule speaks of it, and Docker lets it through".to_owned()),
         (Beyond::Nobody, Meaning::Left) => {
-            notes.push("no rule of this policy speaks of it: other rules on the host decide, if there are any".to_owned());
+            notes.push(
+                "no rule of this policy speaks of it: other rules on the host decide, if there are any".to_owned(),
+            );
         }
         _ => {}
     }

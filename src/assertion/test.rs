@@ -18,9 +18,13 @@ pub fn rules_in(tree: &Tree, file: FileId) -> Vec<Diagnostic> {
     let found = tree.statements.iter().filter(|statement| changes(statement));
     found
         .map(|statement| {
-            Diagnostic::new(&RULE_IN_TEST, Location { file, span: statement.span }, "this would change the policy that is tested")
-                .label("not an assert, nor what one needs")
-                .help("write it into the policy; a file of tests holds asserts, includes, and names for them")
+            Diagnostic::new(
+                &RULE_IN_TEST,
+                Location { file, span: statement.span },
+                "this would change the policy that is tested",
+            )
+            .label("not an assert, nor what one needs")
+            .help("write it into the policy; a file of tests holds asserts, includes, and names for them")
         })
         .collect()
 }

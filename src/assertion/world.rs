@@ -114,7 +114,6 @@ pub(super) fn openers(cube: &Cube, reserved: u32, space: &Space) -> Vec<Cube> {
     let icmp = Values::single(icmp_number(universe.family()));
     let messages = Values::union(opening_messages(universe.family()).iter().map(|kind| (kind << 8, kind << 8 | 0xff)));
     let others = universe.complement(Field::PROTOCOL, &icmp).and_then(|rest| cube.clone().with(Field::PROTOCOL, rest));
-    let opening =
-        messages.and_then(|messages| cube.with(Field::PROTOCOL, icmp)?.with(Field::ICMP, messages));
+    let opening = messages.and_then(|messages| cube.with(Field::PROTOCOL, icmp)?.with(Field::ICMP, messages));
     others.into_iter().chain(opening).collect()
 }

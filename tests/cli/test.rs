@@ -34,7 +34,10 @@ fn all_tests_below_a_directory_are_found_and_may_include_their_policy() {
     ]);
     let run = place.run(&["test", "tests"]);
     assert_eq!((run.code, run.out.lines().last()), (Some(0), Some("2 passed, 0 failed")), "{run:?}");
-    assert!(run.out.starts_with("ok       tests/more/telnet.fwtest:1  assert deny telnet from any to host\n"), "{run:?}");
+    assert!(
+        run.out.starts_with("ok       tests/more/telnet.fwtest:1  assert deny telnet from any to host\n"),
+        "{run:?}"
+    );
 }
 
 #[test]
@@ -51,7 +54,10 @@ fn what_is_not_proved_has_not_passed() {
 
 #[test]
 fn a_rule_among_tests_is_an_error() {
-    let place = Place::new(&[("site.fw", POLICY), ("site.fwtest", "allow http from any to host\nassert allow http from any to host\n")]);
+    let place = Place::new(&[
+        ("site.fw", POLICY),
+        ("site.fwtest", "allow http from any to host\nassert allow http from any to host\n"),
+    ]);
     let run = place.run(&["test", "site.fwtest"]);
     assert_eq!(run.code, Some(1));
     assert!(run.out.contains("[FW0805]") && run.out.ends_with("0 passed, 0 failed, 1 file with errors\n"), "{run:?}");
@@ -59,7 +65,11 @@ fn a_rule_among_tests_is_an_error() {
 
 #[test]
 fn tests_of_nothing_are_told_of() {
-    let place = Place::new(&[("lonely.fwtest", "assert deny telnet from any to host\n"), ("site.fw", POLICY), ("site.fwtest", "# soon\n")]);
+    let place = Place::new(&[
+        ("lonely.fwtest", "assert deny telnet from any to host\n"),
+        ("site.fw", POLICY),
+        ("site.fwtest", "# soon\n"),
+    ]);
     let run = place.run(&["test", "lonely.fwtest"]);
     assert_eq!(run.code, Some(2));
     assert!(run.err.contains("includes no policy, and there is none of its name beside it"), "{run:?}");

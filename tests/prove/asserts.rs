@@ -39,8 +39,7 @@ set office = { 198.51.100.0/24, 2001:db8:1::/48 }
 set lab = { 198.51.100.128/25, 10.1.0.0/16, 2001:db8:9::/48 }
 ";
 
-const WHAT: [&str; 9] =
-    ["", "ssh", "http", "tcp 80-443", "udp 53", "{ ssh, udp 53 }", "tcp", "ping", "ipv4 tcp 1-80"];
+const WHAT: [&str; 9] = ["", "ssh", "http", "tcp 80-443", "udp 53", "{ ssh, udp 53 }", "tcp", "ping", "ipv4 tcp 1-80"];
 const OUTSIDE: [&str; 8] =
     ["any", "world", "office", "not office", "lab", "{ office, lab }", "10.1.1.0/24", "not { lab, 2001:db8:1::/48 }"];
 const LOCAL: [&str; 3] = ["host", "container", "{ host, container }"];
@@ -81,8 +80,14 @@ fn world() -> Vec<Attempt> {
         parties.push(party(Class::Container, Some("br-app"), &container.replace("17", "18")));
     }
     let services: [(u8, Option<u16>, Option<(u8, u8)>); 8] = [
-        (6, Some(22), None), (6, Some(80), None), (6, Some(81), None), (6, Some(443), None), (6, Some(8080), None),
-        (17, Some(53), None), (17, Some(80), None), (1, None, Some((8, 0))),
+        (6, Some(22), None),
+        (6, Some(80), None),
+        (6, Some(81), None),
+        (6, Some(443), None),
+        (6, Some(8080), None),
+        (17, Some(53), None),
+        (17, Some(80), None),
+        (1, None, Some((8, 0))),
     ];
     let mut all = Vec::new();
     for from in &parties {
@@ -93,8 +98,7 @@ fn world() -> Vec<Attempt> {
                 continue;
             }
             for (protocol, port, icmp) in services {
-                let (protocol, icmp) =
-                    if icmp.is_some() && !v4 { (58, Some((128, 0))) } else { (protocol, icmp) };
+                let (protocol, icmp) = if icmp.is_some() && !v4 { (58, Some((128, 0))) } else { (protocol, icmp) };
                 let container = to.class == Class::Container;
                 for direct in if container { &[false, true][..] } else { &[false] } {
                     if icmp.is_some() && container && !direct {
@@ -286,7 +290,12 @@ fn asserts_hold_just_where_no_connection_fares_otherwise() {
         }
     }
     println!("{policies} policies: {held} asserts hold, {failed} fail, {open} rest on something else");
-    assert!(faults.is_empty(), "{} faults\n{}", faults.len(), faults.iter().take(6).cloned().collect::<Vec<_>>().join("\n"));
+    assert!(
+        faults.is_empty(),
+        "{} faults\n{}",
+        faults.len(),
+        faults.iter().take(6).cloned().collect::<Vec<_>>().join("\n")
+    );
     assert!(held > 150 && failed > 300, "{held} {failed}");
 }
 
@@ -339,8 +348,17 @@ fn a_changed_rule_breaks_the_assert_that_watches_it() {
     let lines: Vec<String> = WATCHED.iter().map(|line| (*line).to_owned()).collect();
     assert_eq!(outcomes(&lines), Some(vec![Outcome::Holds; WATCHING.len()]));
     let changes: [(&str, &str); 12] = [
-        ("ssh", "http"), ("8080", "8081"), ("telnet", "tcp 24"), ("51820", "51821"), ("https", "imaps"), ("smtp", "tcp 26"),
-        ("office", "lab"), ("via wan", "via vpn"), ("198.51.100.7", "198.51.100.8"), ("reject", "deny"), ("allow", "deny"),
+        ("ssh", "http"),
+        ("8080", "8081"),
+        ("telnet", "tcp 24"),
+        ("51820", "51821"),
+        ("https", "imaps"),
+        ("smtp", "tcp 26"),
+        ("office", "lab"),
+        ("via wan", "via vpn"),
+        ("198.51.100.7", "198.51.100.8"),
+        ("reject", "deny"),
+        ("allow", "deny"),
         ("deny", "allow"),
     ];
     let (mut mutants, mut faulty) = (0, 0);
