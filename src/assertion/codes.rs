@@ -96,8 +96,8 @@ Proofs over sets of packets can grow with the product of all fields. fwc stops a
 then says that it does not know. It never takes what it does not know for proved.
 
 ```fw
-allow tcp from any to host source port 1024-65535
-assert allow tcp from any to host source port 1024-65535     # an assert takes no options: say it of one service
+allow { http, https } from any to host
+assert allow { http, https } from any to host     # warning, behind thousands of rules that cut across one another
 ```
 
 **Instead**, say the same in several asserts, each of one service, one origin or one card:

@@ -388,3 +388,17 @@ fn a_changed_rule_breaks_the_assert_that_watches_it() {
     println!("{mutants} changed policies, all noticed; {faulty} are errors by themselves");
     assert!(mutants > 25);
 }
+
+#[test]
+fn what_was_not_worked_out_is_not_taken_for_proved() {
+    let mut db = Database::default();
+    let bytes = b"allow ssh from any to host\nassert deny telnet from any to host\n".to_vec();
+    let root = Root { path: PathBuf::from("site.fw"), bytes };
+    let input = db.load(&fwc_disk::Nothing, root, Options::default());
+    let (policy, _) = &**database::resolved(&db, input);
+    let target = fwc::netfilter::Target::Iptables;
+    let (ruleset, _) = fwc::lower::lower(policy, target);
+    let outcome = |effort| fwc::assertion::prove_within(policy, &ruleset, target, effort)[0].outcome;
+    assert_eq!(outcome(1), Outcome::Undecided);
+    assert_eq!(outcome(10_000), Outcome::Holds);
+}
