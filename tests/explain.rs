@@ -37,8 +37,8 @@ const BY_OTHER_TESTS: &[(&str, &str)] = &[
     ("FW0602", "checks find it before: `tests/emit`"),
     ("FW0603", "checks find it before: `tests/emit`"),
     ("FW0605", "checks find it before: `tests/emit`"),
-    ("FW0804", "400,000 steps: `prove::asserts`"),
-    ("FW0805", "a policy and a file of tests: `cli::test`"),
+    ("FW0824", "400,000 steps: `prove::asserts`"),
+    ("FW0825", "a policy and a file of tests: `cli::test`"),
 ];
 
 /// Names that pages use as the reference does.

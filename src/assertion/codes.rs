@@ -4,7 +4,7 @@ use crate::diagnostic::{Code, Level};
 
 /// Refuted.
 pub static ASSERT_FAILS: Code = Code {
-    number: "FW0801",
+    number: "FW0821",
     name: "assert-fails",
     level: Level::Error,
     summary: "an assert does not hold: a connection is shown that fares otherwise",
@@ -32,7 +32,7 @@ assert deny ssh from not 10.1.1.0/24 to host
 
 /// Refuted, if something holds that is not known.
 pub static ASSERT_POSSIBLY_FAILS: Code = Code {
-    number: "FW0802",
+    number: "FW0822",
     name: "assert-possibly-fails",
     level: Level::Warning,
     summary: "an assert holds or fails with something that is not known",
@@ -57,13 +57,13 @@ deny from banned to host
 assert allow ssh from 10.1.1.0/24 to host
 ```
 
-`--deny FW0802` makes an error of it.
+`--deny FW0822` makes an error of it.
 ",
 };
 
 /// No packet is meant.
 pub static ASSERT_SAYS_NOTHING: Code = Code {
-    number: "FW0803",
+    number: "FW0823",
     name: "assert-says-nothing",
     level: Level::Warning,
     summary: "no connection is what an assert speaks of",
@@ -87,7 +87,7 @@ assert deny ping from any to host
 
 /// Too much work.
 pub static ASSERT_UNDECIDED: Code = Code {
-    number: "FW0804",
+    number: "FW0824",
     name: "assert-undecided",
     level: Level::Warning,
     summary: "whether an assert holds was not worked out within the effort that is made for one",
@@ -112,7 +112,7 @@ assert allow https from any to host
 
 /// A test changes what it tests.
 pub static RULE_IN_TEST: Code = Code {
-    number: "FW0805",
+    number: "FW0825",
     name: "rule-in-test",
     level: Level::Error,
     summary: "a file of tests says what the policy should say",

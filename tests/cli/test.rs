@@ -19,7 +19,7 @@ fn tests_beside_a_policy_pass_and_fail_line_by_line() {
     let lines: Vec<&str> = run.out.lines().collect();
     assert_eq!(lines[0], "ok       site.fwtest:2  assert deny ssh from not office to host");
     assert_eq!(lines[1], "FAILS    site.fwtest:4  assert allow ssh from lab to host");
-    assert!(lines[2].starts_with("site.fwtest:4:1: error[FW0801]: this assert fails"), "{run:?}");
+    assert!(lines[2].starts_with("site.fwtest:4:1: error[FW0821]: this assert fails"), "{run:?}");
     assert_eq!(lines.last(), Some(&"1 passed, 1 failed"));
     // What fails in the tests is no fault of the policy.
     assert_eq!(place.run(&["check", "site.fw"]).code, Some(0));
@@ -49,7 +49,7 @@ fn what_is_not_proved_has_not_passed() {
     let run = place.run(&["test", "site.fwtest"]);
     assert_eq!(run.code, Some(1));
     assert!(run.out.starts_with("possibly site.fwtest:1  assert allow ssh from any to host\n"), "{run:?}");
-    assert!(run.out.contains("FW0802"), "{run:?}");
+    assert!(run.out.contains("FW0822"), "{run:?}");
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_rule_among_tests_is_an_error() {
     ]);
     let run = place.run(&["test", "site.fwtest"]);
     assert_eq!(run.code, Some(1));
-    assert!(run.out.contains("[FW0805]") && run.out.ends_with("0 passed, 0 failed, 1 file with errors\n"), "{run:?}");
+    assert!(run.out.contains("[FW0825]") && run.out.ends_with("0 passed, 0 failed, 1 file with errors\n"), "{run:?}");
 }
 
 #[test]
@@ -84,6 +84,6 @@ fn a_failing_assert_stops_a_build_and_leaves_no_file() {
     let place = Place::new(&[("site.fw", "allow ssh from any to host\nassert deny ssh from 10.0.0.0/8 to host\n")]);
     let run = place.run(&["build", "site.fw", "-o", "out"]);
     assert_eq!(run.code, Some(1));
-    assert!(run.err.contains("[FW0801]") && run.err.contains("`tcp 10.1.1.7 -> 203.0.113.10:22 via eth0`"), "{run:?}");
+    assert!(run.err.contains("[FW0821]") && run.err.contains("`tcp 10.1.1.7 -> 203.0.113.10:22 via eth0`"), "{run:?}");
     assert_eq!(place.names("out"), [""; 0]);
 }
