@@ -288,7 +288,7 @@ impl Task<'_> {
         match all_left_over(&both, &stretches, &space.universe, &mut self.pairs) {
             Ok(all) if !all.is_empty() && all.len() <= MOST_PIECES => {
                 // Those who met the same events before come here, too.
-                let whole = !events || !(happens_before(one, left) && happens_before(other, right));
+                let whole = !(events && happens_before(one, left) && happens_before(other, right));
                 all.into_iter().map(|cube| piece(cube, whole)).collect()
             }
             _ => vec![piece(some.clone(), false)],
