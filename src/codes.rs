@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::diagnostic::{Code, Level};
-use crate::{assertion, check, emit, facts, lower, policy, project, prove, syntax};
+use crate::{assertion, check, emit, facts, lower, policy, project, prove, syntax, verify};
 
 /// Each stage's own list. A stage that gives diagnostics has one line here.
 static STAGES: &[&[&Code]] = &[
@@ -16,6 +16,7 @@ static STAGES: &[&[&Code]] = &[
     lower::CODES,
     assertion::CODES,
     &emit::CODES,
+    &[&verify::NOT_PROVED],
     prove::CODES,
 ];
 

@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
+use crate::diagnostic::{Code, Level};
 use crate::net::Family;
 use crate::netfilter::{Base, Chain, Effect, MatchKind, Rule, Ruleset, Set, Table, TableFamily, TableKind, Target};
 use crate::packet::Cube;
@@ -15,18 +16,41 @@ use crate::prove::cover::Budget;
 use crate::read;
 use crate::span::FileId;
 
-/// What a comparison may cost before it is given up. Files that cannot be shown to be right are not written either.
-const BUDGET: u64 = 400_000_000;
+/// What a comparison of one entry may cost before it is given up, and the build says so.
+const BUDGET: u64 = 3_000_000;
 
-/// A place at which the files do not mean what the policy means, or could not be shown to; what a person needs to know of it.
+/// A place at which the files do not mean what the policy means; what a person needs to know of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disagreement(pub String);
 
-/// Reads the files of a build and compares them with the policy's rules.
+/// Chains that were not compared to the end.
+pub static NOT_PROVED: Code = Code {
+    number: "FW0606",
+    name: "not-proved",
+    level: Level::Warning,
+    summary: "the output was not proved equal to the policy, for that takes too much work",
+    explanation: "\
+# Output that was not proved
+
+Every build is read back and compared with the policy, for all packets. In the worst case that takes time exponential in the
+number of fields that rules compare, so the work is bounded. Where it ends before the answer is known, the build says so: the
+files are what they would have been, and no difference was found, but equality was not shown for these chains.
+
+**Why it hurts.** A fault of the compiler would go unnoticed there.
+
+    $ fwc build huge.fw -o out
+    warning: the output of `fwc-forward`, ipv4, was not proved equal to the policy
+
+**Instead**, give lists as sets (`set office = { … }`) rather than as rules of every kind mixed, or compile parts of the policy for themselves.
+`--deny FW0606` makes an error of it.
+",
+};
+
+/// Reads the files of a build and compares them with the policy's rules. Gives the entries that were not compared to the end.
 ///
 /// # Errors
 /// The first place where they disagree.
-pub fn verify(policy: &Ruleset, target: Target, files: &[(String, String)]) -> Result<(), Disagreement> {
+pub fn verify(policy: &Ruleset, target: Target, files: &[(String, String)]) -> Result<Vec<String>, Disagreement> {
     let written = |ending: &str| {
         let found = files.iter().find(|(name, _)| name.ends_with(ending) && !name.contains(".empty."));
         found.map(|(_, text)| text.as_str())
@@ -48,8 +72,7 @@ pub fn verify(policy: &Ruleset, target: Target, files: &[(String, String)]) -> R
             // The families have nothing in common.
             std::thread::scope(|scope| {
                 let other = scope.spawn(|| one(second));
-                one(first)?;
-                other.join().unwrap_or_else(|_| Err(Disagreement("the comparison itself failed".to_owned())))
+                joined(one(first)?, other)
             })
         }
         Target::Nft => {
@@ -60,11 +83,18 @@ pub fn verify(policy: &Ruleset, target: Target, files: &[(String, String)]) -> R
             let both = |family: Family| compare(&policy, &reading.ruleset, family);
             std::thread::scope(|scope| {
                 let other = scope.spawn(|| both(Family::Ipv6));
-                both(Family::Ipv4)?;
-                other.join().unwrap_or_else(|_| Err(Disagreement("the comparison itself failed".to_owned())))
+                joined(both(Family::Ipv4)?, other)
             })
         }
     }
+}
+
+type Outcome = Result<Vec<String>, Disagreement>;
+
+fn joined(mut open: Vec<String>, other: std::thread::ScopedJoinHandle<'_, Outcome>) -> Outcome {
+    let failed = |_| Err(Disagreement("the comparison itself failed".to_owned()));
+    open.extend(other.join().unwrap_or_else(failed)?);
+    Ok(open)
 }
 
 fn readable(faults: &[read::Fault], text: &str) -> Result<(), Disagreement> {
@@ -73,7 +103,7 @@ fn readable(faults: &[read::Fault], text: &str) -> Result<(), Disagreement> {
     Err(Disagreement(format!("what was written cannot be read: {}\n  {line}", fault.message)))
 }
 
-fn restored(policy: &Ruleset, family: Family, text: &str, sets: &[Set]) -> Result<(), Disagreement> {
+fn restored(policy: &Ruleset, family: Family, text: &str, sets: &[Set]) -> Outcome {
     let mut reading = read::iptables(FileId(0), text, family);
     readable(&reading.faults, text)?;
     read::join(&mut reading.ruleset, sets);
@@ -175,7 +205,8 @@ fn serves(table: &Table, family: Family) -> bool {
     }
 }
 
-fn compare(policy: &Ruleset, read: &Ruleset, family: Family) -> Result<(), Disagreement> {
+fn compare(policy: &Ruleset, read: &Ruleset, family: Family) -> Outcome {
+    let mut open = Vec::new();
     let (ours, theirs) = (entries(policy, family), entries(read, family));
     // A build of some guests' chains alone has no entries: each of its chains is one.
     let whole = ours.iter().any(|entry| entry.chain.base.is_some());
@@ -205,7 +236,9 @@ fn compare(policy: &Ruleset, read: &Ruleset, family: Family) -> Result<(), Disag
         let right = flatten(read, same.table, &same.chain.name, End::Passed, &mut space);
         let (Some(left), Some(right)) = (left, right) else { continue };
         let sides = Sides { left: &left, right: &right, policy, read, space: &space, chain: &own.chain.name };
-        sides.compare()?;
+        if !sides.compare()? {
+            open.push(format!("`{}`, {family}", own.chain.name));
+        }
     }
     // What the policy has no entry for must do nothing.
     for other in theirs.iter().filter(|entry| whole && entry.chain.base.is_some()) {
@@ -213,7 +246,7 @@ fn compare(policy: &Ruleset, read: &Ruleset, family: Family) -> Result<(), Disag
             return Err(Disagreement(format!("the files have a chain `{}` that the policy lacks", other.chain.name)));
         }
     }
-    Ok(())
+    Ok(open)
 }
 
 /// Two programs that ought to be equal.
@@ -227,9 +260,13 @@ struct Sides<'a> {
 }
 
 impl Sides<'_> {
-    fn compare(&self) -> Result<(), Disagreement> {
-        if self.left.complete && self.right.complete && aligned(self.left, self.right, &self.space.universe) {
-            return Ok(());
+    /// Whether they are equal; `false` if that was not found out.
+    fn compare(&self) -> Result<bool, Disagreement> {
+        if !self.left.complete || !self.right.complete {
+            return Ok(false);
+        }
+        if aligned(self.left, self.right, &self.space.universe) {
+            return Ok(true);
         }
         let mut found = None;
         let mut budget = Budget::new(BUDGET);
@@ -238,12 +275,7 @@ impl Sides<'_> {
             ControlFlow::Break(())
         });
         let family = self.space.universe.family();
-        if all.is_err() {
-            let text =
-                format!("the chain `{}`, {family}, could not be shown to mean what the policy means", self.chain);
-            return Err(Disagreement(text));
-        }
-        let Some(difference) = found else { return Ok(()) };
+        let Some(difference) = found else { return Ok(all.is_ok()) };
         let mut text = format!("the chain `{}`, {family}, does not mean what the policy means\n", self.chain);
         let _ = writeln!(text, "  a packet:   {}", describe::packet(&difference.cube, &self.space.universe));
         let _ = writeln!(text, "  the policy: {}", self.outcome(self.left, self.policy, difference.left));

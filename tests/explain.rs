@@ -118,7 +118,8 @@ fn given(kind: &str, text: &str) -> BTreeSet<&'static str> {
     };
     if let Some(form) = form {
         let source = fwc::span::SourceText { path: "rules".into(), text: text.into() };
-        let found = fwc::prove::findings::listing::listing(&source, form, fwc::net::Family::Ipv4, &[], true, |_, _, _| true);
+        let found =
+            fwc::prove::findings::listing::listing(&source, form, fwc::net::Family::Ipv4, &[], true, |_, _, _| true);
         return found.iter().map(|one| one.code.number).collect();
     }
     let mut files: Vec<(String, String)> =

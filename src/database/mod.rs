@@ -238,7 +238,14 @@ impl Database {
             let plain = verified.then(|| lowered.ruleset.clone());
             outputs = lowered.written(stem, &mut diagnostics);
             if let Some(plain) = plain.filter(|_| !outputs.is_empty()) {
-                disagreement = verify::verify(&plain, target, &outputs).err();
+                match verify::verify(&plain, target, &outputs) {
+                    Ok(open) => diagnostics.extend(open.into_iter().map(|chain| {
+                        let message = format!("the output of {chain}, was not proved equal to the policy");
+                        Diagnostic::new(&verify::NOT_PROVED, Location::default(), message)
+                            .note("no difference was found in the time that there is for looking")
+                    })),
+                    Err(found) => disagreement = Some(found),
+                }
             }
         }
         if disagreement.is_some() {

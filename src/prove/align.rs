@@ -7,21 +7,26 @@
 //!
 //! It says yes or nothing. What it does not show, the general comparison decides.
 
+use std::cell::Cell;
 use std::ops::{ControlFlow, Range};
 
 use crate::packet::{Cube, Universe, Values};
 use crate::program::{Does, EventId, Program};
 
+/// Steps that are looked at before the attempt is given up.
+const EFFORT: u64 = 60_000_000;
+
 /// Whether the programs are shown to be equal in this way.
 #[must_use]
 pub fn aligned(left: &Program, right: &Program, universe: &Universe) -> bool {
     let (Some(ours), Some(theirs)) = (divided(left), divided(right)) else { return false };
+    let effort = Cell::new(EFFORT);
     ours.marks.len() == theirs.marks.len()
         && ours.marks.iter().zip(&theirs.marks).all(|(one, other)| one.equals(other))
         && ours.stretches.iter().zip(&theirs.stretches).all(|(one, other)| {
             let (ours, theirs) = (
-                Side { program: left, universe, range: one.clone() },
-                Side { program: right, universe, range: other.clone() },
+                Side { program: left, universe, effort: &effort, range: one.clone() },
+                Side { program: right, universe, effort: &effort, range: other.clone() },
             );
             decides_alike(&ours, &theirs).is_some()
         })
@@ -97,6 +102,8 @@ fn divided(program: &Program) -> Option<Divided<'_>> {
 struct Side<'p> {
     program: &'p Program,
     universe: &'p Universe,
+    /// How many steps may still be looked at.
+    effort: &'p Cell<u64>,
     range: Range<u32>,
 }
 
@@ -108,12 +115,14 @@ impl Side<'_> {
 
     /// The step by which, at the latest, all packets of a cube have met one that decides so.
     fn latest(&self, event: EventId, cube: &Cube) -> Option<u32> {
+        let mut looked = 1;
         let mut first: Option<u32> = None;
         let all = self.program.covering(
             cube,
             self.range.clone(),
             |class| class == event.0,
             |number| {
+                looked += 1;
                 if first.is_none_or(|known| number < known)
                     && self.step(number).is_some_and(|(_, own)| own.covers(cube))
                 {
@@ -123,6 +132,7 @@ impl Side<'_> {
             },
         );
         debug_assert!(all.is_continue());
+        self.effort.set(self.effort.get().checked_sub(looked)?);
         if first.is_some() {
             return first;
         }
@@ -182,22 +192,14 @@ fn decides_alike(ours: &Side, theirs: &Side) -> Option<()> {
     let mut so_far = Latest::default();
     for number in ours.range.clone() {
         let (event, cube) = ours.step(number)?;
-        let place = theirs.latest(event, cube);
-        if place.is_none() {
-            eprintln!("no place {number} {event:?} {cube:?}");
-        }
-        let place = place?;
+        let place = theirs.latest(event, cube)?;
         latest.push(so_far);
         so_far.add(place, event);
         done.push(place);
     }
     for number in theirs.range.clone() {
         let (event, cube) = theirs.step(number)?;
-        let last = ours.latest(event, cube);
-        if last.is_none() {
-            eprintln!("no last {number} {event:?} {cube:?}");
-        }
-        let last = last?;
+        let last = ours.latest(event, cube)?;
         let before = latest.get((last - ours.range.start) as usize)?;
         if before.but(event).is_some_and(|place| place >= number) {
             // One of them comes too late; does it concern these packets?
@@ -213,7 +215,6 @@ fn decides_alike(ours: &Side, theirs: &Side) -> Option<()> {
                 },
             );
             if late.is_break() {
-                eprintln!("late {number} {event:?} {cube:?}");
                 return None;
             }
         }

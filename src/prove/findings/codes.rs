@@ -176,7 +176,7 @@ COMMIT
 /// A match on an empty set.
 pub static EMPTY_SET: Code = Code {
     number: "FW0805",
-    name: "empty-set",
+    name: "match-on-empty-set",
     level: Level::Note,
     summary: "a rule looks into a set without elements: nothing matches it",
     explanation: "\
