@@ -14,7 +14,7 @@ use crate::packet::{Cube, Universe, Values};
 use crate::program::{Does, EventId, Program};
 
 /// Steps that are looked at before the attempt is given up.
-const EFFORT: u64 = 60_000_000;
+const EFFORT: u64 = 20_000_000;
 
 /// Whether the programs are shown to be equal in this way.
 #[must_use]

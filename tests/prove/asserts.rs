@@ -66,6 +66,9 @@ fn party(class: Class, card: Option<&str>, own: &str) -> Party {
 }
 
 /// Every connection of a small world: each kind of party, on each card, with addresses inside and outside of each set, at ports
+/// A protocol, a port, and an ICMP type and code.
+type Service = (u8, Option<u16>, Option<(u8, u8)>);
+
 /// inside and outside of each range.
 fn world() -> Vec<Attempt> {
     let outside = ["198.51.100.7", "198.51.100.200", "10.1.1.7", "10.1.1.8", "10.1.9.7", "192.0.2.9"];
@@ -79,7 +82,7 @@ fn world() -> Vec<Attempt> {
         parties.push(party(Class::Container, Some("docker0"), container));
         parties.push(party(Class::Container, Some("br-app"), &container.replace("17", "18")));
     }
-    let services: [(u8, Option<u16>, Option<(u8, u8)>); 8] = [
+    let services: [Service; 8] = [
         (6, Some(22), None),
         (6, Some(80), None),
         (6, Some(81), None),
