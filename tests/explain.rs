@@ -32,6 +32,7 @@ const BY_OTHER_TESTS: &[(&str, &str)] = &[
     ("FW0550", "1000 files: `project::tests`"),
     ("FW0551", "64 names: `tests/check/names.fw`"),
     ("FW0552", "a million rules: `tests/hostile.rs`"),
+    ("FW0606", "more work than there is time for: `fwc::verify`"),
     ("FW0809", "more work than there is time for: `prove::findings`"),
     ("FW0601", "checks find it before: `tests/emit`"),
     ("FW0602", "checks find it before: `tests/emit`"),

@@ -3,6 +3,7 @@
 mod asserts;
 mod findings;
 pub mod lists;
+mod mutants;
 
 use std::ops::ControlFlow;
 
