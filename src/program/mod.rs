@@ -126,6 +126,12 @@ impl Space {
         number
     }
 
+    /// How many events there are.
+    #[must_use]
+    pub fn events(&self) -> usize {
+        self.events.len()
+    }
+
     /// The event of a number.
     #[must_use]
     pub fn event(&self, number: EventId) -> &Event {

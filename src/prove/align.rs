@@ -14,7 +14,7 @@ use crate::packet::{Cube, Universe, Values};
 use crate::program::{Does, EventId, Program};
 
 /// Steps that are looked at before the attempt is given up.
-const EFFORT: u64 = 20_000_000;
+const EFFORT: u64 = 4_000_000;
 
 /// Whether the programs are shown to be equal in this way.
 #[must_use]
@@ -115,6 +115,24 @@ impl Side<'_> {
 
     /// The step by which, at the latest, all packets of a cube have met one that decides so.
     fn latest(&self, event: EventId, cube: &Cube) -> Option<u32> {
+        let (mut latest, mut open) = (0, vec![cube.clone()]);
+        while let Some(cube) = open.pop() {
+            if let Some(first) = self.first(event, &cube)? {
+                latest = latest.max(first);
+            } else if let Some((field, values)) = cube.scattered(1) {
+                open.extend(values.ranges().iter().map(|range| cube.replaced(field, Some(Values::One(*range)))));
+            } else {
+                // Several steps together, a part each.
+                let (number, own) = self.part(event, &cube)?;
+                latest = latest.max(number);
+                open.append(&mut cube.difference(own, self.universe));
+            }
+        }
+        Some(latest)
+    }
+
+    /// The first step that decides all packets of a cube so; `None` if that takes too much work.
+    fn first(&self, event: EventId, cube: &Cube) -> Option<Option<u32>> {
         let mut looked = 1;
         let mut first: Option<u32> = None;
         let all = self.program.covering(
@@ -133,14 +151,11 @@ impl Side<'_> {
         );
         debug_assert!(all.is_continue());
         self.effort.set(self.effort.get().checked_sub(looked)?);
-        if first.is_some() {
-            return first;
-        }
-        if let Some((field, values)) = cube.scattered(1) {
-            let parts = values.ranges().iter().map(|range| cube.replaced(field, Some(Values::One(*range))));
-            return parts.map(|part| self.latest(event, &part)).try_fold(0, |latest, part| Some(latest.max(part?)));
-        }
-        // Several steps together, a part each.
+        Some(first)
+    }
+
+    /// A step that decides some packets of a cube so.
+    fn part(&self, event: EventId, cube: &Cube) -> Option<(u32, &Cube)> {
         let part = self.program.meeting(
             cube,
             self.range.clone(),
@@ -150,9 +165,7 @@ impl Side<'_> {
                 None => ControlFlow::Continue(()),
             },
         );
-        let ControlFlow::Break((number, own)) = part else { return None };
-        let rest = cube.difference(own, self.universe);
-        rest.iter().map(|part| self.latest(event, part)).try_fold(number, |latest, part| Some(latest.max(part?)))
+        part.break_value()
     }
 }
 
