@@ -209,7 +209,8 @@ fn lines(line: &str, target: Target, family: Option<Family>, kind: TableKind) ->
     let text = format!("*{}\n:fwc-words - [0:0]\n-A fwc-words {line}\nCOMMIT\n", kind.name());
     let unknown = |rules: &[Rule]| {
         let matches = rules.iter().flat_map(|rule| &rule.matches);
-        matches.filter(|item| matches!(item.kind, MatchKind::Unknown(_))).count()
+        let matches = matches.filter(|item| matches!(item.kind, MatchKind::Unknown(_))).count();
+        matches + rules.iter().filter(|rule| matches!(rule.verdict, Some(Verdict::Unknown(_)))).count()
     };
     let own = rules(read::iptables(FileId(0), &text, family), &text)?;
     let other = if family == Family::Ipv4 { Family::Ipv6 } else { Family::Ipv4 };
