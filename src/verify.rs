@@ -11,7 +11,7 @@ use crate::netfilter::{
     Base, Chain, Effect, MatchKind, Rule, Ruleset, Set, Table, TableFamily, TableKind, Target, Verdict,
 };
 use crate::packet::Cube;
-use crate::program::{Does, End, Event, Program, Space, Step, describe, flatten};
+use crate::program::{Counters, Does, End, Event, Program, Space, Step, describe, flatten};
 use crate::prove::align::aligned;
 use crate::prove::compare::differences;
 use crate::prove::cover::Budget;
@@ -245,6 +245,7 @@ fn compare(policy: &Ruleset, read: &Ruleset, family: Family) -> Outcome {
     // A build of some guests' chains alone has no entries: each of its chains is one.
     let whole = ours.iter().any(|entry| entry.chain.base.is_some());
     let mut space = Space::new(family, [policy, read]);
+    let counters = [Counters::of(policy), Counters::of(read)];
     for own in ours.iter().filter(|entry| entry.chain.base.is_some() == whole) {
         let bridge = |ruleset: &Ruleset, table: usize| {
             ruleset.tables.get(table).is_some_and(|table| table.family == TableFamily::Bridge)
@@ -270,9 +271,9 @@ fn compare(policy: &Ruleset, read: &Ruleset, family: Family) -> Outcome {
             continue;
         }
         let end = if own.chain.base.is_some_and(|base| !base.accept) { End::Drop } else { End::Passed };
-        space.compare(0);
+        space.compare(&counters[0]);
         let left = flatten(policy, own.table, &own.chain.name, end, &mut space);
-        space.compare(1);
+        space.compare(&counters[1]);
         let right = flatten(read, same.table, &same.chain.name, End::Passed, &mut space);
         let (Some(left), Some(right)) = (left, right) else { continue };
         if space.events() > MOST_EVENTS {

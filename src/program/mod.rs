@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::netfilter::{Effect, MatchKind, Ruleset, Verdict};
+use crate::netfilter::{Chain, Effect, MatchKind, Ruleset, Verdict};
 use crate::packet::{Cube, Index, Universe};
 
 pub use flatten::{End, can_match, flatten, flatten_with_visits};
@@ -46,16 +46,38 @@ pub struct Space {
     pub universe: Universe,
     events: Vec<Event>,
     numbers: FxHashMap<Event, EventId>,
-    /// Names of counters are not compared, only which questions go to the same one: they are numbered as they come, for each
-    /// program apart.
-    renamed: Option<Renamed>,
+    /// Names of counters are not compared, only which questions go to the same one: a counter is known by the chain that
+    /// asks it.
+    renamed: Option<Counters>,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Renamed {
-    side: u8,
-    numbers: FxHashMap<(u8, Arc<str>), usize>,
-    counts: [usize; 2],
+/// What tells the counters of a rule set apart, those that count each source by itself: the chain that asks, the first by name if
+/// several do, and a number if it asks several of one rate. A chain has one name in the policy's rules and in what is written of
+/// them; a counter has not.
+#[derive(Clone, Debug)]
+pub struct Counters(Arc<FxHashMap<Arc<str>, String>>);
+
+impl Counters {
+    /// The counters of a rule set.
+    #[must_use]
+    pub fn of(ruleset: &Ruleset) -> Self {
+        let mut chains: Vec<&Chain> = ruleset.tables.iter().flat_map(|table| &table.chains).collect();
+        chains.sort_by(|one, other| one.name.cmp(&other.name));
+        let mut places = FxHashMap::default();
+        for chain in chains {
+            let mut rates = FxHashMap::default();
+            for item in chain.rules.iter().flat_map(|rule| &rule.matches) {
+                let MatchKind::Limit(limit) = &item.kind else { continue };
+                if limit.source_prefix.is_none() || places.contains_key(&limit.name) {
+                    continue;
+                }
+                let rate = (limit.count, limit.seconds, limit.burst, limit.source_prefix);
+                let number = rates.entry(rate).and_modify(|number| *number += 1).or_insert(1);
+                places.insert(Arc::clone(&limit.name), format!("counter {number} of `{}`,", chain.name));
+            }
+        }
+        Self(Arc::new(places))
+    }
 }
 
 impl Space {
@@ -91,23 +113,16 @@ impl Space {
         }
     }
 
-    /// From now on programs are one side of a comparison: 0 or 1. What a counter is called does not matter then.
-    pub fn compare(&mut self, side: u8) {
-        self.renamed.get_or_insert_default().side = side & 1;
+    /// From now on programs are made of the rule set with these counters, one side of a comparison. What a counter is called
+    /// does not matter then.
+    pub fn compare(&mut self, counters: &Counters) {
+        self.renamed = Some(counters.clone());
     }
 
-    /// What tells a counter from others: its name, or in a comparison its number.
-    fn counter(&mut self, name: &Arc<str>) -> String {
-        let Some(renamed) = &mut self.renamed else { return name.to_string() };
-        let side = renamed.side;
-        let count = renamed.counts.get_mut(usize::from(side));
-        let number = renamed.numbers.entry((side, Arc::clone(name))).or_insert_with(|| {
-            count.map_or(0, |count| {
-                *count += 1;
-                *count
-            })
-        });
-        format!("counter {number}")
+    /// What tells a counter from others of its rate: its name, or in a comparison the chain that asks it.
+    fn counter(&self, name: &Arc<str>) -> String {
+        let place = self.renamed.as_ref().and_then(|renamed| renamed.0.get(name));
+        place.cloned().unwrap_or_else(|| name.to_string())
     }
 
     /// Whether names of counters are left out.
