@@ -25,6 +25,7 @@ pub mod emit;
 pub mod verify;
 pub mod codes;
 pub mod database;
+pub mod ide;
 pub mod host;
 pub mod simulate;
 pub mod compare;

@@ -12,6 +12,7 @@ mod explain;
 mod front;
 mod generated;
 mod hostile;
+mod ide;
 mod interpreter;
 mod kernel;
 mod layout;

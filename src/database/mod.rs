@@ -17,14 +17,16 @@ use crate::assertion::Proof;
 use crate::diagnostic::Diagnostic;
 use crate::netfilter::Ruleset;
 use crate::policy::Policy;
+use crate::policy::meaning::Meanings;
 use crate::policy::resolve::resolve;
 use crate::project::{Import, Options, Project, Root, System, load};
 use crate::prove::findings::report::{Origin, Report};
 use crate::span::{FileId, Location, SourceText};
 use crate::syntax;
 use crate::syntax::Parsed;
+use crate::syntax::outline::Outline;
 use crate::syntax::tree::Target;
-use crate::{assertion, check, emit, lower, optimise, prove, verify};
+use crate::{assertion, check, emit, lower, optimise, policy, prove, verify};
 
 /// What the queries need of a database.
 #[salsa::db]
@@ -128,6 +130,12 @@ pub fn parse(db: &dyn Db, file: SourceFile) -> Arc<Parsed> {
     Arc::new(syntax::parse(&file.source(db).text, file.id(db)))
 }
 
+/// What each word of a text is, also where it cannot be read.
+#[salsa::tracked(returns(ref), no_eq)]
+pub fn outline(db: &dyn Db, file: SourceFile) -> Arc<Outline> {
+    Arc::new(syntax::outline::outline(&file.source(db).text))
+}
+
 /// The project as a plain value, for the stages behind.
 #[salsa::tracked(returns(ref), no_eq)]
 pub fn project(db: &dyn Db, input: ProjectInput) -> Arc<Project> {
@@ -163,6 +171,48 @@ pub struct Compiled {
     pub outputs: Vec<(String, String)>,
     /// The files, read back, do not mean what the policy means: a fault of the compiler. Then there are none.
     pub disagreement: Option<verify::Disagreement>,
+}
+
+/// A line that is written for a target, and every statement that it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenLine {
+    /// The line.
+    pub line: emit::Line,
+    /// The statements; several, if rules were made into one.
+    pub origins: Vec<Location>,
+}
+
+/// The lines that statements become.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The lines, in the order of the files.
+    pub lines: Vec<WrittenLine>,
+    /// Whether the project has no errors: otherwise nothing is built, and these lines are those of the statements that could be read.
+    pub whole: bool,
+}
+
+/// The lines that a project's statements become for a target.
+#[salsa::tracked(returns(ref), no_eq)]
+pub fn written(db: &dyn Db, input: ProjectInput, target: Target) -> Arc<Written> {
+    let project = project(db, input);
+    let (policy, faults) = &**resolved(db, input);
+    let whole = !faults.iter().chain(source_diagnostics(db, input).iter()).any(Diagnostic::is_error);
+    let (mut ruleset, _) = lower::lower(policy, target);
+    let sources = relative(&project.files);
+    let folded = optimise::optimise(&mut ruleset, target, &sources);
+    let context = emit::Context { target, stem: "policy", sources: &sources, header: Vec::new(), partial: false };
+    let origins = |line: &emit::Line| {
+        let several = line.comment.as_ref().and_then(|comment| folded.get(&(line.origin, Arc::clone(comment))));
+        several.cloned().unwrap_or_else(|| vec![line.origin])
+    };
+    let lines = emit::lines(&ruleset, &context).into_iter();
+    Arc::new(Written { lines: lines.map(|line| WrittenLine { origins: origins(&line), line }).collect(), whole })
+}
+
+/// What the names of a project stand for.
+#[salsa::tracked(returns(ref), no_eq)]
+pub fn meanings(db: &dyn Db, input: ProjectInput) -> Arc<Meanings> {
+    Arc::new(policy::meaning::meanings(project(db, input), &resolved(db, input).0))
 }
 
 /// What the source means.

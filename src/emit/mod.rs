@@ -10,9 +10,11 @@ mod nft;
 mod write;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::netfilter::{Rule, Ruleset};
+use crate::net::Family;
+use crate::netfilter::{Rule, Ruleset, TableKind};
 use crate::optimise::origin::Lines;
 use crate::span::{Location, SourceText};
 
@@ -152,7 +154,7 @@ pub struct OutputFile {
 /// # Errors
 /// What the target's tools could not load, all of it, each at the source that asks for it.
 pub fn emit(ruleset: &Ruleset, context: &Context) -> Result<Vec<OutputFile>, Vec<Diagnostic>> {
-    let mut state = State { lines: Lines::new(context.sources), problems: BTreeMap::new() };
+    let mut state = State { lines: Lines::new(context.sources), problems: BTreeMap::new(), written: None };
     let files = match context.target {
         Target::Iptables => iptables::files(ruleset, context, &mut state),
         Target::Nft => nft::files(ruleset, context, &mut state),
@@ -160,13 +162,52 @@ pub fn emit(ruleset: &Ruleset, context: &Context) -> Result<Vec<OutputFile>, Vec
     if state.problems.is_empty() { Ok(files) } else { Err(state.problems.into_values().collect()) }
 }
 
+/// A line of a rule, as it is written, and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The family that it is written for; `None`: both, in one line.
+    pub family: Option<Family>,
+    /// In a table for bridged frames.
+    pub bridge: bool,
+    /// Its table. nft has all of ours in one.
+    pub table: TableKind,
+    /// Its chain, by the name that it is written with.
+    pub chain: Arc<str>,
+    /// The line, without white space around it.
+    pub text: String,
+    /// The place that the rule comes from.
+    pub origin: Location,
+    /// The rule's own remark.
+    pub comment: Option<Arc<str>>,
+}
+
+/// Every line that is written of a rule with a place in the source, in the order of the files. What could not be written is absent.
+#[must_use]
+pub fn lines(ruleset: &Ruleset, context: &Context) -> Vec<Line> {
+    let mut state = State { lines: Lines::new(context.sources), problems: BTreeMap::new(), written: Some(Vec::new()) };
+    match context.target {
+        Target::Iptables => drop(iptables::files(ruleset, context, &mut state)),
+        Target::Nft => drop(nft::files(ruleset, context, &mut state)),
+    }
+    state.written.unwrap_or_default()
+}
+
 /// What every writer shares: where origins lie, and what went wrong.
 struct State<'a> {
     lines: Lines<'a>,
     problems: BTreeMap<(Location, &'static str, String), Diagnostic>,
+    /// The lines so far, if somebody asks for them one by one.
+    written: Option<Vec<Line>>,
 }
 
 impl State<'_> {
+    /// Notes a line, if it comes from somewhere and somebody asks.
+    fn note(&mut self, line: &str, origin: Option<Location>, about: impl FnOnce(Location, String) -> Line) {
+        if let (Some(written), Some(origin)) = (&mut self.written, origin) {
+            written.push(about(origin, line.trim().to_owned()));
+        }
+    }
+
     /// Notes a fault, once for a place and message, though a rule be written for both families.
     fn fault(&mut self, code: &'static Code, origin: Option<Location>, message: String, help: &str) {
         let location = origin.unwrap_or_default();

@@ -10,6 +10,10 @@ pub mod origin;
 pub mod protocol;
 pub mod tree;
 
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
 use crate::netfilter::{Match, MatchKind, Rule, Ruleset, TableFamily, Target};
 use crate::span::{Location, SourceText};
 
@@ -36,8 +40,13 @@ impl Field {
     }
 }
 
+/// The places that rules were made from, where there are several: by a rule's own place and its remark.
+pub type Folded = FxHashMap<(Location, Arc<str>), Vec<Location>>;
+
 /// Folds and divides every chain of ours. `sources` gives the line numbers for the remarks of rules that were made into one.
-pub fn optimise(ruleset: &mut Ruleset, target: Target, sources: &[SourceText]) {
+/// Gives the places that those come from.
+pub fn optimise(ruleset: &mut Ruleset, target: Target, sources: &[SourceText]) -> Folded {
+    let mut folded = Folded::default();
     let lines = origin::Lines::new(sources);
     for table in &mut ruleset.tables {
         let mut sets = fold::Sets::new(&mut table.sets);
@@ -47,7 +56,7 @@ pub fn optimise(ruleset: &mut Ruleset, target: Target, sources: &[SourceText]) {
         for chain in &mut table.chains {
             let items = std::mem::take(&mut chain.rules).into_iter().map(Item::new).collect();
             let items = fold::fold(items, target, concatenate, &mut sets);
-            let rules: Vec<Rule> = items.into_iter().map(|item| item.into_rule(&lines)).collect();
+            let rules: Vec<Rule> = items.into_iter().map(|item| item.into_rule(&lines, &mut folded)).collect();
             let rules = protocol::gather(&chain.name, rules, &mut names, &mut made);
             // A chain that drops at its end has to keep its end.
             chain.rules = if chain.base.is_some_and(|base| !base.accept) {
@@ -58,6 +67,7 @@ pub fn optimise(ruleset: &mut Ruleset, target: Target, sources: &[SourceText]) {
         }
         table.chains.append(&mut made);
     }
+    folded
 }
 
 /// A rule, and the places of all the rules that it was made from.
@@ -77,7 +87,7 @@ impl Item {
         if self.origins.is_empty() { self.rule.origin.as_slice() } else { &self.origins }
     }
 
-    fn into_rule(mut self, lines: &origin::Lines) -> Rule {
+    fn into_rule(mut self, lines: &origin::Lines, folded: &mut Folded) -> Rule {
         if self.origins.len() > 1 {
             self.rule.origin = self.origins.iter().min().copied();
             let places = lines.describe(&self.origins);
@@ -86,6 +96,9 @@ impl Item {
                     Some(comment) => format!("{places} {comment}").into(),
                     None => places.into(),
                 });
+            }
+            if let (Some(origin), Some(comment)) = (self.rule.origin, &self.rule.comment) {
+                folded.entry((origin, Arc::clone(comment))).or_default().append(&mut self.origins);
             }
         }
         self.rule

@@ -3,6 +3,7 @@
 
 mod host;
 pub mod cover;
+pub mod meaning;
 pub mod names;
 mod order;
 pub mod resolve;

@@ -616,12 +616,12 @@ impl Reader<'_> {
 }
 
 /// Kinds of statement that a block with clauses, or a group, may hold.
-fn inside_rules(rule: Rule) -> bool {
+pub(super) fn inside_rules(rule: Rule) -> bool {
     matches!(rule, Rule::rule_line | Rule::apply_line | Rule::change_line | Rule::scope_head)
 }
 
 /// Kinds of statement that may stand behind `in` and `out`.
-fn gate_rule(rule: Rule) -> bool {
+pub(super) fn gate_rule(rule: Rule) -> bool {
     matches!(rule, Rule::rule_line | Rule::apply_line | Rule::change_line)
 }
 

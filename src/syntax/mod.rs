@@ -1,11 +1,12 @@
 //! From text to tree. Never fails: a line that cannot be read costs that line and gives a diagnostic. Knows nothing of what names
 //! mean. `scan` cuts the text into statements, `grammar` reads one (`quick` does so for the simplest), `build` makes its part of the tree with the help of `values`,
-//! `fault` says why one could not be read, and `blocks` puts the statements into one another.
+//! `fault` says why one could not be read, and `blocks` puts the statements into one another. `outline` says for editors what each word is.
 
 mod blocks;
 mod build;
 mod fault;
 mod grammar;
+pub mod outline;
 mod quick;
 mod scan;
 pub mod tree;

@@ -369,7 +369,7 @@ impl<'t> Scanner<'t> {
 }
 
 /// Whether a byte goes on a word. Anything but white space, quotes, braces, commas, `=` and `#` does.
-fn is_word(byte: u8) -> bool {
+pub(super) fn is_word(byte: u8) -> bool {
     !matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'{' | b'}' | b',' | b'=' | b'#')
 }
 

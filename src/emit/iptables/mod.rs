@@ -16,7 +16,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::family::of_family;
 use super::ipset::{self, Sets};
 use super::{
-    Context, INCOMPLETE_MATCH, NOT_IN_BACK_END, OutputFile, RATE_OUT_OF_RANGE, State, UNUSABLE_TEXT, WRONG_TABLE,
+    Context, INCOMPLETE_MATCH, Line, NOT_IN_BACK_END, OutputFile, RATE_OUT_OF_RANGE, State, UNUSABLE_TEXT, WRONG_TABLE,
     attach, header, write,
 };
 use crate::diagnostic::Code;
@@ -124,6 +124,8 @@ struct Writer<'a, 's> {
     /// Rules of chains that were made on the way, after all others.
     later: String,
     remark: String,
+    /// The remark of the rule that is being written.
+    comment: Option<Arc<str>>,
 }
 
 /// Where a line is written.
@@ -177,6 +179,7 @@ impl<'a, 's> Writer<'a, 's> {
             body: String::new(),
             later: String::new(),
             remark: String::new(),
+            comment: None,
         }
     }
 
@@ -316,6 +319,7 @@ impl<'a, 's> Writer<'a, 's> {
 
     fn set_remark(&mut self, rule: &Rule) {
         self.state.remark(&mut self.remark, rule);
+        self.comment.clone_from(&rule.comment);
     }
 
     /// Writes one rule into `current`; gives the chain that the next rule belongs in.
@@ -468,6 +472,7 @@ impl<'a, 's> Writer<'a, 's> {
             Place::Body => &mut self.body,
             Place::Later => &mut self.later,
         });
+        let start = out.len();
         out.push_str("-A ");
         out.push_str(chain);
         let mut rest = at;
@@ -492,6 +497,16 @@ impl<'a, 's> Writer<'a, 's> {
         }
         self.end(&mut out, end, protocol, origin);
         out.push('\n');
+        let (family, table, comment) = (self.family, self.kind, &self.comment);
+        self.state.note(out.get(start..).unwrap_or_default(), origin, |origin, text| Line {
+            family: Some(family),
+            bridge: false,
+            table,
+            chain: Arc::from(chain),
+            text,
+            origin,
+            comment: comment.clone(),
+        });
         *match place {
             Place::Body => &mut self.body,
             Place::Later => &mut self.later,

@@ -15,7 +15,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::family::{is_neutral, of_family};
 use super::{
-    Context, INCOMPLETE_MATCH, NOT_IN_BACK_END, OutputFile, State, UNUSABLE_TEXT, WRONG_TABLE, header, ipset, write,
+    Context, INCOMPLETE_MATCH, Line, NOT_IN_BACK_END, OutputFile, State, UNUSABLE_TEXT, WRONG_TABLE, header, ipset,
+    write,
 };
 use crate::diagnostic::Code;
 use crate::net::Family;
@@ -121,6 +122,8 @@ struct Writer<'a, 's> {
     named: FxHashSet<String>,
     remark: String,
     kind: TableKind,
+    /// The chain that is being written.
+    current: Arc<str>,
     renamed: FxHashMap<(TableKind, Arc<str>), String>,
     families: FxHashMap<Arc<str>, Option<Family>>,
 }
@@ -137,6 +140,7 @@ impl<'a, 's> Writer<'a, 's> {
             named: FxHashSet::default(),
             remark: String::new(),
             kind: TableKind::Filter,
+            current: Arc::default(),
             renamed: FxHashMap::default(),
             families: FxHashMap::default(),
         }
@@ -205,6 +209,7 @@ impl<'a, 's> Writer<'a, 's> {
         // A helper is given to a tracked connection: in iptables before tracking, by a template; in nft behind it.
         let split = self.kind == TableKind::Raw && chain.base.is_some();
         open(out, &name, chain.base, self.kind);
+        self.current = Arc::from(&*name);
         for rule in chain.rules.iter().filter(|rule| !(split && helper(rule))) {
             if self.kind == TableKind::Raw && helper(rule) {
                 let message = "a connection helper stands in a chain of the raw table that is no entry".to_owned();
@@ -221,7 +226,9 @@ impl<'a, 's> Writer<'a, 's> {
             && split
             && chain.rules.iter().any(helper)
         {
-            open(out, &format!("{name}-helper"), Some(Base { priority: -150, ..base }), TableKind::Mangle);
+            let name = format!("{name}-helper");
+            open(out, &name, Some(Base { priority: -150, ..base }), TableKind::Mangle);
+            self.current = Arc::from(name);
             for rule in chain.rules.iter().filter(|rule| helper(rule)) {
                 self.rule(out, rule, family);
             }
@@ -300,6 +307,18 @@ impl<'a, 's> Writer<'a, 's> {
     }
 
     fn one(&mut self, out: &mut String, rule: &Rule, family: Option<Family>) {
+        let start = out.len();
+        self.line(out, rule, family);
+        let line = out.get(start..).filter(|line| !line.is_empty());
+        if let Some(line) = line {
+            let (bridge, table, chain) = (self.bridge, self.kind, Arc::clone(&self.current));
+            let about =
+                |origin, text| Line { family, bridge, table, chain, text, origin, comment: rule.comment.clone() };
+            self.state.note(line, rule.origin, about);
+        }
+    }
+
+    fn line(&mut self, out: &mut String, rule: &Rule, family: Option<Family>) {
         if let ([Match { negated: false, kind: MatchKind::Unknown(text) }], [], None) =
             (rule.matches.as_slice(), rule.effects.as_slice(), &rule.verdict)
         {

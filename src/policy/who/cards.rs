@@ -16,7 +16,7 @@ const ROLES: [&str; 11] =
 
 impl Places<'_, '_> {
     /// The cards that an interface's name stands for.
-    pub(super) fn interface(&self, name: &str) -> CardSet {
+    pub(in crate::policy) fn interface(&self, name: &str) -> CardSet {
         let Some(declared) = find(&self.names.interfaces, name) else { return CardSet::only(Vec::new()) };
         match &declared.node.value {
             None => CardSet::only(Vec::new()),

@@ -284,6 +284,11 @@ impl<'r, 'a> Places<'r, 'a> {
         Vec::new()
     }
 
+    /// What a set's name stands for, as an origin. `None`: a fault.
+    pub(in crate::policy) fn named(&self, name: &str) -> Option<Vec<Arc<Party>>> {
+        self.set(name, Role::From, &mut Vec::new(), &mut Vec::new())
+    }
+
     /// What a set's name stands for, found out once for each role. `None`: a fault, reported then.
     fn set(
         &self,

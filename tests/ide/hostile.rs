@@ -1,0 +1,97 @@
+//! Whatever is asked of whatever text, there is an answer, and soon.
+
+use std::time::{Duration, Instant};
+
+use fwc::database::{Database, ProjectInput};
+use fwc::ide;
+use fwc::span::{FileId, Span};
+
+use super::{Case, agrees};
+
+/// Asks everything that is asked about a whole file.
+fn of_file(db: &Database, input: ProjectInput, file: FileId) {
+    let text = &input.files(db)[file.0 as usize].0.source(db).text;
+    let inside = |span: Span| text.get(span.range()).unwrap_or_else(|| panic!("{span:?} is no part of the text"));
+    let mut end = 0;
+    for one in ide::highlight(db, input, file) {
+        assert!(end <= one.span.start && one.span.start < one.span.end, "words lie over each other at {:?}", one.span);
+        assert!(!inside(one.span).contains('\n'));
+        end = one.span.end;
+    }
+    ide::folds(db, input, file).iter().for_each(|fold| assert!(inside(fold.span).contains('\n')));
+    ide::document_symbols(db, input, file).iter().for_each(|one| drop(inside(one.span).to_owned()));
+    ide::links(db, input, file).iter().for_each(|link| drop(inside(link.span).to_owned()));
+    let _ = ide::workspace_symbols(db, input, "a");
+}
+
+/// Asks everything that is asked about a place.
+fn at_place(db: &Database, input: ProjectInput, file: FileId, offset: u32) {
+    let text = &input.files(db)[file.0 as usize].0.source(db).text;
+    for definition in ide::definition(db, input, file, offset) {
+        assert!(text.get(definition.from.range()).is_some());
+    }
+    let references = ide::references(db, input, file, offset);
+    let here = references.iter().filter(|one| one.location.file == file).count();
+    assert_eq!(ide::highlights(db, input, file, offset).len(), here);
+    if let Ok(found) = ide::renamable(db, input, file, offset) {
+        assert!(text.get(found.span.range()).is_some_and(|name| name.contains(&found.name)));
+        let _ = ide::rename(db, input, file, offset, "something");
+    }
+    let steps = ide::selection(db, input, file, offset);
+    assert_eq!(steps.last().map(|span| span.range()), Some(0..text.len()));
+    for pair in steps.windows(2) {
+        assert!(pair[1].start <= pair[0].start && pair[0].end <= pair[1].end && pair[0] != pair[1]);
+    }
+}
+
+fn case(text: &str) -> Case {
+    Case { title: String::new(), files: vec![("site.fw".to_owned(), text.to_owned())], cursor: None }
+}
+
+#[test]
+fn every_place_of_every_policy_has_an_answer() {
+    let mut longest = Duration::ZERO;
+    let mut asked = 0;
+    for (path, text) in agrees::policies() {
+        // Those of the constructs are asked everywhere, the others at some places.
+        let step = if path.to_string_lossy().contains("construct") { 1 } else { 1 + text.len() / 40 };
+        let mut db = Database::default();
+        let input = case(&text).load(&mut db);
+        let start = Instant::now();
+        of_file(&db, input, FileId(0));
+        longest = longest.max(start.elapsed());
+        for offset in (0..=text.len()).step_by(step) {
+            let start = Instant::now();
+            at_place(&db, input, FileId(0), u32::try_from(offset).expect("small"));
+            let took = start.elapsed();
+            assert!(took < Duration::from_secs(5), "{} at {offset}: {took:?}", path.display());
+            longest = longest.max(took);
+            asked += 1;
+        }
+    }
+    assert!(asked > 10_000, "{asked}");
+    println!("{asked} places, at most {longest:?}");
+}
+
+#[test]
+fn damaged_policies_have_answers() {
+    let mut asked = 0;
+    for (_, text) in agrees::policies().into_iter().filter(|(path, _)| path.to_string_lossy().contains("construct")) {
+        let marks = ["{", "}", "\"", ",", "#", "=", "\u{e4}", "\n", " from ", "not"];
+        for (number, at) in (0..text.len()).step_by(61).enumerate() {
+            let Some((before, after)) = text.split_at_checked(at) else { continue };
+            let mark = marks[number % marks.len()];
+            let skipped = after.get(3..).unwrap_or_default();
+            for damaged in [before.to_owned(), format!("{before}{mark}{after}"), format!("{before}{mark}{skipped}")] {
+                let mut db = Database::default();
+                let input = case(&damaged).load(&mut db);
+                of_file(&db, input, FileId(0));
+                for offset in [at.saturating_sub(2), at, (at + 3).min(damaged.len())] {
+                    at_place(&db, input, FileId(0), u32::try_from(offset).expect("small"));
+                }
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked > 300, "{asked}");
+}
