@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::net::{Card, Protocol};
+use crate::net::Protocol;
 use crate::netfilter::{Effect, Hook, Match, MatchKind, Rule, TableFamily, TableKind};
 use crate::policy::{Change, ChangeKind, Class, Judgement, Nat, Party};
 
-use super::Program;
 use super::condition::{self, Seat};
+use super::{LOCAL, Program};
 use crate::netfilter::entry::entry_chain;
 
 /// A mark after routing.
@@ -140,8 +140,7 @@ impl Program<'_> {
             Nat::Forward { address, .. } => to.addresses.as_ref().is_none_or(|set| set.contains(*address)),
             _ => false,
         });
-        let nobody_else =
-            [Class::Container, Class::Instance, Class::Guest].into_iter().all(|class| self.cards(class).is_empty());
+        let nobody_else = LOCAL.into_iter().all(|class| self.cards(class).is_empty());
         change.flow.to == Class::Outside
             && judgement.via.is_none()
             && to.cards.is_none()
@@ -163,46 +162,47 @@ impl Program<'_> {
         }
         let routed = early && change.flow.to == Class::Outside && judgement.to.addresses.is_none();
         let mut rules = Vec::new();
+        let ends = self.class_matches(&judgement, hook);
         for conjunction in condition::of(self.policy, &judgement, &seat) {
-            let mut matches = self.class_matches(&judgement, hook);
-            if routed {
-                matches.push(Match::not(MatchKind::DestinationLocal));
+            for told in &ends {
+                let mut matches = told.clone();
+                if routed {
+                    matches.push(Match::not(MatchKind::DestinationLocal));
+                }
+                matches.extend(conjunction.matches.iter().cloned());
+                rules.push(Rule {
+                    family: conjunction.family,
+                    matches,
+                    effects: vec![effect.clone()],
+                    origin: Some(judgement.location),
+                    ..Rule::default()
+                });
             }
-            matches.extend(conjunction.matches);
-            rules.push(Rule {
-                family: conjunction.family,
-                matches,
-                effects: vec![effect.clone()],
-                origin: Some(judgement.location),
-                ..Rule::default()
-            });
         }
         rules
     }
 
-    /// Cards of the classes at both ends, where the hook sees them.
-    fn class_matches(&self, judgement: &Judgement, hook: Hook) -> Vec<Match> {
-        let mut matches = Vec::new();
-        let local = |class: Class| -> Option<Vec<Card>> {
-            let cards = self.cards(class);
-            (!cards.is_empty()).then(|| cards.to_vec())
-        };
-        if matches!(hook, Hook::Prerouting | Hook::Input | Hook::Forward)
-            && judgement.from.cards.is_none()
-            && let Some(cards) = local(judgement.from.class)
-        {
-            matches.push(Match::is(MatchKind::InInterface(cards)));
+    /// Cards of the classes at both ends, where the hook sees them: alternatives.
+    fn class_matches(&self, judgement: &Judgement, hook: Hook) -> Vec<Vec<Match>> {
+        let statement = judgement.statement;
+        let changes = || self.policy.changes.iter().filter(move |change| change.judgement.statement == statement);
+        let mut list = vec![Vec::new()];
+        if matches!(hook, Hook::Prerouting | Hook::Input | Hook::Forward) {
+            let beside = changes().filter(|change| change.judgement.to.class == judgement.to.class);
+            let beside = beside.map(|change| &*change.judgement.from);
+            list = self.told_end(judgement, &judgement.from, beside, MatchKind::InInterface);
         }
-        if matches!(hook, Hook::Forward | Hook::Output)
-            && judgement.to.cards.is_none()
-            && let Some(cards) = local(judgement.to.class)
-        {
-            matches.push(Match::is(MatchKind::OutInterface(cards)));
+        if matches!(hook, Hook::Forward | Hook::Output) {
+            let beside = changes().filter(|change| change.judgement.from.class == judgement.from.class);
+            let beside = beside.map(|change| &*change.judgement.to);
+            let targets = self.told_end(judgement, &judgement.to, beside, MatchKind::OutInterface);
+            let both = |told: &Vec<Match>| targets.iter().map(|to| [told.as_slice(), to].concat()).collect::<Vec<_>>();
+            list = list.iter().flat_map(both).collect();
         }
         if hook == Hook::Prerouting && judgement.to.class == Class::Host && judgement.to.addresses.is_none() {
-            matches.push(Match::is(MatchKind::DestinationLocal));
+            list.iter_mut().for_each(|told| told.push(Match::is(MatchKind::DestinationLocal)));
         }
-        matches
+        list
     }
 
     fn clamp(&self, judgement: &Judgement) -> Vec<Rule> {
@@ -212,8 +212,12 @@ impl Program<'_> {
         judgement.traffic =
             [crate::policy::Traffic { protocol: Some(Protocol::TCP), ..crate::policy::Traffic::ALL }].into();
         let mut rules = Vec::new();
-        for conjunction in condition::of(self.policy, &judgement, &seat) {
-            let mut matches = self.class_matches(&judgement, Hook::Forward);
+        let ends = self.class_matches(&judgement, Hook::Forward);
+        let conjunctions = condition::of(self.policy, &judgement, &seat);
+        for (conjunction, told) in
+            conjunctions.into_iter().flat_map(|one| ends.iter().map(move |told| (one.clone(), told)))
+        {
+            let mut matches = told.clone();
             matches.extend(
                 conjunction
                     .matches

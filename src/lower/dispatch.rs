@@ -11,7 +11,7 @@ use crate::netfilter::{Attachment, Hook, Match, MatchKind, Rule, TableFamily, Ta
 use crate::policy::{Action, Class, Flow, Judgement, Published, Traffic};
 
 use super::condition::Seat;
-use super::{Program, gate, has_part};
+use super::{LOCAL, Program, gate, has_part};
 
 /// A reject that is a drop for IPv6.
 pub static REJECT_IN_MANGLE: Code = Code {
@@ -35,9 +35,6 @@ fact docker.version = \"28.5.2\"
 ```
 ",
 };
-
-/// Classes on this machine, in the order in which their cards are asked for.
-const LOCAL: [Class; 3] = [Class::Container, Class::Instance, Class::Guest];
 
 /// Origins of traffic that arrives: the rest, outside, comes last because only the others have cards to be told by.
 const ORIGINS: [Class; 4] = [Class::Container, Class::Instance, Class::Guest, Class::Outside];
@@ -115,13 +112,8 @@ impl Program<'_> {
         rules.extend(self.gate_calls(Hook::Output));
         for class in LOCAL.into_iter().chain([Class::Outside]) {
             let flow = Flow { from: Class::Host, to: class };
-            let cards = self.cards(class);
-            let target = if class == Class::Outside {
-                Vec::new()
-            } else {
-                vec![Match::is(MatchKind::OutInterface(cards.to_vec()))]
-            };
-            if class != Class::Outside && cards.is_empty() {
+            let target = self.told_by(class, MatchKind::OutInterface);
+            if class != Class::Outside && target.is_empty() {
                 continue;
             }
             if self.governed(Class::Host, class) {
@@ -197,13 +189,11 @@ impl Program<'_> {
     fn forward_dispatch(&mut self, table: TableKind, apart: bool) -> Vec<Rule> {
         let mut rules = Vec::new();
         let whole = (table == TableKind::Mangle).then_some(Family::Ipv6);
-        let leaves = |cards: &[Card]| Match::is(MatchKind::OutInterface(cards.to_vec()));
-        let arrives = |cards: &[Card]| Match::is(MatchKind::InInterface(cards.to_vec()));
         for to_class in LOCAL.into_iter().chain([Class::Outside]) {
             let target = match to_class {
                 Class::Outside => Vec::new(),
                 _ if self.cards(to_class).is_empty() => continue,
-                _ => vec![leaves(self.cards(to_class))],
+                _ => self.told_by(to_class, MatchKind::OutInterface),
             };
             let flows: Vec<Flow> = ORIGINS.iter().map(|&from| Flow { from, to: to_class }).collect();
             let here = |flow: &Flow| {
@@ -220,7 +210,7 @@ impl Program<'_> {
                 let origin = match flow.from {
                     Class::Outside => Vec::new(),
                     _ if self.cards(flow.from).is_empty() => continue,
-                    _ => vec![arrives(self.cards(flow.from))],
+                    _ => self.told_by(flow.from, MatchKind::InInterface),
                 };
                 let families: &[Family] = match (table, apart && touches_containers(flow)) {
                     (TableKind::Mangle, _) => &[Family::Ipv6],
@@ -283,7 +273,7 @@ impl Program<'_> {
     }
 
     /// The matches that tell an origin on INPUT. Guests on taps are told by their bridge port.
-    fn arrives_from(&self, from: Class) -> Vec<Match> {
+    pub(super) fn arrives_from(&self, from: Class) -> Vec<Match> {
         if from == Class::Guest {
             let taps: Vec<Card> = self
                 .policy
@@ -300,8 +290,7 @@ impl Program<'_> {
                 };
             }
         }
-        let cards = self.cards(from);
-        if cards.is_empty() { Vec::new() } else { vec![Match::is(MatchKind::InInterface(cards.to_vec()))] }
+        self.told_by(from, MatchKind::InInterface)
     }
 
     /// Whether facts divide INPUT for an origin: something is published, and the flow to containers is governed.

@@ -431,44 +431,38 @@ impl Program<'_> {
             let party = other(judgement);
             let class = party.class;
             let conditions = if everyone || party.is_whole_class() && peer != Peer::Others {
-                Vec::new()
+                vec![Vec::new()]
             } else if party.is_whole_class() || class == Class::Container || class == Class::Instance {
                 self.behind(class, direction, seat)
             } else {
-                Vec::new()
+                vec![Vec::new()]
             };
-            for mut rule in self.judge(judgement, seat) {
-                rule.matches.splice(0..0, conditions.iter().cloned());
-                if !rules.contains(&rule) {
-                    rules.push(rule);
+            for own in self.judge(judgement, seat) {
+                for condition in &conditions {
+                    let mut rule = own.clone();
+                    rule.matches.splice(0..0, condition.iter().cloned());
+                    if !rules.contains(&rule) {
+                        rules.push(rule);
+                    }
                 }
             }
         }
         rules
     }
 
-    /// The matches that tell a class at the other end.
-    fn behind(&self, class: Class, direction: Direction, seat: &Seat) -> Vec<Match> {
+    /// The matches that tell a class at the other end: alternatives.
+    fn behind(&self, class: Class, direction: Direction, seat: &Seat) -> Vec<Vec<Match>> {
         let arrives = direction == Direction::In;
         let taps: Vec<Card> =
             self.policy.gates.iter().filter(|gate| is_on_tap(gate)).flat_map(|gate| gate.cards.clone()).collect();
-        let local: Vec<Card> = [Class::Container, Class::Instance, Class::Guest]
-            .into_iter()
-            .flat_map(|class| self.cards(class).iter().cloned())
-            .collect();
-        let card =
-            |cards: Vec<Card>| if arrives { MatchKind::InInterface(cards) } else { MatchKind::OutInterface(cards) };
+        let card = if arrives { MatchKind::InInterface } else { MatchKind::OutInterface };
         let port = |cards: Vec<Card>| if arrives { MatchKind::InPort(cards) } else { MatchKind::OutPort(cards) };
         match class {
-            Class::Outside if seat.bridged => vec![Match::not(port(taps))],
-            Class::Outside if local.is_empty() => Vec::new(),
-            Class::Outside => vec![Match::not(card(local))],
-            Class::Guest if seat.bridged => vec![Match::is(port(taps))],
-            Class::Host => Vec::new(),
-            other => {
-                let cards = self.cards(other).to_vec();
-                if cards.is_empty() { Vec::new() } else { vec![Match::is(card(cards))] }
-            }
+            Class::Outside if seat.bridged => vec![vec![Match::not(port(taps))]],
+            Class::Outside => self.told_outside(card),
+            Class::Guest if seat.bridged => vec![vec![Match::is(port(taps))]],
+            Class::Host => vec![Vec::new()],
+            other => vec![self.told_by(other, card)],
         }
     }
 

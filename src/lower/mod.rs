@@ -21,7 +21,7 @@ use crate::netfilter::{
     TableFamily, TableKind, Verdict,
 };
 use crate::netfilter::{entry, words};
-use crate::policy::{Action, CardSet, Class, Flow, Judgement, Policy, Rank, who};
+use crate::policy::{Action, CardSet, Class, Early, Flow, Judgement, Party, Policy, Rank, who};
 use crate::span::Location;
 
 pub use condition::{Conjunction, Seat};
@@ -32,6 +32,9 @@ pub static CODES: &[&crate::diagnostic::Code] =
     &[&gate::GUEST_ROAD_UNSEEN, &gate::GATE_WITHOUT_ADDRESS, &dispatch::REJECT_IN_MANGLE, &change::MARK_AFTER_ROUTING];
 
 pub use crate::netfilter::{CONSENT_MARK, MASQUERADE_MARK, RESERVED_MARKS};
+
+/// Classes on this machine, in the order in which their cards are asked for.
+const LOCAL: [Class; 3] = [Class::Container, Class::Instance, Class::Guest];
 
 /// How many log lines of one statement may come at once.
 const LOG_BURST: u32 = 5;
@@ -110,6 +113,59 @@ impl<'p> Program<'p> {
         }
     }
 
+    /// The matches that tell a class of this machine by its cards: without those that the policy calls outside, though a
+    /// platform's pattern takes them (`br-lan` beside `br-+`). Empty where it has no cards.
+    fn told_by(&self, class: Class, kind: fn(Vec<Card>) -> MatchKind) -> Vec<Match> {
+        let cards = self.cards(class);
+        if cards.is_empty() {
+            return Vec::new();
+        }
+        let outside = self.policy.cards.outside.iter();
+        let outside: Vec<Card> =
+            outside.filter(|one| cards.iter().any(|card| card.covers(one) || one.covers(card))).cloned().collect();
+        let mut matches = vec![Match::is(kind(cards.to_vec()))];
+        if !outside.is_empty() {
+            matches.push(Match::not(kind(outside)));
+        }
+        matches
+    }
+
+    /// The matches that tell everybody outside by card: alternatives.
+    fn told_outside(&self, kind: fn(Vec<Card>) -> MatchKind) -> Vec<Vec<Match>> {
+        let local: Vec<Card> = LOCAL.into_iter().flat_map(|class| self.cards(class).iter().cloned()).collect();
+        if local.is_empty() {
+            return vec![Vec::new()];
+        }
+        let outside = Some(&self.policy.cards.outside).filter(|cards| !cards.is_empty());
+        let named = outside.map(|cards| vec![Match::is(kind(cards.clone()))]);
+        std::iter::once(vec![Match::not(kind(local))]).chain(named).collect()
+    }
+
+    /// The matches that tell one end of a translation or change by card: alternatives. Those have no entry chain that has told the
+    /// classes apart. `beside` are the same end of the other judgements of the statement: where it speaks of everyone, nobody has
+    /// to be told from anybody.
+    fn told_end<'a>(
+        &self,
+        judgement: &Judgement,
+        party: &Party,
+        beside: impl Iterator<Item = &'a Party>,
+        kind: fn(Vec<Card>) -> MatchKind,
+    ) -> Vec<Vec<Match>> {
+        if party.cards.is_some() || party.class == Class::Host {
+            return vec![Vec::new()];
+        }
+        if party.class != Class::Outside {
+            return vec![self.told_by(party.class, kind)];
+        }
+        let narrow = party.addresses.is_some() || party.live.is_some() || !party.macs.is_empty();
+        let whole: Vec<Class> = beside.filter_map(|party| party.is_whole_class().then_some(party.class)).collect();
+        let everyone = LOCAL.iter().all(|class| self.cards(*class).is_empty() || whole.contains(class));
+        if narrow || everyone || judgement.via.is_some() {
+            return vec![Vec::new()];
+        }
+        self.told_outside(kind)
+    }
+
     /// Sets that others fill: one a family, in every table that may ask for them.
     fn live_sets(&mut self) {
         for live in &self.policy.live_sets {
@@ -126,9 +182,24 @@ impl<'p> Program<'p> {
         }
     }
 
-    /// Denies before tracking.
+    /// Denies before tracking. They speak of what comes from outside: the host's own loopback, and what its containers, instances
+    /// and guests send, may well have addresses that nobody outside should have.
     fn early(&mut self) {
         let mut rules = Vec::new();
+        let by_card = |early: &Early| {
+            let named = |cards: &Option<Arc<CardSet>>| cards.as_ref().is_some_and(|cards| !cards.complement);
+            named(&early.judgement.via) || named(&early.judgement.from.cards)
+        };
+        if !self.policy.early.iter().all(by_card) {
+            let leave = |matches| Rule { matches, verdict: Some(Verdict::Return), ..Rule::default() };
+            rules.push(leave(vec![Match::is(MatchKind::InInterface(vec![Card::exact("lo")]))]));
+            for class in LOCAL {
+                let cards = self.told_by(class, MatchKind::InInterface);
+                let taps = self.arrives_from(class);
+                rules.extend([cards, taps].into_iter().filter(|matches| !matches.is_empty()).map(leave));
+            }
+            rules.dedup();
+        }
         for early in &self.policy.early {
             let seat = Seat::new(Hook::Prerouting, TableKind::Raw, Flow { from: Class::Outside, to: Class::Host });
             rules.extend(self.judge(&early.judgement, &seat));

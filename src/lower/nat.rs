@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::net::{Card, Family};
+use crate::net::Family;
 use crate::netfilter::Target;
 use crate::netfilter::{Effect, Hook, Match, MatchKind, Rule, TableFamily, TableKind, Verdict};
 use crate::policy::{Class, Flow, Judgement, Nat, Party};
@@ -52,13 +52,11 @@ impl Program<'_> {
         let verdict = address.map_or(Verdict::Masquerade, Verdict::Snat);
         let flow = Flow { from: judgement.from.class, to: judgement.to.class };
         let by_card = origin_cards(self, &judgement);
-        if self.target == Target::Nft || by_card.is_none() {
+        if self.target == Target::Nft || by_card.is_empty() {
             let seat = Seat::new(Hook::Postrouting, TableKind::Nat, flow);
             for conjunction in condition::of(self.policy, &judgement, &seat) {
                 let mut matches = conjunction.matches;
-                if let Some(card) = &by_card {
-                    matches.insert(0, card.clone());
-                }
+                matches.splice(0..0, by_card.iter().cloned());
                 departure.push(Rule {
                     family: conjunction.family,
                     origin: Some(judgement.location),
@@ -71,9 +69,8 @@ impl Program<'_> {
         let seat = Seat::new(Hook::Forward, TableKind::Mangle, flow);
         for conjunction in condition::of(self.policy, &judgement, &seat) {
             let mut matches = conjunction.matches;
-            if let Some(card) = by_card.as_ref().filter(|card| !matches.contains(card)) {
-                matches.insert(0, card.clone());
-            }
+            let missing: Vec<Match> = by_card.iter().filter(|card| !matches.contains(card)).cloned().collect();
+            matches.splice(0..0, missing);
             marks.push(Rule {
                 family: conjunction.family,
                 matches,
@@ -106,20 +103,14 @@ impl Program<'_> {
     }
 }
 
-/// The match for the card that a masqueraded party arrives by, or for its class.
-fn origin_cards(program: &Program<'_>, judgement: &Judgement) -> Option<Match> {
+/// The matches for the card that a masqueraded party arrives by, or for its class.
+fn origin_cards(program: &Program<'_>, judgement: &Judgement) -> Vec<Match> {
     let party: &Party = &judgement.from;
     if let Some(cards) = &party.cards {
         let kind = MatchKind::InInterface(cards.cards.clone());
-        return Some(Match { negated: cards.complement, kind });
+        return vec![Match { negated: cards.complement, kind }];
     }
-    match party.class {
-        Class::Container | Class::Instance | Class::Guest if party.addresses.is_none() => {
-            let cards: Vec<Card> = program.cards(party.class).to_vec();
-            (!cards.is_empty()).then(|| Match::is(MatchKind::InInterface(cards)))
-        }
-        _ => None,
-    }
+    if party.addresses.is_some() { Vec::new() } else { program.told_by(party.class, MatchKind::InInterface) }
 }
 
 /// Destination NAT for what arrives at an address of this machine.
@@ -136,19 +127,18 @@ fn translate(
     let local = at.is_none();
     let flow = Flow { from: judgement.from.class, to: Class::Host };
     let seat = Seat::new(Hook::Prerouting, TableKind::Nat, flow);
-    let origin_card = match judgement.from.class {
-        Class::Outside | Class::Host => None,
-        class => Some(Match::is(MatchKind::InInterface(program.cards(class).to_vec()))),
-    };
+    let beside = program.policy.nat.iter().filter_map(|nat| match nat {
+        Nat::Forward { judgement, .. } | Nat::Redirect { judgement, .. } => Some(judgement),
+        Nat::Masquerade { .. } => None,
+    });
+    let beside = beside.filter(|other| other.statement == judgement.statement).map(|other| &*other.from);
+    let origins = program.told_end(&judgement, &judgement.from, beside, MatchKind::InInterface);
     condition::of(program.policy, &judgement, &seat)
         .into_iter()
-        .map(|conjunction| {
+        .flat_map(|conjunction| origins.iter().map(move |origin| (conjunction.clone(), origin)))
+        .map(|(conjunction, origin)| {
             let mut matches = conjunction.matches;
-            if judgement.from.cards.is_none()
-                && let Some(card) = &origin_card
-            {
-                matches.insert(0, card.clone());
-            }
+            matches.splice(0..0, origin.iter().cloned());
             if local {
                 matches.push(Match::is(MatchKind::DestinationLocal));
             }

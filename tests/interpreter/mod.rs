@@ -239,14 +239,25 @@ impl Policy {
         result
     }
 
+    /// The `early` deny of a packet that comes from outside. Whom it is for is not known so early, and its card is that of arrival.
+    fn early(&self, attempt: &Attempt) -> Option<&FlatRule> {
+        let mut arriving = attempt.clone();
+        arriving.to = Party { class: Class::Host, card: None, mac: None, name: None, ..attempt.to.clone() };
+        let early = self.rules.iter().filter(|rule| rule.options.contains(&RuleOption::Early));
+        early.into_iter().find(|rule| self.matches(rule, &arriving) == Some(true))
+    }
+
+    /// Whether an `early` deny stops packets of a connection in one of its directions.
+    pub fn is_cut_early(&self, attempt: &Attempt) -> bool {
+        let answer = Attempt { from: attempt.to.clone(), to: attempt.from.clone(), ..attempt.clone() };
+        self.early(attempt).is_some() || self.early(&answer).is_some()
+    }
+
     fn flow_answer(&self, attempt: &Attempt) -> Answer {
         let closed = self.end(attempt);
         let is_closed = closed.as_ref().is_some_and(|end| matches!(end.verdict, Verdict::Deny | Verdict::Reject));
-        let early = self.rules.iter().filter(|rule| rule.options.contains(&RuleOption::Early));
-        for rule in early {
-            if self.matches(rule, attempt) == Some(true) {
-                return Answer { closed: is_closed, ..self.decided(rule) };
-            }
+        if let Some(rule) = self.early(attempt) {
+            return Answer { closed: is_closed, ..self.decided(rule) };
         }
         let mentioned = self.mentions(attempt);
         let prelude = if mentioned { self.prelude.as_slice() } else { &[] };

@@ -59,7 +59,7 @@ pub fn follow_ups(policy: &Policy, cases: &[Case], outcomes: &[Outcome], each: u
         if case.answer.verdict == Verdict::Varies || !roads.take(case, "", each) {
             continue;
         }
-        if outcome.passed() && can_answer(&case.probe) {
+        if outcome.passed() && can_answer(&case.probe) && !policy.is_cut_early(&case.attempt) {
             all.push(FollowUp::Conversation(at));
         }
         if let Payload::Tcp { source, destination, .. } = case.probe.packet.payload
@@ -83,7 +83,7 @@ fn drops_strays(policy: &Policy, case: &Case) -> bool {
 
 /// The cases of connections that can have been open before the policy was loaded, which refuses new ones of their kind: up to
 /// `each` on each road. `alone` is what the platform's own rules do to them.
-pub fn older(cases: &[Case], alone: &[Outcome], each: usize) -> Vec<usize> {
+pub fn older(policy: &Policy, cases: &[Case], alone: &[Outcome], each: usize) -> Vec<usize> {
     let mut roads = Roads::default();
     let refused = |case: &Case| matches!(case.answer.verdict, Verdict::Deny | Verdict::Reject);
     let numbered = cases.iter().zip(alone).enumerate();
@@ -91,7 +91,8 @@ pub fn older(cases: &[Case], alone: &[Outcome], each: usize) -> Vec<usize> {
         .filter(|(_, (case, alone))| {
             let has_ports = matches!(case.probe.packet.payload, Payload::Tcp { .. } | Payload::Udp { .. });
             let road = if matches!(alone, Outcome::Left { .. }) { "through" } else { "to the host" };
-            alone.passed() && refused(case) && has_ports && can_answer(&case.probe) && roads.take(case, road, each)
+            let opens = alone.passed() && refused(case) && !policy.is_cut_early(&case.attempt);
+            opens && has_ports && can_answer(&case.probe) && roads.take(case, road, each)
         })
         .map(|(at, _)| at)
         .collect()

@@ -34,6 +34,12 @@ const DUAL_CARDS: &str = "ens33 203.0.113.10/24 2001:db8::10/64
     br-app 172.18.0.1/16
     br-app6 172.19.0.1/16 fd00:18::1/64";
 
+/// The cards of a Docker host with a bridge of its own, called as Docker's might be.
+const LAN_CARDS: &str = "ens33 203.0.113.10/24 2001:db8::10/64
+    br-lan 192.168.2.1/24 fd00:2::1/64
+    docker0 172.17.0.1/16
+    br-app 172.18.0.1/16";
+
 /// The cards of a Podman host; `podman3` is a network apart.
 const PODMAN_CARDS: &str = "ens33 203.0.113.10/24 2001:db8::10/64
     eth1 192.168.2.1/24 fd00:2::1/64
@@ -152,6 +158,16 @@ pub const HOSTS: &[HostCase] = &[
         truth: "tests/data/hosts/docker.model.facts.json",
         cards: DOCKER_CARDS,
         rulesets: &["docker-20.10/b-web"],
+        replace: &[],
+        backends: Backend::IPTABLES,
+    },
+    HostCase {
+        name: "docker-lan",
+        policy: "tests/data/hosts/docker-lan.fw",
+        facts: "tests/data/hosts/default-route.facts.json",
+        truth: "tests/data/hosts/docker.model.facts.json",
+        cards: LAN_CARDS,
+        rulesets: &["docker-28.5/b-web"],
         replace: &[],
         backends: Backend::IPTABLES,
     },

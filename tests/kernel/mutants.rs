@@ -355,7 +355,7 @@ impl<'a> Run<'a> {
             note(counters.taken(oracle.namespace), trials.len());
             trials.push(Trial::After(follow_up));
         }
-        let older = older(&cases, &baseline.alone, 1);
+        let older = older(&subject.policy, &cases, &baseline.alone, 1);
         counters.forget();
         faults.extend(outlive(
             oracle,

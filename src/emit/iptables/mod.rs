@@ -150,11 +150,15 @@ fn counts(kind: &MatchKind) -> bool {
     matches!(kind, MatchKind::Limit(_) | MatchKind::ConnectionsAbove { .. } | MatchKind::Unknown(_))
 }
 
-/// Whether a negated match has no wording in one line.
-fn needs_detour(item: &Match) -> bool {
+/// Whether a negated match of a rule has no wording in one line.
+fn needs_detour(rule: &Rule, item: &Match) -> bool {
+    let same = |other: &Match| std::mem::discriminant(&other.kind) == std::mem::discriminant(&item.kind);
     item.negated
         && match &item.kind {
-            MatchKind::InInterface(cards) | MatchKind::OutInterface(cards) => cards.len() > 1,
+            // A line names one card of each direction.
+            MatchKind::InInterface(cards) | MatchKind::OutInterface(cards) => {
+                cards.len() > 1 || rule.matches.iter().filter(|other| same(other)).count() > 1
+            }
             MatchKind::Protocol(list) => list.len() > 1,
             MatchKind::Time { .. } | MatchKind::Unknown(_) => true,
             kind => counts(kind),
@@ -245,7 +249,7 @@ impl<'a, 's> Writer<'a, 's> {
         while let Some(first) = rest.first() {
             let detours = |rule: &'_ Rule| -> Vec<Match> {
                 // Most rules have none, and an empty list costs nothing.
-                rule.matches.iter().filter(|item| needs_detour(item)).cloned().collect()
+                rule.matches.iter().filter(|item| needs_detour(rule, item)).cloned().collect()
             };
             let around = detours(first);
             // A counter is asked for each rule anew.
@@ -327,7 +331,7 @@ impl<'a, 's> Writer<'a, 's> {
         if let Some(Verdict::Map { fields, elements }) = &rule.verdict {
             return self.map(current, rule, fields, elements);
         }
-        let Some((parts, product)) = self.parts(rule, |item| !counts(&item.kind) && !needs_detour(item)) else {
+        let Some((parts, product)) = self.parts(rule, |item| !counts(&item.kind) && !needs_detour(rule, item)) else {
             return current.clone();
         };
         let counters: Vec<Part> =
