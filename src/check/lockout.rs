@@ -1,10 +1,13 @@
 //! A policy that closes the host and leaves no administrator in.
 
+use std::sync::Arc;
+
 use super::words;
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::net::Protocol;
+use crate::net::{AddressSet, Family, Protocol};
 use crate::netfilter::Target;
 use crate::policy::cover;
+use crate::policy::resolve::families;
 use crate::policy::{Action, CardSet, Class, Flow, Judgement, Policy, Rank, Traffic};
 use crate::project::Project;
 
@@ -31,10 +34,13 @@ come about. On a machine without a console that is the end.
     allow https to host
     allow ssh from admins to host
 
-**What counts as a way in**: an allow from outside to the host, not behind a deny that covers it, of everything, of all TCP, or of
+**What counts as a way in**: an allow from outside to the host, not behind a deny that covers it, whose port no `forward` sends to
+another machine, and that holds at all times and for addresses that the policy itself names; of everything, of all TCP, or of
 some TCP port that is not merely a public service (web, mail, DNS and the like); those count where they are open to named
 addresses or cards only, since then a person is meant. A VPN's own port does not count: what comes through the tunnel arrives
 on the tunnel's card and is judged like everything else.
+
+An `early` deny of everyone is one, too, whatever is allowed: it drops every packet, those of open sessions included.
 ",
 };
 
@@ -44,57 +50,142 @@ const PUBLIC: [u16; 22] =
 
 /// The check.
 pub fn check(project: &Project, policy: &Policy, _: Target) -> Vec<Diagnostic> {
+    if let Some(found) = policy.early.iter().find_map(|early| cut_off(policy, &early.judgement)) {
+        return vec![found];
+    }
     let flow = Flow { from: Class::Outside, to: Class::Host };
     let Some(list) = policy.flows.get(&flow) else { return Vec::new() };
     let Some(closing) = list.iter().find(|judgement| closes(policy, judgement)) else { return Vec::new() };
-    let mut late: Option<(&Judgement, &Judgement)> = None;
+    let reaches = |allow: &Judgement| closing.family.is_none_or(|family| families(allow).contains(&family));
+    let mut stopped: Option<(&Judgement, Stop)> = None;
+    let mut sometimes: Option<(&Judgement, &str)> = None;
     // What stands before one allow and covers it often covers the next one too.
     let mut last: Option<&Judgement> = None;
-    for (at, allow) in list.iter().enumerate().filter(|(_, allow)| is_way_in(allow)) {
+    for (at, allow) in list.iter().enumerate().filter(|(_, allow)| is_way_in(allow) && reaches(allow)) {
         if last.is_some_and(|deny| cover::covers(deny, allow)) {
             continue;
         }
-        let before = list.iter().take(at).filter(|earlier| matches!(earlier.action, Action::Deny | Action::Reject(_)));
-        match before.into_iter().find(|deny| cover::covers(deny, allow)) {
-            None => return Vec::new(),
-            Some(deny) => {
-                last = Some(deny);
-                late = late.or(Some((allow, deny)));
+        match stop(policy, list.get(..at).unwrap_or_default(), allow) {
+            Some(stop) => {
+                if let Stop::Denied(deny) = stop {
+                    last = Some(deny);
+                }
+                stopped = stopped.or(Some((allow, stop)));
             }
+            None => match condition(allow) {
+                Some(when) => sometimes = sometimes.or(Some((allow, when))),
+                None => return Vec::new(),
+            },
         }
     }
     if !policy.raw.is_empty() && policy.raw.iter().any(|raw| &*raw.hook == "INPUT") {
         // Netfilter's own words may let somebody in; what they say is not known here.
         return Vec::new();
     }
-    let mut found =
-        Diagnostic::new(&LOCKOUT, closing.location, "this closes the host, and nothing lets an administrator in");
-    found = if closing.rank == Rank::End {
-        found.label("with an allow and no default, everything else to the host is denied")
-    } else {
-        found.label("what no rule before it allows ends here")
-    };
-    if let Some((allow, deny)) = late {
-        found = found
-            .related(allow.location, "this would let one in")
-            .related(deny.location, "but this denies it first")
-            .help("move the allow in front of the deny");
-        return vec![found];
+    vec![report(project, closing, stopped, sometimes)]
+}
+
+/// What keeps an allow from letting anybody in.
+#[derive(Clone, Copy)]
+enum Stop<'p> {
+    /// A deny stands before it.
+    Denied(&'p Judgement),
+    /// An `early` deny comes before every rule.
+    Early(&'p Judgement),
+    /// A `forward` carries the connections to another machine.
+    Carried(&'p Judgement),
+}
+
+fn stop<'p>(policy: &'p Policy, before: &'p [Judgement], allow: &Judgement) -> Option<Stop<'p>> {
+    let mut denies = before.iter().filter(|earlier| matches!(earlier.action, Action::Deny | Action::Reject(_)));
+    let mut early = policy.early.iter().map(|early| &early.judgement);
+    let denied = denies.find(|deny| cover::covers(deny, allow)).map(Stop::Denied);
+    let denied = denied.or_else(|| early.find(|deny| cover::covers(deny, allow)).map(Stop::Early));
+    denied.or_else(|| cover::carried_away(policy, allow).map(|(forward, _)| Stop::Carried(forward)))
+}
+
+/// When alone an allow lets somebody in.
+fn condition(allow: &Judgement) -> Option<&'static str> {
+    // All days without times are always (FW0224).
+    if allow.options.during.is_some_and(|during| during != (0b111_1111, None)) {
+        return Some("at these times alone");
     }
-    let here = words::before(closing.location);
-    let indented = inside_block(project, closing);
-    found = if indented {
-        found.help(
-            "let somebody in: `allow ssh from 192.0.2.0/24 to host`, with the addresses that you administer it from",
-        )
-    } else {
-        found.fix(
-            "let somebody in; better from the addresses that you administer it from",
-            here,
-            "allow ssh from any to host\n",
-        )
+    allow.from.live.is_some().then_some("as long as others keep this set filled")
+}
+
+fn report(
+    project: &Project,
+    closing: &Judgement,
+    stopped: Option<(&Judgement, Stop)>,
+    sometimes: Option<(&Judgement, &str)>,
+) -> Diagnostic {
+    let message = match sometimes {
+        Some(_) => "this closes the host, and an administrator does not always get in",
+        None => "this closes the host, and nothing lets an administrator in",
     };
-    vec![found]
+    let found = Diagnostic::new(&LOCKOUT, closing.location, message).label(if closing.rank == Rank::End {
+        "with an allow and no default, everything else to the host is denied"
+    } else {
+        "what no rule before it allows ends here"
+    });
+    if let Some((allow, when)) = sometimes {
+        return found
+            .related(allow.location, format!("lets one in {when}"))
+            .help("let somebody in without a condition, unless there is a console");
+    }
+    let Some((allow, stop)) = stopped else { return let_in(project, closing, found) };
+    let found = found.related(allow.location, "this would let one in");
+    match stop {
+        Stop::Denied(deny) => {
+            found.related(deny.location, "but this denies it first").help("move the allow in front of the deny")
+        }
+        Stop::Early(deny) => found
+            .related(deny.location, "but this drops its packets before any rule")
+            .help("take those addresses out of the `early` deny"),
+        Stop::Carried(forward) => found
+            .related(forward.location, "but this sends it to another machine")
+            .help("forward another port, or say `at` which address of the host it is for"),
+    }
+}
+
+/// Adds the help that lets somebody in.
+fn let_in(project: &Project, closing: &Judgement, found: Diagnostic) -> Diagnostic {
+    if inside_block(project, closing) {
+        return found.help(
+            "let somebody in: `allow ssh from 192.0.2.0/24 to host`, with the addresses that you administer it from",
+        );
+    }
+    found.fix(
+        "let somebody in; better from the addresses that you administer it from",
+        words::before(closing.location),
+        "allow ssh from any to host\n",
+    )
+}
+
+/// An `early` deny of everyone outside, in a family or in both: answers are dropped as well, and open sessions end.
+fn cut_off(policy: &Policy, deny: &Judgement) -> Option<Diagnostic> {
+    let every = |cards: &Option<Arc<CardSet>>| cards.as_ref().is_none_or(|cards| every_card(policy, cards));
+    let from = &deny.from;
+    let narrow = from.live.is_some() || !from.macs.is_empty() || !from.except.is_empty();
+    if narrow || !every(&from.cards) || !every(&deny.via) {
+        return None;
+    }
+    let whole = |family: &Family| {
+        deny.family.is_none_or(|only| only == *family)
+            && from.addresses.as_ref().is_none_or(|set| set.covers(&AddressSet::all(*family)))
+    };
+    let families: Vec<Family> = Family::BOTH.into_iter().filter(whole).collect();
+    let message = match families.as_slice() {
+        [] => return None,
+        [Family::Ipv4] => "this cuts the host off from IPv4: every packet that comes in is dropped",
+        [Family::Ipv6] => "this cuts the host off from IPv6: every packet that comes in is dropped",
+        _ => "this cuts the host off: every packet that comes in is dropped",
+    };
+    Some(
+        Diagnostic::new(&LOCKOUT, deny.location, message)
+            .label("before any rule, and answers and open sessions too")
+            .help("name the addresses that are to be shut out, or take `early` out: then open connections live on"),
+    )
 }
 
 /// Whether a statement is not at the beginning of its line, or stands in a block: a line put before it would inherit clauses.
@@ -109,7 +200,7 @@ fn closes(policy: &Policy, judgement: &Judgement) -> bool {
     matches!(judgement.action, Action::Deny | Action::Reject(_))
         && judgement.from.is_whole_class()
         && judgement.to.is_whole_class()
-        && judgement.family.is_none()
+        && judgement.family != Some(Family::Ipv6)
         && judgement.options.during.is_none()
         && judgement.options.source_ports.is_none()
         && judgement.traffic.iter().any(|traffic| cover::traffic(traffic, &ssh()))

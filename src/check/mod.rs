@@ -1,8 +1,8 @@
 //! What a policy says that it cannot mean, or should not: one file for each check. A check reads the resolved policy and gives
 //! diagnostics; it changes nothing.
 
+pub mod carried_away;
 pub mod container_ports;
-
 pub mod direct;
 pub mod docker_proxy;
 pub mod lockout;
@@ -29,6 +29,7 @@ use crate::project::Project;
 /// Every check, in the order in which they run.
 const CHECKS: &[fn(&Policy, Target) -> Vec<Diagnostic>] = &[
     published_port::check,
+    carried_away::check,
     docker_proxy::check,
     container_ports::check,
     direct::check,
@@ -58,6 +59,7 @@ pub static CODES: &[&Code] = &[
     &direct::DIRECT_DROPPED,
     &direct::DIRECT_MAY_BE_DROPPED,
     &overlap::OVERLAPPING_DEFAULTS,
+    &carried_away::CARRIED_AWAY,
     &overridden::FORWARD_DROPS,
     &overridden::LIBVIRT_REJECTS,
     &same_bridge::SAME_BRIDGE,

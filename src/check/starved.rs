@@ -1,9 +1,11 @@
 //! A policy that closes a flow and with it something without which the network does not live: neighbour discovery, replies,
 //! addresses and names for what runs behind the host's bridges.
 
+use std::net::Ipv6Addr;
+
 use super::{lockout, words};
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::net::{Family, PortRange, Protocol};
+use crate::net::{AddressRange, AddressSet, Family, PortRange, Protocol};
 use crate::netfilter::{IcmpType, Target};
 use crate::policy::cover;
 use crate::policy::names::at;
@@ -78,7 +80,25 @@ pub fn check(project: &Project, policy: &Policy, _: Target) -> Vec<Diagnostic> {
         out.extend(bridged(project, policy, class));
     }
     out.extend(containers(policy));
+    out.extend(policy.early.iter().find_map(|early| no_neighbours(&early.judgement)));
     out
+}
+
+/// An `early` deny of link-local addresses: neighbours speak from those, and no prelude comes before it.
+fn no_neighbours(deny: &Judgement) -> Option<Diagnostic> {
+    let first = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0);
+    let last = Ipv6Addr::new(0xfebf, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff);
+    let link = AddressSet::new(AddressRange::new(first.into(), last.into()));
+    // Who denies all of IPv6 has no neighbours to lose, and has been told of it (FW0351).
+    let denied = deny.from.addresses.as_ref()?;
+    let all = denied.covers(&AddressSet::all(Family::Ipv6));
+    (deny.family != Some(Family::Ipv4) && !all && denied.covers(&link)).then(|| {
+        Diagnostic::new(&STARVED, deny.location, "IPv6 stops working: neighbour discovery is denied")
+            .label("routers and neighbours speak from link-local addresses (fe80::/10)")
+            .help(
+                "take `early` out: then the prelude lets neighbour discovery pass first; or leave those addresses out",
+            )
+    })
 }
 
 /// Where a part of the prelude is turned off.
@@ -134,8 +154,12 @@ fn without(policy: &Policy, part: &str, off: Location) -> Option<Diagnostic> {
         ),
         _ => return None,
     };
-    let flows = if part == "established" { vec![inward] } else { vec![inward, outward] };
-    let closing = flows.into_iter().find_map(|flow| closing(policy, flow, &traffic))?;
+    let (flow, closing) =
+        [inward, outward].into_iter().find_map(|flow| Some((flow, closing(policy, flow, &traffic)?)))?;
+    let message = match (part, flow == outward) {
+        ("established", true) => "answers to those who connect to this host are denied",
+        _ => message,
+    };
     Some(
         Diagnostic::new(code, closing.location, message)
             .label("everything that no rule allows ends here")

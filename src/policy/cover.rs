@@ -1,9 +1,11 @@
 //! Whether one judgement matches everything that another matches. Says yes only where that is certain; what it cannot decide
 //! is left to the proof engine.
 
-use crate::net::{AddressSet, Card, PortSet};
+use std::net::IpAddr;
+
+use crate::net::{AddressSet, Card, Family, PortSet};
 use crate::policy::resolve::families;
-use crate::policy::{Action, CardSet, Judgement, Party, Traffic};
+use crate::policy::{Action, CardSet, Class, Judgement, Nat, Options, Party, Policy, Traffic};
 use crate::syntax::tree::View;
 
 /// Whether every packet that `narrow` matches is matched by `wide` as well.
@@ -28,6 +30,24 @@ pub fn covers(wide: &Judgement, narrow: &Judgement) -> bool {
         && party(&wide.from, &narrow.from)
         && target(wide, narrow)
         && wide.family.is_none_or(family)
+}
+
+/// The `forward` that sends everything which a rule to the host speaks of in one family to another machine, if there is one, and
+/// that machine.
+#[must_use]
+pub fn carried_away<'p>(policy: &'p Policy, rule: &Judgement) -> Option<(&'p Judgement, IpAddr)> {
+    policy.nat.iter().find_map(|nat| match nat {
+        Nat::Forward { judgement, at, address, .. } => {
+            let family = Family::of(*address);
+            let to = Party { at: at.clone().map(Box::new), ..Party::of(Class::Host) };
+            let options = Options { source_ports: judgement.options.source_ports.clone(), ..Options::default() };
+            let arriving = Judgement { to: to.into(), options: options.into(), forwarded: false, ..judgement.clone() };
+            let of_family = Judgement { family: Some(family), ..rule.clone() };
+            let meets = families(rule).contains(&family) && covers(&arriving, &of_family);
+            meets.then_some((judgement, *address))
+        }
+        _ => None,
+    })
 }
 
 fn target(wide: &Judgement, narrow: &Judgement) -> bool {

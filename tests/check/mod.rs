@@ -76,6 +76,11 @@ fn lockout() {
 }
 
 #[test]
+fn carried_away() {
+    check("carried_away");
+}
+
+#[test]
 fn overlap() {
     check("overlap");
 }
