@@ -1,6 +1,6 @@
 //! fwc compiles a firewall policy into netfilter rules. The modules stand in the order of the pipeline; each uses only those
 //! before it (`tests/layout.rs` keeps it so). The library does no input or output: texts come in as values, texts go out as
-//! values; only `cli` touches files, the environment and the terminal.
+//! values; only `disk`, `server` and `cli` touch files, the environment and the terminal.
 
 pub mod span;
 pub mod net;
@@ -29,4 +29,6 @@ pub mod ide;
 pub mod host;
 pub mod simulate;
 pub mod compare;
+pub mod disk;
+pub mod server;
 pub mod cli;

@@ -20,4 +20,5 @@ mod optimise;
 mod prove;
 mod read;
 mod roads;
+mod server;
 mod traffic;

@@ -34,6 +34,7 @@ complete -c fwc -n "__fish_fwc_needs_command" -f -a "check" -d 'Say what is wron
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "test" -d 'Prove the asserts in files of tests (*.fwtest) of policies'
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "trace" -d 'Follow one packet through a policy or rule set, rule by rule'
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "diff" -d 'Say which packets two policies or rule sets treat differently'
+complete -c fwc -n "__fish_fwc_needs_command" -f -a "lsp" -d 'Serve an editor: the language server'
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "explain" -d 'Explain a diagnostic'
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "services" -d 'List the services of the standard library'
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "completions" -d 'Write a completion script for a shell'
@@ -98,6 +99,11 @@ always\t'Always'
 never\t'Never'"
 complete -c fwc -n "__fish_fwc_using_subcommand diff" -l all-states -d 'Packets of all connection states, not only the first of a connection'
 complete -c fwc -n "__fish_fwc_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c fwc -n "__fish_fwc_using_subcommand lsp" -l color -d 'When to use colours; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t'At a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c fwc -n "__fish_fwc_using_subcommand lsp" -l stdio -d 'Speak over the standard input and output; there is no other way, and editors like to say so'
+complete -c fwc -n "__fish_fwc_using_subcommand lsp" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c fwc -n "__fish_fwc_using_subcommand explain" -l color -d 'When to use colours; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t'At a terminal'
 always\t'Always'
 never\t'Never'"

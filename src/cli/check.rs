@@ -10,12 +10,10 @@ use super::render::{Levels, Sheet, Tally, full, json, short};
 use super::{Color, Ending, Format, disk, print};
 use crate::database::{self, Database, ProjectInput};
 use crate::diagnostic::Diagnostic;
-use crate::net::Family;
-use crate::netfilter::{Chain, Rule, Table};
-use crate::platform;
+use crate::host::listing as given;
 use crate::project::{ImportKind, Options, ReadError, Root, System};
 use crate::prove::findings::listing;
-use crate::read::{self, Form};
+use crate::read::Form;
 use crate::span::SourceText;
 
 #[derive(Debug, clap::Args)]
@@ -82,27 +80,9 @@ struct Writer {
 
 /// A text that is a rule set already, by what it begins with.
 fn rule_set(root: &Root) -> Option<(Form, SourceText)> {
-    if root.path.extension().is_some_and(|extension| extension == "fw") {
-        return None;
-    }
     let text = std::str::from_utf8(&root.bytes).ok()?;
-    let form = read::detect(text)?;
+    let form = given::form(&root.path, text)?;
     Some((form, SourceText { path: root.path.to_string_lossy().into(), text: text.into() }))
-}
-
-/// Whether a rule is the user's own: what a platform writes, it writes anew, whatever is wrong with it.
-fn is_users(table: &Table, chain: &Chain, rule: &Rule) -> bool {
-    let private = |owned: &platform::Owned| owned.role != platform::Role::User;
-    let owner = platform::owner_of_table(table.family, &table.name)
-        .or_else(|| platform::owner_of(Some(table.family), &table.name, &chain.name));
-    let comment = rule.comment.as_deref().and_then(platform::owner_of_comment);
-    !owner.is_some_and(private) && comment.is_none()
-}
-
-/// The family that a file's name tells: `rules.v6`, `ip6tables.save`.
-fn family(path: &str) -> Family {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    if name.contains("v6") || name.contains("ip6") { Family::Ipv6 } else { Family::Ipv4 }
 }
 
 impl Writer {
@@ -112,9 +92,10 @@ impl Writer {
             let advice = "check the rules that look into them";
             return Err(Failure::new(format!("`{}` has sets and no rules: {advice}", source.path)));
         }
-        let diagnostics = listing::listing(source, form, family(&source.path), &[], self.all, |table, chain, rule| {
-            self.all || is_users(table, chain, rule)
-        });
+        let diagnostics =
+            listing::listing(source, form, given::family(&source.path), &[], self.all, |table, chain, rule| {
+                self.all || given::is_users(table, chain, rule)
+            });
         self.sheet(std::slice::from_ref(source), &diagnostics)
     }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use crate::disk::words;
+
 /// A message for the user, lower case, without final full stop. Ends the command with 2.
 #[derive(Debug)]
 pub(super) struct Failure(String);
@@ -25,12 +27,4 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// The system's words for an error, in lower case and without the number that Rust adds.
-pub(super) fn words(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error ").next().unwrap_or(&text);
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }

@@ -5,11 +5,11 @@ mod build;
 mod check;
 pub mod completions;
 mod diff;
-mod disk;
 mod explain;
 mod failure;
 mod hosts;
 mod inputs;
+mod lsp;
 pub mod man;
 mod output;
 pub mod render;
@@ -22,6 +22,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
+use crate::disk;
 use failure::Failure;
 
 /// How a command ends when all is well; a failure ends it with 2.
@@ -64,6 +65,8 @@ enum Command {
     Trace(trace::Arguments),
     /// Say which packets two policies or rule sets treat differently
     Diff(diff::Arguments),
+    /// Serve an editor: the language server
+    Lsp(lsp::Arguments),
     /// Explain a diagnostic
     Explain(explain::Arguments),
     /// List the services of the standard library
@@ -165,6 +168,7 @@ fn run() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments, color),
         Command::Trace(arguments) => trace::run(&arguments, color),
         Command::Diff(arguments) => diff::run(&arguments, color),
+        Command::Lsp(arguments) => lsp::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Services(arguments) => services::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::failure::{Failure, words};
+use super::failure::Failure;
+use crate::disk::words;
 
 /// A file to write: its name, without a directory, and its text.
 pub(super) type Output = (String, String);

@@ -84,8 +84,43 @@ pub struct ProjectInput {
 impl Database {
     /// Reads a project. Reading again after a change keeps what the unchanged texts came to.
     pub fn load(&mut self, system: &dyn System, root: Root, options: Options) -> ProjectInput {
+        let (project, files, loading) = self.read(system, root, options);
+        ProjectInput::new(self, files, project.imports, project.library, project.facts, project.target, loading)
+    }
+
+    /// As [`Database::load`], into the input that an earlier reading gave: for a session, in which a project is read at every
+    /// keystroke. What did not change is not set, so that what rests on it is kept.
+    pub fn reload(&mut self, input: ProjectInput, system: &dyn System, root: Root, options: Options) {
+        let (project, files, loading) = self.read(system, root, options);
+        if *input.files(self) != files {
+            input.set_files(self).to(files);
+        }
+        if *input.imports(self) != project.imports {
+            input.set_imports(self).to(project.imports);
+        }
+        if *input.library(self) != project.library {
+            input.set_library(self).to(project.library);
+        }
+        if input.facts(self) != project.facts {
+            input.set_facts(self).to(project.facts);
+        }
+        if input.target(self) != project.target {
+            input.set_target(self).to(project.target);
+        }
+        if *input.loading(self) != loading {
+            input.set_loading(self).to(loading);
+        }
+    }
+
+    /// What a project consists of; the table of its texts, each with whether it is a policy file; and what went wrong.
+    fn read(
+        &mut self,
+        system: &dyn System,
+        root: Root,
+        options: Options,
+    ) -> (Project, Vec<(SourceFile, bool)>, Vec<Diagnostic>) {
         let mut table: Vec<Option<SourceFile>> = Vec::new();
-        let (project, loading) = load(system, root, options, &mut |id, source| {
+        let (mut project, loading) = load(system, root, options, &mut |id, source| {
             let file = self.file(id, source);
             let at = id.0 as usize;
             if table.len() <= at {
@@ -98,13 +133,13 @@ impl Database {
         });
         table.resize(project.files.len(), None);
         let files = (0u32..)
-            .zip(&project.files)
+            .zip(std::mem::take(&mut project.files))
             .zip(table)
             .map(|((id, source), known)| {
-                known.map_or_else(|| (self.file(FileId(id), source), false), |policy| (policy, true))
+                known.map_or_else(|| (self.file(FileId(id), &source), false), |policy| (policy, true))
             })
             .collect();
-        ProjectInput::new(self, files, project.imports, project.library, project.facts, project.target, loading)
+        (project, files, loading)
     }
 
     /// The input for a text: the one that it had before, with what changed set anew.
@@ -232,7 +267,7 @@ pub fn compile_part(db: &dyn Db, input: ProjectInput, stem: String, only: Vec<St
     let project = project(db, input);
     let (policy, _) = &**resolved(db, input);
     let target = project.target(&policy.facts);
-    let mut diagnostics = said(db, input, target);
+    let mut diagnostics = checked(db, input).to_vec();
     let mut outputs = Vec::new();
     // A policy with a hole in it is not lowered: what it would say is not what it will say.
     if !diagnostics.iter().any(Diagnostic::is_error) {
@@ -253,12 +288,89 @@ pub fn findings(db: &dyn Db, input: ProjectInput, all: bool) -> Arc<Vec<Diagnost
     let project = project(db, input);
     let (policy, _) = &**resolved(db, input);
     let (ruleset, _) = lower::lower(policy, compiled.target);
-    let policies = compiled.target == crate::netfilter::Target::Nft;
-    let found = prove::findings::findings(&ruleset, prove::findings::Search { policies, overlaps: all });
-    let report = Report::new(&ruleset, &found, &project.files, Origin::Statements, all);
-    let told: HashSet<_> = compiled.diagnostics.iter().map(|one| one.primary.location).collect();
+    Arc::new(found(project, &ruleset, compiled.target, all, &compiled.diagnostics))
+}
+
+/// What is found of a project's rules; `told` is what was said of it already.
+fn found(project: &Project, ruleset: &Ruleset, target: Target, all: bool, told: &[Diagnostic]) -> Vec<Diagnostic> {
+    let policies = target == crate::netfilter::Target::Nft;
+    let found = prove::findings::findings(ruleset, prove::findings::Search { policies, overlaps: all });
+    let report = Report::new(ruleset, &found, &project.files, Origin::Statements, all);
+    let told: HashSet<_> = told.iter().map(|one| one.primary.location).collect();
     let own = |location: Location| !project.library.contains(&location.file) && !told.contains(&location);
-    Arc::new(report.diagnostics(|_, _, rule| rule.origin.is_some_and(own)))
+    report.diagnostics(|_, _, rule| rule.origin.is_some_and(own))
+}
+
+/// What is proved of a project, as a plain value apart from the database: whoever edits the texts need not wait for it.
+#[derive(Clone)]
+pub struct Case {
+    project: Arc<Project>,
+    resolved: Arc<(Policy, Vec<Diagnostic>)>,
+    checked: Arc<Vec<Diagnostic>>,
+}
+
+/// What was proved of a [`Case`].
+pub struct Verdicts {
+    /// What lowering, the asserts and the search for findings say.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What became of the asserts.
+    pub proofs: Vec<Proof>,
+    /// The rules, if there is nothing wrong with them; for [`Case::emission`].
+    pub ruleset: Option<Ruleset>,
+}
+
+impl Case {
+    /// The case of a project as it is now.
+    #[must_use]
+    pub fn new(db: &dyn Db, input: ProjectInput) -> Self {
+        let (project, resolved) = (Arc::clone(project(db, input)), Arc::clone(resolved(db, input)));
+        Self { project, resolved, checked: Arc::clone(checked(db, input)) }
+    }
+
+    /// The project.
+    #[must_use]
+    pub fn project(&self) -> &Project {
+        &self.project
+    }
+
+    /// Proves the asserts and looks for findings; nothing is proved of a project with errors. None if it was given up on the way.
+    #[must_use]
+    pub fn prove(&self, is_given_up: &dyn Fn() -> bool) -> Option<Verdicts> {
+        let mut diagnostics = Vec::new();
+        if self.checked.iter().any(Diagnostic::is_error) || is_given_up() {
+            return (!is_given_up()).then_some(Verdicts { diagnostics, proofs: Vec::new(), ruleset: None });
+        }
+        let (policy, _) = &*self.resolved;
+        let target = self.project.target(&policy.facts);
+        let (ruleset, notes) = lower::lower(policy, target);
+        diagnostics.extend(notes);
+        if is_given_up() {
+            return None;
+        }
+        let proofs = assertion::prove(policy, &ruleset, target);
+        diagnostics.extend(proofs.iter().filter_map(|proof| proof.diagnostic.clone()));
+        if is_given_up() {
+            return None;
+        }
+        if diagnostics.iter().any(Diagnostic::is_error) {
+            return Some(Verdicts { diagnostics, proofs, ruleset: None });
+        }
+        let told: Vec<Diagnostic> = self.checked.iter().chain(&diagnostics).cloned().collect();
+        diagnostics.extend(found(&self.project, &ruleset, target, false, &told));
+        Some(Verdicts { diagnostics, proofs, ruleset: Some(ruleset) })
+    }
+
+    /// What emission says of the rules.
+    #[must_use]
+    pub fn emission(&self, ruleset: Ruleset) -> Vec<Diagnostic> {
+        let (policy, _) = &*self.resolved;
+        let target = self.project.target(&policy.facts);
+        let sources = relative(&self.project.files);
+        let header = lower::summary::header(policy, target, &lower::summary::limits(&self.checked, &sources));
+        let mut diagnostics = Vec::new();
+        Lowered { ruleset, sources, target, header, partial: false }.written("policy", &mut diagnostics);
+        diagnostics
+    }
 }
 
 impl Database {
@@ -277,7 +389,7 @@ impl Database {
         let project = Arc::clone(project(&self, input));
         let resolved = Arc::clone(resolved(&self, input));
         let target = project.target(&resolved.0.facts);
-        let mut diagnostics = said(&self, input, target);
+        let mut diagnostics = checked(&self, input).to_vec();
         // The trees.
         drop(self);
         let files = Arc::try_unwrap(project).map_or_else(|shared| shared.files.clone(), |own| own.files);
@@ -312,7 +424,7 @@ pub fn proofs(db: &dyn Db, input: ProjectInput) -> (Vec<Diagnostic>, Vec<Proof>)
     let project = project(db, input);
     let (policy, _) = &**resolved(db, input);
     let target = project.target(&policy.facts);
-    let mut diagnostics = said(db, input, target);
+    let mut diagnostics = checked(db, input).to_vec();
     if diagnostics.iter().any(Diagnostic::is_error) {
         return (diagnostics, Vec::new());
     }
@@ -322,13 +434,16 @@ pub fn proofs(db: &dyn Db, input: ProjectInput) -> (Vec<Diagnostic>, Vec<Proof>)
     (diagnostics, proofs)
 }
 
-/// Everything that is said about a project before it is lowered.
-fn said(db: &dyn Db, input: ProjectInput, target: Target) -> Vec<Diagnostic> {
+/// Everything that is said about a project before it is lowered: what could not be read or parsed, what names and kinds are wrong,
+/// and what the checks find.
+#[salsa::tracked(returns(ref), no_eq)]
+pub fn checked(db: &dyn Db, input: ProjectInput) -> Arc<Vec<Diagnostic>> {
+    let project = project(db, input);
     let (policy, faults) = &**resolved(db, input);
     let mut diagnostics = source_diagnostics(db, input).to_vec();
     diagnostics.extend(faults.iter().cloned());
-    diagnostics.extend(check::run(project(db, input), policy, target));
-    diagnostics
+    diagnostics.extend(check::run(project, policy, project.target(&policy.facts)));
+    Arc::new(diagnostics)
 }
 
 /// A policy in netfilter's form, with what the files say about it in their first lines.

@@ -158,7 +158,7 @@ fn rule_sets(host: &mut Host, texts: Vec<Root>) -> Result<(), Refused> {
         let file = FileId(u32::try_from(host.files.len()).unwrap_or(u32::MAX));
         let reading = match form {
             Form::Iptables(family) => {
-                let family = family.unwrap_or_else(|| family_by_name(&path));
+                let family = family.unwrap_or_else(|| super::listing::family(&path));
                 speak(host, family);
                 read::iptables(file, &text, family)
             }
@@ -195,11 +195,4 @@ fn speak(host: &mut Host, family: Family) {
         host.families.push(family);
         host.families.sort_unstable();
     }
-}
-
-/// `rules.v6`, `ip6tables.save`.
-fn family_by_name(path: &str) -> Family {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    let six = ["v6", "ip6", "ipv6"].iter().any(|mark| name.contains(mark));
-    if six { Family::Ipv6 } else { Family::Ipv4 }
 }

@@ -3,6 +3,7 @@
 
 mod attach;
 mod cards;
+pub mod listing;
 mod load;
 pub mod words;
 

@@ -1,14 +1,13 @@
-//! Files on disk, as the loader sees them.
+//! Files on disk, as the loader sees them: for the command line and the language server.
 
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::failure::words;
 use crate::project::{Entry, ReadError, System};
 
 /// The file system of this machine.
-pub(super) struct Disk;
+pub(crate) struct Disk;
 
 impl System for Disk {
     fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
@@ -38,16 +37,24 @@ impl System for Disk {
 }
 
 /// Reads to the end, or to one byte beyond `limit`, which is too much.
-pub(super) fn read_bounded(source: impl io::Read, limit: u64) -> Result<Vec<u8>, ReadError> {
+pub(crate) fn read_bounded(source: impl io::Read, limit: u64) -> Result<Vec<u8>, ReadError> {
     let mut bytes = Vec::new();
     source.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| reason(&error))?;
     if bytes.len() as u64 > limit { Err(ReadError::TooLarge) } else { Ok(bytes) }
 }
 
-pub(super) fn reason(error: &io::Error) -> ReadError {
+pub(crate) fn reason(error: &io::Error) -> ReadError {
     match error.kind() {
         io::ErrorKind::NotFound => ReadError::NotFound,
         io::ErrorKind::IsADirectory => ReadError::Directory,
         _ => ReadError::Other(words(error)),
     }
+}
+
+/// The system's words for an error, in lower case and without the number that Rust adds.
+pub(crate) fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error ").next().unwrap_or(&text);
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }

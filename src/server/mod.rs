@@ -1,0 +1,144 @@
+//! The language server: `fwc lsp`. Like the command line it is a shell about the library, and speaks the language server protocol
+//! where the other speaks to a terminal.
+//!
+//! `session` has the state: open `documents`, the `workspace`'s policies, and for each root a `subject` with its database.
+//! `dispatch` leads messages there. What is said of a text comes in two steps: what reading, types and checks say at once, what is
+//! `proofs` from a worker that is given up as soon as the text changes.
+
+mod actions;
+mod address;
+mod client;
+mod diagnostics;
+mod dispatch;
+mod documents;
+mod proofs;
+mod session;
+mod subject;
+mod text;
+mod workspace;
+
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, never, select, tick, unbounded};
+use gen_lsp_types::{
+    CodeActionKind, CodeActionOptions, DiagnosticOptions, InitializeResult, Save, ServerCapabilities, ServerInfo,
+    TextDocumentSyncKind, TextDocumentSyncOptions, WorkspaceFoldersServerCapabilities, WorkspaceOptions,
+};
+use lsp_server::{Connection, Message, Response};
+
+use client::Client;
+use proofs::Proved;
+use session::Session;
+
+/// Room for trees that are deeply nested, as the command line has.
+const STACK: usize = 64 << 20;
+/// How often files on disk are looked at for a client that does not watch them.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The client asked for it, in the order that the protocol has.
+    Orderly,
+    /// The client went away, or told the server to exit before it told it to shut down.
+    Abruptly,
+}
+
+/// Serves one client until it is gone.
+#[must_use]
+pub fn serve(connection: &Connection) -> Ended {
+    // Answers whatever comes before; ends with `exit` or with the connection.
+    let Ok((id, parameters)) = connection.initialize_start() else { return Ended::Abruptly };
+    let client = Client::new(&parameters);
+    let result = InitializeResult {
+        capabilities: capabilities(&client),
+        server_info: Some(ServerInfo { name: "fwc".to_owned(), version: Some(env!("CARGO_PKG_VERSION").to_owned()) }),
+    };
+    let greeted = connection.sender.send(Message::Response(Response::new_ok(id, result)));
+    if greeted.is_err() {
+        return Ended::Abruptly;
+    }
+    let (jobs, waiting) = unbounded();
+    let (results, proved) = unbounded();
+    // It ends with the session, which has the other end of the channel.
+    let worker = move || proofs::work(&waiting, &results);
+    if thread::Builder::new().name("fwc proofs".to_owned()).stack_size(STACK).spawn(worker).is_err() {
+        return Ended::Abruptly;
+    }
+    let looking = if client.watches { never() } else { tick(LOOK) };
+    let mut session = Session::new(connection.sender.clone(), client, jobs);
+    let ended = attend(connection, &mut session, &proved, &looking);
+    session.give_up();
+    ended
+}
+
+/// Takes what comes. Everything that waits is taken in before anything is worked out, so that many keystrokes cost one check.
+fn attend(
+    connection: &Connection,
+    session: &mut Session,
+    proved: &Receiver<Proved>,
+    looking: &Receiver<std::time::Instant>,
+) -> Ended {
+    loop {
+        select! {
+            recv(connection.receiver) -> message => {
+                let Ok(message) = message else { return Ended::Abruptly };
+                if let Some(ended) = session.take(message) {
+                    return ended;
+                }
+            }
+            recv(proved) -> result => {
+                if let Ok(result) = result {
+                    session.proved(result);
+                }
+            }
+            recv(looking) -> _ => session.look_at_disk(),
+        }
+        while let Ok(message) = connection.receiver.try_recv() {
+            if let Some(ended) = session.take(message) {
+                return ended;
+            }
+        }
+        session.settle();
+    }
+}
+
+fn capabilities(client: &Client) -> ServerCapabilities {
+    let actions = CodeActionOptions {
+        code_action_kinds: Some(vec![CodeActionKind::QuickFix]),
+        documentation: None,
+        resolve_provider: None,
+        work_done_progress_options: Default::default(),
+    };
+    let pull = DiagnosticOptions {
+        identifier: Some("fwc".to_owned()),
+        inter_file_dependencies: true,
+        workspace_diagnostics: false,
+        work_done_progress_options: Default::default(),
+    };
+    ServerCapabilities {
+        position_encoding: Some(client.encoding.kind()),
+        text_document_sync: Some(
+            TextDocumentSyncOptions {
+                open_close: Some(true),
+                change: Some(TextDocumentSyncKind::Incremental),
+                will_save: None,
+                will_save_wait_until: None,
+                save: Some(Save::Bool(true)),
+            }
+            .into(),
+        ),
+        code_action_provider: Some(actions.into()),
+        diagnostic_provider: client.pulls.then(|| pull.into()),
+        workspace: Some(WorkspaceOptions {
+            workspace_folders: Some(WorkspaceFoldersServerCapabilities {
+                supported: Some(true),
+                change_notifications: Some(true.into()),
+            }),
+            file_operations: None,
+            text_document_content: None,
+        }),
+        ..ServerCapabilities::default()
+    }
+}

@@ -1,0 +1,103 @@
+//! The worker that proves: what takes longer than a keystroke may. It works on plain values, so that nobody who edits waits for it,
+//! and gives up what is no longer the text.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_channel::{Receiver, Sender};
+
+use crate::database::Case;
+use crate::diagnostic::Diagnostic;
+use crate::host::listing;
+use crate::prove::findings::listing::listing;
+use crate::read::Form;
+use crate::span::SourceText;
+
+/// Something to prove.
+pub struct Job {
+    /// Of which root.
+    pub root: PathBuf,
+    /// Of which of its states.
+    pub revision: u64,
+    /// Which state it is in by now.
+    pub now: Arc<AtomicU64>,
+    /// What.
+    pub work: Work,
+}
+
+/// What there is to prove.
+pub enum Work {
+    /// A policy's asserts and findings; or the asserts alone.
+    Policy {
+        /// The policy.
+        case: Case,
+        /// It is a file of tests.
+        asserts_only: bool,
+    },
+    /// The findings of a rule set.
+    Rules {
+        /// Its text.
+        source: SourceText,
+        /// Its form.
+        form: Form,
+    },
+    /// Nothing.
+    Nothing,
+}
+
+/// What was proved.
+pub struct Proved {
+    /// Of which root.
+    pub root: PathBuf,
+    /// Of which of its states.
+    pub revision: u64,
+    /// What is said about it.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Job {
+    fn is_given_up(&self) -> bool {
+        self.now.load(Ordering::Acquire) != self.revision
+    }
+
+    fn tell(&self, results: &Sender<Proved>, diagnostics: Vec<Diagnostic>) {
+        // A server that has ended wants to know nothing more.
+        let _ = results.send(Proved { root: self.root.clone(), revision: self.revision, diagnostics });
+    }
+
+    fn run(&self, results: &Sender<Proved>) {
+        match &self.work {
+            Work::Nothing => {}
+            Work::Rules { source, form } => {
+                let found = listing(source, *form, listing::family(&source.path), &[], false, listing::is_users);
+                // Its faults were told at once.
+                let faults = |one: &Diagnostic| one.code == &crate::prove::findings::codes::UNREADABLE;
+                self.tell(results, found.into_iter().filter(|one| !faults(one)).collect());
+            }
+            Work::Policy { case, asserts_only: true } => {
+                let Some(verdicts) = case.prove(&|| self.is_given_up()) else { return };
+                self.tell(results, verdicts.proofs.into_iter().filter_map(|proof| proof.diagnostic).collect());
+            }
+            Work::Policy { case, asserts_only: false } => {
+                let Some(verdicts) = case.prove(&|| self.is_given_up()) else { return };
+                self.tell(results, verdicts.diagnostics.clone());
+                let Some(ruleset) = verdicts.ruleset.filter(|_| !self.is_given_up()) else { return };
+                let refused = case.emission(ruleset);
+                if !refused.is_empty() {
+                    self.tell(results, verdicts.diagnostics.into_iter().chain(refused).collect());
+                }
+            }
+        }
+    }
+}
+
+/// Proves what comes until nobody can send any more. A fault of fwc costs the one proof.
+pub fn work(jobs: &Receiver<Job>, results: &Sender<Proved>) {
+    for job in jobs {
+        if !job.is_given_up() {
+            let _ = catch_unwind(AssertUnwindSafe(|| job.run(results)));
+        }
+    }
+}

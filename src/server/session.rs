@@ -1,0 +1,304 @@
+//! The state of one client's session, and what follows from a change of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crossbeam_channel::Sender;
+use gen_lsp_types::{
+    Diagnostic as Published, Notification, PublishDiagnosticsNotification, PublishDiagnosticsParams, Request,
+};
+use lsp_server::{Message, Request as Asked};
+
+use super::client::Client;
+use super::diagnostics;
+use super::documents::Documents;
+use super::proofs::{Job, Proved};
+use super::subject::{Kind, Subject};
+use super::workspace::Workspace;
+use crate::database;
+
+/// Files include others; a change of that changes which are roots. It settles at once, unless files change meanwhile.
+const ROUNDS: usize = 4;
+
+/// A session.
+pub struct Session {
+    sender: Sender<Message>,
+    jobs: Sender<Job>,
+    /// What the client can do.
+    pub client: Client,
+    /// What it has open.
+    pub documents: Documents,
+    workspace: Workspace,
+    /// The roots of open texts.
+    subjects: BTreeMap<PathBuf, Subject>,
+    /// Roots of which something changed.
+    stale: BTreeSet<PathBuf>,
+    /// Whether it may have changed which texts are roots.
+    unsettled: bool,
+    /// Texts that were edited since diagnostics were told.
+    edited: BTreeSet<PathBuf>,
+    /// What is said of each root, by file.
+    said: BTreeMap<PathBuf, BTreeMap<PathBuf, Vec<Published>>>,
+    /// What was told of each file, and how often that changed.
+    told: BTreeMap<PathBuf, (Vec<Published>, u64)>,
+    /// Texts of which the client asks for diagnostics itself.
+    pulled: BTreeSet<PathBuf>,
+    /// When each file on disk was changed, as far as it is looked at.
+    changed: BTreeMap<PathBuf, Option<SystemTime>>,
+    /// Whether the client said `shutdown`.
+    pub shut_down: bool,
+    requests: i32,
+}
+
+impl Session {
+    /// A session in which nothing is open.
+    pub fn new(sender: Sender<Message>, client: Client, jobs: Sender<Job>) -> Self {
+        Self {
+            sender,
+            jobs,
+            client,
+            documents: Documents::default(),
+            workspace: Workspace::default(),
+            subjects: BTreeMap::new(),
+            stale: BTreeSet::new(),
+            unsettled: false,
+            edited: BTreeSet::new(),
+            said: BTreeMap::new(),
+            told: BTreeMap::new(),
+            pulled: BTreeSet::new(),
+            changed: BTreeMap::new(),
+            shut_down: false,
+            requests: 0,
+        }
+    }
+
+    /// Sends a message. A client that is gone is noticed where messages are received.
+    pub fn send(&self, message: impl Into<Message>) {
+        let _ = self.sender.send(message.into());
+    }
+
+    /// Tells the client something.
+    pub fn notify<N: Notification>(&self, parameters: N::Params) {
+        self.send(lsp_server::Notification::new(N::METHOD.into(), parameters));
+    }
+
+    /// Asks the client for something; what it answers is of no consequence.
+    pub fn ask<R: Request>(&mut self, parameters: R::Params) {
+        self.requests += 1;
+        self.send(Asked::new(self.requests.into(), R::METHOD.into(), parameters));
+    }
+
+    /// Looks for policies in the client's folders.
+    pub fn search(&mut self) {
+        self.workspace = Workspace::search(&self.client.folders, &self.documents);
+        self.unsettled = true;
+    }
+
+    /// A text was opened or closed.
+    pub fn opened(&mut self, key: PathBuf) {
+        self.changed_text(&key);
+        self.unsettled = true;
+        self.edited.insert(key);
+    }
+
+    /// A text was closed.
+    pub fn closed(&mut self, key: &Path) {
+        self.changed_text(key);
+        self.pulled.remove(key);
+        self.edited.remove(key);
+        self.unsettled = true;
+    }
+
+    /// A text was edited.
+    pub fn edited(&mut self, key: PathBuf) {
+        self.changed_text(&key);
+        self.edited.insert(key);
+    }
+
+    /// A text changed, in the editor or on disk: whatever rests on it is to be looked at again.
+    pub fn changed_text(&mut self, key: &Path) {
+        let affected = self.subjects.values().filter(|subject| subject.rests_on(key));
+        self.stale.extend(affected.map(|subject| subject.path.clone()));
+    }
+
+    /// Gives up what is being proved.
+    pub fn give_up(&self) {
+        self.subjects.values().for_each(Subject::give_up);
+    }
+
+    /// For a client that does not watch files: finds those that changed on disk.
+    pub fn look_at_disk(&mut self) {
+        let asked: BTreeSet<PathBuf> = self.subjects.values().flat_map(|subject| &subject.asked).cloned().collect();
+        let mut now = BTreeMap::new();
+        for path in asked {
+            let time = std::fs::metadata(&path).and_then(|data| data.modified()).ok();
+            if self.changed.get(&path).is_some_and(|before| *before != time) {
+                self.changed_text(&path);
+            }
+            now.insert(path, time);
+        }
+        self.changed = now;
+    }
+
+    /// Brings everything up to the texts as they are, and tells what can be said at once. A fault of fwc costs this one answer.
+    pub fn settle(&mut self) {
+        if self.stale.is_empty() && !self.unsettled {
+            return;
+        }
+        if catch_unwind(AssertUnwindSafe(|| self.bring_up())).is_err() {
+            self.stale.clear();
+            self.unsettled = false;
+        }
+    }
+
+    fn bring_up(&mut self) {
+        let mut unchecked = BTreeSet::new();
+        let mut orphans = BTreeSet::new();
+        for _ in 0..ROUNDS {
+            if std::mem::take(&mut self.unsettled) {
+                orphans.extend(self.choose_roots());
+            }
+            let stale = std::mem::take(&mut self.stale);
+            if stale.is_empty() {
+                break;
+            }
+            for path in stale {
+                let Some(subject) = self.subjects.get_mut(&path) else { continue };
+                let before = subject.keys.clone();
+                subject.read(&self.documents);
+                if let (Kind::Policy, Some((db, input))) = (subject.kind, &subject.policy)
+                    && subject.keys != before
+                {
+                    self.workspace.learn(&path, database::project(db, *input));
+                    self.unsettled = true;
+                }
+                unchecked.insert(path);
+            }
+        }
+        for path in unchecked {
+            let Some(subject) = self.subjects.get_mut(&path) else { continue };
+            let job = subject.check();
+            orphans.extend(self.say(&path));
+            // The worker lives as long as the session.
+            let _ = self.jobs.send(job);
+        }
+        orphans.append(&mut self.edited.clone());
+        self.tell(orphans);
+    }
+
+    /// Finds the roots of what is open. Returns files of which something was said that nobody says any more.
+    fn choose_roots(&mut self) -> BTreeSet<PathBuf> {
+        let mut wanted: BTreeMap<PathBuf, Kind> = BTreeMap::new();
+        for (key, document) in self.documents.iter() {
+            match Kind::of(key, &document.language, &document.text) {
+                Kind::Policy => {
+                    wanted.extend(self.workspace.roots_of(key).into_iter().map(|root| (root, Kind::Policy)))
+                }
+                Kind::Other => {}
+                kind => drop(wanted.insert(key.clone(), kind)),
+            }
+        }
+        let mut orphans = BTreeSet::new();
+        let kept = |path: &PathBuf, subject: &Subject| wanted.get(path) == Some(&subject.kind);
+        for (_, gone) in self.subjects.extract_if(.., |path, subject| !kept(path, subject)) {
+            gone.give_up();
+            orphans.extend(self.said.remove(&gone.path).into_iter().flat_map(BTreeMap::into_keys));
+        }
+        for (path, kind) in wanted {
+            if !self.subjects.contains_key(&path) {
+                self.stale.insert(path.clone());
+                self.subjects.insert(path.clone(), Subject::new(path, kind));
+            }
+        }
+        orphans
+    }
+
+    /// Writes down what is said of a root. Returns the files of which it says something, or did.
+    fn say(&mut self, root: &Path) -> BTreeSet<PathBuf> {
+        let Some(subject) = self.subjects.get(root) else { return BTreeSet::new() };
+        let new = diagnostics::published(subject, &self.documents, &self.client);
+        let mut files: BTreeSet<PathBuf> = new.keys().cloned().collect();
+        files.extend(self.said.insert(root.to_path_buf(), new).into_iter().flat_map(BTreeMap::into_keys));
+        files
+    }
+
+    /// What is said of a file, by whichever roots.
+    fn of_file(&self, key: &Path) -> Vec<Published> {
+        let mut out: Vec<Published> = Vec::new();
+        for own in self.said.values().filter_map(|said| said.get(key)) {
+            let new: Vec<Published> = own.iter().filter(|one| !out.contains(one)).cloned().collect();
+            out.extend(new);
+        }
+        out
+    }
+
+    /// Publishes what is said of some files, if it is not what was told, or if they were edited.
+    fn tell(&mut self, files: BTreeSet<PathBuf>) {
+        let mut refresh = false;
+        for key in files {
+            let new = self.of_file(&key);
+            let edited = self.edited.remove(&key);
+            let (told, count) = self.told.entry(key.clone()).or_default();
+            let differs = *told != new;
+            if differs {
+                told.clone_from(&new);
+                *count += 1;
+            }
+            if self.is_pulled(&key) {
+                refresh |= differs;
+            } else if differs || edited {
+                self.publish(&key, new);
+            }
+        }
+        if refresh {
+            self.ask::<gen_lsp_types::DiagnosticRefreshRequest>(());
+        }
+    }
+
+    fn publish(&self, key: &Path, diagnostics: Vec<Published>) {
+        let version = self.documents.get(key).map(|document| document.version);
+        let uri = self.documents.uri(key);
+        self.notify::<PublishDiagnosticsNotification>(PublishDiagnosticsParams { uri, version, diagnostics });
+    }
+
+    /// Whether the client asks for the diagnostics of a text itself, and can be told when to: then they are not pushed, or it
+    /// would show everything twice.
+    fn is_pulled(&self, key: &Path) -> bool {
+        self.client.refreshes && self.pulled.contains(key)
+    }
+
+    /// Answers a client that asks: what there is to say, and a number that changes with it.
+    pub fn pull(&mut self, key: &Path) -> (Vec<Published>, String) {
+        self.settle();
+        let first = self.pulled.insert(key.to_path_buf());
+        if first && self.is_pulled(key) && self.told.get(key).is_some_and(|(told, _)| !told.is_empty()) {
+            self.publish(key, Vec::new());
+        }
+        let count = self.told.get(key).map_or(0, |(_, count)| *count);
+        (self.of_file(key), count.to_string())
+    }
+
+    /// Takes in what was proved.
+    pub fn proved(&mut self, result: Proved) {
+        let Some(subject) = self.subjects.get_mut(&result.root) else { return };
+        if !subject.is_current(result.revision) {
+            return;
+        }
+        subject.second = result.diagnostics;
+        let files = self.say(&result.root);
+        self.tell(files);
+    }
+
+    /// The roots in which a file takes part, those that it belongs to first.
+    pub fn subjects_of<'s>(&'s self, key: &'s Path) -> impl Iterator<Item = &'s Subject> {
+        let takes_part = move |subject: &&Subject| subject.keys.iter().any(|known| known == key);
+        let (first, second): (Vec<&Subject>, Vec<&Subject>) = self
+            .subjects
+            .values()
+            .filter(takes_part)
+            .partition(|subject| subject.kind != Kind::Test || subject.path == key);
+        first.into_iter().chain(second)
+    }
+}

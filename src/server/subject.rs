@@ -1,0 +1,234 @@
+//! What is diagnosed: a policy with everything that it leads to, a file of tests, or a rule set.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::documents::{Documents, Overlay};
+use super::proofs::{Job, Work};
+use super::text::Moved;
+use crate::assertion::test;
+use crate::database::{self, Case, Database, ProjectInput};
+use crate::diagnostic::Diagnostic;
+use crate::host::listing;
+use crate::project::{MAX_FILE_BYTES, Options, Root, System as _};
+use crate::prove::findings::listing::{read, unreadable};
+use crate::read::Form;
+use crate::span::{FileId, SourceText};
+use crate::syntax;
+
+/// The file that lies beside a policy.
+const FACTS: &str = "fwc.facts.json";
+
+/// What kind of text a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A policy.
+    Policy,
+    /// A file of tests.
+    Test,
+    /// A rule set in a form that the readers know.
+    Rules(Form),
+    /// None of these: it counts for what refers to it.
+    Other,
+}
+
+impl Kind {
+    /// By name, else by what the editor says, else by what the text begins with.
+    pub fn of(path: &Path, language: &str, text: &str) -> Self {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("fw") => return Self::Policy,
+            Some("fwtest") => return Self::Test,
+            Some("yml" | "yaml" | "json" | "env" | "toml") if language != "json" && language != "jsonc" => {
+                return Self::Other;
+            }
+            _ => {}
+        }
+        match language {
+            "fwc" | "fw" => Self::Policy,
+            "fwtest" => Self::Test,
+            _ => listing::form(path, text).filter(|form| *form != Form::Ipset).map_or(Self::Other, Self::Rules),
+        }
+    }
+}
+
+/// A root and what is known of it.
+pub struct Subject {
+    /// The file that reading begins with.
+    pub path: PathBuf,
+    /// What it is.
+    pub kind: Kind,
+    /// Its database and its input there; none for rule sets.
+    pub policy: Option<(Database, ProjectInput)>,
+    /// Its texts as they are now.
+    pub files: Vec<SourceText>,
+    /// By what name each is known.
+    pub keys: Vec<PathBuf>,
+    /// Of these, the first are not of the standard library.
+    pub own: usize,
+    /// The files that it would depend on, whether they exist or not.
+    pub asked: BTreeSet<PathBuf>,
+    /// What reading, types and checks say.
+    pub first: Vec<Diagnostic>,
+    /// What is proved; of an earlier text until it is proved anew, with places moved along.
+    pub second: Vec<Diagnostic>,
+    /// Counts the changes. Whoever proves an earlier one may give it up.
+    revision: Arc<AtomicU64>,
+}
+
+impl Subject {
+    /// A root of which nothing is known yet.
+    pub fn new(path: PathBuf, kind: Kind) -> Self {
+        Self {
+            path,
+            kind,
+            policy: None,
+            files: Vec::new(),
+            keys: Vec::new(),
+            own: 0,
+            asked: BTreeSet::new(),
+            first: Vec::new(),
+            second: Vec::new(),
+            revision: Arc::default(),
+        }
+    }
+
+    /// Counts a result in if it is of the text as it is now.
+    pub fn is_current(&self, revision: u64) -> bool {
+        self.revision.load(Ordering::Acquire) == revision
+    }
+
+    /// Gives up what is being proved.
+    pub fn give_up(&self) {
+        self.revision.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Reads everything again.
+    pub fn read(&mut self, documents: &Documents) {
+        self.give_up();
+        let overlay = Overlay::new(documents);
+        let bytes = overlay.read(&self.path, MAX_FILE_BYTES).unwrap_or_default();
+        let mut root = Root { path: self.path.clone(), bytes };
+        let files = if let Kind::Rules(_) = self.kind {
+            let text = String::from_utf8_lossy(&root.bytes).into_owned();
+            vec![SourceText { path: self.path.to_string_lossy().into(), text: text.into() }]
+        } else {
+            if self.kind == Kind::Test {
+                with_policy(&overlay, &mut root);
+            }
+            let facts = self.path.with_file_name(FACTS);
+            let facts = overlay.read(&facts, MAX_FILE_BYTES).ok().map(|bytes| Root { path: facts, bytes });
+            let options = Options { target: None, facts };
+            match &mut self.policy {
+                Some((db, input)) => db.reload(*input, &overlay, root, options),
+                None => {
+                    let mut db = Database::default();
+                    let input = db.load(&overlay, root, options);
+                    self.policy = Some((db, input));
+                }
+            }
+            self.policy.as_ref().map(|(db, input)| database::project(db, *input).files.clone()).unwrap_or_default()
+        };
+        let library = self.policy.as_ref().map_or(0, |(db, input)| database::project(db, *input).library.len());
+        self.own = files.len() - library.min(files.len());
+        self.asked = overlay.asked();
+        self.keep_places(&files);
+        let same = |(old, new): (&SourceText, &SourceText)| old.path == new.path;
+        if files.len() != self.files.len() || !self.files.iter().zip(&files).all(same) {
+            self.keys = files.iter().map(|file| Documents::identity(Path::new(&*file.path))).collect();
+        }
+        self.files = files;
+    }
+
+    /// Moves what was proved of the texts before along with them.
+    fn keep_places(&mut self, files: &[SourceText]) {
+        if self.second.is_empty() {
+            return;
+        }
+        if files.len() != self.files.len() {
+            self.second.clear();
+            return;
+        }
+        let moved: Vec<Option<Moved>> = self
+            .files
+            .iter()
+            .zip(files)
+            .map(|(old, new)| (old.path == new.path).then(|| Moved::new(&old.text, &new.text)))
+            .collect();
+        let place = |location: &mut crate::span::Location| {
+            let moved = moved.get(location.file.0 as usize).copied().flatten();
+            match moved.and_then(|moved| moved.span(location.span)) {
+                Some(span) => {
+                    location.span = span;
+                    true
+                }
+                None => false,
+            }
+        };
+        self.second.retain_mut(|one| {
+            one.helps.retain_mut(|help| help.edits.iter_mut().all(|edit| place(&mut edit.location)));
+            one.related.retain_mut(|label| place(&mut label.location));
+            place(&mut one.primary.location)
+        });
+    }
+
+    /// What can be said at once. Then what there is to prove, for the worker.
+    pub fn check(&mut self) -> Job {
+        let work = match (&self.policy, self.kind) {
+            (Some((db, input)), kind) => {
+                self.first = database::checked(db, *input).to_vec();
+                if kind == Kind::Test {
+                    // A policy's warnings stand at the policy.
+                    self.first.retain(Diagnostic::is_error);
+                    let project = database::project(db, *input);
+                    let tree = project.parsed.first().and_then(Option::as_ref).map(|parsed| &parsed.tree);
+                    self.first.extend(tree.map(|tree| test::rules_in(tree, FileId(0))).unwrap_or_default());
+                }
+                if self.first.iter().any(Diagnostic::is_error) {
+                    self.second.clear();
+                    Work::Nothing
+                } else {
+                    Work::Policy { case: Case::new(db, *input), asserts_only: kind == Kind::Test }
+                }
+            }
+            (None, Kind::Rules(form)) => {
+                let source =
+                    self.files.first().cloned().unwrap_or_else(|| SourceText { path: "".into(), text: "".into() });
+                let reading = read(&source, form, listing::family(&source.path));
+                self.first = reading.faults.iter().map(unreadable).collect();
+                Work::Rules { source, form }
+            }
+            (None, _) => Work::Nothing,
+        };
+        Job {
+            root: self.path.clone(),
+            revision: self.revision.load(Ordering::Acquire),
+            now: Arc::clone(&self.revision),
+            work,
+        }
+    }
+
+    /// Everything that is said.
+    pub fn diagnostics(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.first.iter().chain(&self.second)
+    }
+
+    /// Whether a file takes part, or would if it existed.
+    pub fn rests_on(&self, key: &Path) -> bool {
+        self.path == key || self.keys.iter().take(self.own).any(|known| known == key) || self.asked.contains(key)
+    }
+}
+
+/// A file of tests that names no policy tests the one beside it of its name, as `fwc test` does.
+fn with_policy(overlay: &Overlay<'_>, root: &mut Root) {
+    let text = String::from_utf8_lossy(&root.bytes);
+    if test::names_policy(&syntax::parse(&text, FileId(0)).tree) {
+        return;
+    }
+    let policy = root.path.with_extension("fw");
+    let name = policy.file_name().and_then(|name| name.to_str()).filter(|name| !name.contains(['"', '*', '?', '[']));
+    if let Some(name) = name.filter(|_| overlay.read(&policy, MAX_FILE_BYTES).is_ok()) {
+        root.bytes.extend(format!("\ninclude \"{name}\"\n").into_bytes());
+    }
+}

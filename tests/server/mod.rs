@@ -1,0 +1,6 @@
+//! The language server, in the same process.
+
+mod actions;
+mod client;
+mod diagnostics;
+mod protocol;
