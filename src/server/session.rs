@@ -201,10 +201,13 @@ impl Session {
             }
         }
         let mut orphans = BTreeSet::new();
-        let kept = |path: &PathBuf, subject: &Subject| wanted.get(path) == Some(&subject.kind);
-        for (_, gone) in self.subjects.extract_if(.., |path, subject| !kept(path, subject)) {
-            gone.give_up();
-            orphans.extend(self.said.remove(&gone.path).into_iter().flat_map(BTreeMap::into_keys));
+        let is_gone = |(path, subject): &(&PathBuf, &Subject)| wanted.get(*path) != Some(&subject.kind);
+        let gone: Vec<PathBuf> = self.subjects.iter().filter(is_gone).map(|(path, _)| path.clone()).collect();
+        for path in gone {
+            if let Some(subject) = self.subjects.remove(&path) {
+                subject.give_up();
+            }
+            orphans.extend(self.said.remove(&path).into_iter().flat_map(BTreeMap::into_keys));
         }
         for (path, kind) in wanted {
             if !self.subjects.contains_key(&path) {
