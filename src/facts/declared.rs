@@ -22,6 +22,33 @@ const NAMED: &[&[&str]] = &[
     &["libvirt", "guests"],
 ];
 
+/// The paths of single values that a statement may say, in order: those of the schema, without what stands under a name of the
+/// user's own.
+#[must_use]
+pub fn paths() -> Vec<String> {
+    let whole = Facts {
+        docker: Some(super::DockerFact::default()),
+        instances: Some(super::InstancesFact::default()),
+        libvirt: Some(super::LibvirtFact::default()),
+        podman: Some(super::PodmanFact::default()),
+        ..Facts::default()
+    };
+    let mut open = vec![(String::new(), serde_json::to_value(whole).unwrap_or_default())];
+    let mut found = Vec::new();
+    while let Some((path, value)) = open.pop() {
+        match value {
+            serde_json::Value::Object(fields) => open.extend(fields.into_iter().map(|(name, value)| {
+                let path = if path.is_empty() { name } else { format!("{path}.{name}") };
+                (path, value)
+            })),
+            serde_json::Value::Array(_) => {}
+            _ => found.push(path),
+        }
+    }
+    found.sort_unstable();
+    found
+}
+
 /// The facts that one statement declares, and what is wrong with it. Where a list is asked for, the statement gives a list of
 /// one; [`declare`] puts several together.
 #[must_use]

@@ -6,24 +6,35 @@
 //! this. Texts for people are Markdown where they say so. Answers may point into files of the standard library, whose paths
 //! begin with `std:`.
 
+pub mod complete;
 pub mod definition;
+mod describe;
 pub mod fold;
 pub mod highlight;
+pub mod hover;
+pub mod inlay;
 pub mod link;
 pub mod names;
 pub mod references;
 pub mod rename;
+mod road;
 pub mod select;
+pub mod signature;
 pub mod symbols;
+mod words;
 
+pub use complete::{Completion, CompletionKind, complete};
 pub use definition::definition;
 pub use fold::{Fold, FoldKind, folds};
 pub use highlight::{Highlight, HighlightKind, highlight};
+pub use hover::{Hover, hover};
+pub use inlay::{Inlay, inlays};
 pub use link::{Link, links};
 pub use names::{Symbol, SymbolKind};
 pub use references::{Reference, highlights, references};
 pub use rename::{Renamable, renamable, rename};
 pub use select::selection;
+pub use signature::{Signature, signature};
 pub use symbols::{DocumentSymbol, EntryKind, WorkspaceSymbol, document_symbols, workspace_symbols};
 
 use std::sync::Arc;

@@ -11,7 +11,7 @@ use super::{Case, cases, file};
 
 /// Asks at the cursor of every case of a file.
 #[track_caller]
-fn check(name: &str, ask: &dyn Fn(&Database, ProjectInput, FileId, u32) -> String) {
+pub fn check(name: &str, ask: &dyn Fn(&Database, ProjectInput, FileId, u32) -> String) {
     let mut shown = String::new();
     for case in cases(name) {
         let mut db = Database::default();

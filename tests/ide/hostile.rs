@@ -22,6 +22,9 @@ fn of_file(db: &Database, input: ProjectInput, file: FileId) {
     ide::document_symbols(db, input, file).iter().for_each(|one| drop(inside(one.span).to_owned()));
     ide::links(db, input, file).iter().for_each(|link| drop(inside(link.span).to_owned()));
     let _ = ide::workspace_symbols(db, input, "a");
+    for inlay in ide::inlays(db, input, file, Span::new(0, text.len())) {
+        assert!(text.is_char_boundary(inlay.offset as usize) && !inlay.label.is_empty());
+    }
 }
 
 /// Asks everything that is asked about a place.
@@ -36,6 +39,18 @@ fn at_place(db: &Database, input: ProjectInput, file: FileId, offset: u32) {
     if let Ok(found) = ide::renamable(db, input, file, offset) {
         assert!(text.get(found.span.range()).is_some_and(|name| name.contains(&found.name)));
         let _ = ide::rename(db, input, file, offset, "something");
+    }
+    for one in ide::complete(db, input, file, offset) {
+        assert!(text.get(one.replace.range()).is_some() && !one.insert.is_empty());
+        let word = one.kind == ide::CompletionKind::Keyword;
+        assert!(!word || !one.documentation.is_empty(), "`{}` has no meaning", one.label);
+    }
+    if let Some(found) = ide::signature(db, input, file, offset) {
+        assert!(found.active.is_none_or(|active| active < found.parts.len()));
+        assert!(found.parts.iter().all(|part| found.label.get(part.range()).is_some()));
+    }
+    if let Some(found) = ide::hover(db, input, file, offset) {
+        assert!(text.get(found.span.range()).is_some() && !found.text.is_empty());
     }
     let steps = ide::selection(db, input, file, offset);
     assert_eq!(steps.last().map(|span| span.range()), Some(0..text.len()));
@@ -54,7 +69,7 @@ fn every_place_of_every_policy_has_an_answer() {
     let mut asked = 0;
     for (path, text) in agrees::policies() {
         // Those of the constructs are asked everywhere, the others at some places.
-        let step = if path.to_string_lossy().contains("construct") { 1 } else { 1 + text.len() / 40 };
+        let step = if path.to_string_lossy().contains("construct") { 1 } else { 1 + text.len() / 25 };
         let mut db = Database::default();
         let input = case(&text).load(&mut db);
         let start = Instant::now();

@@ -9,6 +9,7 @@ mod draw;
 mod features;
 mod hostile;
 mod renamed;
+mod typing;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

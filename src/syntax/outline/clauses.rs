@@ -47,7 +47,9 @@ impl Walk<'_, '_> {
                 self.must(said);
             }
             _ => {
-                self.name(Naming::Service, false);
+                if self.name(Naming::Service, false) {
+                    return;
+                }
                 if self.one_of(&["tcp", "udp", "sctp"], Role::Protocol).is_some() {
                     self.ports();
                 } else {

@@ -385,7 +385,7 @@ fn lists(words: &[Token]) -> Vec<Span> {
 /// What may stand at a place.
 #[must_use]
 pub fn expected(text: &str, offset: u32) -> Expectation {
-    let offset = (offset as usize).min(text.len());
+    let offset = (0..=(offset as usize).min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
     let before = text.get(..offset).unwrap_or_default();
     let mut heads: Vec<Span> = Vec::new();
     let mut here: Range<usize> = offset..offset;

@@ -1,0 +1,256 @@
+//! What there is to know about a place: a name and what it stands for; a statement, the rules that it becomes, and the way of its
+//! connections through the host.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use super::names::{Index, unquoted};
+use super::{describe, outline, road, text, words};
+use crate::database::{self, Db, ProjectInput, Written};
+use crate::net::{AddressRange, AddressSet, Family};
+use crate::netfilter::Target;
+use crate::policy::resolve::families;
+use crate::policy::{Class, Flow, Judgement, Policy, Rank};
+use crate::span::{FileId, Location, Span};
+use crate::syntax::outline::{Entry, Naming, Outline, Role, Word};
+
+/// Lines of one target that are shown.
+const MOST_LINES: usize = 16;
+/// Flows of a statement whose ways are shown.
+const MOST_FLOWS: usize = 4;
+
+/// What there is to know about a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hover {
+    /// What it is about.
+    pub span: Span,
+    /// In words, Markdown.
+    pub text: String,
+}
+
+/// What there is to know about a place: of a name what it stands for, of any other word what it means and what its statement becomes.
+#[must_use]
+pub fn hover(db: &dyn Db, input: ProjectInput, file: FileId, offset: u32) -> Option<Hover> {
+    let outline = outline(db, input, file)?;
+    let source = text(db, input, file);
+    let index = Index::new(db, input);
+    if let Some((symbol, span)) = index.at(file, offset) {
+        let declared = index.declarations(&symbol);
+        let text = if declared.is_empty() && index.in_facts(&symbol).is_none() {
+            format!("{} `{}`\n\nnothing that is known declares it", symbol.kind.name(), symbol.name)
+        } else {
+            describe::symbol(db, input, &symbol, declared)
+        };
+        return Some(Hover { span, text });
+    }
+    let entry = outline.entry_at(offset).and_then(|at| outline.entries.get(at));
+    let word = outline.word_at(offset).filter(|word| offset < word.span.end || word.span.start == offset);
+    let inside = entry.filter(|entry| entry.span.start <= offset && offset <= entry.span.end);
+    let mut text = word.map(|word| of_word(db, input, file, source, word)).unwrap_or_default();
+    let raw = word.filter(|word| word.role == Role::Raw).map(|word| word.span);
+    let whole = raw.or_else(|| inside.map(|entry| entry.span));
+    let named = word.is_some_and(|word| matches!(word.role, Role::Name { .. } | Role::Path));
+    if let Some(span) = whole.filter(|_| !named) {
+        let body = statement(db, input, Location { file, span });
+        if !text.is_empty() && !body.is_empty() {
+            text.push_str("\n\n---\n\n");
+        }
+        text.push_str(&body);
+    }
+    let span = word.map(|word| word.span).or(whole)?;
+    if let Some(entry) = entry.filter(|entry| entry.block.is_some() && inside.is_some() && !named) {
+        text.push_str(&block(outline, entry));
+    }
+    (!text.is_empty()).then_some(Hover { span, text })
+}
+
+/// What a word means that is no name of the policy's.
+fn of_word(db: &dyn Db, input: ProjectInput, file: FileId, source: &str, word: Word) -> String {
+    let written = source.get(word.span.range()).unwrap_or_default();
+    match word.role {
+        Role::Allow | Role::Deny | Role::Keyword | Role::PlaceWord | Role::Protocol => {
+            words::meaning(written).map(|meaning| format!("**{written}**: {meaning}")).unwrap_or_default()
+        }
+        Role::Address => address(db, input, written),
+        Role::Path => {
+            let links = super::links(db, input, file).into_iter().filter(|link| link.span.start > word.span.start);
+            let here = links.filter(|link| link.span.end <= word.span.end);
+            let read: Vec<String> = here
+                .map(|link| {
+                    let lines = text(db, input, link.target).lines().count();
+                    let path =
+                        input.files(db).get(link.target.0 as usize).map_or("", |(file, _)| &file.source(db).path);
+                    format!("- `{path}`, {lines} line{}", if lines == 1 { "" } else { "s" })
+                })
+                .collect();
+            if read.is_empty() { String::new() } else { format!("reads\n\n{}", read.join("\n")) }
+        }
+        Role::Name { naming, .. } => name(db, input, naming, unquoted(written)),
+        _ => String::new(),
+    }
+}
+
+/// What a name is that the policy does not declare.
+fn name(db: &dyn Db, input: ProjectInput, naming: Naming, name: &str) -> String {
+    let facts = &database::resolved(db, input).0.facts;
+    match naming {
+        Naming::Via | Naming::Card => {
+            let mut out = format!("card `{name}`");
+            if let Some(card) = facts.interfaces.get(name) {
+                let addresses: Vec<String> = card.addresses.iter().map(ToString::to_string).collect();
+                let _ = write!(out, " of the host\n\n{}", addresses.join(", "));
+                if let Some(bridge) = &card.bridge {
+                    let _ = write!(out, "\n\na port of bridge `{bridge}`");
+                }
+            }
+            out
+        }
+        Naming::Platform => match crate::platform::Platform::load(name) {
+            Some(platform) => {
+                let bridges: Vec<String> = platform.bridges.iter().map(ToString::to_string).collect();
+                let known =
+                    if bridges.is_empty() { String::new() } else { format!(", bridges {}", bridges.join(", ")) };
+                format!("platform {}{known}", platform.title)
+            }
+            None => String::new(),
+        },
+        Naming::Fact => match facts.source(name) {
+            Some(_) => format!("fact `{name}`, known"),
+            None => format!("fact `{name}`"),
+        },
+        Naming::Icmp => format!("ICMP type `{name}`"),
+        Naming::User => format!("user `{name}` of the host"),
+        Naming::Place => format!("`{name}`: nothing that is known declares it"),
+        _ => String::new(),
+    }
+}
+
+/// The sets that hold an address.
+fn address(db: &dyn Db, input: ProjectInput, written: &str) -> String {
+    let Ok(range) = written.parse::<AddressRange>() else { return String::new() };
+    let own = AddressSet::new([range]);
+    let holds = |name: &&String| {
+        let parties = database::meanings(db, input).sets.get(*name).map(Vec::as_slice).unwrap_or_default();
+        parties.iter().filter_map(|party| party.addresses.as_ref()).any(|set| set.covers(&own))
+    };
+    let sets: Vec<String> =
+        database::meanings(db, input).sets.keys().filter(holds).map(|name| format!("`{name}`")).collect();
+    if sets.is_empty() { format!("`{range}`") } else { format!("`{range}`, in {}", sets.join(", ")) }
+}
+
+/// What a block holds.
+fn block(outline: &Outline, entry: &Entry) -> String {
+    let Some(block) = entry.block else { return String::new() };
+    let inside = |other: &&Entry| block.start < other.span.start && other.span.end <= block.end;
+    let (mut rules, mut blocks) = (0usize, 0usize);
+    for other in outline.entries.iter().filter(inside) {
+        if other.block.is_some() { blocks += 1 } else { rules += 1 }
+    }
+    let blocks = if blocks > 0 { format!(" in {} blocks", blocks + 1) } else { String::new() };
+    if rules == 0 { String::new() } else { format!("\n\nholds {rules} statements{blocks}") }
+}
+
+/// What a statement becomes, and the way of its connections.
+fn statement(db: &dyn Db, input: ProjectInput, at: Location) -> String {
+    let (policy, _) = &**database::resolved(db, input);
+    let chosen = database::project(db, input).target(&policy.facts);
+    let mut out = String::new();
+    for target in [chosen, if chosen == Target::Nft { Target::Iptables } else { Target::Nft }] {
+        let written = database::written(db, input, target);
+        let lines = lines(written, target, at);
+        if lines.is_empty() {
+            continue;
+        }
+        let (title, language) = match target {
+            Target::Iptables => ("iptables", "iptables"),
+            Target::Nft => ("nft", "nft"),
+        };
+        let built = if target == chosen { "" } else { ", if that were the target" };
+        let _ = write!(out, "**{title}**{built}\n\n```{language}\n{lines}```\n\n");
+    }
+    if !out.is_empty() && !database::written(db, input, chosen).whole {
+        out.push_str("*The project has errors: nothing is built until they are mended.*\n\n");
+    }
+    out.push_str(&ways(policy, at));
+    out.trim_end().to_owned()
+}
+
+/// The lines that come from a statement, under the chain or table that they stand in.
+fn lines(written: &Written, target: Target, at: Location) -> String {
+    let of = |origin: &Location| {
+        origin.file == at.file && at.span.start <= origin.span.start && origin.span.end <= at.span.end
+    };
+    let own: Vec<_> = written.lines.iter().filter(|line| line.origins.iter().any(of)).collect();
+    // What is the same for both families is shown once.
+    let mut families: BTreeMap<(&str, &str), BTreeSet<Option<Family>>> = BTreeMap::new();
+    for one in &own {
+        families.entry((one.line.table.name(), &one.line.text)).or_default().insert(one.line.family);
+    }
+    let mut shown = BTreeSet::new();
+    let mut parts: Vec<(String, String)> = Vec::new();
+    for one in &own {
+        let line = &one.line;
+        let chain = if target == Target::Nft { &*line.chain } else { "" };
+        if !shown.insert((line.table.name(), line.text.as_str(), chain)) || shown.len() > MOST_LINES {
+            continue;
+        }
+        let both = families.get(&(line.table.name(), line.text.as_str())).is_some_and(|all| all.len() > 1);
+        let family = match line.family.filter(|_| !both) {
+            None => "IPv4 and IPv6",
+            Some(Family::Ipv4) => "IPv4",
+            Some(Family::Ipv6) => "IPv6",
+        };
+        let heading = match target {
+            Target::Iptables => format!("# table {}, {family}\n", line.table.name()),
+            Target::Nft => {
+                format!("# table {} fwc, chain {}\n", if line.bridge { "bridge" } else { "inet" }, line.chain)
+            }
+        };
+        let at = parts.iter().position(|(known, _)| *known == heading).unwrap_or_else(|| {
+            parts.push((heading, String::new()));
+            parts.len() - 1
+        });
+        if let Some((_, lines)) = parts.get_mut(at) {
+            lines.push_str(&line.text);
+            lines.push('\n');
+        }
+    }
+    let mut out: String = parts.into_iter().flat_map(|(heading, lines)| [heading, lines]).collect();
+    if shown.len() > MOST_LINES {
+        let _ = writeln!(out, "# and {} lines more", shown.len() - MOST_LINES);
+    }
+    out
+}
+
+/// The flows that a statement judges, and the ways of their connections.
+fn ways(policy: &Policy, at: Location) -> String {
+    let own = |judgement: &&Judgement| judgement.location == at && matches!(judgement.rank, Rank::Rule | Rank::Default);
+    let mut flows: Vec<(Flow, &Judgement)> = Vec::new();
+    for (flow, list) in &policy.flows {
+        flows.extend(list.iter().filter(own).map(|judgement| (*flow, judgement)).next());
+    }
+    let mut out = String::new();
+    for (flow, judgement) in flows.iter().take(MOST_FLOWS) {
+        let found: Vec<(Family, (&str, String))> = families(judgement)
+            .into_iter()
+            .filter_map(|family| Some((family, road::ways(policy, *flow, judgement, family)?)))
+            .collect();
+        let among = if flow.from == flow.to && flow.from != Class::Outside { ", over two bridges" } else { "" };
+        match found.as_slice() {
+            [] => {}
+            [(_, (platform, first)), (_, (_, second))] if first == second => {
+                let _ = write!(out, "**{flow}**{among} ({platform})\n\n{first}\n");
+            }
+            list => {
+                for (family, (platform, ways)) in list {
+                    let family = if *family == Family::Ipv4 { "IPv4" } else { "IPv6" };
+                    let _ = write!(out, "**{flow}**{among}, {family} ({platform})\n\n{ways}\n");
+                }
+            }
+        }
+    }
+    if flows.len() > MOST_FLOWS {
+        let _ = writeln!(out, "and {} flows more", flows.len() - MOST_FLOWS);
+    }
+    out
+}
