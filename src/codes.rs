@@ -94,7 +94,9 @@ pub fn all_pages() -> String {
             writeln!(out, "| [{number}](#{}-{name}) | {name} | {level} | {} |", number.to_lowercase(), code.summary);
     }
     for code in all() {
-        let _ = write!(out, "\n## {}", page(code));
+        // The level is not part of the heading: links lead to it, and levels change.
+        let (level, summary) = (capitalised(level_name(code.level)), capitalised(code.summary));
+        let _ = write!(out, "\n## {} {}\n\n*{level}.* {summary}.\n\n{}\n", code.number, code.name, body(code));
     }
     out
 }

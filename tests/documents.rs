@@ -94,7 +94,10 @@ fn compiles(page: &str) -> usize {
     }
     let text = read(page);
     let all = blocks(&text);
-    let policies: Vec<&Block> = all.iter().filter(|block| block.info.split_whitespace().next() == Some("fw")).collect();
+    // A file is part of a session, which is tried as a whole.
+    let is_example =
+        |block: &&Block| block.info.split_whitespace().next() == Some("fw") && value(&block.info, "file").is_none();
+    let policies: Vec<&Block> = all.iter().filter(is_example).collect();
     let is_shared = |block: &&&Block| block.info == "fw shared";
     let shared: String = policies.iter().filter(is_shared).map(|block| block.text.as_str()).collect();
     let faults: Vec<String> = policies
@@ -105,9 +108,101 @@ fn compiles(page: &str) -> usize {
     policies.len()
 }
 
+/// The pages of the book, by the paths that its summary gives them.
+fn pages() -> Vec<String> {
+    let summary = read("docs/SUMMARY.md");
+    let links = summary.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+    links.map(|(link, _)| format!("docs/{link}")).collect()
+}
+
 #[test]
-fn every_policy_of_the_reference_compiles() {
-    assert!(compiles("docs/language.md") > 45);
+fn every_policy_of_the_book_compiles() {
+    let mut compiled = 0;
+    for page in pages() {
+        // The examples of diagnostics are tried where each is declared.
+        if page != "docs/diagnostics.md" {
+            compiled += compiles(&page);
+        }
+    }
+    assert!(compiled > 60, "only {compiled} policies were found");
+}
+
+#[test]
+fn every_page_is_in_the_book_once() {
+    let mut named = pages();
+    named.sort();
+    let mut there = vec![];
+    for directory in ["docs", "docs/coming-from"] {
+        for entry in std::fs::read_dir(project(directory)).expect("the documents") {
+            let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
+            if name.ends_with(".md") && name != "SUMMARY.md" {
+                there.push(format!("{directory}/{name}"));
+            }
+        }
+    }
+    there.sort();
+    assert_eq!(named, there);
+}
+
+/// Whether a command's output is what a page shows; `…` alone on a line stands for any lines.
+fn is_shown(printed: &str, shown: &str) -> bool {
+    let mut parts = shown.split("…\n");
+    let Some(mut rest) = printed.strip_prefix(parts.next().unwrap_or_default()) else { return false };
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, between)) = parts.split_last() else { return rest.is_empty() };
+    for part in between {
+        match behind(rest, part) {
+            Some(left) => rest = left,
+            None => return false,
+        }
+    }
+    last.is_empty() || rest == *last || rest.ends_with(&format!("\n{last}"))
+}
+
+/// Writes the files of a page's `file=NAME` blocks and runs the commands of its `console` blocks, in their order, in a directory of
+/// the page's own. Gives how many commands there were.
+fn session(page: &str) -> usize {
+    let directory = tempfile::tempdir().expect("a directory");
+    let program = Path::new(env!("CARGO_BIN_EXE_fwc")).parent().expect("it is in a directory");
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap_or_default());
+    let text = read(page);
+    let mut commands = 0;
+    let mut faults = Vec::new();
+    for block in blocks(&text) {
+        if let Some(name) = value(&block.info, "file") {
+            std::fs::write(directory.path().join(name), &block.text).expect("the directory is ours");
+        }
+        if block.info != "console" {
+            continue;
+        }
+        for part in format!("\n{}", block.text).split("\n$ ").skip(1) {
+            let (command, shown) = part.split_once('\n').unwrap_or((part, ""));
+            let shown = if shown.is_empty() || shown.ends_with('\n') { shown.to_owned() } else { format!("{shown}\n") };
+            let mut run = Command::new("sh");
+            run.args(["-c", &format!("{command} 2>&1")]).current_dir(directory.path());
+            let output = run.env("PATH", &path).env_remove("CLICOLOR_FORCE").output().expect("a shell runs");
+            let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+            commands += 1;
+            if !is_shown(&printed, &shown) {
+                faults.push(format!("{page}:{}: `{command}` prints\n{printed}", block.line));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    commands
+}
+
+#[test]
+fn every_session_of_the_book_prints_what_it_shows() {
+    let commands: usize = pages().iter().map(|page| session(page)).sum();
+    assert!(commands > 10, "only {commands} commands were found");
+}
+
+#[test]
+fn what_is_shown_is_compared() {
+    assert!(is_shown("a\nb\nc\n", "a\n…\nc\n") && is_shown("a\nb\n", "…\nb\n") && is_shown("a\n", "a\n"));
+    assert!(is_shown("a\nb\nc\n", "a\n…\n") && is_shown("a\nb\nc\n", "…\nb\n…\n"));
+    assert!(!is_shown("a\nb\n", "a\n") && !is_shown("a\nb\n", "…\na\n") && !is_shown("ab\n", "…\nb\n"));
 }
 
 #[test]
@@ -188,30 +283,31 @@ fn the_readme_shows_what_the_program_prints() {
     }
 }
 
+/// What a heading is called in a link, on the forges and in the book alike.
+fn slug(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = text.chars().filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
+    kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+}
+
+fn read_path(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
 #[test]
 fn links_lead_somewhere() {
-    for page in [
-        "README.md",
-        "CHANGELOG.md",
-        "CONTRIBUTING.md",
-        "docs/ARCHITECTURE.md",
-        "docs/language.md",
-        "docs/platforms.md",
-        "docs/facts.md",
-        "examples/README.md",
-    ] {
-        let text = read(page);
-        let here = project(page);
+    let others = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "examples/README.md", "docs/SUMMARY.md"];
+    for page in others.map(str::to_owned).into_iter().chain(pages()) {
+        let text = read(&page);
+        let here = project(&page);
         let directory = here.parent().expect("a directory");
         for link in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link) {
             let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
             assert!(path.is_empty() || directory.join(path).exists(), "{page}: `{link}` leads nowhere");
-            let slug = |line: &str| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
-            if path.is_empty() && !anchor.is_empty() {
-                assert!(
-                    text.lines().any(|line| line.starts_with('#') && slug(line) == anchor),
-                    "{page}: no `#{anchor}`"
-                );
+            if !anchor.is_empty() {
+                let target = if path.is_empty() { text.clone() } else { read_path(&directory.join(path)) };
+                let found = target.lines().any(|line| line.starts_with('#') && slug(line) == anchor);
+                assert!(found, "{page}: `{link}`: no such heading");
             }
         }
     }

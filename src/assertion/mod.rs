@@ -26,6 +26,12 @@ use beyond::Beyond;
 use judge::{Bench, Claim, Court, Found, Question};
 use world::World;
 
+/// Whether a diagnostic leaves the rules without a meaning. What is wrong with an assert does not: the rules say what they say.
+#[must_use]
+pub fn is_hole(diagnostic: &Diagnostic) -> bool {
+    diagnostic.is_error() && !CODES.contains(&diagnostic.code)
+}
+
 /// Every code that proofs give.
 pub static CODES: &[&Code] = &[
     &codes::ASSERT_FAILS,

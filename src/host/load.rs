@@ -7,12 +7,12 @@ use super::{Cards, Host, attach};
 use crate::database::{self, Database};
 use crate::diagnostic::Diagnostic;
 use crate::facts::{Facts, ForwardPolicy};
-use crate::lower;
 use crate::net::Family;
 use crate::netfilter::{Ruleset, Target};
 use crate::project::{Options, Root, System};
 use crate::read::{self, Form, Reading};
 use crate::span::{FileId, LineIndex, SourceText};
+use crate::{assertion, lower};
 
 /// Why there is no host.
 #[derive(Clone, Debug)]
@@ -129,7 +129,7 @@ fn lowered(system: &dyn System, root: Root, options: Options) -> Result<Lowered,
     let resolved = Arc::clone(database::resolved(&db, input));
     let target = project.target(&resolved.0.facts);
     let compiled = database::compile(&db, input, "policy".to_owned());
-    if compiled.diagnostics.iter().any(Diagnostic::is_error) {
+    if compiled.diagnostics.iter().any(assertion::is_hole) {
         return Err(Refused::Policy { files: project.files.clone(), diagnostics: compiled.diagnostics.clone() });
     }
     let (ruleset, _) = lower::lower(&resolved.0, target);

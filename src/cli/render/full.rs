@@ -72,10 +72,15 @@ fn drawing(
     let mut report = Report::build(kind, texts.place(&primary))
         .with_config(config)
         .with_code(diagnostic.code.number)
-        .with_message(harmless(&diagnostic.message))
-        .with_label(texts.label(&primary).with_color(tint(level)).with_priority(1));
-    for other in &others {
-        report.add_label(texts.label(other).with_color(Color::Cyan));
+        .with_message(harmless(&diagnostic.message));
+    for (order, mark) in (0i32..).zip(in_order(&primary, &others)) {
+        let label = texts.label(mark).with_order(order);
+        let is_primary = std::ptr::eq(mark, &raw const primary);
+        report.add_label(if is_primary {
+            label.with_color(tint(level)).with_priority(1)
+        } else {
+            label.with_color(Color::Cyan)
+        });
     }
     for help in &diagnostic.helps {
         let mut text = harmless(&help.message);
@@ -85,7 +90,8 @@ fn drawing(
                 let _ = write!(text, "\nin {}:", harmless(line.path));
                 path = line.path;
             }
-            let _ = write!(text, "\n{} | {}", line.line, line.text);
+            let sign = if line.gone { '-' } else { '|' };
+            let _ = write!(text, "\n{} {sign} {}", line.line, line.text);
         }
         report.add_help(text);
     }
@@ -130,6 +136,20 @@ fn mark<'a>(sheet: &Sheet<'_>, label: &'a crate::diagnostic::Label) -> Option<Ma
     // ariadne draws no mark at all for a label without words.
     let message = if label.message.is_empty() { "here" } else { &label.message };
     drawable.then_some(Mark { file: label.location.file.0 as usize, range, message })
+}
+
+/// The marks as they are drawn: those of the primary file first, of each file from its top to its end. ariadne draws marks of one
+/// file together only if they come in this order.
+fn in_order<'m, 'a>(primary: &'m Mark<'a>, others: &'m [Mark<'a>]) -> Vec<&'m Mark<'a>> {
+    let mut files = vec![primary.file];
+    for other in others {
+        if !files.contains(&other.file) {
+            files.push(other.file);
+        }
+    }
+    let mut marks: Vec<&Mark> = std::iter::once(primary).chain(others).collect();
+    marks.sort_by_key(|mark| (files.iter().position(|file| *file == mark.file), mark.range.end));
+    marks
 }
 
 /// Where the line begins and ends that holds `offset`.

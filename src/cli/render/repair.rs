@@ -10,10 +10,11 @@ use super::{Sheet, harmless};
 /// Longer lines are not shown.
 const LONGEST: usize = 500;
 
-/// A line as it would be after the edits: the file's path, its number, its text.
+/// A line as it would be after the edits, or one that would be gone: the file's path, its number, its text.
 pub(super) struct Repaired<'a> {
     pub path: &'a str,
     pub line: u32,
+    pub gone: bool,
     pub text: String,
 }
 
@@ -25,7 +26,10 @@ pub(super) fn lines<'a>(sheet: &Sheet<'a>, help: &Help, indexes: &[OnceCell<Line
         .filter_map(|edit| {
             let (source, range) = sheet.bytes(edit.location)?;
             let start = source.text.get(..range.start)?.rfind('\n').map_or(0, |at| at + 1);
+            // What takes away a line to its very end leaves the next one as it is.
+            let to_its_end = edit.replacement.is_empty() && source.text.get(range.clone())?.ends_with('\n');
             let end = source.text.get(range.end..)?.find('\n').map_or(source.text.len(), |at| range.end + at);
+            let end = if to_its_end && start == range.start { range.end } else { end };
             Some((edit.location.file, start..end, range, &edit.replacement))
         })
         .collect();
@@ -52,14 +56,16 @@ pub(super) fn lines<'a>(sheet: &Sheet<'a>, help: &Help, indexes: &[OnceCell<Line
             at = at.max(range.end);
         }
         text.push_str(source.text.get(at..end).unwrap_or_default());
-        if text.len() > LONGEST {
+        if text.len().max(end.saturating_sub(whole.start)) > LONGEST {
             continue;
         }
         let Some(index) = indexes.get(file.0 as usize) else { continue };
         let index = index.get_or_init(|| LineIndex::new(&source.text));
         let first = index.line_column(u32::try_from(whole.start).unwrap_or(u32::MAX)).0;
+        let gone = text.is_empty();
+        let text = if gone { source.text.get(whole.start..end).unwrap_or_default() } else { &text };
         let numbered = (first..).zip(text.lines());
-        out.extend(numbered.map(|(line, text)| Repaired { path: &source.path, line, text: harmless(text) }));
+        out.extend(numbered.map(|(line, text)| Repaired { path: &source.path, line, gone, text: harmless(text) }));
     }
     out
 }
