@@ -1,10 +1,12 @@
 //! `fwc lsp`: the language server, at the standard input and output.
 
+use std::path::PathBuf;
+
 use lsp_server::Connection;
 
 use super::Ending;
 use super::failure::Failure;
-use crate::server::{self, Ended};
+use crate::server::{self, Ended, Options};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -15,7 +17,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(_: &Arguments) -> Result<Ending, Failure> {
     let (connection, threads) = Connection::stdio();
-    let ended = server::serve(&connection);
+    let ended = server::serve(&connection, Options { pages: pages() });
     // Without the sender the writer ends, when all is written.
     drop(connection);
     match ended {
@@ -25,4 +27,11 @@ pub(super) fn run(_: &Arguments) -> Result<Ending, Failure> {
         }
         Ended::Abruptly => Ok(Ending::Errors),
     }
+}
+
+/// The user's directory for what can be made again, as <https://specifications.freedesktop.org/basedir-spec> has it.
+fn pages() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let caches = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))?;
+    Some(caches.join("fwc").join(env!("CARGO_PKG_VERSION")))
 }

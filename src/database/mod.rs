@@ -159,6 +159,12 @@ impl Database {
     }
 }
 
+/// Does work that asks the database, unless the texts change meanwhile: whoever changes them waits for every handle of the database to
+/// be let go, and so the work ends at its next question. None if that happened.
+pub fn unless_changed<T>(work: impl FnOnce() -> T) -> Option<T> {
+    salsa::Cancelled::catch(std::panic::AssertUnwindSafe(work)).ok()
+}
+
 /// What a text says.
 #[salsa::tracked(returns(ref), no_eq)]
 pub fn parse(db: &dyn Db, file: SourceFile) -> Arc<Parsed> {

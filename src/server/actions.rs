@@ -1,54 +1,47 @@
 //! Code actions: what the editor offers at a place.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use gen_lsp_types::{
     Code, CodeAction, CodeActionKind, CodeActionParams, CodeActionResponse, Diagnostic as Published, DocumentChange,
-    Edit, OptionalVersionedTextDocumentIdentifier, TextDocumentEdit, TextDocumentIdentifier, TextEdit, WorkspaceEdit,
+    Edit, Location as Place, OptionalVersionedTextDocumentIdentifier, TextDocumentEdit, TextDocumentIdentifier,
+    TextEdit, Uri, WorkspaceEdit,
 };
 
 use super::diagnostics::Texts;
 use super::documents::Documents;
-use super::session::Session;
+use super::snapshot::Snapshot;
 use crate::diagnostic::{self, Diagnostic};
-use crate::span::{FileId, Span};
+use crate::span::{Location, Span};
 
 /// What can be done at a place.
-pub fn actions(session: &mut Session, parameters: &CodeActionParams) -> Vec<CodeActionResponse> {
-    session.settle();
+pub fn actions(
+    snapshot: &Snapshot,
+    asked: CodeActionParams,
+) -> Result<Option<Vec<CodeActionResponse>>, super::dispatch::Refused> {
     let wanted = |kind: &CodeActionKind| {
-        let (only, kind) = (parameters.context.only.as_ref(), String::from(kind.clone()));
-        only.is_none_or(|only| {
-            only.iter()
-                .map(|one| String::from(one.clone()))
-                .any(|one| kind == one || kind.starts_with(&format!("{one}.")))
-        })
+        let (only, kind) = (asked.context.only.as_ref(), String::from(kind.clone()));
+        let within = |one: String| kind == one || kind.starts_with(&format!("{one}."));
+        only.is_none_or(|only| only.iter().any(|one| within(String::from(one.clone()))))
     };
-    if !session.client.action_literals || !wanted(&CodeActionKind::QuickFix) {
-        return Vec::new();
+    if !snapshot.client.action_literals || !wanted(&CodeActionKind::QuickFix) {
+        return Ok(Some(Vec::new()));
     }
-    let key = Documents::key(&parameters.text_document.uri);
+    let key = Documents::key(&asked.text_document.uri);
     let mut out: Vec<CodeAction> = Vec::new();
-    for subject in session.subjects_of(&key) {
-        let texts = Texts::new(subject, &session.documents, &session.client);
-        let Some(file) = subject.keys.iter().position(|known| *known == key).and_then(|at| u32::try_from(at).ok())
-        else {
-            continue;
-        };
-        let file = FileId(file);
-        let Some(asked) = texts.lines(file).map(|lines| lines.span(parameters.range)) else { continue };
-        let here = subject
-            .diagnostics()
-            .filter(|one| one.primary.location.file == file && touch(one.primary.location.span, asked));
-        for one in here {
-            for action in fixes(&texts, session, one, &parameters.context.diagnostics) {
+    for (view, file) in snapshot.views_of(&key) {
+        let texts = Texts::new(&view.table, &snapshot.documents, &snapshot.client);
+        let Some(place) = texts.lines(file).map(|lines| lines.span(asked.range)) else { continue };
+        let here = |location: Location| location.file == file && touch(location.span, place);
+        for one in view.said.iter().filter(|one| here(one.primary.location)) {
+            for action in fixes(&texts, snapshot, one, &asked.context.diagnostics) {
                 if !out.iter().any(|known| known.title == action.title && known.edit == action.edit) {
                     out.push(action);
                 }
             }
         }
     }
-    out.into_iter().map(Into::into).collect()
+    Ok(Some(out.into_iter().map(Into::into).collect()))
 }
 
 /// Whether two places share a byte, or one stands at the edge of the other.
@@ -57,7 +50,7 @@ fn touch(one: Span, other: Span) -> bool {
 }
 
 /// The helps of a diagnostic that can be carried out. The first is what an editor does when it is asked to repair.
-fn fixes(texts: &Texts<'_>, session: &Session, diagnostic: &Diagnostic, shown: &[Published]) -> Vec<CodeAction> {
+fn fixes(texts: &Texts<'_>, snapshot: &Snapshot, diagnostic: &Diagnostic, shown: &[Published]) -> Vec<CodeAction> {
     let range = texts.place(diagnostic.primary.location).map(|place| place.range);
     let number = Code::String(diagnostic.code.number.to_owned());
     let told: Vec<Published> =
@@ -72,7 +65,7 @@ fn fixes(texts: &Texts<'_>, session: &Session, diagnostic: &Diagnostic, shown: &
                 diagnostics: (!told.is_empty()).then(|| told.clone()),
                 is_preferred: alone.then_some(true),
                 disabled: None,
-                edit: Some(workspace_edit(texts, session, &help.edits)?),
+                edit: Some(workspace_edit(snapshot, placed(texts, &help.edits)?)?),
                 command: None,
                 data: None,
                 tags: None,
@@ -81,30 +74,36 @@ fn fixes(texts: &Texts<'_>, session: &Session, diagnostic: &Diagnostic, shown: &
         .collect()
 }
 
-/// Edits as the protocol has them. None if one is of a text that cannot be edited.
-pub fn workspace_edit(texts: &Texts<'_>, session: &Session, edits: &[diagnostic::Edit]) -> Option<WorkspaceEdit> {
-    let mut by_file: BTreeMap<FileId, Vec<TextEdit>> = BTreeMap::new();
-    for edit in edits {
-        let range = texts.lines(edit.location.file)?.range(edit.location.span);
-        by_file.entry(edit.location.file).or_default().push(TextEdit { range, new_text: edit.replacement.clone() });
+/// Edits with their places. None if one is of a text that cannot be edited.
+fn placed(texts: &Texts<'_>, edits: &[diagnostic::Edit]) -> Option<Vec<(Place, String)>> {
+    edits.iter().map(|edit| Some((texts.place(edit.location)?, edit.replacement.clone()))).collect()
+}
+
+/// Edits as the protocol has them, for the versions that are open. None if there are none.
+pub fn workspace_edit(snapshot: &Snapshot, edits: Vec<(Place, String)>) -> Option<WorkspaceEdit> {
+    if edits.is_empty() {
+        return None;
     }
-    if !session.client.document_changes {
-        let mut changes = HashMap::new();
-        for (file, edits) in by_file {
-            changes.insert(texts.uri(file)?, edits);
-        }
+    let mut by_file: BTreeMap<String, Vec<TextEdit>> = BTreeMap::new();
+    for (place, new_text) in edits {
+        by_file.entry(place.uri.0).or_default().push(TextEdit { range: place.range, new_text });
+    }
+    if !snapshot.client.document_changes {
+        let changes = by_file.into_iter().map(|(uri, edits)| (Uri(uri), edits)).collect();
         return Some(WorkspaceEdit { changes: Some(changes), document_changes: None, change_annotations: None });
     }
-    let mut changes = Vec::new();
-    for (file, edits) in by_file {
-        let version = texts.key(file).and_then(|key| session.documents.get(key)).map(|document| document.version);
-        let text_document_identifier = TextDocumentIdentifier { uri: texts.uri(file)? };
-        changes.push(DocumentChange::TextDocumentEdit(TextDocumentEdit {
-            text_document: OptionalVersionedTextDocumentIdentifier { version, text_document_identifier },
+    let changes = by_file.into_iter().map(|(uri, edits)| {
+        let uri = Uri(uri);
+        let version = snapshot.documents.get(&Documents::key(&uri)).map(|document| document.version);
+        DocumentChange::TextDocumentEdit(TextDocumentEdit {
+            text_document: OptionalVersionedTextDocumentIdentifier {
+                version,
+                text_document_identifier: TextDocumentIdentifier { uri },
+            },
             edits: edits.into_iter().map(Edit::TextEdit).collect(),
-        }));
-    }
-    Some(WorkspaceEdit { changes: None, document_changes: Some(changes), change_annotations: None })
+        })
+    });
+    Some(WorkspaceEdit { changes: None, document_changes: Some(changes.collect()), change_annotations: None })
 }
 
 fn capitalised(text: &str) -> String {

@@ -7,14 +7,16 @@ use serde_json::Value;
 
 use super::address;
 use super::documents::Documents;
+use super::pages::Pages;
 use super::text::Encoding;
-use crate::diagnostic::Code;
 
 /// What a client can do.
 #[derive(Clone, Debug)]
 pub struct Client {
     /// How columns are counted.
     pub encoding: Encoding,
+    /// What it can open beside the user's files.
+    pub pages: Pages,
     /// Its folders.
     pub folders: Vec<PathBuf>,
     /// Diagnostics may name other places.
@@ -29,19 +31,24 @@ pub struct Client {
     pub document_changes: bool,
     /// Code actions may be more than commands.
     pub action_literals: bool,
+    /// A definition may be told with all that it spans.
+    pub links: bool,
+    /// Symbols may stand in one another.
+    pub symbol_trees: bool,
     /// It can be asked to watch files.
     pub watches: bool,
 }
 
 impl Client {
     /// Reads the parameters of `initialize`. What is not said, or said otherwise than the protocol has it, is not there.
-    pub fn new(parameters: &Value) -> Self {
+    pub fn new(parameters: &Value, pages: Pages) -> Self {
         let capability = |path: &str| parameters.pointer(&format!("/capabilities/{path}"));
         let can = |path: &str| capability(path).and_then(Value::as_bool).unwrap_or(false);
         let offered = capability("general/positionEncodings").and_then(Value::as_array);
         let offered: Vec<&str> = offered.into_iter().flatten().filter_map(Value::as_str).collect();
         Self {
             encoding: Encoding::agreed(&offered),
+            pages,
             folders: folders(parameters),
             related_information: can("textDocument/publishDiagnostics/relatedInformation"),
             code_descriptions: can("textDocument/publishDiagnostics/codeDescriptionSupport"),
@@ -49,13 +56,10 @@ impl Client {
             refreshes: can("workspace/diagnostics/refreshSupport"),
             document_changes: can("workspace/workspaceEdit/documentChanges"),
             action_literals: capability("textDocument/codeAction/codeActionLiteralSupport").is_some(),
+            links: can("textDocument/definition/linkSupport"),
+            symbol_trees: can("textDocument/documentSymbol/hierarchicalDocumentSymbolSupport"),
             watches: can("workspace/didChangeWatchedFiles/dynamicRegistration"),
         }
-    }
-
-    /// Where a code is explained.
-    pub fn explanation(&self, _: &Code) -> Option<Uri> {
-        None
     }
 }
 

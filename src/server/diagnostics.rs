@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::client::Client;
 use super::documents::Documents;
-use super::subject::Subject;
+use super::subject::{Subject, Table};
 use super::text::Lines;
 use crate::check::late;
 use crate::diagnostic::{Diagnostic, Label, Level};
@@ -27,7 +27,7 @@ const MOST: usize = 2_000;
 
 /// The texts of a root, with the places of their lines, found as they are asked for.
 pub struct Texts<'a> {
-    subject: &'a Subject,
+    table: &'a Table,
     documents: &'a Documents,
     client: &'a Client,
     lines: Vec<OnceCell<Lines<'a>>>,
@@ -35,23 +35,23 @@ pub struct Texts<'a> {
 
 impl<'a> Texts<'a> {
     /// Of this root.
-    pub fn new(subject: &'a Subject, documents: &'a Documents, client: &'a Client) -> Self {
-        Self { subject, documents, client, lines: subject.files.iter().map(|_| OnceCell::new()).collect() }
+    pub fn new(table: &'a Table, documents: &'a Documents, client: &'a Client) -> Self {
+        Self { table, documents, client, lines: table.files.iter().map(|_| OnceCell::new()).collect() }
     }
 
     /// The lines of a file that the user can open.
     pub fn lines(&self, file: FileId) -> Option<&Lines<'a>> {
         let at = file.0 as usize;
-        if at >= self.subject.own {
+        if at >= self.table.own {
             return None;
         }
-        let source = self.subject.files.get(at)?;
+        let source = self.table.files.get(at)?;
         Some(self.lines.get(at)?.get_or_init(|| Lines::new(&source.text, self.client.encoding)))
     }
 
     /// By what name a file is known.
     pub fn key(&self, file: FileId) -> Option<&'a PathBuf> {
-        self.subject.keys.get(file.0 as usize)
+        self.table.keys.get(file.0 as usize)
     }
 
     /// A file's name in the protocol.
@@ -65,9 +65,19 @@ impl<'a> Texts<'a> {
         Some(Place { uri: self.uri(location.file)?, range })
     }
 
+    /// A place; of the standard library, in the copy of it that the user can open.
+    pub fn anywhere(&self, location: Location) -> Option<Place> {
+        if let Some(place) = self.place(location) {
+            return Some(place);
+        }
+        let source = self.table.files.get(location.file.0 as usize)?;
+        let uri = self.client.pages.library(source)?;
+        Some(Place { uri, range: Lines::new(&source.text, self.client.encoding).range(location.span) })
+    }
+
     /// A place in words, for what cannot be a place of the protocol.
     fn in_words(&self, location: Location) -> String {
-        let Some(source) = self.subject.files.get(location.file.0 as usize) else { return String::new() };
+        let Some(source) = self.table.files.get(location.file.0 as usize) else { return String::new() };
         let (line, _) = LineIndex::new(&source.text).line_column(location.span.start);
         format!("{}:{line}", source.path)
     }
@@ -75,7 +85,7 @@ impl<'a> Texts<'a> {
 
 /// Everything that is said of a root, by file.
 pub fn published(subject: &Subject, documents: &Documents, client: &Client) -> BTreeMap<PathBuf, Vec<Published>> {
-    let texts = Texts::new(subject, documents, client);
+    let texts = Texts::new(&subject.table, documents, client);
     let mut out: BTreeMap<PathBuf, Vec<Published>> = BTreeMap::new();
     let mut sorted: Vec<&Diagnostic> = subject.diagnostics().collect();
     sorted.sort_by_key(|one| (one.primary.location, one.code.number));
@@ -104,8 +114,9 @@ fn publish(texts: &Texts<'_>, diagnostic: &Diagnostic, shown: FileId) -> Option<
         code: Some(Code::String(diagnostic.code.number.to_owned())),
         code_description: texts
             .client
-            .explanation(diagnostic.code)
-            .filter(|_| texts.client.code_descriptions)
+            .code_descriptions
+            .then(|| texts.client.pages.explanation(diagnostic.code))
+            .flatten()
             .map(|href| CodeDescription { href }),
         source: Some(SOURCE.to_owned()),
         message: message(diagnostic, &others).into(),

@@ -3,12 +3,16 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use gen_lsp_types as lsp;
-use lsp_server::{ErrorCode, Message, Notification, Request, Response};
+use gen_lsp_types::Request as _;
+use lsp_server::{ErrorCode, Message, Notification, Request, RequestId, Response};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::documents::{Document, Documents};
+use super::pool::{Answer, Handler, Question};
 use super::session::Session;
-use super::{Ended, actions, address};
+use super::snapshot::Snapshot;
+use super::{Ended, actions, address, features};
 
 /// Why a request has no answer.
 #[derive(Debug)]
@@ -17,13 +21,74 @@ pub struct Refused {
     message: String,
 }
 
+impl Refused {
+    /// In the words of the library.
+    pub fn said(message: String) -> Self {
+        Self { code: ErrorCode::RequestFailed, message }
+    }
+
+    /// A fault of fwc.
+    pub fn fault() -> Self {
+        let message = "a fault of fwc, not of the text; the server goes on";
+        Self { code: ErrorCode::InternalError, message: message.to_owned() }
+    }
+
+    /// As the answer to a request.
+    pub fn response(self, id: RequestId) -> Response {
+        Response::new_err(id, self.code as i32, self.message)
+    }
+}
+
+/// What answers each request, with the state that the session is in.
+const HANDLERS: &[(lsp::LspRequestMethod<'static>, Handler)] = &[
+    (lsp::CodeActionRequest::METHOD, |at, asked| on::<lsp::CodeActionRequest>(at, asked, actions::actions)),
+    (lsp::DefinitionRequest::METHOD, |at, asked| on::<lsp::DefinitionRequest>(at, asked, features::definition)),
+    (lsp::DocumentHighlightRequest::METHOD, |at, asked| {
+        on::<lsp::DocumentHighlightRequest>(at, asked, features::highlights)
+    }),
+    (lsp::DocumentLinkRequest::METHOD, |at, asked| on::<lsp::DocumentLinkRequest>(at, asked, features::links)),
+    (lsp::DocumentSymbolRequest::METHOD, |at, asked| {
+        on::<lsp::DocumentSymbolRequest>(at, asked, features::document_symbols)
+    }),
+    (lsp::FoldingRangeRequest::METHOD, |at, asked| on::<lsp::FoldingRangeRequest>(at, asked, features::folds)),
+    (lsp::PrepareRenameRequest::METHOD, |at, asked| {
+        on::<lsp::PrepareRenameRequest>(at, asked, features::prepare_rename)
+    }),
+    (lsp::ReferencesRequest::METHOD, |at, asked| on::<lsp::ReferencesRequest>(at, asked, features::references)),
+    (lsp::RenameRequest::METHOD, |at, asked| on::<lsp::RenameRequest>(at, asked, features::rename)),
+    (lsp::SelectionRangeRequest::METHOD, |at, asked| on::<lsp::SelectionRangeRequest>(at, asked, features::selections)),
+    (lsp::SemanticTokensRangeRequest::METHOD, |at, asked| {
+        on::<lsp::SemanticTokensRangeRequest>(at, asked, features::tokens_in)
+    }),
+    (lsp::SemanticTokensRequest::METHOD, |at, asked| on::<lsp::SemanticTokensRequest>(at, asked, features::tokens)),
+    (lsp::WorkspaceSymbolRequest::METHOD, |at, asked| {
+        on::<lsp::WorkspaceSymbolRequest>(at, asked, features::workspace_symbols)
+    }),
+];
+
+/// Reads the parameters of a request, answers it, and writes the answer.
+fn on<R: lsp::Request>(
+    snapshot: &Snapshot,
+    parameters: Value,
+    handle: fn(&Snapshot, R::Params) -> Result<R::Result, Refused>,
+) -> Result<Value, Refused> {
+    let result = handle(snapshot, read_asked::<R>(parameters)?)?;
+    serde_json::to_value(result).map_err(|error| Refused { code: ErrorCode::InternalError, message: error.to_string() })
+}
+
+fn read_asked<R: lsp::Request>(parameters: Value) -> Result<R::Params, Refused> {
+    serde_json::from_value(parameters).map_err(|error| Refused {
+        code: ErrorCode::InvalidParams,
+        message: format!("the parameters of `{}`: {error}", R::METHOD),
+    })
+}
+
 impl Session {
     /// Takes a message. Says how the session ended, if it did.
     pub fn take(&mut self, message: Message) -> Option<Ended> {
         match message {
             Message::Request(request) => {
-                let response = self.answer(request);
-                self.send(response);
+                self.asked(request);
                 None
             }
             Message::Notification(notification) if notification.method == "exit" => {
@@ -38,15 +103,66 @@ impl Session {
         }
     }
 
-    fn answer(&mut self, request: Request) -> Response {
+    /// Answers a request, or sees to it that it will be answered.
+    fn asked(&mut self, request: Request) {
         let id = request.id.clone();
-        if self.shut_down {
-            return Response::new_err(id, ErrorCode::InvalidRequest as i32, "the server was shut down".to_owned());
+        let answered = if self.shut_down {
+            Err(Refused { code: ErrorCode::InvalidRequest, message: "the server was shut down".to_owned() })
+        } else {
+            catch_unwind(AssertUnwindSafe(|| self.answer(request))).unwrap_or_else(|_| Err(Refused::fault()))
+        };
+        match answered {
+            Ok(Some(response)) => self.send(response),
+            // It is being worked on.
+            Ok(None) => {}
+            Err(refused) => self.send(refused.response(id)),
         }
-        let result = guarded(|| Route { session: self, request: Some(request), response: None }.lead());
-        match result {
-            Ok(response) => response,
-            Err(refused) => Response::new_err(id, refused.code as i32, refused.message),
+    }
+
+    fn answer(&mut self, request: Request) -> Result<Option<Response>, Refused> {
+        if let Some((_, handler)) = HANDLERS.iter().find(|(method, _)| method.as_str() == request.method) {
+            self.pending.insert(request.id.clone());
+            let question = Question { handler: *handler, snapshot: self.snapshot(), request };
+            self.questions.send(question).map_err(|_| Refused::fault())?;
+            return Ok(None);
+        }
+        let id = request.id;
+        let result = match request.method.as_str() {
+            "shutdown" => {
+                self.shut_down = true;
+                self.give_up();
+                Value::Null
+            }
+            "textDocument/diagnostic" => {
+                let asked = read_asked::<lsp::DocumentDiagnosticRequest>(request.params)?;
+                serde_json::to_value(pull(self, asked)).map_err(|_| Refused::fault())?
+            }
+            method => {
+                return Err(Refused {
+                    code: ErrorCode::MethodNotFound,
+                    message: format!("there is no method `{method}`"),
+                });
+            }
+        };
+        Ok(Some(Response::new_ok(id, result)))
+    }
+
+    /// Passes an answer on, unless nobody waits for it any more.
+    pub fn answered(&mut self, answer: Answer) {
+        if !self.pending.remove(answer.id()) {
+            return;
+        }
+        match answer {
+            Answer::Given(response) => self.send(response),
+            Answer::Again(request) => self.asked(request),
+        }
+    }
+
+    fn cancel(&mut self, parameters: Value) {
+        let Some(id) = parameters.get("id").cloned().and_then(read::<RequestId>) else { return };
+        if self.pending.remove(&id) {
+            let message = "the client asked for it".to_owned();
+            self.send(Refused { code: ErrorCode::RequestCanceled, message }.response(id));
         }
     }
 
@@ -54,6 +170,7 @@ impl Session {
         let Notification { method, params } = notification;
         match method.as_str() {
             "initialized" => self.begin(),
+            "$/cancelRequest" => self.cancel(params),
             "textDocument/didOpen" => self.did_open(params),
             "textDocument/didChange" => self.did_change(params),
             "textDocument/didClose" => self.did_close(params),
@@ -84,7 +201,7 @@ impl Session {
         self.search();
     }
 
-    fn did_open(&mut self, parameters: serde_json::Value) {
+    fn did_open(&mut self, parameters: Value) {
         let Some(opened) = read::<lsp::DidOpenTextDocumentParams>(parameters) else { return };
         let item = opened.text_document;
         let key = Documents::key(&item.uri);
@@ -94,27 +211,28 @@ impl Session {
             language: item.language_id.to_string(),
             text: item.text.into(),
         };
-        self.documents.open(key.clone(), document);
+        self.documents().open(key.clone(), document);
         self.opened(key);
     }
 
-    fn did_change(&mut self, parameters: serde_json::Value) {
+    fn did_change(&mut self, parameters: Value) {
         let Some(changed) = read::<lsp::DidChangeTextDocumentParams>(parameters) else { return };
         let key = Documents::key(&changed.text_document.text_document_identifier.uri);
         let version = changed.text_document.version;
-        if self.documents.change(&key, version, changed.content_changes, self.client.encoding) {
+        let encoding = self.client.encoding;
+        if self.documents().change(&key, version, changed.content_changes, encoding) {
             self.edited(key);
         }
     }
 
-    fn did_close(&mut self, parameters: serde_json::Value) {
+    fn did_close(&mut self, parameters: Value) {
         let Some(closed) = read::<lsp::DidCloseTextDocumentParams>(parameters) else { return };
         let key = Documents::key(&closed.text_document.uri);
-        self.documents.close(&key);
+        self.documents().close(&key);
         self.closed(&key);
     }
 
-    fn did_change_files(&mut self, parameters: serde_json::Value) {
+    fn did_change_files(&mut self, parameters: Value) {
         let Some(changed) = read::<lsp::DidChangeWatchedFilesParams>(parameters) else { return };
         let mut policies = false;
         for event in changed.changes {
@@ -132,68 +250,17 @@ impl Session {
         }
     }
 
-    fn did_change_folders(&mut self, parameters: serde_json::Value) {
+    fn did_change_folders(&mut self, parameters: Value) {
         let Some(changed) = read::<lsp::DidChangeWorkspaceFoldersParams>(parameters) else { return };
         let gone: Vec<_> = changed.event.removed.iter().map(|folder| Documents::key(&folder.uri)).collect();
-        self.client.folders.retain(|folder| !gone.contains(folder));
-        self.client.folders.extend(changed.event.added.iter().map(|folder| Documents::key(&folder.uri)));
+        self.folders.retain(|folder| !gone.contains(folder));
+        self.folders.extend(changed.event.added.iter().map(|folder| Documents::key(&folder.uri)));
         self.search();
     }
 }
 
-fn read<T: DeserializeOwned>(parameters: serde_json::Value) -> Option<T> {
+fn read<T: DeserializeOwned>(parameters: Value) -> Option<T> {
     serde_json::from_value(parameters).ok()
-}
-
-/// A fault of fwc is answered as one, and ends nothing.
-fn guarded<T>(work: impl FnOnce() -> Result<T, Refused>) -> Result<T, Refused> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        let message = "a fault of fwc, not of the text; the server goes on";
-        Err(Refused { code: ErrorCode::InternalError, message: message.to_owned() })
-    })
-}
-
-/// A request on its way.
-struct Route<'s> {
-    session: &'s mut Session,
-    request: Option<Request>,
-    response: Option<Response>,
-}
-
-impl Route<'_> {
-    fn lead(mut self) -> Result<Response, Refused> {
-        self.on::<lsp::ShutdownRequest>(|session, ()| {
-            session.shut_down = true;
-            session.give_up();
-            Ok(())
-        })?
-        .on::<lsp::CodeActionRequest>(|session, parameters| Ok(Some(actions::actions(session, &parameters))))?
-        .on::<lsp::DocumentDiagnosticRequest>(|session, parameters| Ok(pull(session, parameters)))?;
-        match (self.response, self.request) {
-            (Some(response), _) => Ok(response),
-            (None, Some(request)) => Err(Refused {
-                code: ErrorCode::MethodNotFound,
-                message: format!("there is no method `{}`", request.method),
-            }),
-            (None, None) => Err(Refused { code: ErrorCode::InternalError, message: "no answer".to_owned() }),
-        }
-    }
-
-    fn on<R: lsp::Request>(
-        &mut self,
-        handle: impl FnOnce(&mut Session, R::Params) -> Result<R::Result, Refused>,
-    ) -> Result<&mut Self, Refused> {
-        let Some(request) = self.request.take_if(|request| request.method == R::METHOD.as_str()) else {
-            return Ok(self);
-        };
-        let parameters = serde_json::from_value(request.params).map_err(|error| Refused {
-            code: ErrorCode::InvalidParams,
-            message: format!("the parameters of `{}`: {error}", request.method),
-        })?;
-        let result = handle(self.session, parameters)?;
-        self.response = Some(Response::new_ok(request.id, result));
-        Ok(self)
-    }
 }
 
 fn pull(session: &mut Session, parameters: lsp::DocumentDiagnosticParams) -> lsp::DocumentDiagnosticReport {
@@ -211,16 +278,4 @@ fn pull(session: &mut Session, parameters: lsp::DocumentDiagnosticParams) -> lsp
         full_document_diagnostic_report: lsp::FullDocumentDiagnosticReport { result_id: Some(result_id), items },
     }
     .into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_fault_of_a_request_is_its_answer() {
-        let refused = guarded::<()>(|| panic!("a fault")).expect_err("refused");
-        assert_eq!(refused.code as i32, ErrorCode::InternalError as i32);
-        assert!(guarded(|| Ok(1)).is_ok_and(|one| one == 1));
-    }
 }

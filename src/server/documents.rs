@@ -26,7 +26,7 @@ pub struct Document {
 }
 
 /// All open texts, by the path by which a file is known whichever way leads to it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Documents(BTreeMap<PathBuf, Document>);
 
 impl Documents {

@@ -11,23 +11,31 @@ mod client;
 mod diagnostics;
 mod dispatch;
 mod documents;
+mod features;
+mod pages;
+mod pool;
 mod proofs;
 mod session;
+mod snapshot;
 mod subject;
 mod text;
 mod workspace;
 
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, never, select, tick, unbounded};
 use gen_lsp_types::{
-    CodeActionKind, CodeActionOptions, DiagnosticOptions, InitializeResult, Save, ServerCapabilities, ServerInfo,
+    CodeActionKind, CodeActionOptions, CompletionOptions, DiagnosticOptions, DocumentLinkOptions, InitializeResult,
+    RenameOptions, Save, SemanticTokensOptions, ServerCapabilities, ServerInfo, SignatureHelpOptions,
     TextDocumentSyncKind, TextDocumentSyncOptions, WorkspaceFoldersServerCapabilities, WorkspaceOptions,
 };
 use lsp_server::{Connection, Message, Response};
 
 use client::Client;
+use pages::Pages;
+use pool::Answer;
 use proofs::Proved;
 use session::Session;
 
@@ -45,12 +53,19 @@ pub enum Ended {
     Abruptly,
 }
 
+/// What the server is told beside the protocol.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// A directory for copies of texts that are fwc's own, so that an editor can open them; it need not exist.
+    pub pages: Option<PathBuf>,
+}
+
 /// Serves one client until it is gone.
 #[must_use]
-pub fn serve(connection: &Connection) -> Ended {
+pub fn serve(connection: &Connection, options: Options) -> Ended {
     // Answers whatever comes before; ends with `exit` or with the connection.
     let Ok((id, parameters)) = connection.initialize_start() else { return Ended::Abruptly };
-    let client = Client::new(&parameters);
+    let client = Client::new(&parameters, Pages::new(options.pages));
     let result = InitializeResult {
         capabilities: capabilities(&client),
         server_info: Some(ServerInfo { name: "fwc".to_owned(), version: Some(env!("CARGO_PKG_VERSION").to_owned()) }),
@@ -66,9 +81,10 @@ pub fn serve(connection: &Connection) -> Ended {
     if thread::Builder::new().name("fwc proofs".to_owned()).stack_size(STACK).spawn(worker).is_err() {
         return Ended::Abruptly;
     }
+    let Ok((questions, answers)) = pool::start() else { return Ended::Abruptly };
     let looking = if client.watches { never() } else { tick(LOOK) };
-    let mut session = Session::new(connection.sender.clone(), client, jobs);
-    let ended = attend(connection, &mut session, &proved, &looking);
+    let mut session = Session::new(connection.sender.clone(), client, jobs, questions);
+    let ended = attend(connection, &mut session, &proved, &answers, &looking);
     session.give_up();
     ended
 }
@@ -78,6 +94,7 @@ fn attend(
     connection: &Connection,
     session: &mut Session,
     proved: &Receiver<Proved>,
+    answers: &Receiver<Answer>,
     looking: &Receiver<std::time::Instant>,
 ) -> Ended {
     loop {
@@ -91,6 +108,11 @@ fn attend(
             recv(proved) -> result => {
                 if let Ok(result) = result {
                     session.proved(result);
+                }
+            }
+            recv(answers) -> answer => {
+                if let Ok(answer) = answer {
+                    session.answered(answer);
                 }
             }
             recv(looking) -> _ => session.look_at_disk(),
@@ -130,6 +152,36 @@ fn capabilities(client: &Client) -> ServerCapabilities {
             .into(),
         ),
         code_action_provider: Some(actions.into()),
+        completion_provider: Some(CompletionOptions {
+            trigger_characters: Some([" ", "{", ",", "\"", "("].map(str::to_owned).to_vec()),
+            ..CompletionOptions::default()
+        }),
+        definition_provider: Some(true.into()),
+        document_highlight_provider: Some(true.into()),
+        document_link_provider: Some(DocumentLinkOptions::default()),
+        document_symbol_provider: Some(true.into()),
+        folding_range_provider: Some(true.into()),
+        hover_provider: Some(true.into()),
+        inlay_hint_provider: Some(true.into()),
+        references_provider: Some(true.into()),
+        rename_provider: Some(
+            RenameOptions { prepare_provider: Some(true), work_done_progress_options: Default::default() }.into(),
+        ),
+        selection_range_provider: Some(true.into()),
+        semantic_tokens_provider: Some(
+            SemanticTokensOptions {
+                legend: features::legend(),
+                range: Some(true.into()),
+                full: Some(true.into()),
+                work_done_progress_options: Default::default(),
+            }
+            .into(),
+        ),
+        signature_help_provider: Some(SignatureHelpOptions {
+            trigger_characters: Some(vec![" ".to_owned()]),
+            ..SignatureHelpOptions::default()
+        }),
+        workspace_symbol_provider: Some(true.into()),
         diagnostic_provider: client.pulls.then(|| pull.into()),
         workspace: Some(WorkspaceOptions {
             workspace_folders: Some(WorkspaceFoldersServerCapabilities {

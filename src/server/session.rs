@@ -1,20 +1,23 @@
 //! The state of one client's session, and what follows from a change of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crossbeam_channel::Sender;
 use gen_lsp_types::{
     Diagnostic as Published, Notification, PublishDiagnosticsNotification, PublishDiagnosticsParams, Request,
 };
-use lsp_server::{Message, Request as Asked};
+use lsp_server::{Message, Request as Asked, RequestId};
 
 use super::client::Client;
 use super::diagnostics;
 use super::documents::Documents;
+use super::pool::Question;
 use super::proofs::{Job, Proved};
+use super::snapshot::{Snapshot, View};
 use super::subject::{Kind, Subject};
 use super::workspace::Workspace;
 use crate::database;
@@ -26,10 +29,16 @@ const ROUNDS: usize = 4;
 pub struct Session {
     sender: Sender<Message>,
     jobs: Sender<Job>,
+    /// Those who answer requests.
+    pub questions: Sender<Question>,
+    /// Requests that are being answered.
+    pub pending: HashSet<RequestId>,
     /// What the client can do.
-    pub client: Client,
+    pub client: Arc<Client>,
+    /// Its folders.
+    pub folders: Vec<PathBuf>,
     /// What it has open.
-    pub documents: Documents,
+    documents: Arc<Documents>,
     workspace: Workspace,
     /// The roots of open texts.
     subjects: BTreeMap<PathBuf, Subject>,
@@ -54,12 +63,15 @@ pub struct Session {
 
 impl Session {
     /// A session in which nothing is open.
-    pub fn new(sender: Sender<Message>, client: Client, jobs: Sender<Job>) -> Self {
+    pub fn new(sender: Sender<Message>, client: Client, jobs: Sender<Job>, questions: Sender<Question>) -> Self {
         Self {
             sender,
             jobs,
-            client,
-            documents: Documents::default(),
+            questions,
+            pending: HashSet::new(),
+            folders: client.folders.clone(),
+            client: Arc::new(client),
+            documents: Arc::default(),
             workspace: Workspace::default(),
             subjects: BTreeMap::new(),
             stale: BTreeSet::new(),
@@ -90,9 +102,14 @@ impl Session {
         self.send(Asked::new(self.requests.into(), R::METHOD.into(), parameters));
     }
 
+    /// What is open, to be changed.
+    pub fn documents(&mut self) -> &mut Documents {
+        Arc::make_mut(&mut self.documents)
+    }
+
     /// Looks for policies in the client's folders.
     pub fn search(&mut self) {
-        self.workspace = Workspace::search(&self.client.folders, &self.documents);
+        self.workspace = Workspace::search(&self.folders, &self.documents);
         self.unsettled = true;
     }
 
@@ -166,10 +183,10 @@ impl Session {
             }
             for path in stale {
                 let Some(subject) = self.subjects.get_mut(&path) else { continue };
-                let before = subject.keys.clone();
+                let before = subject.table.keys.clone();
                 subject.read(&self.documents);
                 if let (Kind::Policy, Some((db, input))) = (subject.kind, &subject.policy)
-                    && subject.keys != before
+                    && subject.table.keys != before
                 {
                     self.workspace.learn(&path, database::project(db, *input));
                     self.unsettled = true;
@@ -191,7 +208,7 @@ impl Session {
     /// Finds the roots of what is open. Returns files of which something was said that nobody says any more.
     fn choose_roots(&mut self) -> BTreeSet<PathBuf> {
         let mut wanted: BTreeMap<PathBuf, Kind> = BTreeMap::new();
-        for (key, document) in self.documents.iter() {
+        for (key, document) in self.documents.iter().filter(|(key, _)| !self.client.pages.has(key)) {
             match Kind::of(key, &document.language, &document.text) {
                 Kind::Policy => {
                     wanted.extend(self.workspace.roots_of(key).into_iter().map(|root| (root, Kind::Policy)))
@@ -294,14 +311,17 @@ impl Session {
         self.tell(files);
     }
 
-    /// The roots in which a file takes part, those that it belongs to first.
-    pub fn subjects_of<'s>(&'s self, key: &'s Path) -> impl Iterator<Item = &'s Subject> {
-        let takes_part = move |subject: &&Subject| subject.keys.iter().any(|known| known == key);
-        let (first, second): (Vec<&Subject>, Vec<&Subject>) = self
-            .subjects
-            .values()
-            .filter(takes_part)
-            .partition(|subject| subject.kind != Kind::Test || subject.path == key);
-        first.into_iter().chain(second)
+    /// The state now, for whoever answers a request.
+    pub fn snapshot(&mut self) -> Snapshot {
+        self.settle();
+        let views = self.subjects.values().map(|subject| View {
+            path: subject.path.clone(),
+            kind: subject.kind,
+            policy: subject.policy.clone(),
+            table: Arc::clone(&subject.table),
+            said: subject.diagnostics().cloned().collect(),
+        });
+        let views = views.collect();
+        Snapshot { views, documents: Arc::clone(&self.documents), client: Arc::clone(&self.client) }
     }
 }

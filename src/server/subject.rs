@@ -53,6 +53,25 @@ impl Kind {
     }
 }
 
+/// The texts of a root.
+#[derive(Debug, Default)]
+pub struct Table {
+    /// The texts.
+    pub files: Vec<SourceText>,
+    /// By what name each is known.
+    pub keys: Vec<PathBuf>,
+    /// Of these, the first are not of the standard library.
+    pub own: usize,
+}
+
+impl Table {
+    /// Which of them a file is.
+    pub fn file(&self, key: &Path) -> Option<FileId> {
+        let at = self.keys.iter().take(self.own).position(|known| known == key)?;
+        u32::try_from(at).ok().map(FileId)
+    }
+}
+
 /// A root and what is known of it.
 pub struct Subject {
     /// The file that reading begins with.
@@ -62,11 +81,7 @@ pub struct Subject {
     /// Its database and its input there; none for rule sets.
     pub policy: Option<(Database, ProjectInput)>,
     /// Its texts as they are now.
-    pub files: Vec<SourceText>,
-    /// By what name each is known.
-    pub keys: Vec<PathBuf>,
-    /// Of these, the first are not of the standard library.
-    pub own: usize,
+    pub table: Arc<Table>,
     /// The files that it would depend on, whether they exist or not.
     pub asked: BTreeSet<PathBuf>,
     /// What reading, types and checks say.
@@ -84,9 +99,7 @@ impl Subject {
             path,
             kind,
             policy: None,
-            files: Vec::new(),
-            keys: Vec::new(),
-            own: 0,
+            table: Arc::default(),
             asked: BTreeSet::new(),
             first: Vec::new(),
             second: Vec::new(),
@@ -131,14 +144,17 @@ impl Subject {
             self.policy.as_ref().map(|(db, input)| database::project(db, *input).files.clone()).unwrap_or_default()
         };
         let library = self.policy.as_ref().map_or(0, |(db, input)| database::project(db, *input).library.len());
-        self.own = files.len() - library.min(files.len());
+        let own = files.len() - library.min(files.len());
         self.asked = overlay.asked();
         self.keep_places(&files);
+        let before = &self.table;
         let same = |(old, new): (&SourceText, &SourceText)| old.path == new.path;
-        if files.len() != self.files.len() || !self.files.iter().zip(&files).all(same) {
-            self.keys = files.iter().map(|file| Documents::identity(Path::new(&*file.path))).collect();
-        }
-        self.files = files;
+        let keys = if files.len() == before.files.len() && before.files.iter().zip(&files).all(same) {
+            before.keys.clone()
+        } else {
+            files.iter().map(|file| Documents::identity(Path::new(&*file.path))).collect()
+        };
+        self.table = Arc::new(Table { files, keys, own });
     }
 
     /// Moves what was proved of the texts before along with them.
@@ -146,11 +162,12 @@ impl Subject {
         if self.second.is_empty() {
             return;
         }
-        if files.len() != self.files.len() {
+        if files.len() != self.table.files.len() {
             self.second.clear();
             return;
         }
         let moved: Vec<Option<Moved>> = self
+            .table
             .files
             .iter()
             .zip(files)
@@ -193,8 +210,12 @@ impl Subject {
                 }
             }
             (None, Kind::Rules(form)) => {
-                let source =
-                    self.files.first().cloned().unwrap_or_else(|| SourceText { path: "".into(), text: "".into() });
+                let source = self
+                    .table
+                    .files
+                    .first()
+                    .cloned()
+                    .unwrap_or_else(|| SourceText { path: "".into(), text: "".into() });
                 let reading = read(&source, form, listing::family(&source.path));
                 self.first = reading.faults.iter().map(unreadable).collect();
                 Work::Rules { source, form }
@@ -216,7 +237,7 @@ impl Subject {
 
     /// Whether a file takes part, or would if it existed.
     pub fn rests_on(&self, key: &Path) -> bool {
-        self.path == key || self.keys.iter().take(self.own).any(|known| known == key) || self.asked.contains(key)
+        self.path == key || self.table.file(key).is_some() || self.asked.contains(key)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use fwc::server::{Ended, serve};
+use fwc::server::{Ended, Options, serve};
 use lsp_server::{Connection, Message, Notification, Request, Response};
 use serde_json::{Value, json};
 
@@ -53,8 +53,12 @@ impl Client {
             std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
             std::fs::write(path, text).expect("a file");
         }
+        let pages = directory.path().join("pages");
         let (own, other) = Connection::memory();
-        let server = std::thread::Builder::new().stack_size(64 << 20).spawn(move || serve(&other)).expect("a thread");
+        let server = std::thread::Builder::new()
+            .stack_size(64 << 20)
+            .spawn(move || serve(&other, Options { pages: Some(pages) }))
+            .expect("a thread");
         let mut client = Self {
             connection: own,
             server: Some(server),

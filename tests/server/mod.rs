@@ -3,4 +3,5 @@
 mod actions;
 mod client;
 mod diagnostics;
+mod features;
 mod protocol;

@@ -1,0 +1,170 @@
+//! What an editor asks about a place. In a fixture `<CURSOR>` is where it asks; the answers are drawn in snapshots.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::client::{Client, capabilities};
+
+/// A policy of two files and the place asked about.
+pub struct Asked {
+    pub client: Client,
+    pub document: Value,
+    pub position: Value,
+}
+
+/// Opens a text with `<CURSOR>` in it beside other files.
+pub fn asked(text: &str, others: &[(&str, &str)]) -> Asked {
+    let mut offered = capabilities();
+    offered["textDocument"]["definition"] = json!({ "linkSupport": true });
+    offered["textDocument"]["documentSymbol"] = json!({ "hierarchicalDocumentSymbolSupport": true });
+    let mut client = Client::with(others, offered);
+    let at = text.find("<CURSOR>").expect("a cursor");
+    let before = &text[..at];
+    let position =
+        json!({ "line": before.matches('\n').count(), "character": at - before.rfind('\n').map_or(0, |end| end + 1) });
+    client.open("site.fw", &text.replacen("<CURSOR>", "", 1));
+    let document = json!({ "uri": client.uri("site.fw") });
+    Asked { client, document, position }
+}
+
+impl Asked {
+    pub fn ask(&mut self, method: &str, more: &Value) -> Value {
+        let mut parameters = json!({ "textDocument": self.document, "position": self.position });
+        let more = more.as_object().cloned().unwrap_or_default();
+        parameters.as_object_mut().expect("an object").extend(more);
+        self.client.ask(&format!("textDocument/{method}"), parameters).expect("an answer")
+    }
+
+    /// `site.fw 3:4-3:9`.
+    pub fn place(&self, uri: &Value, range: &Value) -> String {
+        let folder = format!("{}/", self.client.uri(""));
+        let name = uri.as_str().unwrap_or_default();
+        let at = |end: &str| format!("{}:{}", range[end]["line"], range[end]["character"]);
+        format!("{} {}-{}", name.strip_prefix(&folder).unwrap_or(name), at("start"), at("end"))
+    }
+}
+
+const OFFICE: &str = "set office = { 192.0.2.0/24, 2001:db8::/48 }\n";
+const SITE: &str = "\
+include \"office.fw\"
+interface wan = eth0
+service admin = { ssh, tcp 8443 }
+
+to host {
+    # Those who look after it.
+    allow admin from off<CURSOR>ice via wan
+    deny admin
+}
+assert deny ssh from not office to host
+";
+
+#[test]
+fn a_name_is_known_wherever_it_stands() {
+    let mut asked = asked(SITE, &[("office.fw", OFFICE)]);
+    let mut out = String::new();
+    let definition = asked.ask("definition", &json!({}));
+    for link in definition.as_array().expect("links") {
+        let _ = writeln!(out, "definition {}", asked.place(&link["targetUri"], &link["targetSelectionRange"]));
+    }
+    for place in
+        asked.ask("references", &json!({ "context": { "includeDeclaration": true } })).as_array().expect("places")
+    {
+        let _ = writeln!(out, "reference {}", asked.place(&place["uri"], &place["range"]));
+    }
+    for shown in asked.ask("documentHighlight", &json!({})).as_array().expect("places") {
+        let _ = writeln!(out, "highlight {} kind {}", asked.place(&Value::Null, &shown["range"]), shown["kind"]);
+    }
+    let name = asked.ask("prepareRename", &json!({}));
+    let _ = writeln!(out, "rename {} {}", name["placeholder"], asked.place(&Value::Null, &name["range"]));
+    let edit = asked.ask("rename", &json!({ "newName": "staff" }));
+    for change in edit["documentChanges"].as_array().expect("changes") {
+        for edit in change["edits"].as_array().expect("edits") {
+            let place = asked.place(&change["textDocument"]["uri"], &edit["range"]);
+            let _ = writeln!(out, "edit {place} {} version {}", edit["newText"], change["textDocument"]["version"]);
+        }
+    }
+    insta::assert_snapshot!(out);
+}
+
+#[test]
+fn a_new_name_that_cannot_be_one_is_refused() {
+    let mut asked = asked(SITE, &[("office.fw", OFFICE)]);
+    let parameters = json!({ "textDocument": asked.document, "position": asked.position, "newName": "two\nlines" });
+    let refused = asked.client.ask("textDocument/rename", parameters).expect_err("refused");
+    assert_eq!(refused.0, lsp_server::ErrorCode::RequestFailed as i32, "{refused:?}");
+}
+
+#[test]
+fn the_standard_library_can_be_opened() {
+    let mut asked = asked("allow s<CURSOR>sh to host\n", &[]);
+    let definition = asked.ask("definition", &json!({}));
+    let uri = definition[0]["targetUri"].as_str().expect("a URI").to_owned();
+    let path = uri.strip_prefix("file://").expect("a file");
+    let text = std::fs::read_to_string(path).expect("a copy");
+    let line = usize::try_from(definition[0]["targetRange"]["start"]["line"].as_u64().expect("a line")).expect("small");
+    assert!(text.lines().nth(line).is_some_and(|line| line.starts_with("service ssh")), "{uri} {line}");
+}
+
+#[test]
+fn a_text_is_divided() {
+    let mut asked = asked(SITE, &[("office.fw", OFFICE)]);
+    let mut out = String::new();
+    for symbol in asked.ask("documentSymbol", &json!({})).as_array().expect("symbols") {
+        let name = |one: &Value| one["name"].as_str().unwrap_or_default().to_owned();
+        let inside: Vec<String> = symbol["children"].as_array().into_iter().flatten().map(name).collect();
+        let place = asked.place(&Value::Null, &symbol["range"]);
+        let _ = writeln!(out, "symbol {place} {} kind {} {inside:?}", name(symbol), symbol["kind"]);
+    }
+    for fold in asked.ask("foldingRange", &json!({})).as_array().expect("folds") {
+        let _ = writeln!(out, "fold {}-{} {}", fold["startLine"], fold["endLine"], fold["kind"]);
+    }
+    let position = asked.position.clone();
+    let mut selection = &asked.ask("selectionRange", &json!({ "positions": [position] }))[0];
+    while !selection.is_null() {
+        let _ = writeln!(out, "selection{}", asked.place(&Value::Null, &selection["range"]));
+        selection = &selection["parent"];
+    }
+    for link in asked.ask("documentLink", &json!({})).as_array().expect("links") {
+        let _ = writeln!(
+            out,
+            "link {} to {}",
+            asked.place(&Value::Null, &link["range"]),
+            asked.place(&link["target"], &Value::Null)
+        );
+    }
+    let found = asked.client.ask("workspace/symbol", json!({ "query": "off" })).expect("an answer");
+    for symbol in found.as_array().expect("symbols") {
+        let location = &symbol["location"];
+        let _ = writeln!(out, "workspace {} {}", symbol["name"], asked.place(&location["uri"], &location["range"]));
+    }
+    insta::assert_snapshot!(out);
+}
+
+#[test]
+fn words_have_colours_and_allow_has_another_than_deny() {
+    let mut asked = asked(SITE, &[("office.fw", OFFICE)]);
+    let legend = asked.client.greeting["capabilities"]["semanticTokensProvider"]["legend"].clone();
+    let text = SITE.replacen("<CURSOR>", "", 1);
+    let lines: Vec<&str> = text.lines().collect();
+    let answer = asked.ask("semanticTokens/full", &json!({}));
+    let numbers: Vec<usize> = answer["data"]
+        .as_array()
+        .expect("data")
+        .iter()
+        .map(|one| usize::try_from(one.as_u64().expect("a number")).expect("small"))
+        .collect();
+    let (mut line, mut column) = (0, 0);
+    let mut out = String::new();
+    for token in numbers.chunks_exact(5) {
+        column = if token[0] == 0 { column + token[1] } else { token[1] };
+        line += token[0];
+        let modifiers = legend["tokenModifiers"].as_array().expect("names").iter().enumerate();
+        let modifiers: Vec<&str> =
+            modifiers.filter(|(bit, _)| token[4] >> bit & 1 == 1).filter_map(|(_, name)| name.as_str()).collect();
+        let kind = legend["tokenTypes"][token[3]].as_str().expect("a name");
+        let _ =
+            writeln!(out, "{line}:{column} {} {kind} {}", &lines[line][column..column + token[2]], modifiers.join(" "));
+    }
+    insta::assert_snapshot!(out);
+}
