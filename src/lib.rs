@@ -29,6 +29,7 @@ pub mod ide;
 pub mod host;
 pub mod simulate;
 pub mod compare;
+pub mod exposure;
 pub mod disk;
 pub mod server;
 pub mod cli;

@@ -9,7 +9,7 @@ mod raw;
 mod region;
 mod report;
 pub mod test;
-mod world;
+pub mod world;
 
 use std::collections::BTreeMap;
 

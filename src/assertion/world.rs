@@ -83,7 +83,8 @@ impl World {
 }
 
 /// A program of the steps whose cubes become others; where one becomes nothing, its step is left out.
-fn rebuilt(program: &Program, change: impl Fn(&Cube) -> Option<Cube>) -> Program {
+#[must_use]
+pub fn rebuilt(program: &Program, change: impl Fn(&Cube) -> Option<Cube>) -> Program {
     let mut places = Vec::with_capacity(program.steps.len() + 1);
     let mut kept: Vec<Step> = Vec::with_capacity(program.steps.len());
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
@@ -104,7 +105,8 @@ fn rebuilt(program: &Program, change: impl Fn(&Cube) -> Option<Cube>) -> Program
 
 /// The cubes of a region that first packets can be in: ICMP messages that open no connection are never NEW, and no packet comes with
 /// a mark that fwc sets itself.
-pub(super) fn openers(cube: &Cube, reserved: u32, space: &Space) -> Vec<Cube> {
+#[must_use]
+pub fn openers(cube: &Cube, reserved: u32, space: &Space) -> Vec<Cube> {
     let universe = &space.universe;
     let mut cube = Some(cube.clone());
     for (field, value) in universe.mark(Bits { value: 0, mask: reserved }) {

@@ -9,7 +9,7 @@ pub mod lockout;
 pub mod overlap;
 pub mod overridden;
 pub mod published_port;
-mod roads;
+pub mod roads;
 pub mod same_bridge;
 pub mod late;
 pub mod limits;

@@ -25,31 +25,36 @@ pub(super) fn stops(action: Action) -> bool {
 }
 
 /// Docker is in use, and nothing says that docker-proxy is off.
-pub(super) fn may_proxy(policy: &Policy) -> bool {
+#[must_use]
+pub fn may_proxy(policy: &Policy) -> bool {
     let docker = policy.facts.docker.as_ref();
     policy.platforms.iter().any(|name| name == "docker")
         && docker.and_then(|docker| docker.userland_proxy) != Some(false)
 }
 
 /// Whether nothing says what is published, so that on INPUT docker-proxy's ports look like the host's own.
-pub(super) fn ports_unknown(policy: &Policy) -> bool {
+#[must_use]
+pub fn ports_unknown(policy: &Policy) -> bool {
     policy.containers.published.is_empty() && !policy.facts.docker.as_ref().is_some_and(|docker| docker.complete)
 }
 
 /// Docker runs with `--iptables=false`: everything that is published comes by docker-proxy, in both families.
-pub(super) fn iptables_off(policy: &Policy) -> bool {
+#[must_use]
+pub fn iptables_off(policy: &Policy) -> bool {
     policy.facts.docker.as_ref().and_then(|docker| docker.iptables) == Some(false)
 }
 
 /// Whether Docker writes rules for IPv6, as far as is known: by default from 27.0 on.
-pub(super) fn ip6tables(policy: &Policy) -> Option<bool> {
+#[must_use]
+pub fn ip6tables(policy: &Policy) -> Option<bool> {
     let docker = policy.facts.docker.as_ref()?;
     let by_version = || Some(release(docker.version.as_deref()?)? >= (27, 0, 0));
     docker.ip6tables.or_else(by_version)
 }
 
 /// A container by its key in the facts, and its networks as far as they are known.
-pub(super) fn container<'p>(policy: &'p Policy, name: &str) -> Option<(&'p DockerContainer, Vec<&'p DockerNetwork>)> {
+#[must_use]
+pub fn container<'p>(policy: &'p Policy, name: &str) -> Option<(&'p DockerContainer, Vec<&'p DockerNetwork>)> {
     let docker = policy.facts.docker.iter().map(|docker| (&docker.containers, &docker.networks));
     let podman = policy.facts.podman.iter().map(|podman| (&podman.containers, &podman.networks));
     docker.chain(podman).find_map(|(containers, networks)| {
@@ -60,7 +65,8 @@ pub(super) fn container<'p>(policy: &'p Policy, name: &str) -> Option<(&'p Docke
 
 /// Whether connections from other machines to a published port are certain to be translated on their way in, so that they
 /// never come to INPUT.
-pub(super) fn translated(policy: &Policy, one: &Published, family: Family) -> bool {
+#[must_use]
+pub fn translated(policy: &Policy, one: &Published, family: Family) -> bool {
     if iptables_off(policy) || one.only_family().is_some_and(|only| only != family) {
         return false;
     }

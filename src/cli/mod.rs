@@ -16,6 +16,7 @@ pub mod render;
 mod services;
 mod test;
 mod trace;
+mod who;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -65,6 +66,8 @@ enum Command {
     Trace(trace::Arguments),
     /// Say which packets two policies or rule sets treat differently
     Diff(diff::Arguments),
+    /// Say who can reach what: the exposure table of a policy or rule set
+    Who(who::Arguments),
     /// Serve an editor: the language server
     Lsp(lsp::Arguments),
     /// Explain a diagnostic
@@ -168,6 +171,7 @@ fn run() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments, color),
         Command::Trace(arguments) => trace::run(&arguments, color),
         Command::Diff(arguments) => diff::run(&arguments, color),
+        Command::Who(arguments) => who::run(&arguments, color),
         Command::Lsp(arguments) => lsp::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Services(arguments) => services::run(&arguments),

@@ -2,8 +2,8 @@
 //! them. The answer is exact, or says which hook was left open.
 
 mod example;
-mod rectangles;
-mod sequence;
+pub mod rectangles;
+pub mod sequence;
 
 use std::ops::ControlFlow;
 
@@ -360,7 +360,7 @@ impl Task<'_> {
         report: &mut Report,
     ) {
         let nowhere = Place { table: u32::MAX, chain: u32::MAX, rule: u32::MAX };
-        for (cube, piece) in rectangles::few(pieces, &self.region, universe) {
+        for (cube, piece) in rectangles::few(pieces, &[], &self.region, universe) {
             let everywhere = anywhere(&cube, &self.region);
             if self.told.iter().any(|(known, told)| known == kind && told.covers(&everywhere)) {
                 continue;

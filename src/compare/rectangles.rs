@@ -13,23 +13,36 @@ pub(super) struct Piece {
     pub(super) whole: bool,
 }
 
+/// What has packets.
+pub trait Packets: Clone {
+    /// Which.
+    fn cube(&self) -> &Cube;
+}
+
+impl Packets for Piece {
+    fn cube(&self) -> &Cube {
+        &self.cube
+    }
+}
+
 /// Pieces beyond which none is made larger.
 const MANY: usize = 150;
 /// What is left of a cube while pieces are taken from it: beyond this it is taken not to be covered.
 const MOST_LEFT: usize = 200;
 
-/// The union of pieces as few cubes, each with a piece that lies in it. Cubes may overlap; none reaches beyond the union.
-pub(super) fn few(pieces: Vec<Piece>, region: &Cube, universe: &Universe) -> Vec<(Cube, Piece)> {
+/// The union of pieces as few cubes, each with a piece that lies in it. Cubes may overlap; none reaches beyond the union, but for packets
+/// that there are not (`never`).
+pub fn few<P: Packets>(pieces: Vec<P>, never: &[Cube], region: &Cube, universe: &Universe) -> Vec<(Cube, P)> {
     let merged = merge(pieces);
     if merged.len() > MANY {
         return merged;
     }
-    let all: Vec<Cube> = merged.iter().map(|(cube, _)| cube.clone()).collect();
-    let mut wide: Vec<(Cube, Piece)> =
+    let all: Vec<Cube> = merged.iter().map(|(cube, _)| cube).chain(never).cloned().collect();
+    let mut wide: Vec<(Cube, P)> =
         merged.into_iter().map(|(cube, piece)| (widened(cube, &all, region, universe), piece)).collect();
     // What says least comes first: it holds most.
     wide.sort_by_key(|(cube, _)| said(cube, region));
-    let mut kept: Vec<(Cube, Piece)> = Vec::new();
+    let mut kept: Vec<(Cube, P)> = Vec::new();
     for (cube, piece) in wide {
         let known: Vec<Cube> = kept.iter().map(|(cube, _)| cube.clone()).collect();
         if !covered(&cube, &known, universe) {
@@ -46,8 +59,8 @@ fn said(cube: &Cube, region: &Cube) -> (usize, usize) {
 }
 
 /// Puts together what differs in one field alone, until nothing does.
-fn merge(pieces: Vec<Piece>) -> Vec<(Cube, Piece)> {
-    let mut list: Vec<(Cube, Piece)> = pieces.into_iter().map(|piece| (piece.cube.clone(), piece)).collect();
+fn merge<P: Packets>(pieces: Vec<P>) -> Vec<(Cube, P)> {
+    let mut list: Vec<(Cube, P)> = pieces.into_iter().map(|piece| (piece.cube().clone(), piece)).collect();
     loop {
         let before = list.len();
         let mut fields: Vec<Field> =
@@ -56,7 +69,7 @@ fn merge(pieces: Vec<Piece>) -> Vec<(Cube, Piece)> {
         fields.dedup();
         for field in fields.into_iter().rev() {
             let mut groups: FxHashMap<String, usize> = FxHashMap::default();
-            let mut next: Vec<(Cube, Piece)> = Vec::with_capacity(list.len());
+            let mut next: Vec<(Cube, P)> = Vec::with_capacity(list.len());
             for (cube, piece) in list {
                 let Some(values) = cube.get(field).cloned() else {
                     next.push((cube, piece));
@@ -102,7 +115,8 @@ fn widened(mut cube: Cube, all: &[Cube], region: &Cube, universe: &Universe) -> 
 }
 
 /// Whether every packet of a cube is in one of these.
-fn covered(cube: &Cube, by: &[Cube], universe: &Universe) -> bool {
+#[must_use]
+pub fn covered(cube: &Cube, by: &[Cube], universe: &Universe) -> bool {
     let mut rest = vec![cube.clone()];
     for other in by {
         if rest.is_empty() {

@@ -8,7 +8,8 @@ use crate::packet::field::Word;
 use crate::program::{Does, End, Event, Place, Program, Space, Step, flatten};
 
 /// The list for the chains at a hook that translate addresses, or for those that do not.
-pub(super) fn at(host: &Host, family: Family, hook: Hook, translation: bool, space: &mut Space) -> Program {
+#[must_use]
+pub fn at(host: &Host, family: Family, hook: Hook, translation: bool, space: &mut Space) -> Program {
     let mut steps: Vec<Step> = Vec::new();
     let (mut complete, mut marked) = (true, false);
     let accept = space.number(Event::Verdict(Verdict::Accept));

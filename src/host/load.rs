@@ -3,15 +3,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Cards, Host, attach};
+use super::{Cards, Host, Vocabulary, attach};
 use crate::database::{self, Database};
 use crate::diagnostic::Diagnostic;
 use crate::facts::{Facts, ForwardPolicy};
-use crate::net::Family;
+use crate::net::{Card, Family};
 use crate::netfilter::{Ruleset, Target};
-use crate::project::{Options, Root, System};
+use crate::policy::names::Names;
+use crate::policy::who::Places;
+use crate::policy::{Policy, service};
+use crate::project::{Options, Project, Root, System};
 use crate::read::{self, Form, Reading};
-use crate::span::{FileId, LineIndex, SourceText};
+use crate::span::{FileId, LineIndex, SourceText, Spanned};
+use crate::syntax::tree::{InterfaceValue, One, Place, Who};
 use crate::{assertion, lower};
 
 /// Why there is no host.
@@ -63,18 +67,24 @@ pub fn load(system: &dyn System, roots: Vec<Root>, beside: Vec<Root>, options: O
         }
         // A policy that says nothing reads the facts.
         None if has_facts => Some(lowered_empty(system, options)?),
-        None => None,
+        None => {
+            host.names = lowered_empty(system, options)?.names;
+            None
+        }
     };
     let mut facts = Facts::default();
     let mut ours = None;
     if let Some(lowered) = lowered {
         host.files = lowered.files;
         host.policy_files = host.files.len();
-        host.cards = Cards::of_facts(&lowered.facts);
-        facts = lowered.facts;
+        host.cards = Cards::of_facts(&lowered.policy.facts);
+        facts = lowered.policy.facts.clone();
+        host.names = lowered.names;
+        host.policy = Some(lowered.policy);
         ours = Some((lowered.ruleset, lowered.target));
     }
     let alone = texts.is_empty();
+    host.recorded = !alone;
     rule_sets(&mut host, texts)?;
     if let Some((ruleset, target)) = ours {
         if alone {
@@ -118,7 +128,8 @@ struct Lowered {
     files: Vec<SourceText>,
     ruleset: Ruleset,
     target: Target,
-    facts: Facts,
+    policy: Policy,
+    names: Vocabulary,
 }
 
 /// The road of `fwc build`, up to the rules as they stand in source order: before they are folded, each still has its line.
@@ -133,7 +144,58 @@ fn lowered(system: &dyn System, root: Root, options: Options) -> Result<Lowered,
         return Err(Refused::Policy { files: project.files.clone(), diagnostics: compiled.diagnostics.clone() });
     }
     let (ruleset, _) = lower::lower(&resolved.0, target);
-    Ok(Lowered { files: project.files.clone(), ruleset, target, facts: resolved.0.facts.clone() })
+    let names = vocabulary(&project, &resolved.0);
+    Ok(Lowered { files: project.files.clone(), ruleset, target, policy: resolved.0.clone(), names })
+}
+
+/// The names that a project declares, and those of the standard library behind them.
+fn vocabulary(project: &Project, policy: &Policy) -> Vocabulary {
+    let mut found = Vocabulary::default();
+    let names = Names::collect(project, &mut Vec::new());
+    let places = Places::new(project, &names, &policy.facts, &policy.cards, &[]);
+    let mut sets = Vec::new();
+    for (name, declared) in &names.sets {
+        let member = One {
+            negated: false,
+            place: Spanned { value: Place::Name((*name).into()), span: declared.node.name.span },
+            on: Vec::new(),
+            at: None,
+            view: None,
+        };
+        let who = Who { span: declared.node.name.span, negated: false, members: vec![member] };
+        let mut faults = Vec::new();
+        let addresses = places.own(declared.file, &who, &mut faults);
+        // A set of more than addresses, or one that others fill, is no name of addresses.
+        if faults.is_empty() && !addresses.is_empty() {
+            sets.push((declared.library, (*name).to_owned(), addresses));
+        }
+    }
+    sets.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
+    found.own_sets = sets.iter().filter(|(library, ..)| !library).count();
+    found.sets = sets.into_iter().map(|(_, name, addresses)| (name, addresses)).collect();
+    for (name, declared) in &names.interfaces {
+        let cards = match declared.node.value.as_ref().map(|value| &value.value) {
+            Some(InterfaceValue::DefaultRoute) => policy.facts.default_route.iter().map(Card::exact).collect(),
+            Some(InterfaceValue::Cards(cards)) => cards.iter().map(|card| card.value.clone()).collect(),
+            None => Vec::new(),
+        };
+        if !cards.is_empty() {
+            found.interfaces.push(((*name).to_owned(), cards));
+        }
+    }
+    found.interfaces.sort();
+    let mut services = Vec::new();
+    for (name, declared) in &names.services {
+        let mut faults = Vec::new();
+        let traffic = service::traffic(&names, declared.file, &declared.node.what, &mut faults);
+        if faults.is_empty() {
+            services.push((declared.library, declared.location, (*name).to_owned(), traffic));
+        }
+    }
+    // Where two names mean the same, the one that is declared first is the usual one.
+    services.sort_by_key(|(library, location, ..)| (*library, location.file, location.span.start));
+    found.services = services.into_iter().map(|(_, _, name, traffic)| (name, traffic)).collect();
+    found
 }
 
 fn lowered_empty(system: &dyn System, options: Options) -> Result<Lowered, Refused> {

@@ -10,8 +10,11 @@ pub mod words;
 pub use cards::{Cards, Link};
 pub use load::{Refused, load};
 
-use crate::net::Family;
+use std::sync::Arc;
+
+use crate::net::{AddressSet, Card, Family};
 use crate::netfilter::{Base, Hook, Rule, Ruleset, TableFamily, TableKind};
+use crate::policy::{Policy, Traffic};
 use crate::program::Place;
 use crate::span::{FileId, LineIndex, Location, SourceText};
 
@@ -32,6 +35,25 @@ pub struct Host {
     pub cards: Cards,
     /// What a reader should know about the answer: lines that were not understood, what was assumed.
     pub notes: Vec<String>,
+    /// What the policy means; beside rule sets alone, what a policy that says nothing knows of the facts.
+    pub policy: Option<Policy>,
+    /// Whether rule sets take part that were recorded on the host.
+    pub recorded: bool,
+    /// What addresses and cards are called.
+    pub names: Vocabulary,
+}
+
+/// Names of addresses and cards: those that a policy gives, then those of the standard library.
+#[derive(Clone, Debug, Default)]
+pub struct Vocabulary {
+    /// Sets of addresses.
+    pub sets: Vec<(String, AddressSet)>,
+    /// How many of them, in front, a policy declares.
+    pub own_sets: usize,
+    /// Interfaces.
+    pub interfaces: Vec<(String, Vec<Card>)>,
+    /// Services.
+    pub services: Vec<(String, Arc<[Traffic]>)>,
 }
 
 /// A base chain of a host.
@@ -63,6 +85,19 @@ impl Host {
         }
         found.sort_by_key(|entry| entry.base.priority);
         found
+    }
+
+    /// Whether a policy stands for itself: no rule set was recorded beside it.
+    #[must_use]
+    pub fn policy_alone(&self) -> bool {
+        self.policy.is_some() && !self.recorded
+    }
+
+    /// Whether a policy has rules among those of the host; one that only reads facts has none.
+    #[must_use]
+    pub fn says_rules(&self) -> bool {
+        let rules = self.ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
+        rules.filter_map(|rule| rule.origin).any(|origin| self.is_policy(origin.file))
     }
 
     /// The rule at a place.

@@ -24,7 +24,8 @@ pub struct Declared<'a, T> {
     pub statement: Location,
     /// Whether something refers to it.
     pub used: Cell<bool>,
-    library: bool,
+    /// Whether the standard library declares it.
+    pub library: bool,
 }
 
 type Table<'a, T> = FxHashMap<&'a str, Declared<'a, T>>;

@@ -1,0 +1,234 @@
+//! The chains on the way of a connection's first packet, each as a program that speaks of that packet alone: what conntrack would be
+//! asked is known of it.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::assertion::world::rebuilt;
+use crate::compare::sequence;
+use crate::host::{Entry, Host};
+use crate::net::Family;
+use crate::netfilter::{Effect, Hook, TableKind, Verdict};
+use crate::packet::field::Word;
+use crate::packet::{Cube, Field};
+use crate::program::{Does, End, Event, Place, Program, Space, Step, VISIT, flatten_with_visits};
+use crate::prove::cover::Stretch;
+
+/// What is known of a packet where it is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct World {
+    /// Connection tracking knows it; else it was left out.
+    pub(super) tracked: bool,
+    /// Its destination was translated.
+    pub(super) translated: bool,
+    /// The address that was dialled is another than that in the header.
+    pub(super) address_apart: bool,
+    /// So is the port.
+    pub(super) port_apart: bool,
+}
+
+impl World {
+    /// The header says what was dialled.
+    pub(super) const PLAIN: Self = Self { tracked: true, translated: false, address_apart: false, port_apart: false };
+
+    /// A cube as a chain at a hook sees it of such packets; `None` if it has none of them.
+    fn cube(self, cube: &Cube, hook: Hook, before_tracking: bool) -> Option<Cube> {
+        let before = hook == Hook::Prerouting;
+        let mut seen = Cube::all();
+        for (field, values) in cube.parts() {
+            let known = match *field {
+                Field::STATE if before_tracking => Some(3),
+                Field::STATE => Some(if self.tracked { 0 } else { 4 }),
+                Field::DIRECTION | Field::SOURCE_TRANSLATED | Field::BRIDGED => Some(0),
+                Field::TRANSLATED => Some(u128::from(self.translated && !before)),
+                Field::OUT_INTERFACE if matches!(hook, Hook::Prerouting | Hook::Input) => Some(0),
+                Field::IN_INTERFACE if matches!(hook, Hook::Output | Hook::Postrouting) => Some(0),
+                _ => None,
+            };
+            if let Some(value) = known {
+                if !values.contains(value) {
+                    return None;
+                }
+                continue;
+            }
+            let field = match *field {
+                Field::ORIGINAL_SOURCE => Field::SOURCE,
+                Field::ORIGINAL_DESTINATION if before || !self.address_apart => Field::DESTINATION,
+                Field::ORIGINAL_PORT if before || !self.port_apart => Field::DESTINATION_PORT,
+                other => other,
+            };
+            seen = seen.with(field, values.clone())?;
+        }
+        Some(seen)
+    }
+}
+
+/// A base chain that packets pass.
+#[derive(Debug)]
+pub(super) struct Stop {
+    /// What it does to packets of a world.
+    pub(super) program: Program,
+    /// The same, of which only what stops packets is left.
+    guard: Option<Program>,
+    /// The steps that let packets through by a rule.
+    pub(super) accepts: usize,
+}
+
+impl Stop {
+    /// As what keeps packets from going on; `None` if nothing does.
+    pub(super) fn stretch(&self) -> Option<Stretch<'_>> {
+        self.guard.as_ref().map(stretch)
+    }
+}
+
+/// Everything in a guard but its last step.
+pub(super) fn stretch(guard: &Program) -> Stretch<'_> {
+    Stretch { program: guard, from: 0, to: guard.len().saturating_sub(1), events: false }
+}
+
+struct Flat {
+    hook: Hook,
+    before_tracking: bool,
+    program: Program,
+}
+
+/// A host's chains for one family.
+pub(super) struct Ways<'h> {
+    pub(super) host: &'h Host,
+    pub(super) space: Space,
+    flats: Vec<Flat>,
+    /// The chains that translate destinations on arrival, as one.
+    pub(super) translations: Program,
+    stops: HashMap<(usize, World), Rc<Stop>>,
+}
+
+/// Connection tracking's place at a hook.
+const TRACKING: i32 = -200;
+
+impl<'h> Ways<'h> {
+    pub(super) fn new(host: &'h Host, family: Family) -> Self {
+        let mut space = Space::new(family, [&host.ruleset]);
+        let mut flats = Vec::new();
+        for hook in [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting] {
+            for entry in host.entries(family, hook).into_iter().filter(|entry| entry.base.kind != TableKind::Nat) {
+                let Some(program) = flat(host, entry, &mut space) else { continue };
+                let tracks = matches!(hook, Hook::Prerouting | Hook::Output);
+                let before_tracking = tracks && entry.base.priority < TRACKING;
+                flats.push(Flat { hook, before_tracking, program });
+            }
+        }
+        let translations = sequence::at(host, family, Hook::Prerouting, true, &mut space);
+        let translations = rebuilt(&translations, |cube| World::PLAIN.cube(cube, Hook::Prerouting, false));
+        Self { host, space, flats, translations, stops: HashMap::new() }
+    }
+
+    /// The chains at hooks, for packets of a world; `None` if one cannot be written as a list.
+    pub(super) fn stops(&mut self, hooks: &[Hook], world: World) -> Option<Vec<Rc<Stop>>> {
+        let mut found = Vec::new();
+        for number in 0..self.flats.len() {
+            let flat = self.flats.get(number).filter(|flat| hooks.contains(&flat.hook));
+            let Some(flat) = flat else { continue };
+            if !flat.program.complete {
+                return None;
+            }
+            let stop = match self.stops.get(&(number, world)) {
+                Some(known) => Rc::clone(known),
+                None => {
+                    let program = rebuilt(&flat.program, |cube| world.cube(cube, flat.hook, flat.before_tracking));
+                    let stop = Rc::new(self.stop(program));
+                    self.stops.insert((number, world), Rc::clone(&stop));
+                    stop
+                }
+            };
+            found.push(stop);
+        }
+        Some(found)
+    }
+
+    /// The chains that leave packets untracked, and the steps of each that do.
+    pub(super) fn untracking(&self) -> impl Iterator<Item = (&Program, Vec<u32>)> {
+        let notrack = |step: &Step| match step.does {
+            Does::Happen(event) => *self.space.event(event) == Event::Effect(Effect::Notrack),
+            _ => false,
+        };
+        let arriving = self.flats.iter().filter(|flat| flat.hook == Hook::Prerouting);
+        arriving.filter_map(move |flat| {
+            let steps: Vec<u32> =
+                (0u32..).zip(&flat.program.steps).filter(|(_, step)| notrack(step)).map(|(number, _)| number).collect();
+            (!steps.is_empty()).then_some((&flat.program, steps))
+        })
+    }
+
+    /// Whether a mark that one of these hooks' chains sets is asked for in a later one.
+    pub(super) fn marks_cross(&self, hooks: &[Hook]) -> bool {
+        let mut set = false;
+        for flat in self.flats.iter().filter(|flat| hooks.contains(&flat.hook)) {
+            let steps = &flat.program.steps;
+            let asks = |field: Field| matches!(self.space.universe.bits(field, 0), Some((Word::Mark, _)));
+            if set && steps.iter().any(|step| step.cube.parts().iter().any(|(field, _)| asks(*field))) {
+                return true;
+            }
+            set |= steps.iter().any(|step| match step.does {
+                Does::Happen(event) if event != VISIT => {
+                    matches!(self.space.event(event), Event::Effect(Effect::SetMark { .. }))
+                }
+                _ => false,
+            });
+        }
+        false
+    }
+
+    fn stop(&mut self, program: Program) -> Stop {
+        let by_rule = |step: &Step| self.host.rule(step.place).is_some();
+        let accepts = program.steps.iter().filter(|step| matches!(step.does, Does::Decide(_)));
+        let accepts = accepts.filter(|step| by_rule(step) && !self.denies(step)).count();
+        let tagged = program.steps.iter().filter(|step| self.consents(step)).count();
+        let guard = self.guard(&program);
+        Stop { program, guard, accepts: accepts + tagged }
+    }
+
+    /// Whether a step ends a packet's way.
+    pub(super) fn denies(&self, step: &Step) -> bool {
+        let Does::Decide(event) = step.does else { return false };
+        matches!(self.space.event(event), Event::Verdict(Verdict::Drop | Verdict::Reject(_)))
+    }
+
+    /// Whether a step is the place of a policy's rule that allows by going back.
+    pub(super) fn consents(&self, step: &Step) -> bool {
+        let rule = self.host.rule(step.place).filter(|_| step.does == Does::Happen(VISIT));
+        let rule = rule.filter(|rule| rule.verdict == Some(Verdict::Return));
+        rule.and_then(|rule| rule.origin).is_some_and(|origin| self.host.is_policy(origin.file))
+    }
+
+    /// A program of which every decision but those that deny leads to the end.
+    fn guard(&mut self, program: &Program) -> Option<Program> {
+        if !program.steps.iter().any(|step| self.denies(step)) {
+            return None;
+        }
+        self.keeping(program, |ways, step| ways.denies(step))
+    }
+
+    /// A program of which every decision but some leads to the end.
+    pub(super) fn keeping(&mut self, program: &Program, keeps: impl Fn(&Self, &Step) -> bool) -> Option<Program> {
+        let end = program.len();
+        let passed = self.space.number(Event::Passed);
+        let mut steps = program.steps.clone();
+        for step in &mut steps {
+            if matches!(step.does, Does::Decide(_)) && !keeps(self, step) {
+                step.does = Does::Lead(end);
+            }
+        }
+        let place = steps.last().map_or(Place { table: 0, chain: 0, rule: 0 }, |step| step.place);
+        steps.push(Step { cube: Cube::all(), does: Does::Decide(passed), place });
+        Some(Program::new(steps, program.complete))
+    }
+}
+
+/// A base chain as a list. Of a policy alone, what stands behind its rules is the platform's: the end of a chain that is not its own
+/// lets packets on.
+fn flat(host: &Host, entry: Entry, space: &mut Space) -> Option<Program> {
+    let chain = host.ruleset.tables.get(entry.table)?.chains.get(entry.chain)?;
+    let accept = entry.base.accept || (!host.recorded && chain.owner == crate::netfilter::Owner::Kernel);
+    let end = if accept { End::Accept } else { End::Drop };
+    flatten_with_visits(&host.ruleset, entry.table, &chain.name, end, space)
+}
