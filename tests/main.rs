@@ -9,6 +9,7 @@ mod documents;
 mod emit;
 mod examples;
 mod explain;
+mod exposure;
 mod front;
 mod generated;
 mod hostile;

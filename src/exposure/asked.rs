@@ -25,10 +25,21 @@ pub(super) fn asked(text: &str, holds: bool) -> Asked {
     }
     if let Some(set) = text.strip_prefix("member of ") {
         let set = set.split(" by ").next().unwrap_or(set);
-        return Asked::Open(if holds { format!("if set `{set}` lists it") } else { format!("unless set `{set}` lists it") });
+        // A policy's own set is one for each family.
+        let own = set.strip_prefix("fwc-");
+        let set = own.and_then(|own| own.strip_suffix("-v4").or(own.strip_suffix("-v6"))).unwrap_or(set);
+        return Asked::Open(if holds {
+            format!("if set `{set}` lists it")
+        } else {
+            format!("unless set `{set}` lists it")
+        });
     }
     if let Some(decides) = text.strip_suffix(" decides") {
-        return Asked::Open(if holds { format!("if `{decides}` lets it pass") } else { format!("unless `{decides}` stops it") });
+        return Asked::Open(if holds {
+            format!("if `{decides}` lets it pass")
+        } else {
+            format!("unless `{decides}` stops it")
+        });
     }
     Asked::Open(if holds { format!("if `{text}`") } else { format!("unless `{text}`") })
 }
@@ -70,8 +81,7 @@ fn counter(question: &str, holds: bool) -> String {
 fn time(text: &str) -> String {
     let (days, times) = text.split_once(' ').unwrap_or((text, ""));
     let names = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-    let on: Vec<&str> =
-        days.chars().rev().zip(names).filter(|(bit, _)| *bit == '1').map(|(_, name)| name).collect();
+    let on: Vec<&str> = days.chars().rev().zip(names).filter(|(bit, _)| *bit == '1').map(|(_, name)| name).collect();
     let days = if on.len() == 7 || on.is_empty() { String::new() } else { on.join(", ") };
     let numbers: Vec<u32> =
         times.split(|letter: char| !letter.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect();
@@ -131,9 +141,7 @@ fn is_mark(field: Field, universe: &Universe) -> bool {
 pub(super) fn shown(cube: &Cube, soft: &[Field], region: &Cube, universe: &Universe) -> Cube {
     let mut shown = cube.clone();
     for (field, _) in cube.parts() {
-        if is_hidden(*field, universe) {
-            shown = shown.replaced(*field, region.get(*field).cloned());
-        } else if soft.contains(field) {
+        if is_hidden(*field, universe) || soft.contains(field) {
             shown = shown.replaced(*field, region.get(*field).cloned());
         }
     }

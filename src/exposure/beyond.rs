@@ -75,5 +75,7 @@ fn direct_roads(policy: &Policy, family: Family) -> Beyond {
     if stopped.len() == roads.len() {
         return Beyond::Closed;
     }
-    Beyond::Depends(vec!["Docker's version and settings decide, and whether there is a route to the container's own address".to_owned()])
+    Beyond::Depends(vec![
+        "Docker's version and settings decide, and whether there is a route to the container's own address".to_owned(),
+    ])
 }

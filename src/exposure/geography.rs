@@ -98,11 +98,12 @@ impl Geography {
             return own.clone();
         }
         let links = host.cards.links.iter().filter(|link| link.card.is_some() && link.own.is_none());
-        let networks = links.filter(|link| Family::of(link.network.addr()) == self.family).map(|link| {
-            (address_number(link.network.network()), address_number(link.network.broadcast()))
-        });
+        let networks = links
+            .filter(|link| Family::of(link.network.addr()) == self.family)
+            .map(|link| (address_number(link.network.network()), address_number(link.network.broadcast())));
         let whole = self.unicast();
-        let left = Values::union(networks).map_or_else(|| Some(whole.clone()), |elsewhere| whole.difference(&elsewhere));
+        let left =
+            Values::union(networks).map_or_else(|| Some(whole.clone()), |elsewhere| whole.difference(&elsewhere));
         left.unwrap_or(whole)
     }
 
@@ -128,7 +129,8 @@ impl Geography {
             Some(own) => whole.and_then(|whole| whole.difference(own)),
             None => whole,
         };
-        let mut links: Vec<_> = host.cards.links.iter().filter(|link| Family::of(link.network.addr()) == self.family).collect();
+        let mut links: Vec<_> =
+            host.cards.links.iter().filter(|link| Family::of(link.network.addr()) == self.family).collect();
         links.sort_by_key(|link| (link.guessed, std::cmp::Reverse(link.network.prefix_len())));
         let mut by_card: Vec<(String, Values)> = Vec::new();
         for link in links {
@@ -156,7 +158,8 @@ impl Geography {
         let Some(rest) = rest else { return routed };
         // Networks of machines on this one need not all be known.
         let known = Values::union(by_card.iter().map(|(card, _)| (name_number(card), name_number(card))));
-        let unknown = |cards: &Values| known.as_ref().map_or_else(|| Some(cards.clone()), |known| cards.difference(known));
+        let unknown =
+            |cards: &Values| known.as_ref().map_or_else(|| Some(cards.clone()), |known| cards.difference(known));
         let default = host.cards.default_route.as_deref().map(|card| Values::single(name_number(card)));
         let away = default.or_else(|| Some(self.outside.clone()));
         let inside = self.inside.iter().map(|(class, cards)| (*class, unknown(cards)));

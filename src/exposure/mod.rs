@@ -18,6 +18,7 @@ use std::net::IpAddr;
 use crate::host::Host;
 use crate::net::{AddressSet, Family};
 use crate::netfilter::TableFamily;
+use crate::packet::Values;
 use crate::policy::Class;
 
 use geography::Geography;
@@ -187,10 +188,14 @@ pub struct Row {
     pub sources_say: String,
     /// The cards that they arrive by, or leave by if this machine opens them, in words; `None`: any.
     pub via: Option<String>,
+    /// The numbers of those cards ([`name_number`](crate::packet::field::name_number)).
+    pub cards: Option<Values>,
     /// Who is reached.
     pub to: End,
     /// The addresses that are dialled, in words, where not all of the target's.
     pub at: Option<String>,
+    /// The addresses that are dialled.
+    pub dialled: AddressSet,
     /// At which services.
     pub services: Vec<Service>,
     /// If that is everything: but these.
@@ -231,8 +236,13 @@ pub fn expose(host: &Host, wanted: Wanted, effort: Effort) -> Report {
         let geography = Geography::new(host, family);
         let mut ways = Ways::new(host, family);
         let found = {
-            let mut surveyor =
-                Surveyor { ways: &mut ways, geography: &geography, family, effort: effort.0, found: roads::Roads::default() };
+            let mut surveyor = Surveyor {
+                ways: &mut ways,
+                geography: &geography,
+                family,
+                effort: effort.0,
+                found: roads::Roads::default(),
+            };
             surveyor.from(Class::Outside, &Class::ALL);
             let local = [Class::Host, Class::Container, Class::Instance, Class::Guest];
             for from in [Class::Container, Class::Instance, Class::Guest] {

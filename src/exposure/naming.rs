@@ -18,9 +18,10 @@ const LISTED: usize = 4;
 /// A field's values as addresses.
 pub(super) fn addresses(values: Option<&Values>, family: Family) -> AddressSet {
     let Some(values) = values else { return AddressSet::all(family) };
-    let ranges = values.ranges().iter().filter_map(|(first, last)| {
-        AddressRange::new(words::address(*first, family), words::address(*last, family))
-    });
+    let ranges = values
+        .ranges()
+        .iter()
+        .filter_map(|(first, last)| AddressRange::new(words::address(*first, family), words::address(*last, family)));
     AddressSet::new(ranges)
 }
 
@@ -118,8 +119,8 @@ pub(super) fn size(set: &AddressSet) -> u128 {
 
 /// The cards of a field, in words; with the policy's names for them.
 pub(super) fn cards(values: &Values, names: &Vocabulary, universe: &Universe) -> String {
-    let single: Option<Vec<&(u128, u128)>> =
-        Some(values.ranges().iter().collect()).filter(|ranges: &Vec<&(u128, u128)>| ranges.iter().all(|range| range.0 == range.1));
+    let single: Option<Vec<&(u128, u128)>> = Some(values.ranges().iter().collect())
+        .filter(|ranges: &Vec<&(u128, u128)>| ranges.iter().all(|range| range.0 == range.1));
     match single {
         Some(ranges) => {
             let all = ranges.iter().map(|range| {
@@ -182,7 +183,8 @@ pub(super) fn services(cube: &Cube, region: &Cube, apart: bool, universe: &Unive
     let whole = Cube::all();
     let ports = |field| {
         let values: Option<&Values> = narrower(cube, field, &whole);
-        values.map(|values| values.ranges().iter().map(|(first, last)| (clamp(*first), clamp(*last))).collect::<Vec<_>>())
+        values
+            .map(|values| values.ranges().iter().map(|(first, last)| (clamp(*first), clamp(*last))).collect::<Vec<_>>())
     };
     let header = ports(Field::DESTINATION_PORT);
     let dialled = if apart { ports(Field::ORIGINAL_PORT) } else { header.clone() };
@@ -273,7 +275,9 @@ fn at_ports(
         _ => None,
     };
     match dialled {
-        Some(ranges) => ranges.iter().map(|ports| one(protocol, Some(*ports), own.filter(|own| own != ports), None)).collect(),
+        Some(ranges) => {
+            ranges.iter().map(|ports| one(protocol, Some(*ports), own.filter(|own| own != ports), None)).collect()
+        }
         None => vec![one(protocol, None, own, None)],
     }
 }
@@ -299,7 +303,9 @@ pub fn numbers(services: &[Service]) -> String {
             (Some(number), _) => kind(number),
             (None, []) if service.ports.is_some() || service.own_ports.is_some() => "every protocol at".to_owned(),
             (None, []) => "everything".to_owned(),
-            (None, but) => format!("everything but {}", brief(&but.iter().map(|number| kind(*number)).collect::<Vec<_>>())),
+            (None, but) => {
+                format!("everything but {}", brief(&but.iter().map(|number| kind(*number)).collect::<Vec<_>>()))
+            }
         };
         let mut tail = match (service.ports, service.own_ports) {
             (Some(ports), Some(own)) => format!("{} → {}", run(ports), run(own)),
@@ -392,7 +398,13 @@ pub(super) struct Machine {
 }
 
 /// The machine that has an address; of containers, who publishes what was dialled.
-pub(super) fn machine(host: &Host, address: Option<IpAddr>, published: Option<&Published>, cards: Option<&Values>, universe: &Universe) -> Machine {
+pub(super) fn machine(
+    host: &Host,
+    address: Option<IpAddr>,
+    published: Option<&Published>,
+    cards: Option<&Values>,
+    universe: &Universe,
+) -> Machine {
     let card = cards.filter(|values| matches!(values.ranges(), [(first, last)] if first == last));
     let card = card.map(|values| words::value(Field::OUT_INTERFACE, values.hull().0, universe));
     let mut machine = Machine { name: None, network: None };
@@ -415,7 +427,8 @@ pub(super) fn machine(host: &Host, address: Option<IpAddr>, published: Option<&P
             let address = address?;
             let container = containers.clone().find(|(_, one)| one.addresses.contains(&address)).map(|(name, _)| name);
             let guest = || guests.clone().find(|(_, one)| one.addresses.contains(&address)).map(|(name, _)| name);
-            let gate = || policy.gates.iter().find(|gate| gate.addresses.contains(address)).map(|gate| gate.name.to_string());
+            let gate =
+                || policy.gates.iter().find(|gate| gate.addresses.contains(address)).map(|gate| gate.name.to_string());
             container.or_else(guest).cloned().or_else(gate)
         });
     }

@@ -126,11 +126,14 @@ impl<'h> Surveyor<'h, '_> {
         let Some(cards) = self.geography.cards_of(from).cloned() else { return };
         let hooks = [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Postrouting];
         let arriving = self.base(&hooks).and_then(|cube| self.not_by_taps(cube));
-        let arriving = arriving.and_then(|cube| narrowed(cube, [flag(Field::SOURCE_LOCAL, 0), (Field::IN_INTERFACE, cards)]));
+        let arriving =
+            arriving.and_then(|cube| narrowed(cube, [flag(Field::SOURCE_LOCAL, 0), (Field::IN_INTERFACE, cards)]));
         let Some(arriving) = arriving else { return };
         self.attempt(from, Class::Host, |own| own.plain_to_host(from, &arriving, to));
         for behind in self.geography.routed.clone() {
-            if to.contains(&behind.class) && (behind.class != from || from == Class::Outside || to.contains(&Class::Host)) {
+            if to.contains(&behind.class)
+                && (behind.class != from || from == Class::Outside || to.contains(&Class::Host))
+            {
                 self.attempt(from, behind.class, |own| own.routed(from, &arriving, &behind));
             }
         }
@@ -144,17 +147,13 @@ impl<'h> Surveyor<'h, '_> {
     fn not_by_taps(&self, cube: Cube) -> Option<Cube> {
         let gates = self.host().policy.iter().flat_map(|policy| &policy.gates);
         let taps: Vec<_> = gates.flat_map(|gate| &gate.cards).cloned().collect();
-        let others = |field| cards(&taps).and_then(|taps| self.universe().complement(field, &taps)).map(|rest| (field, rest));
+        let others =
+            |field| cards(&taps).and_then(|taps| self.universe().complement(field, &taps)).map(|rest| (field, rest));
         narrowed(cube, [Field::IN_PORT, Field::OUT_PORT].into_iter().filter_map(others))
     }
 
     /// Walks a road; says so where the work is not worth it.
-    fn attempt(
-        &mut self,
-        from: Class,
-        to: Class,
-        walk: impl FnOnce(&mut Self) -> Result<(), Spent>,
-    ) {
+    fn attempt(&mut self, from: Class, to: Class, walk: impl FnOnce(&mut Self) -> Result<(), Spent>) {
         if walk(self).is_ok() {
             return;
         }
@@ -398,17 +397,17 @@ impl<'h> Surveyor<'h, '_> {
             Verdict::Redirect(port) => (None, Some(*port), false),
             _ => (None, None, true),
         };
-        let translation = Translation { place: Some(place), published: None, address, unknown, proxied: false, anything: false };
+        let translation =
+            Translation { place: Some(place), published: None, address, unknown, proxied: false, anything: false };
         let apart = address.is_some() || matches!(verdict, Verdict::Redirect(_)) || unknown;
-        let world = World { tracked: true, translated: true, address_apart: apart, port_apart: port.is_some() || unknown };
+        let world =
+            World { tracked: true, translated: true, address_apart: apart, port_apart: port.is_some() || unknown };
         let mut cubes = Vec::new();
         for cube in arrived {
             cubes.extend(rewritten(cube, world, address.map(address_number), port.map(u128::from)));
         }
         let local = matches!(verdict, Verdict::Redirect(_))
-            || address.is_some_and(|address| {
-                self.host().cards.links.iter().any(|link| link.own == Some(address))
-            });
+            || address.is_some_and(|address| self.host().cards.links.iter().any(|link| link.own == Some(address)));
         if local || unknown {
             let here = cubes.iter().filter_map(|cube| narrowed(cube.clone(), [flag(Field::LOCAL, 1)])).collect();
             if to.contains(&Class::Host) {
@@ -450,7 +449,16 @@ impl<'h> Surveyor<'h, '_> {
         let hooks: &[Hook] = if hook == Hook::Input { &[Hook::Input] } else { &[Hook::Forward, Hook::Postrouting] };
         let stops = self.stops(hooks, world)?;
         let pieces = reach(self.ways, &regions, &stops, &[], budget)?;
-        self.found.roads.push(Road { from, to, hook, regions, never: Vec::new(), translation: Some(translation), soft, pieces });
+        self.found.roads.push(Road {
+            from,
+            to,
+            hook,
+            regions,
+            never: Vec::new(),
+            translation: Some(translation),
+            soft,
+            pieces,
+        });
         Ok(())
     }
 
@@ -477,16 +485,21 @@ impl<'h> Surveyor<'h, '_> {
             for (dialled, own) in publications(one, self.family) {
                 let Some(region) = arriving.intersection(&dialled) else { continue };
                 let arrived = all_left_over(&region, &before, self.universe(), &mut budget)?;
-                let world =
-                    World { tracked: true, translated: true, address_apart: true, port_apart: own.is_some() };
+                let world = World { tracked: true, translated: true, address_apart: true, port_apart: own.is_some() };
                 let cubes = arrived.iter().filter_map(|cube| rewritten(cube, world, None, own));
                 let (card, addresses) = self.lies(one);
                 let cards = card.or_else(|| self.geography.cards_of(Class::Container).cloned()).unwrap_or_else(named);
                 let mut parts = vec![flag(Field::LOCAL, 0), (Field::OUT_INTERFACE, cards)];
                 parts.extend(addresses.map(|addresses| (Field::DESTINATION, addresses)));
                 let there = cubes.filter_map(|cube| narrowed(cube, parts.clone())).collect();
-                let translation =
-                    Translation { place: None, published: Some(one.clone()), address: None, unknown: false, proxied: false, anything: false };
+                let translation = Translation {
+                    place: None,
+                    published: Some(one.clone()),
+                    address: None,
+                    unknown: false,
+                    proxied: false,
+                    anything: false,
+                };
                 let soft = vec![Field::OUT_INTERFACE, Field::DESTINATION];
                 self.arrive(from, Class::Container, Hook::Forward, world, there, translation, soft, &mut budget)?;
             }
@@ -499,7 +512,8 @@ impl<'h> Surveyor<'h, '_> {
         let unknown = self.host().policy.as_ref().is_some_and(|policy| {
             policy.containers.used && published_roads::ports_unknown(policy) && !published_roads::iptables_off(policy)
         });
-        let protocols = [Protocol::TCP, Protocol::UDP, Protocol::SCTP].map(|one| (u128::from(one.0), u128::from(one.0)));
+        let protocols =
+            [Protocol::TCP, Protocol::UDP, Protocol::SCTP].map(|one| (u128::from(one.0), u128::from(one.0)));
         let (true, Some(protocols)) = (unknown, Values::union(protocols)) else { return Ok(()) };
         let Some(region) = narrowed(arriving.clone(), [(Field::PROTOCOL, protocols)]) else { return Ok(()) };
         let mut budget = Budget::new(self.effort);
@@ -509,7 +523,8 @@ impl<'h> Surveyor<'h, '_> {
         let arrived = all_left_over(&region, &before, self.universe(), &mut budget)?;
         let world = World { tracked: true, translated: true, address_apart: true, port_apart: true };
         let cards = self.geography.cards_of(Class::Container).cloned().unwrap_or_else(named);
-        let parts = [flag(Field::LOCAL, 0), (Field::OUT_INTERFACE, cards), (Field::ORIGINAL_PORT, Values::One((0, 65_535)))];
+        let parts =
+            [flag(Field::LOCAL, 0), (Field::OUT_INTERFACE, cards), (Field::ORIGINAL_PORT, Values::One((0, 65_535)))];
         let cubes = arrived.iter().filter_map(|cube| rewritten(cube, world, None, None));
         let there = cubes.filter_map(|cube| narrowed(cube, parts.clone())).collect();
         let translation =
@@ -521,7 +536,9 @@ impl<'h> Surveyor<'h, '_> {
     /// The bridge and the addresses of a container that publishes something, as far as they are known.
     fn lies(&self, one: &Published) -> (Option<Values>, Option<Values>) {
         let Some(policy) = &self.host().policy else { return (None, None) };
-        let Some((container, networks)) = published_roads::container(policy, &one.container) else { return (None, None) };
+        let Some((container, networks)) = published_roads::container(policy, &one.container) else {
+            return (None, None);
+        };
         let bridges: Vec<&String> = networks.iter().filter_map(|network| network.bridge.as_ref()).collect();
         let all = !networks.is_empty() && bridges.len() == networks.len();
         let cards = Values::union(bridges.iter().map(|name| (name_number(name), name_number(name)))).filter(|_| all);
@@ -586,7 +603,8 @@ fn dialled(one: &Published, family: Family) -> Option<Cube> {
     if one.only_family().is_some_and(|only| only != family) {
         return None;
     }
-    let mut parts = vec![flag(Field::PROTOCOL, u128::from(one.protocol.0)), (Field::DESTINATION_PORT, range(one.ports))];
+    let mut parts =
+        vec![flag(Field::PROTOCOL, u128::from(one.protocol.0)), (Field::DESTINATION_PORT, range(one.ports))];
     parts.extend(one.address.map(|address| flag(Field::DESTINATION, address_number(address))));
     narrowed(Cube::all(), parts)
 }

@@ -82,10 +82,13 @@ pub(super) fn of_road(host: &Host, geography: &Geography, road: &Road, family: F
     rows
 }
 
+/// What lets packets through: rules, the end of a chain, limits.
+type Way = (Vec<Place>, Option<Place>, Vec<String>);
+
 /// Packets by what lets them through.
 fn grouped(all: impl Iterator<Item = Group>) -> Vec<Vec<Group>> {
     let mut groups: Vec<Vec<Group>> = Vec::new();
-    let mut places: FxHashMap<(Vec<Place>, Option<Place>, Vec<String>), usize> = FxHashMap::default();
+    let mut places: FxHashMap<Way, usize> = FxHashMap::default();
     for one in all {
         let key = (one.through.clone(), one.end, one.limits.clone());
         let at = *places.entry(key).or_insert(groups.len());
@@ -119,9 +122,9 @@ impl Teller<'_> {
         let mut bundles: Vec<(Cube, Group, Vec<Cube>)> = Vec::new();
         let mut rows = Vec::new();
         for (cube, group) in cubes {
-            let people = naming::SERVICE.iter().fold(cube.clone(), |cube, field| {
-                cube.replaced(*field, self.region.get(*field).cloned())
-            });
+            let people = naming::SERVICE
+                .iter()
+                .fold(cube.clone(), |cube, field| cube.replaced(*field, self.region.get(*field).cloned()));
             match bundles.iter_mut().find(|(known, ..)| *known == people) {
                 Some((.., list)) => list.push(cube),
                 None => bundles.push((people, group, vec![cube])),
@@ -136,16 +139,16 @@ impl Teller<'_> {
                 (rest.len() <= MOST_REST).then_some(rest)
             });
             let except: Option<Vec<super::Service>> = rest.filter(|_| cubes.iter().any(naming::is_broad)).map(|rest| {
-                let mut all: Vec<super::Service> =
-                    rest.iter().flat_map(|cube| naming::services(cube, self.region, self.apart(), self.universe)).collect();
+                let mut all: Vec<super::Service> = rest
+                    .iter()
+                    .flat_map(|cube| naming::services(cube, self.region, self.apart(), self.universe))
+                    .collect();
                 all.sort();
                 all.dedup();
                 all
             });
             match except {
-                Some(except)
-                    if except.len() <= EXCEPTIONS && except.iter().all(|one| one.protocol.is_some()) =>
-                {
+                Some(except) if except.len() <= EXCEPTIONS && except.iter().all(|one| one.protocol.is_some()) => {
                     rows.push((people, group, except));
                 }
                 _ => {
@@ -211,6 +214,13 @@ impl Teller<'_> {
         let unmentioned = if self.speaks { !by_policy } else { !allowed };
         let sources = addresses(cube.get(Field::SOURCE), self.family);
         let (from, via) = self.from(cube);
+        let card = if road.from == Class::Host { Field::OUT_INTERFACE } else { Field::IN_INTERFACE };
+        let dialled =
+            if self.region.get(Field::ORIGINAL_DESTINATION).is_some() || translation.is_some_and(|one| !one.proxied) {
+                Field::ORIGINAL_DESTINATION
+            } else {
+                Field::DESTINATION
+            };
         Some(Row {
             section: self.section(cube),
             exposure: self.exposure(cube, &sources),
@@ -218,6 +228,8 @@ impl Teller<'_> {
             sources,
             sources_say: String::new(),
             via,
+            cards: cube.get(card).cloned(),
+            dialled: addresses(cube.get(dialled), self.family),
             to: if for_proxy { anything() } else { self.to(cube) },
             at: self.at(cube),
             services: self.services(cube),
@@ -377,7 +389,13 @@ impl Teller<'_> {
             let behind = cards.map(|values| naming::cards(values, &self.host.names, self.universe));
             if let Some(name) = &machine.name {
                 let says = format!("guest {name}");
-                return End { class: Class::Guest, name: machine.name.clone(), network: machine.network, says, address };
+                return End {
+                    class: Class::Guest,
+                    name: machine.name.clone(),
+                    network: machine.network,
+                    says,
+                    address,
+                };
             }
             let says = match (translation.and(address), behind) {
                 (Some(address), Some(behind)) => format!("{address} behind {behind}"),
@@ -400,13 +418,16 @@ impl Teller<'_> {
         let port = cube.get(dialled)?.hull().0;
         let own = cube.get(Field::DESTINATION_PORT)?.hull().0;
         let protocol = cube.get(Field::PROTOCOL)?.hull().0;
-        let inside = |ports: crate::net::PortRange, port: u128| (u128::from(ports.first)..=u128::from(ports.last)).contains(&port);
+        let inside = |ports: crate::net::PortRange, port: u128| {
+            (u128::from(ports.first)..=u128::from(ports.last)).contains(&port)
+        };
         let known = policy.containers.published.iter().find(|one| {
             u128::from(one.protocol.0) == protocol && inside(one.ports, port) && inside(one.container_ports, own)
         })?;
         // What has that address under another name is somebody else.
         let facts = &policy.facts;
-        let fixed = facts.container(&known.container).map(|(_, container)| container.addresses.clone()).unwrap_or_default();
+        let fixed =
+            facts.container(&known.container).map(|(_, container)| container.addresses.clone()).unwrap_or_default();
         let same = |address: IpAddr| fixed.is_empty() || fixed.contains(&address);
         (translation.address.or(address).is_none_or(same)).then_some(known)
     }
@@ -419,11 +440,17 @@ impl Teller<'_> {
             Field::DESTINATION
         };
         let translated = self.road.translation.is_some();
-        let values = if translated { narrower(cube, dialled, &self.whole()) } else { narrower(cube, dialled, self.region) };
+        let values =
+            if translated { narrower(cube, dialled, &self.whole()) } else { narrower(cube, dialled, self.region) };
         let own = single(values, self.family);
-        let is_target = own.is_some() && !translated && matches!(self.road.to, Class::Container | Class::Instance | Class::Guest);
+        let is_target =
+            own.is_some() && !translated && matches!(self.road.to, Class::Container | Class::Instance | Class::Guest);
         let values = values.filter(|_| !is_target)?;
-        let all = if translated { addresses(self.whole().get(dialled), self.family) } else { addresses(self.region.get(dialled), self.family) };
+        let all = if translated {
+            addresses(self.whole().get(dialled), self.family)
+        } else {
+            addresses(self.region.get(dialled), self.family)
+        };
         Some(naming::places(&addresses(Some(values), self.family), &all, self.family, &self.host.names))
     }
 
@@ -456,10 +483,17 @@ impl Teller<'_> {
     fn end(&self, place: Place) -> Through {
         let chain = self.host.chain_name(place.table as usize, place.chain as usize);
         let hook = self.road.hook.chain();
-        let base = self.host.ruleset.tables.get(place.table as usize).and_then(|table| table.chains.get(place.chain as usize));
+        let base =
+            self.host.ruleset.tables.get(place.table as usize).and_then(|table| table.chains.get(place.chain as usize));
         let is_base = base.is_some_and(|chain| chain.base.is_some());
         let chain = if is_base { chain } else { hook.to_owned() };
-        Through { file: None, line: None, text: "no rule decides; the chain's policy is accept".to_owned(), chain, kind: ThroughKind::End }
+        Through {
+            file: None,
+            line: None,
+            text: "no rule decides; the chain's policy is accept".to_owned(),
+            chain,
+            kind: ThroughKind::End,
+        }
     }
 
     fn nothing(&self) -> Through {
@@ -501,7 +535,16 @@ fn single(values: Option<&Values>, family: Family) -> Option<IpAddr> {
 /// Addresses that the Internet routes, roughly: what is not for networks of one's own.
 fn internet(family: Family) -> AddressSet {
     let own: &[&str] = match family {
-        Family::Ipv4 => &["0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3"],
+        Family::Ipv4 => &[
+            "0.0.0.0/8",
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "224.0.0.0/3",
+        ],
         Family::Ipv6 => &["::/3", "4000::/2", "8000::/1"],
     };
     let own = AddressSet::new(own.iter().filter_map(|text| text.parse().ok()));
@@ -513,8 +556,12 @@ pub(super) fn merged(host: &Host, rows: Vec<Row>, families: &[Family]) -> Vec<Ro
     let mut merged: Vec<Row> = Vec::new();
     // The services that the same people reach in the same way.
     for row in rows {
-        match merged.iter_mut().find(|known| same_way(known, &row) && known.families == row.families && known.sources == row.sources) {
+        match merged
+            .iter_mut()
+            .find(|known| same_way(known, &row) && known.families == row.families && known.sources == row.sources)
+        {
             Some(known) => {
+                known.dialled = known.dialled.union(&row.dialled);
                 known.services.extend(row.services);
                 known.services.sort();
                 known.services.dedup();
@@ -527,11 +574,14 @@ pub(super) fn merged(host: &Host, rows: Vec<Row>, families: &[Family]) -> Vec<Ro
     let mut both: Vec<Row> = Vec::new();
     for row in merged {
         let alike = |known: &Row| {
-            same_way(known, &row) && one_name(&known.services) == one_name(&row.services) && known.families != row.families
+            same_way(known, &row)
+                && one_name(&known.services) == one_name(&row.services)
+                && known.families != row.families
         };
         match both.iter_mut().find(|known| alike(known)) {
             Some(known) => {
                 known.sources = known.sources.union(&row.sources);
+                known.dialled = known.dialled.union(&row.dialled);
                 known.exposure = known.exposure.min(row.exposure);
                 known.families.extend(row.families);
                 known.families.sort_unstable();
@@ -550,7 +600,7 @@ pub(super) fn merged(host: &Host, rows: Vec<Row>, families: &[Family]) -> Vec<Ro
             row.sources_say = format!("any {}", row.families.first().map_or("", |family| ip(*family)));
         }
     }
-    both.sort_by(|one, other| key(one).cmp(&key(other)));
+    both.sort_by_cached_key(key);
     both
 }
 
@@ -589,7 +639,9 @@ fn same_way(one: &Row, other: &Row) -> bool {
             .iter()
             // A policy's line says enough: rules of the platform behind it are one for each port and family.
             .filter(|through| !policy || through.kind == ThroughKind::Policy)
-            .map(|through| (through.file.clone(), through.line, if policy { String::new() } else { through.text.clone() }))
+            .map(|through| {
+                (through.file.clone(), through.line, if policy { String::new() } else { through.text.clone() })
+            })
             .collect()
     };
     one.section == other.section
@@ -628,6 +680,9 @@ fn key(row: &Row) -> impl Ord + use<> {
         std::cmp::Reverse(naming::size(&row.sources)),
         (place, row.to.says.clone(), row.services.clone(), row.via.clone()),
         (row.sources_say.clone(), row.at.clone(), row.limits.clone()),
-        row.through.iter().map(|through| (through.file.clone(), through.line, through.chain.clone())).collect::<Vec<_>>(),
+        row.through
+            .iter()
+            .map(|through| (through.file.clone(), through.line, through.chain.clone()))
+            .collect::<Vec<_>>(),
     )
 }

@@ -6,6 +6,7 @@ mod diff;
 mod reference;
 mod test;
 mod trace;
+mod who;
 
 use std::ffi::OsStr;
 use std::fs;

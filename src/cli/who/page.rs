@@ -86,14 +86,8 @@ fn summary(rows: &[&Row]) -> String {
 
 /// What colours mean, and how many rows have each.
 fn legend(out: &mut String, rows: &[&Row]) {
-    let kinds = [
-        Exposure::World,
-        Exposure::Anyone,
-        Exposure::Some,
-        Exposure::Network,
-        Exposure::Private,
-        Exposure::Inside,
-    ];
+    let kinds =
+        [Exposure::World, Exposure::Anyone, Exposure::Some, Exposure::Network, Exposure::Private, Exposure::Inside];
     out.push_str("<ul class=\"sum\">\n");
     for kind in kinds {
         let count = rows.iter().filter(|row| row.exposure == kind).count();

@@ -170,7 +170,9 @@ pub(super) fn picture(host: &Host, rows: &[&Row]) -> String {
     let _ = write!(
         out,
         "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-labelledby=\"picture-title\"><title id=\"picture-title\">{}</title>",
-        escaped("who reaches what: networks on the left, this host with its cards, chains, containers and guests on the right; the table below says the same")
+        escaped(
+            "who reaches what: networks on the left, this host with its cards, chains, containers and guests on the right; the table below says the same"
+        )
     );
     let _ = write!(
         out,

@@ -178,7 +178,11 @@ pub(super) fn table(host: &Host, report: &Report, all: bool, color: bool) -> Str
         }
     }
     if parts.is_empty() {
-        out.push_str(if report.unknown.is_empty() { "nothing can be reached from elsewhere\n" } else { "nothing was found that can be reached\n" });
+        out.push_str(if report.unknown.is_empty() {
+            "nothing can be reached from elsewhere\n"
+        } else {
+            "nothing was found that can be reached\n"
+        });
     }
     for unknown in &report.unknown {
         let _ = writeln!(out, "\n{}: {unknown}", paint("1;33", "unknown"));
@@ -192,7 +196,15 @@ pub(super) fn table(host: &Host, report: &Report, all: bool, color: bool) -> Str
 
 /// The table in Markdown.
 pub(super) fn markdown(host: &Host, report: &Report, all: bool) -> String {
-    let cell = |text: &str| harmless(text).replace('\\', "\\\\").replace('|', "\\|").replace('<', "&lt;").replace('*', "\\*").replace('_', "\\_").replace('`', "'");
+    let cell = |text: &str| {
+        harmless(text)
+            .replace('\\', "\\\\")
+            .replace('|', "\\|")
+            .replace('<', "&lt;")
+            .replace('*', "\\*")
+            .replace('_', "\\_")
+            .replace('`', "'")
+    };
     let code = |text: &str| format!("`{}`", harmless(text).replace('`', "'").replace('|', "\\|"));
     let mut out = String::new();
     let _ = writeln!(out, "### Who can reach what: {}", code(&host.name));
@@ -201,7 +213,8 @@ pub(super) fn markdown(host: &Host, report: &Report, all: bool) -> String {
         let _ = writeln!(out, "\n**Unknown:** {}", cell(unknown));
     }
     for part in parts(report, all) {
-        let _ = writeln!(out, "\n#### {}\n\n| to | service | from | via | through |\n|---|---|---|---|---|", part.title);
+        let _ =
+            writeln!(out, "\n#### {}\n\n| to | service | from | via | through |\n|---|---|---|---|---|", part.title);
         for row in part.rows {
             let mut last: Vec<String> = through(row).iter().map(|text| code(text)).collect();
             last.extend(asides(row, policy).iter().map(|aside| format!("**{}**", cell(aside))));
