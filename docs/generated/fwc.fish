@@ -34,6 +34,7 @@ complete -c fwc -n "__fish_fwc_needs_command" -f -a "check" -d 'Say what is wron
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "test" -d 'Prove the asserts in files of tests (*.fwtest) of policies'
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "trace" -d 'Follow one packet through a policy or rule set, rule by rule'
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "diff" -d 'Say which packets two policies or rule sets treat differently'
+complete -c fwc -n "__fish_fwc_needs_command" -f -a "who" -d 'Say who can reach what: the exposure table of a policy or rule set'
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "lsp" -d 'Serve an editor: the language server'
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "explain" -d 'Explain a diagnostic'
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "services" -d 'List the services of the standard library'
@@ -99,6 +100,24 @@ always\t'Always'
 never\t'Never'"
 complete -c fwc -n "__fish_fwc_using_subcommand diff" -l all-states -d 'Packets of all connection states, not only the first of a connection'
 complete -c fwc -n "__fish_fwc_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c fwc -n "__fish_fwc_using_subcommand who" -l with -d 'One more file of the same host; may be given several times' -r -F
+complete -c fwc -n "__fish_fwc_using_subcommand who" -l beside -d 'A rule set recorded on the host (iptables-save, ip6tables-save, ipset save, nft list ruleset), whose chains take part; may be given several times' -r -F
+complete -c fwc -n "__fish_fwc_using_subcommand who" -l facts -d 'What is known about the host; without it, fwc.facts.json beside the file, if there is one' -r -F
+complete -c fwc -n "__fish_fwc_using_subcommand who" -l target -d 'What a policy is compiled for, whatever the source and the facts say' -r -f -a "iptables\t'iptables-restore files for IPv4 and IPv6'
+nft\t'An nft script'"
+complete -c fwc -n "__fish_fwc_using_subcommand who" -l address -d 'An address of the host, such as eth0=203.0.113.10/24; may be given several times' -r
+complete -c fwc -n "__fish_fwc_using_subcommand who" -l format -d 'How the answer is written; without it, as the name behind -o ends, or as a table' -r -f -a "table\t'For a terminal'
+json\t'One JSON object, described in docs/who.md'
+html\t'One page with a picture of the host'
+markdown\t'For a comment or a wiki'"
+complete -c fwc -n "__fish_fwc_using_subcommand who" -s o -l output -d 'Where it is written; `-`, or nothing, is the standard output' -r -F
+complete -c fwc -n "__fish_fwc_using_subcommand who" -l color -d 'When to use colours; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t'At a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c fwc -n "__fish_fwc_using_subcommand who" -l inside -d 'Also what containers and guests can reach of this host and of one another'
+complete -c fwc -n "__fish_fwc_using_subcommand who" -l outbound -d 'Also what this host, its containers and guests may open to elsewhere'
+complete -c fwc -n "__fish_fwc_using_subcommand who" -l all -d 'Also what the prelude lets live, such as answers of DHCP servers'
+complete -c fwc -n "__fish_fwc_using_subcommand who" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c fwc -n "__fish_fwc_using_subcommand lsp" -l color -d 'When to use colours; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t'At a terminal'
 always\t'Always'
 never\t'Never'"
