@@ -106,3 +106,38 @@ fn the_target_is_said_by_the_command_line_then_the_source_then_the_facts() {
     assert_eq!(chosen("target iptables\n", None, &nftables), Target::Iptables);
     assert_eq!(chosen("use target iptables\n", Some(Target::Nft), &Facts::default()), Target::Nft);
 }
+
+#[test]
+fn only_the_text_that_changed_is_outlined_again() {
+    let (mut db, ran) = counting();
+    let mut buffers = Buffers(vec![
+        ("site.fw", "include \"a.fw\"\nallow ssh to host\n".into()),
+        ("a.fw", "set office = 192.0.2.1\n".into()),
+    ]);
+    let outlined = |db: &Database, input: ProjectInput| {
+        input.files(db).iter().filter(|(_, policy)| *policy).for_each(|(file, _)| drop(Arc::clone(outline(db, *file))));
+        let mut ran = ran.lock().expect("log");
+        let count = ran.iter().filter(|query| query.starts_with("outline(")).count();
+        ran.clear();
+        count
+    };
+    let input = load(&mut db, &buffers);
+    assert_eq!(outlined(&db, input), 2 + crate::library::FILES.len());
+    if let Some((_, text)) = buffers.0.last_mut() {
+        text.push_str("set lan = 10.0.0.0/8\n");
+    }
+    let input = load(&mut db, &buffers);
+    assert_eq!(outlined(&db, input), 1);
+}
+
+#[test]
+fn the_lines_of_statements_are_made_once_for_a_target() {
+    let (mut db, ran) = counting();
+    let buffers = Buffers(vec![("site.fw", "allow ssh to host\n".into())]);
+    let input = load(&mut db, &buffers);
+    for _ in 0..3 {
+        assert!(!written(&db, input, Target::Nft).lines.is_empty());
+    }
+    let ran = ran.lock().expect("log");
+    assert_eq!(ran.iter().filter(|query| query.starts_with("written(")).count(), 1);
+}

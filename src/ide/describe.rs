@@ -122,7 +122,8 @@ pub(super) fn remark(db: &dyn Db, input: ProjectInput, declaration: &Declaration
     let words = |span: &Span| source.get(span.range()).unwrap_or_default().trim_start_matches('#').trim().to_owned();
     let behind = |from: u32| {
         let end = line_end(from);
-        outline.comments.iter().find(|one| from <= one.start && (one.end as usize) <= end).map(words)
+        let next = outline.comments.partition_point(|one| one.start < from);
+        outline.comments.get(next).filter(|one| one.end as usize <= end).map(words)
     };
     let first_line = u32::try_from(line_end(statement.start)).unwrap_or(statement.end).min(statement.end);
     if let Some(found) = behind(first_line) {

@@ -31,7 +31,6 @@ pub struct Hover {
 /// What there is to know about a place: of a name what it stands for, of any other word what it means and what its statement becomes.
 #[must_use]
 pub fn hover(db: &dyn Db, input: ProjectInput, file: FileId, offset: u32) -> Option<Hover> {
-    let outline = outline(db, input, file)?;
     let source = text(db, input, file);
     let index = Index::new(db, input);
     if let Some((symbol, span)) = index.at(file, offset) {
@@ -43,6 +42,7 @@ pub fn hover(db: &dyn Db, input: ProjectInput, file: FileId, offset: u32) -> Opt
         };
         return Some(Hover { span, text });
     }
+    let outline = outline(db, input, file)?;
     let entry = outline.entry_at(offset).and_then(|at| outline.entries.get(at));
     let word = outline.word_at(offset).filter(|word| offset < word.span.end || word.span.start == offset);
     let inside = entry.filter(|entry| entry.span.start <= offset && offset <= entry.span.end);

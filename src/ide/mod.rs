@@ -2,8 +2,8 @@
 //! disk or JSON, so that everything here can be tested with texts alone.
 //!
 //! Each function takes the database, the project, a file of it and, where it is asked about one, a place in that file as an offset in
-//! bytes. None fails: where there is nothing to say, the answer is empty. A file that is no policy (a compose file, facts) has none of
-//! this. Texts for people are Markdown where they say so. Answers may point into files of the standard library, whose paths
+//! bytes. None fails: where there is nothing to say, the answer is empty. A file that is no policy (a compose file, facts) has
+//! references and hovers where it names a container or a network, and nothing else. Texts for people are Markdown where they say so. Answers may point into files of the standard library, whose paths
 //! begin with `std:`.
 
 pub mod complete;

@@ -2,11 +2,12 @@
 
 use rustc_hash::FxHashMap;
 
+use super::describe::{containers, networks};
 use super::{policies, text};
 use crate::database::{self, Db, ProjectInput};
 use crate::facts::Facts;
 use crate::span::{FileId, Location, Span};
-use crate::syntax::outline::{Entry, Naming, Outline, Role};
+use crate::syntax::outline::{Entry, Naming, Outline, Role, Word};
 
 /// What kind of thing is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -99,8 +100,10 @@ impl<'d> Index<'d> {
         for (file, outline) in policies(db, input) {
             let source = text(db, input, file);
             let library = input.library(db).contains(&file);
-            for entry in &outline.entries {
-                let Some((kind, span)) = declares(outline, entry, library) else { continue };
+            for &(entry, word) in &outline.declarations {
+                let (Some(entry), Some(word)) = (outline.entries.get(entry), outline.words.get(word)) else { continue };
+                let Some(kind) = declared_kind(word, library) else { continue };
+                let span = word.span;
                 let name = unquoted(source.get(span.range()).unwrap_or_default());
                 let whole = entry.block.map_or(entry.span, |block| entry.span.to(block));
                 let words = outline.words_of(entry);
@@ -149,10 +152,12 @@ impl<'d> Index<'d> {
         }
     }
 
-    /// What is named at a place, and where the name stands.
+    /// What is named at a place, and where the name stands: in a policy, or in a compose file or the facts where they name it.
     #[must_use]
     pub fn at(&self, file: FileId, offset: u32) -> Option<(Symbol, Span)> {
-        let outline = super::outline(self.db, self.input, file)?;
+        let Some(outline) = super::outline(self.db, self.input, file) else {
+            return named_in_facts(&database::resolved(self.db, self.input).0.facts, file, offset);
+        };
         // Behind the last letter of a name one is still at it.
         let words = [outline.word_at(offset), offset.checked_sub(1).and_then(|before| outline.word_at(before))];
         words.into_iter().flatten().filter(|word| offset <= word.span.end).find_map(|word| {
@@ -208,11 +213,16 @@ impl<'d> Index<'d> {
 
 /// The name that a statement declares.
 pub(super) fn declares(outline: &Outline, entry: &Entry, library: bool) -> Option<(SymbolKind, Span)> {
-    outline.words_of(entry).iter().take(2).find_map(|word| match word.role {
-        Role::Name { naming: Naming::Group, declares: true } if library => Some((SymbolKind::Part, word.span)),
-        Role::Name { naming, declares: true } => Some((kind_of(naming)?, word.span)),
+    outline.words_of(entry).iter().take(2).find_map(|word| Some((declared_kind(word, library)?, word.span)))
+}
+
+/// What a word declares.
+fn declared_kind(word: &Word, library: bool) -> Option<SymbolKind> {
+    match word.role {
+        Role::Name { naming: Naming::Group, declares: true } if library => Some(SymbolKind::Part),
+        Role::Name { naming, declares: true } => kind_of(naming),
         _ => None,
-    })
+    }
 }
 
 fn kind_of(naming: Naming) -> Option<SymbolKind> {
@@ -229,6 +239,17 @@ fn kind_of(naming: Naming) -> Option<SymbolKind> {
     }
 }
 
+/// The container or network whose name stands at a place in a compose file or in the facts.
+fn named_in_facts(facts: &Facts, file: FileId, offset: u32) -> Option<(Symbol, Span)> {
+    let here = |location: Option<Location>| {
+        location.filter(|at| at.file == file && at.span.start <= offset && offset <= at.span.end).map(|at| at.span)
+    };
+    let container = containers(facts).find_map(|(name, one)| Some((SymbolKind::Container, name, here(one.location)?)));
+    let network = || networks(facts).find_map(|(name, one)| Some((SymbolKind::Network, name, here(one.location)?)));
+    let (kind, name, span) = container.or_else(network)?;
+    Some((Symbol { kind, name: name.clone() }, span))
+}
+
 fn in_facts(facts: &Facts, symbol: &Symbol) -> Option<Location> {
     let name = symbol.name.as_str();
     let source = |path: &str| facts.source(&format!("{path}.{name}"));
@@ -241,10 +262,8 @@ fn in_facts(facts: &Facts, symbol: &Symbol) -> Option<Location> {
             })
         }
         SymbolKind::Network => {
-            let docker = facts.docker.iter().flat_map(|docker| &docker.networks);
-            let podman = facts.podman.iter().flat_map(|podman| &podman.networks);
-            let mut all = docker.chain(podman);
-            let found = all.find(|(key, network)| *key == name || network.compose_name.as_deref() == Some(name));
+            let found =
+                networks(facts).find(|(key, network)| *key == name || network.compose_name.as_deref() == Some(name));
             found
                 .and_then(|(_, network)| network.location)
                 .or_else(|| ["docker.networks", "podman.networks"].iter().find_map(|path| source(path)))

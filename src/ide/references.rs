@@ -29,7 +29,7 @@ pub fn references(db: &dyn Db, input: ProjectInput, file: FileId, offset: u32) -
     found
 }
 
-/// The same in the file alone: the places, each with whether it declares.
+/// The same in the file alone, if it is a policy: the places, each with whether it declares.
 #[must_use]
 pub fn highlights(db: &dyn Db, input: ProjectInput, file: FileId, offset: u32) -> Vec<(Span, bool)> {
     let index = Index::new(db, input);

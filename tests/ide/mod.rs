@@ -10,6 +10,7 @@ mod features;
 mod hostile;
 mod renamed;
 mod typing;
+mod written;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

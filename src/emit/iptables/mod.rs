@@ -292,7 +292,8 @@ impl<'a, 's> Writer<'a, 's> {
             self.set_remark(first);
         }
         for item in around {
-            let positive = Rule { matches: vec![Match::is(item.kind.clone())], ..Rule::default() };
+            let origin = rules.first().and_then(|rule| rule.origin);
+            let positive = Rule { matches: vec![Match::is(item.kind.clone())], origin, ..Rule::default() };
             self.lines(inner, &positive, if deeper { End::Goto(&next) } else { End::Verdict(&Verdict::Return) });
         }
         let mut last = inner.clone();

@@ -150,6 +150,8 @@ pub struct Outline {
     pub words: Vec<Word>,
     /// Every comment, from `#` to the last character.
     pub comments: Vec<Span>,
+    /// The statements that declare a name, in [`Outline::entries`], and the word that is the name, in [`Outline::words`].
+    pub declarations: Vec<(usize, usize)>,
 }
 
 /// What may stand at a place.
@@ -315,6 +317,9 @@ impl Outline {
         let words: Vec<Token> = all.iter().copied().filter(|token| token.kind != TokenKind::Comment).collect();
         let mut walk = Walk::new(text, &words, &mut self.words);
         walk.statement(around);
+        let named = |word: &Word| matches!(word.role, Role::Name { declares: true, .. });
+        let declared = self.words.iter().enumerate().skip(first).find(|(_, word)| named(word));
+        self.declarations.extend(declared.map(|(word, _)| (self.entries.len(), word)));
         let inside = inside(words.first().and_then(|head| text.get(head.span.range())).unwrap_or_default());
         self.entries.push(Entry {
             span: Span::new(range.start, range.end),
