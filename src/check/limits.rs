@@ -3,11 +3,10 @@
 
 use super::words;
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::net::Card;
 use crate::netfilter::{RESERVED_MARKS, Target};
 use crate::policy::Policy;
 use crate::policy::names::at;
-use crate::policy::who::codes::CARD_NAME_TOO_LONG;
+use crate::policy::who::card_fault;
 use crate::project::Project;
 use crate::span::{FileId, Location};
 use crate::syntax::tree::{ChangeKind, InterfaceValue, Nat, RuleOption, SetValue, StatementKind};
@@ -215,11 +214,11 @@ pub fn check(project: &Project, policy: &Policy, target: Target) -> Vec<Diagnost
         }
         StatementKind::Interface(node) => {
             if let Some(InterfaceValue::Cards(cards)) = node.value.as_ref().map(|value| &value.value) {
-                cards.iter().for_each(|card| card_name(at(file, card.span), &card.value, &mut out));
+                out.extend(cards.iter().filter_map(|card| card_fault(at(file, card.span), &card.value)));
             }
         }
         StatementKind::Network(node) => {
-            node.cards.iter().for_each(|card| card_name(at(file, card.span), &card.value, &mut out));
+            out.extend(node.cards.iter().filter_map(|card| card_fault(at(file, card.span), &card.value)));
         }
         StatementKind::Set(node) if node.value == SetValue::Live && node.name.value.len() > LIVE_SET => out.push(
             Diagnostic::new(
@@ -241,16 +240,6 @@ pub fn check(project: &Project, policy: &Policy, target: Target) -> Vec<Diagnost
         _ => {}
     });
     out
-}
-
-fn card_name(here: Location, card: &Card, out: &mut Vec<Diagnostic>) {
-    if card.name.len() > Card::MAX {
-        out.push(
-            Diagnostic::new(&CARD_NAME_TOO_LONG, here, format!("`{card}` is longer than an interface name can be"))
-                .label(format!("{} bytes", card.name.len()))
-                .help("interface names have at most 15 bytes"),
-        );
-    }
 }
 
 fn marks(here: Location, mark: u32, out: &mut Vec<Diagnostic>) {

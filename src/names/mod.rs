@@ -16,8 +16,8 @@ pub fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     }
     let name: Vec<char> = name.to_lowercase().chars().collect();
     let allowed = match name.len() {
-        0..=2 => 1,
-        3..=5 => 2,
+        0..=3 => 1,
+        4..=5 => 2,
         _ => 3,
     };
     let own = letters(&name);

@@ -59,6 +59,7 @@ pub static CODES: &[&crate::diagnostic::Code] = &[
     &who::codes::DEFAULT_ROUTE_UNKNOWN,
     &who::codes::UNDECLARED_CARD,
     &who::codes::CARD_NAME_TOO_LONG,
+    &who::codes::CARD_NAME_IMPOSSIBLE,
 ];
 
 /// Where a connection's end lies.

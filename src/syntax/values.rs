@@ -160,6 +160,15 @@ pub(super) fn address(text: &str, at: Location) -> Result<(AddressRange, Option<
         Ok(range) => range,
         Err(_) => return Err(bad_address(text, at)),
     };
+    if let Some(plain) = mapped(&range) {
+        return Err(Diagnostic::new(
+            &BAD_ADDRESS,
+            at,
+            format!("`{}` is an IPv4 address in IPv6 notation", shown(text)),
+        )
+        .label("no packet has such an address")
+        .fix("write the IPv4 address", at, plain.to_string()));
+    }
     let warning = text.split_once('/').and_then(|(address, _)| {
         let address: std::net::IpAddr = address.parse().ok()?;
         (address != range.first).then(|| {
@@ -170,6 +179,18 @@ pub(super) fn address(text: &str, at: Location) -> Result<(AddressRange, Option<
         })
     });
     Ok((range, warning))
+}
+
+/// The IPv4 addresses that a range of IPv4-mapped IPv6 addresses stands for; `None` for any other, and for all of `::ffff:0:0/96`,
+/// which lists of what must not come from outside name.
+fn mapped(range: &AddressRange) -> Option<AddressRange> {
+    let plain = |address| match address {
+        std::net::IpAddr::V6(address) => address.to_ipv4_mapped().map(std::net::IpAddr::V4),
+        std::net::IpAddr::V4(_) => None,
+    };
+    let plain = AddressRange::new(plain(range.first)?, plain(range.last)?)?;
+    let all = plain.prefix().is_some_and(|prefix| prefix.prefix_len() == 0);
+    (!all).then_some(plain)
 }
 
 fn bad_address(text: &str, at: Location) -> Diagnostic {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::faults::*;
 use super::{Context, Resolver};
 use crate::diagnostic::Diagnostic;
-use crate::net::{AddressSet, Card};
+use crate::net::AddressSet;
 use crate::policy::names::{at, find};
 use crate::policy::who::{self};
 use crate::policy::{Class, Gate, GateLine, Group, Rank};
@@ -17,16 +17,7 @@ impl<'a> Resolver<'_, 'a> {
         let location = at(file, guest.name.span);
         find(&self.places.names.guests, &guest.name.value);
         for card in &guest.cards {
-            if card.value.name.len() > Card::MAX {
-                self.out.push(
-                    Diagnostic::new(
-                        &who::codes::CARD_NAME_TOO_LONG,
-                        at(file, card.span),
-                        format!("`{}` is longer than an interface name can be", card.value),
-                    )
-                    .help("interface names have at most 15 bytes"),
-                );
-            }
+            self.out.extend(who::card_fault(at(file, card.span), &card.value));
         }
         let Some(gates) = &guest.gates else { return };
         let fact = self.places.instance_fact(guest.kind, &guest.name.value);

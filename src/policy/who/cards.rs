@@ -5,7 +5,7 @@ use crate::names::closest as nearest;
 use crate::net::Card;
 use crate::policy::names::{at, find};
 use crate::policy::who::Places;
-use crate::policy::who::codes::{CARD_NAME_TOO_LONG, UNDECLARED_CARD};
+use crate::policy::who::codes::{CARD_NAME_IMPOSSIBLE, CARD_NAME_TOO_LONG, UNDECLARED_CARD};
 use crate::policy::{CardSet, Class, LocalCards};
 use crate::span::{FileId, Location};
 use crate::syntax::tree::{InterfaceValue, Name};
@@ -47,11 +47,8 @@ impl Places<'_, '_> {
     }
 
     fn undeclared_card(&self, here: Location, name: &str, out: &mut Vec<Diagnostic>) {
-        if name.trim_end_matches(['+', '*']).len() > Card::MAX {
-            out.push(
-                Diagnostic::new(&CARD_NAME_TOO_LONG, here, format!("`{name}` is longer than an interface name can be"))
-                    .help("interface names have at most 15 bytes"),
-            );
+        if let Some(fault) = card_fault(here, &Card::parse(name)) {
+            out.push(fault);
             return;
         }
         if self.facts.interfaces.contains_key(name) {
@@ -73,6 +70,36 @@ impl Places<'_, '_> {
             );
         }
     }
+}
+
+/// What is wrong with an interface's name, if no interface can be called so (`dev_valid_name` in the kernel's net/core/dev.c).
+#[must_use]
+pub fn card_fault(here: Location, card: &Card) -> Option<Diagnostic> {
+    let name = &*card.name;
+    if name.len() > Card::MAX {
+        let fault =
+            Diagnostic::new(&CARD_NAME_TOO_LONG, here, format!("`{card}` is longer than an interface name can be"));
+        return Some(fault.label(format!("{} bytes", name.len())).help("interface names have at most 15 bytes"));
+    }
+    let fault = |what: String| Some(Diagnostic::new(&CARD_NAME_IMPOSSIBLE, here, what));
+    if let Some((own, _)) = name.split_once('@') {
+        let fault = fault(format!("`{card}` is an interface and what it stands on"))?;
+        return Some(fault.fix("its name is what stands before the `@`", here, own));
+    }
+    if let Some((own, _)) = name.split_once(':') {
+        let fault = fault(format!("`{card}` is the label of an address, not an interface"))?;
+        return Some(fault.help(format!("write `{own}`; for that address alone: `host at 192.0.2.11`")));
+    }
+    let strange = |letter: char| letter == '/' || letter.is_whitespace();
+    if name.contains(strange) || (!card.prefix && matches!(name, "" | "." | "..")) {
+        return Some(fault(format!("no interface can be called `{card}`"))?.help("write a name that `ip link` shows"));
+    }
+    if card.prefix && name.is_empty() {
+        return Some(
+            fault(format!("`{card}` is every interface"))?.help("take the clause out: then every one is meant"),
+        );
+    }
+    None
 }
 
 impl LocalCards {

@@ -211,3 +211,27 @@ allow ssh from site to host
 ```
 ",
 };
+
+/// A name that no interface can have.
+pub static CARD_NAME_IMPOSSIBLE: Code = Code {
+    number: "FW0509",
+    name: "impossible-card-name",
+    level: Level::Error,
+    summary: "no interface can be called so",
+    explanation: "\
+The kernel takes no interface name with a space, `/` or `:`, nor `.` and `..`. `eth0:1` is the label of a second address on `eth0`, not
+an interface; and what `ip link` shows as `eth0.5@eth0` is called `eth0.5`, the rest says what it stands on.
+
+**Why it hurts.** A rule with such a name loads and matches nothing: an allow keeps out, a deny lets in.
+
+```fw
+allow ssh to host via \"eth0:1\"      # error
+```
+
+**Instead**, write the interface, or for a second address that address:
+
+```fw
+allow ssh to host at 192.0.2.11
+```
+",
+};

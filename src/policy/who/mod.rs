@@ -24,7 +24,7 @@ use crate::syntax::tree::{GuestKind, Name, One, Place, SetValue, View, Who};
 use codes::{EMPTY_SET, MISPLACED_WORD, SET_CYCLE, SET_FILE_LINE, UNKNOWN_PLACE};
 use party::{complement, merge};
 
-pub use cards::{intersect, unite};
+pub use cards::{card_fault, intersect, unite};
 pub use resident::{class_of, published_by};
 
 /// Whether a party opens the connection or is opened to.

@@ -25,6 +25,11 @@ pub(super) fn foreign(case: &Case<'_>) -> Option<Diagnostic> {
             if let Some(change) = change {
                 return told(index, "no `;` is needed".into(), "leave it out", change);
             }
+            if index + 1 < case.tokens.len() {
+                let message = "each statement has a line of its own, without `;`";
+                let diagnostic = Diagnostic::new(&FOREIGN_WORD, case.location(case.range_of(index)), message);
+                return Some(diagnostic.help("end the line here, and take the `;` out"));
+            }
         }
         if let Some(plain) = word.strip_prefix('!')
             && let Some(change) = case.try_token(index, format!("not {plain}").trim_end())
