@@ -311,7 +311,15 @@ impl<'de> de::Deserializer<'de> for Reader<'de> {
 
     fn deserialize_str<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.plain() {
-            Some(text) => visitor.visit_str(&text).map_err(|fault: Fault| fault.at(self.node.span)),
+            // The address types' own messages do not say what they could not read.
+            Some(text) => visitor.visit_str(&text).map_err(|fault: Fault| {
+                let fault = if fault.message.contains('`') {
+                    fault
+                } else {
+                    Fault { message: format!("`{}`: {}", brief(&text), fault.message), ..fault }
+                };
+                fault.at(self.node.span)
+            }),
             None => self.deserialize_any(visitor),
         }
     }

@@ -70,7 +70,7 @@ fn five_faults_give_five_diagnostics_and_the_rest_is_read() {
         told,
         [
             "FW0402 \"default_route\" there is no fact `default_route` here",
-            "FW0403 \"172.19.0.0/33\" invalid IP address syntax",
+            "FW0403 \"172.19.0.0/33\" `172.19.0.0/33`: invalid IP address syntax",
             "FW0403 \"nftable\" `nftable` is none of the values that this fact can have",
             "FW0403 \"no\" expected `true` or `false`, found the text `no`",
             "FW0403 28.5 expected a text in quotes, found the number `28.5`",
@@ -134,6 +134,23 @@ fn versions_of_the_schema() {
     assert_eq!(read("{ \"version\": 2 }").1, ["FW0404 2 facts of version 2, but this fwc reads version 1"]);
     assert_eq!(read("{}").1, ["FW0405 { the facts do not say their `version`"]);
     assert!(read("\u{feff}{ \"version\": 1 }").1.is_empty());
+}
+
+#[test]
+fn versions_of_docker_that_are_not_known() {
+    for (version, expected) in [
+        ("19.03.15", Some("older than every version")),
+        ("20.10.24+dfsg1", None),
+        ("29.9", None),
+        ("30.0", Some("newer")),
+    ] {
+        let (_, told) = read(&format!(r#"{{ "version": 1, "docker": {{ "version": "{version}" }} }}"#));
+        let said: Vec<&str> = told.iter().map(|one| one.as_str()).collect();
+        match expected {
+            Some(expected) => assert!(said.iter().any(|one| one.contains(expected)), "{version}: {said:?}"),
+            None => assert!(said.is_empty(), "{version}: {said:?}"),
+        }
+    }
 }
 
 #[test]

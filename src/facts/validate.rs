@@ -269,6 +269,19 @@ impl Check<'_> {
             let message = format!("`{}` is not a version of Docker", brief(version));
             self.impossible("docker.version", message, "write it as `docker version` shows it: `28.5.2`");
         }
+        if let Some(Some((major, minor, ..))) = numbers {
+            if (major, minor) < (20, 10) {
+                let message = format!("Docker {major}.{minor:02} is older than every version that fwc knows");
+                self.doubtful(
+                    "docker.version",
+                    message,
+                    "20.10 and later are known; the policy is built as for any version",
+                );
+            } else if major > 29 {
+                let message = format!("Docker {major} is newer than every version that fwc knows");
+                self.doubtful("docker.version", message, "up to 29 are known; its rules are taken for those of 29");
+            }
+        }
         let nftables = docker.firewall_backend == Some(Backend::Nftables);
         if let (true, Some(Some((major, ..)))) = (nftables, numbers)
             && major < 29
