@@ -155,6 +155,14 @@ struct Unknown {
 }
 
 impl Fault {
+    /// The address types' own messages do not say what they could not read.
+    fn about(self, text: &str) -> Self {
+        if self.message.contains('`') {
+            return self;
+        }
+        Self { message: format!("`{}`: {}", brief(text), self.message), ..self }
+    }
+
     fn new(message: String) -> Self {
         Self { span: None, message, unknown: None }
     }
@@ -282,7 +290,7 @@ impl<'a> Reader<'a> {
                     visitor.visit_f64(written.parse().map_err(<Fault as de::Error>::custom)?)
                 }
             }
-            Value::Text(text) => visitor.visit_str(text),
+            Value::Text(text) => visitor.visit_str(text).map_err(|fault: Fault| fault.about(text)),
             Value::List(items) => {
                 let items = items.iter().filter(|item| !self.skipped.contains(&item.span));
                 visitor.visit_seq(Items { reader: self, items: Box::new(items.map(AsRef::as_ref)) })
@@ -311,15 +319,7 @@ impl<'de> de::Deserializer<'de> for Reader<'de> {
 
     fn deserialize_str<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.plain() {
-            // The address types' own messages do not say what they could not read.
-            Some(text) => visitor.visit_str(&text).map_err(|fault: Fault| {
-                let fault = if fault.message.contains('`') {
-                    fault
-                } else {
-                    Fault { message: format!("`{}`: {}", brief(&text), fault.message), ..fault }
-                };
-                fault.at(self.node.span)
-            }),
+            Some(text) => visitor.visit_str(&text).map_err(|fault: Fault| fault.about(&text).at(self.node.span)),
             None => self.deserialize_any(visitor),
         }
     }

@@ -302,6 +302,9 @@ impl Loader<'_> {
                     .note("a file may have 64 MiB, all files of a project together 256 MiB")
             }
             ReadError::NotFound => self.not_found(path, name, at),
+            ReadError::Directory if name.value.is_empty() => {
+                Diagnostic::new(&FILE_UNREADABLE, at, "the name of the file is empty")
+            }
             ReadError::Directory => {
                 Diagnostic::new(&FILE_UNREADABLE, at, format!("`{shown}` is a directory, and a file was expected")).fix(
                     "to read every policy file in it, in the order of their names, write a pattern",

@@ -396,7 +396,7 @@ impl<'r, 'a> Places<'r, 'a> {
                         Diagnostic::new(
                             &SET_FILE_LINE,
                             at(id, crate::span::Span::new(start, start + word.len())),
-                            message,
+                            if word.len() > LONGEST_ADDRESS { "this is no address".to_owned() } else { message },
                         )
                         .related(at(file, path.span), "the set is read from this file")
                         .help("one address, prefix or range a line; `#` begins a comment"),
@@ -414,6 +414,9 @@ impl<'r, 'a> Places<'r, 'a> {
         vec![Party { addresses: Some(AddressSet::new(ranges)), ..Party::of(Class::Outside) }]
     }
 }
+
+/// No address, prefix or range has more bytes: two IPv6 addresses with IPv4 ends, and a hyphen.
+const LONGEST_ADDRESS: usize = 2 * 45 + 1;
 
 /// What others call a place of the language.
 fn meant(name: &str) -> Option<&'static str> {
