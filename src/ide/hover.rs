@@ -10,7 +10,7 @@ use crate::database::{self, Db, ProjectInput, Written};
 use crate::net::{AddressRange, AddressSet, Family};
 use crate::netfilter::Target;
 use crate::policy::resolve::families;
-use crate::policy::{Class, Flow, Judgement, Policy, Rank};
+use crate::policy::{Class, Flow, GateLine, Judgement, Nat, Policy, Rank};
 use crate::span::{FileId, Location, Span};
 use crate::syntax::outline::{Entry, Naming, Outline, Role, Word};
 
@@ -171,6 +171,7 @@ fn statement(db: &dyn Db, input: ProjectInput, at: Location) -> String {
     if !out.is_empty() && !database::written(db, input, chosen).whole {
         out.push_str("*The project has errors: nothing is built until they are mended.*\n\n");
     }
+    out.push_str(&ends(policy, at));
     out.push_str(&ways(policy, at));
     out.trim_end().to_owned()
 }
@@ -222,13 +223,44 @@ fn lines(written: &Written, target: Target, at: Location) -> String {
     out
 }
 
+/// The judgements of a statement, one for each flow that it speaks of: as a rule or default, in a gate, as a change or a translation.
+fn judgements(policy: &Policy, at: Location) -> Vec<(Flow, &Judgement)> {
+    let rules = policy.flows.values().flatten();
+    let rules = rules.filter(|one| matches!(one.rank, Rank::Rule | Rank::Default));
+    let gates = policy.gates.iter().flat_map(|gate| gate.lines.iter().map(|(_, line)| line));
+    let lines = gates.chain(policy.groups.iter().flat_map(|group| &group.lines));
+    let gates = lines.filter_map(|line| if let GateLine::Rule(judgement) = line { Some(&**judgement) } else { None });
+    let changes = policy.changes.iter().map(|change| &change.judgement);
+    let translations = policy.nat.iter().map(|nat| match nat {
+        Nat::Masquerade { judgement, .. } | Nat::Forward { judgement, .. } | Nat::Redirect { judgement, .. } => {
+            judgement
+        }
+    });
+    let mut found: Vec<(Flow, &Judgement)> = Vec::new();
+    for judgement in rules.chain(gates).chain(changes).chain(translations).filter(|one| one.location == at) {
+        let flow = Flow { from: judgement.from.class, to: judgement.to.class };
+        if !found.iter().any(|(known, _)| *known == flow) {
+            found.push((flow, judgement));
+        }
+    }
+    found.sort_by_key(|(flow, _)| *flow);
+    found
+}
+
+/// The flows that end in deny because of a statement, said in a sentence.
+fn ends(policy: &Policy, at: Location) -> String {
+    let closed = |list: &Vec<Judgement>| list.iter().any(|one| one.rank == Rank::End && one.location == at);
+    let flows: Vec<String> =
+        policy.flows.iter().filter(|(_, list)| closed(list)).map(|(flow, _)| flow.to_string()).collect();
+    if flows.is_empty() {
+        return String::new();
+    }
+    format!("An allow closes its flow: what no rule allows is denied, by the last line of {}.\n\n", flows.join(", of "))
+}
+
 /// The flows that a statement judges, and the ways of their connections.
 fn ways(policy: &Policy, at: Location) -> String {
-    let own = |judgement: &&Judgement| judgement.location == at && matches!(judgement.rank, Rank::Rule | Rank::Default);
-    let mut flows: Vec<(Flow, &Judgement)> = Vec::new();
-    for (flow, list) in &policy.flows {
-        flows.extend(list.iter().filter(own).map(|judgement| (*flow, judgement)).next());
-    }
+    let flows = judgements(policy, at);
     let mut out = String::new();
     for (flow, judgement) in flows.iter().take(MOST_FLOWS) {
         let found: Vec<(Family, (&str, String))> = families(judgement)

@@ -1,5 +1,6 @@
 //! Whatever is asked of whatever text, there is an answer, and soon.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fwc::database::{Database, ProjectInput};
@@ -34,8 +35,10 @@ fn at_place(db: &Database, input: ProjectInput, file: FileId, offset: u32) {
         assert!(text.get(definition.from.range()).is_some());
     }
     let references = ide::references(db, input, file, offset);
-    let here = references.iter().filter(|one| one.location.file == file).count();
-    assert_eq!(ide::highlights(db, input, file, offset).len(), here);
+    if input.files(db)[file.0 as usize].1 {
+        let here = references.iter().filter(|one| one.location.file == file).count();
+        assert_eq!(ide::highlights(db, input, file, offset).len(), here);
+    }
     if let Ok(found) = ide::renamable(db, input, file, offset) {
         assert!(text.get(found.span.range()).is_some_and(|name| name.contains(&found.name)));
         let _ = ide::rename(db, input, file, offset, "something");
@@ -59,9 +62,18 @@ fn at_place(db: &Database, input: ProjectInput, file: FileId, offset: u32) {
     }
 }
 
-fn case(text: &str) -> Case {
-    Case { title: String::new(), files: vec![("site.fw".to_owned(), text.to_owned())], cursor: None }
+/// A policy among the files that those of the constructs name.
+fn case(text: &str, facts: Option<String>) -> Case {
+    let mut files = vec![("site.fw".to_owned(), text.to_owned())];
+    for name in BESIDE {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/construct").join(name);
+        files.push((name.to_owned(), std::fs::read_to_string(path).expect("a file")));
+    }
+    files.extend(facts.map(|text| ("fwc.facts.json".to_owned(), text)));
+    Case { title: String::new(), files, cursor: None }
 }
+
+const BESIDE: [&str; 3] = ["include.part.fw", "compose.part.yml", "blocked.part.txt"];
 
 #[test]
 fn every_place_of_every_policy_has_an_answer() {
@@ -71,7 +83,8 @@ fn every_place_of_every_policy_has_an_answer() {
         // Those of the constructs are asked everywhere, the others at some places.
         let step = if path.to_string_lossy().contains("construct") { 1 } else { 1 + text.len() / 25 };
         let mut db = Database::default();
-        let input = case(&text).load(&mut db);
+        let facts = std::fs::read_to_string(path.with_extension("facts.json")).ok();
+        let input = case(&text, facts).load(&mut db);
         let start = Instant::now();
         of_file(&db, input, FileId(0));
         longest = longest.max(start.elapsed());
@@ -99,7 +112,7 @@ fn damaged_policies_have_answers() {
             let skipped = after.get(3..).unwrap_or_default();
             for damaged in [before.to_owned(), format!("{before}{mark}{after}"), format!("{before}{mark}{skipped}")] {
                 let mut db = Database::default();
-                let input = case(&damaged).load(&mut db);
+                let input = case(&damaged, None).load(&mut db);
                 of_file(&db, input, FileId(0));
                 for offset in [at.saturating_sub(2), at, (at + 3).min(damaged.len())] {
                     at_place(&db, input, FileId(0), u32::try_from(offset).expect("small"));
@@ -109,4 +122,26 @@ fn damaged_policies_have_answers() {
         }
     }
     assert!(asked > 300, "{asked}");
+}
+
+#[test]
+fn files_beside_a_policy_have_answers() {
+    let policy = "compose \"compose.part.yml\"\nset blocked from file \"blocked.part.txt\"\ninclude \"include.part.fw\"\n\
+                  allow http to container web\ndeny from blocked to host\n";
+    let mut db = Database::default();
+    let facts = "{ \"version\": 1, \"docker\": { \"containers\": { \"old\": { \"networks\": [] } } } }".to_owned();
+    let input = case(policy, Some(facts)).load(&mut db);
+    let mut named = 0;
+    for (id, (source, policy)) in (0u32..).zip(input.files(&db)) {
+        let source = source.source(&db);
+        if source.path.starts_with("std:") {
+            continue;
+        }
+        of_file(&db, input, FileId(id));
+        for offset in 0..=source.text.len() {
+            at_place(&db, input, FileId(id), u32::try_from(offset).expect("small"));
+            named += usize::from(!policy && !ide::references(&db, input, FileId(id), offset as u32).is_empty());
+        }
+    }
+    assert!(named > 4, "{named}");
 }
