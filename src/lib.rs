@@ -5,6 +5,7 @@
 pub mod span;
 pub mod net;
 pub mod diagnostic;
+pub mod fingerprint;
 pub mod netfilter;
 pub mod names;
 pub mod read;

@@ -116,7 +116,7 @@ _fwc() {
             return 0
             ;;
         fwc__subcmd__check)
-            opts="-h --target --facts --deny --format --all --color --help"
+            opts="-h --target --facts --deny --format --output-file --all --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -135,7 +135,11 @@ _fwc() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "full short json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "full short json sarif github gitlab rdjson junit" -- "${cur}"))
+                    return 0
+                    ;;
+                --output-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --color)

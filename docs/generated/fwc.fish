@@ -56,9 +56,15 @@ complete -c fwc -n "__fish_fwc_using_subcommand check" -l target -d 'What to emi
 nft\t'An nft script'"
 complete -c fwc -n "__fish_fwc_using_subcommand check" -l facts -d 'What is known about the host; without it, fwc.facts.json beside the policy, if there is one' -r -F
 complete -c fwc -n "__fish_fwc_using_subcommand check" -l deny -d 'Makes errors of warnings: all of them, or one code by number or name; may be repeated' -r
-complete -c fwc -n "__fish_fwc_using_subcommand check" -l format -d 'How the diagnostics are written' -r -f -a "full\t'With the lines of source that take part'
+complete -c fwc -n "__fish_fwc_using_subcommand check" -l format -d 'How the findings are written to the standard output' -r -f -a "full\t'With the lines of source that take part'
 short\t'One line each: FILE:LINE:COLUMN: LEVEL[CODE]: MESSAGE'
-json\t'One JSON object a line, described in docs/diagnostics-json.md'"
+json\t'One JSON object a line, described in docs/diagnostics-json.md'
+sarif\t'SARIF 2.1.0, for GitHub\'s code scanning and others'
+github\t'Annotations of GitHub\'s runner'
+gitlab\t'GitLab\'s code quality report'
+rdjson\t'Reviewdog\'s diagnostic format'
+junit\t'JUnit\'s XML, as Jenkins reads it'"
+complete -c fwc -n "__fish_fwc_using_subcommand check" -l output-file -d 'Write them to a file, too, in a form of its own (sarif=fwc.sarif); may be given several times. Without FORMAT the form is that of --format, and the standard output gets nothing' -r
 complete -c fwc -n "__fish_fwc_using_subcommand check" -l color -d 'When to use colours; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t'At a terminal'
 always\t'Always'
 never\t'Never'"

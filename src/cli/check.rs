@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
 use super::inputs::{InputArguments, read_root};
-use super::render::{Levels, Sheet, Tally, full, json, short};
-use super::{Color, Ending, Format, disk, print};
+use super::report::{FormatArguments, Reporter};
+use super::{Color, Ending, disk};
 use crate::database::{self, Database, ProjectInput};
 use crate::diagnostic::Diagnostic;
 use crate::host::listing as given;
@@ -24,9 +24,8 @@ pub(super) struct Arguments {
     path: Vec<PathBuf>,
     #[command(flatten)]
     input: InputArguments,
-    /// How the diagnostics are written
-    #[arg(long, default_value = "full")]
-    format: Format,
+    #[command(flatten)]
+    format: FormatArguments,
     /// Tell also what is rarely a fault: rules of opposite verdicts that share packets, rules that say what the policy says, and
     /// findings in rules that Docker and others write
     #[arg(long)]
@@ -47,34 +46,29 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
         }
     }
     let color = color.on(std::io::stdout().is_terminal());
-    let writer = Writer { format: arguments.format, color, levels, all: arguments.all };
-    let mut tally = Tally::default();
+    let mut checker = Checker { reporter: Reporter::new(&arguments.format, color, levels), all: arguments.all };
     // An included file's faults are the same from wherever it is included; they are told once.
     let mut told = BTreeSet::new();
     for root in &roots {
         let text = read_root(root)?;
         if let Some((form, listing)) = rule_set(&text) {
-            tally += writer.listing(form, &listing)?;
+            checker.listing(form, &listing)?;
             continue;
         }
         let mut db = Database::default();
         let options = arguments.input.options(root)?;
         let input = db.load(&disk::Disk, text, options);
-        tally += writer.write(&db, input, &mut told)?;
+        checker.policy(&db, input, &mut told)?;
     }
-    if arguments.format != Format::Json {
-        print(&tally.line())?;
-    }
+    let tally = checker.reporter.finish()?;
     Ok(if tally.errors > 0 { Ending::Errors } else { Ending::Clean })
 }
 
 /// What was told: path, place, code, message.
 type Told = BTreeSet<(String, crate::span::Span, &'static str, String)>;
 
-struct Writer {
-    format: Format,
-    color: bool,
-    levels: Levels,
+struct Checker {
+    reporter: Reporter,
     all: bool,
 }
 
@@ -85,9 +79,9 @@ fn rule_set(root: &Root) -> Option<(Form, SourceText)> {
     Some((form, SourceText { path: root.path.to_string_lossy().into(), text: text.into() }))
 }
 
-impl Writer {
-    /// Writes what is wrong with a rule set.
-    fn listing(&self, form: Form, source: &SourceText) -> Result<Tally, Failure> {
+impl Checker {
+    /// Says what is wrong with a rule set.
+    fn listing(&mut self, form: Form, source: &SourceText) -> Result<(), Failure> {
         if form == Form::Ipset {
             let advice = "check the rules that look into them";
             return Err(Failure::new(format!("`{}` has sets and no rules: {advice}", source.path)));
@@ -96,20 +90,11 @@ impl Writer {
             listing::listing(source, form, given::family(&source.path), &[], self.all, |table, chain, rule| {
                 self.all || given::is_users(table, chain, rule)
             });
-        self.sheet(std::slice::from_ref(source), &diagnostics)
+        self.reporter.add(std::slice::from_ref(source), &diagnostics)
     }
 
-    fn sheet(&self, files: &[SourceText], diagnostics: &[Diagnostic]) -> Result<Tally, Failure> {
-        let sheet = Sheet::new(files, diagnostics, &self.levels);
-        print(&match self.format {
-            Format::Full => full::render(&sheet, self.color),
-            Format::Short => short::render(&sheet),
-            Format::Json => json::render(&sheet),
-        })?;
-        Ok(sheet.tally())
-    }
-
-    fn write(&self, db: &Database, input: ProjectInput, told: &mut Told) -> Result<Tally, Failure> {
+    /// Says what is wrong with a policy.
+    fn policy(&mut self, db: &Database, input: ProjectInput, told: &mut Told) -> Result<(), Failure> {
         let project = database::project(db, input);
         let compiled = database::compile(db, input, "policy".to_owned());
         let found = database::findings(db, input, self.all);
@@ -119,7 +104,7 @@ impl Writer {
             told.insert((path, location.span, one.code.number, one.message.clone()))
         });
         let diagnostics: Vec<Diagnostic> = new.cloned().collect();
-        self.sheet(&project.files, &diagnostics)
+        self.reporter.add(&project.files, &diagnostics)
     }
 }
 

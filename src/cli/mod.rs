@@ -13,6 +13,8 @@ mod lsp;
 pub mod man;
 mod output;
 pub mod render;
+mod report;
+mod repository;
 mod services;
 mod test;
 mod trace;
@@ -106,7 +108,7 @@ impl Color {
     }
 }
 
-/// How diagnostics are written.
+/// How `fwc test` writes diagnostics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// With the lines of source that take part

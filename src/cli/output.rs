@@ -43,6 +43,14 @@ pub(super) fn write(directory: &Path, outputs: &[Output], stale: &[String]) -> R
     remove(directory, stale)
 }
 
+/// Writes one file, or leaves what is there.
+pub(super) fn replace(path: &Path, text: &str) -> Result<(), Failure> {
+    let before = inspect(path)?;
+    let file = stage(&before.path, text).map_err(|error| failed(path, &error))?;
+    file.persist(&before.path).map_err(|error| failed(path, &error.error))?;
+    Ok(())
+}
+
 /// Looks at a place and refuses what must not be replaced.
 fn inspect(path: &Path) -> Result<Before, Failure> {
     let refuse = |reason: &str| Err(Failure::new(format!("cannot write `{}`: {reason}", path.display())));

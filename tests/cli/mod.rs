@@ -3,6 +3,7 @@
 mod build;
 mod check;
 mod diff;
+mod formats;
 mod reference;
 mod test;
 mod trace;

@@ -1,8 +1,14 @@
 //! Diagnostics as text. One file for each form; all of them are functions of values.
 
+pub mod finding;
 pub mod full;
+pub mod github;
+pub mod gitlab;
 pub mod json;
+pub mod junit;
+pub mod rdjson;
 mod repair;
+pub mod sarif;
 pub mod short;
 
 use std::fmt::Write as _;
