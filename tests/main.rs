@@ -6,6 +6,7 @@ mod compare;
 mod compose;
 mod construct;
 mod documents;
+mod editors;
 mod emit;
 mod examples;
 mod explain;

@@ -12,7 +12,7 @@ use super::documents::{Document, Documents};
 use super::pool::{Answer, Handler, Question};
 use super::session::Session;
 use super::snapshot::Snapshot;
-use super::{Ended, actions, address, features};
+use super::{Ended, actions, address, features, typing};
 
 /// Why a request has no answer.
 #[derive(Debug)]
@@ -42,6 +42,7 @@ impl Refused {
 /// What answers each request, with the state that the session is in.
 const HANDLERS: &[(lsp::LspRequestMethod<'static>, Handler)] = &[
     (lsp::CodeActionRequest::METHOD, |at, asked| on::<lsp::CodeActionRequest>(at, asked, actions::actions)),
+    (lsp::CompletionRequest::METHOD, |at, asked| on::<lsp::CompletionRequest>(at, asked, typing::completion)),
     (lsp::DefinitionRequest::METHOD, |at, asked| on::<lsp::DefinitionRequest>(at, asked, features::definition)),
     (lsp::DocumentHighlightRequest::METHOD, |at, asked| {
         on::<lsp::DocumentHighlightRequest>(at, asked, features::highlights)
@@ -51,6 +52,8 @@ const HANDLERS: &[(lsp::LspRequestMethod<'static>, Handler)] = &[
         on::<lsp::DocumentSymbolRequest>(at, asked, features::document_symbols)
     }),
     (lsp::FoldingRangeRequest::METHOD, |at, asked| on::<lsp::FoldingRangeRequest>(at, asked, features::folds)),
+    (lsp::HoverRequest::METHOD, |at, asked| on::<lsp::HoverRequest>(at, asked, typing::hover)),
+    (lsp::InlayHintRequest::METHOD, |at, asked| on::<lsp::InlayHintRequest>(at, asked, typing::inlays)),
     (lsp::PrepareRenameRequest::METHOD, |at, asked| {
         on::<lsp::PrepareRenameRequest>(at, asked, features::prepare_rename)
     }),
@@ -61,6 +64,7 @@ const HANDLERS: &[(lsp::LspRequestMethod<'static>, Handler)] = &[
         on::<lsp::SemanticTokensRangeRequest>(at, asked, features::tokens_in)
     }),
     (lsp::SemanticTokensRequest::METHOD, |at, asked| on::<lsp::SemanticTokensRequest>(at, asked, features::tokens)),
+    (lsp::SignatureHelpRequest::METHOD, |at, asked| on::<lsp::SignatureHelpRequest>(at, asked, typing::signature)),
     (lsp::WorkspaceSymbolRequest::METHOD, |at, asked| {
         on::<lsp::WorkspaceSymbolRequest>(at, asked, features::workspace_symbols)
     }),

@@ -19,6 +19,7 @@ mod session;
 mod snapshot;
 mod subject;
 mod text;
+mod typing;
 mod workspace;
 
 use std::path::PathBuf;

@@ -168,3 +168,55 @@ fn words_have_colours_and_allow_has_another_than_deny() {
     }
     insta::assert_snapshot!(out);
 }
+
+/// A host with Docker, its compose file, and a statement about a container.
+const COMPOSE: &str = "services:\n  web:\n    image: nginx\n    ports:\n      - \"8080:80\"\n";
+
+#[test]
+fn what_is_known_is_said_where_it_is_written() {
+    let text = "use docker\ncompose \"compose.yml\"\ninterface wan = eth0\nset office = 192.0.2.0/24\nallow https from off<CURSOR>ice to host\n";
+    let mut asked = asked(text, &[("compose.yml", COMPOSE)]);
+    let mut out = String::new();
+    let hover = asked.ask("hover", &json!({}));
+    let _ = writeln!(
+        out,
+        "hover{}\n{}",
+        asked.place(&Value::Null, &hover["range"]),
+        hover["contents"]["value"].as_str().expect("Markdown")
+    );
+    // On the verb: what the statement becomes.
+    let hover = asked.ask("hover", &json!({ "position": { "line": 4, "character": 2 } }));
+    let _ = writeln!(
+        out,
+        "hover{}\n{}",
+        asked.place(&Value::Null, &hover["range"]),
+        hover["contents"]["value"].as_str().expect("Markdown")
+    );
+    let whole = json!({ "start": { "line": 0, "character": 0 }, "end": { "line": 9, "character": 0 } });
+    for hint in asked.ask("inlayHint", &json!({ "range": whole })).as_array().expect("hints") {
+        let _ = writeln!(out, "hint {}:{} {}", hint["position"]["line"], hint["position"]["character"], hint["label"]);
+    }
+    insta::assert_snapshot!(out);
+}
+
+#[test]
+fn what_may_follow_is_offered_while_it_is_written() {
+    let text = "use docker\ncompose \"compose.yml\"\nset office = 192.0.2.0/24\nallow ssh from of<CURSOR>\n";
+    let mut asked = asked(text, &[("compose.yml", COMPOSE)]);
+    let mut out = String::new();
+    for item in asked.ask("completion", &json!({})).as_array().expect("items") {
+        if item["label"].as_str().is_some_and(|label| label.starts_with("off")) {
+            let place = asked.place(&Value::Null, &item["textEdit"]["range"]);
+            let _ = writeln!(
+                out,
+                "completion {} {}{place} kind {}",
+                item["label"], item["textEdit"]["newText"], item["kind"]
+            );
+        }
+    }
+    let help = asked.ask("signatureHelp", &json!({}));
+    let form = &help["signatures"][0];
+    let active = usize::try_from(help["activeParameter"].as_u64().expect("a part")).expect("small");
+    let _ = writeln!(out, "form {}\nin {}", form["label"], form["parameters"][active]["label"]);
+    insta::assert_snapshot!(out);
+}

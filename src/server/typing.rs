@@ -1,0 +1,103 @@
+//! What the library says of a place while it is written and read: hover, completion, forms of statements, remarks between the words.
+
+use gen_lsp_types as lsp;
+
+use super::dispatch::Refused;
+use super::snapshot::Snapshot;
+use super::text::Lines;
+use crate::ide;
+use crate::span::Span;
+
+type Answered<T> = Result<T, Refused>;
+
+/// `textDocument/hover`.
+pub fn hover(snapshot: &Snapshot, asked: lsp::HoverParams) -> Answered<Option<lsp::Hover>> {
+    let Some((spot, offset)) = snapshot.place(&asked.text_document_position_params) else {
+        return Ok(None);
+    };
+    Ok(ide::hover(spot.db, spot.input, spot.file, offset).map(|hover| lsp::Hover {
+        contents: markdown(hover.text).into(),
+        range: spot.texts.lines(spot.file).map(|lines| lines.range(hover.span)),
+    }))
+}
+
+/// `textDocument/completion`.
+pub fn completion(snapshot: &Snapshot, asked: lsp::CompletionParams) -> Answered<Option<lsp::CompletionResponse>> {
+    let Some((spot, offset)) = snapshot.place(&asked.text_document_position_params) else {
+        return Ok(None);
+    };
+    let Some(lines) = spot.texts.lines(spot.file) else { return Ok(None) };
+    let items = ide::complete(spot.db, spot.input, spot.file, offset).into_iter();
+    let items: Vec<lsp::CompletionItem> = items.map(|item| completion_item(lines, item)).collect();
+    Ok(Some(items.into()))
+}
+
+fn completion_item(lines: &Lines<'_>, item: ide::Completion) -> lsp::CompletionItem {
+    use ide::{CompletionKind, SymbolKind};
+    let kind = match item.kind {
+        CompletionKind::Keyword => lsp::CompletionItemKind::Keyword,
+        CompletionKind::Mark => lsp::CompletionItemKind::Operator,
+        CompletionKind::Name => lsp::CompletionItemKind::EnumMember,
+        CompletionKind::Port => lsp::CompletionItemKind::Value,
+        CompletionKind::Code => lsp::CompletionItemKind::Constant,
+        CompletionKind::Symbol(SymbolKind::Interface) => lsp::CompletionItemKind::Interface,
+        CompletionKind::Symbol(SymbolKind::Service) => lsp::CompletionItemKind::Constant,
+        CompletionKind::Symbol(SymbolKind::Group) => lsp::CompletionItemKind::Function,
+        CompletionKind::Symbol(SymbolKind::Set) => lsp::CompletionItemKind::Variable,
+        CompletionKind::Symbol(_) => lsp::CompletionItemKind::Class,
+    };
+    let edit = lsp::TextEdit { range: lines.range(item.replace), new_text: item.insert };
+    lsp::CompletionItem {
+        sort_text: Some(format!("{} {}", item.order, item.label)),
+        label: item.label,
+        kind: Some(kind),
+        detail: Some(item.detail).filter(|detail| !detail.is_empty()),
+        documentation: Some(item.documentation).filter(|text| !text.is_empty()).map(|text| markdown(text).into()),
+        text_edit: Some(edit.into()),
+        ..lsp::CompletionItem::default()
+    }
+}
+
+/// `textDocument/signatureHelp`.
+pub fn signature(snapshot: &Snapshot, asked: lsp::SignatureHelpParams) -> Answered<Option<lsp::SignatureHelp>> {
+    let Some((spot, offset)) = snapshot.place(&asked.text_document_position_params) else {
+        return Ok(None);
+    };
+    let Some(form) = ide::signature(spot.db, spot.input, spot.file, offset) else { return Ok(None) };
+    let part = |span: &Span| form.label.get(span.range()).unwrap_or_default().to_owned();
+    let parameters =
+        form.parts.iter().map(|span| lsp::ParameterInformation { label: part(span).into(), documentation: None });
+    let active = form.active.and_then(|active| u32::try_from(active).ok());
+    Ok(Some(lsp::SignatureHelp {
+        signatures: vec![lsp::SignatureInformation {
+            parameters: Some(parameters.collect()),
+            documentation: Some(markdown(form.documentation.to_owned()).into()),
+            active_parameter: None,
+            label: form.label,
+        }],
+        active_signature: Some(0),
+        active_parameter: active.map(Into::into),
+    }))
+}
+
+/// `textDocument/inlayHint`.
+pub fn inlays(snapshot: &Snapshot, asked: lsp::InlayHintParams) -> Answered<Option<Vec<lsp::InlayHint>>> {
+    let Some(spot) = snapshot.spot(&asked.text_document) else { return Ok(None) };
+    let Some(lines) = spot.texts.lines(spot.file) else { return Ok(None) };
+    let found = ide::inlays(spot.db, spot.input, spot.file, lines.span(asked.range)).into_iter();
+    let hints = found.map(|inlay| lsp::InlayHint {
+        position: lines.position(inlay.offset as usize),
+        label: inlay.label.into(),
+        kind: Some(lsp::InlayHintKind::Type),
+        text_edits: None,
+        tooltip: None,
+        padding_left: Some(true),
+        padding_right: None,
+        data: None,
+    });
+    Ok(Some(hints.collect()))
+}
+
+fn markdown(value: String) -> lsp::MarkupContent {
+    lsp::MarkupContent { kind: lsp::MarkupKind::Markdown, value }
+}
