@@ -196,7 +196,7 @@ fn inside_block(project: &Project, judgement: &Judgement) -> bool {
 }
 
 /// Whether a judgement denies everything, from everyone outside, that has come so far.
-fn closes(policy: &Policy, judgement: &Judgement) -> bool {
+pub fn closes(policy: &Policy, judgement: &Judgement) -> bool {
     matches!(judgement.action, Action::Deny | Action::Reject(_))
         && judgement.from.is_whole_class()
         && judgement.to.is_whole_class()

@@ -5,6 +5,7 @@ pub mod carried_away;
 pub mod container_ports;
 pub mod direct;
 pub mod docker_proxy;
+pub mod left_open;
 pub mod lockout;
 pub mod overlap;
 pub mod overridden;
@@ -30,6 +31,7 @@ use crate::project::Project;
 const CHECKS: &[fn(&Policy, Target) -> Vec<Diagnostic>] = &[
     published_port::check,
     carried_away::check,
+    left_open::check,
     docker_proxy::check,
     container_ports::check,
     direct::check,
@@ -60,6 +62,7 @@ pub static CODES: &[&Code] = &[
     &direct::DIRECT_MAY_BE_DROPPED,
     &overlap::OVERLAPPING_DEFAULTS,
     &carried_away::CARRIED_AWAY,
+    &left_open::LEFT_OPEN,
     &overridden::FORWARD_DROPS,
     &overridden::LIBVIRT_REJECTS,
     &same_bridge::SAME_BRIDGE,

@@ -50,9 +50,9 @@ pub fn name(kind: Reject) -> &'static str {
     KINDS.iter().find(|&&(_, known)| known == kind).map_or("port-unreachable", |&(name, _)| name)
 }
 
-/// Every name, for suggestions.
+/// The name of each kind in fwc's own texts, for suggestions.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    KINDS.iter().map(|&(name, _)| name)
+    KINDS.iter().filter(|&&(known, kind)| name(kind) == known).map(|&(name, _)| name)
 }
 
 #[cfg(test)]

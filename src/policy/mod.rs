@@ -40,6 +40,7 @@ pub static CODES: &[&crate::diagnostic::Code] = &[
     &resolve::faults::FORWARD_WHERE,
     &resolve::faults::CHANGE_NOT_POSSIBLE,
     &resolve::faults::FAMILIES_NEVER_MEET,
+    &resolve::faults::HOST_TO_ITSELF,
     &service::UNKNOWN_SERVICE,
     &service::SERVICE_CYCLE,
     &service::UNKNOWN_ICMP_TYPE,

@@ -76,6 +76,16 @@ fn lockout() {
 }
 
 #[test]
+fn changes() {
+    check("changes");
+}
+
+#[test]
+fn left_open() {
+    check("left_open");
+}
+
+#[test]
 fn carried_away() {
     check("carried_away");
 }

@@ -223,3 +223,12 @@ pub static FAMILIES_NEVER_MEET: Code = Code {
     summary: "the parts of a rule are of different address families",
     explanation: "A packet is IPv4 or IPv6. A rule from an IPv4 address to an IPv6 address matches none.\n\n```fw\nallow ssh from 10.1.1.1 to host at 2001:db8::10      # error\nallow ipv6 ping from 198.51.100.0/24 to host         # error\n```\n\nGive both ends addresses of the same family, or take the word out.",
 };
+
+/// A rule from the host to the host.
+pub static HOST_TO_ITSELF: Code = Code {
+    number: "FW0226",
+    name: "host-to-itself",
+    level: Level::Error,
+    summary: "a rule from the host to the host decides nothing",
+    explanation: "What the host sends to itself goes by the loopback, which the prelude lets pass; no flow is judged there.\n\n```fw\ndeny smtp from host to host        # error\n```\n\n**Why it hurts.** Whoever reads it believes that it holds.\n\nTake it out. What one program of the host may ask of another is a matter of their own settings, or of the address they listen on.",
+};

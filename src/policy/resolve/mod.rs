@@ -318,7 +318,13 @@ impl<'a> Resolver<'_, 'a> {
             let mut fault =
                 Diagnostic::new(&ALLOW_TO_WHOM, here, "this `allow` does not say to whom").label("`to` is missing");
             fault = if rule.sentence.clauses.via.is_empty() && rule.options.is_empty() {
-                fault.fix("say what it opens, for example the host", end, " to host")
+                // What the host sends to itself is not judged.
+                let host = !ends.from.is_empty() && ends.from.iter().all(|party| party.class == Class::Host);
+                if host {
+                    fault.fix("say what it opens, for example the world outside", end, " to world")
+                } else {
+                    fault.fix("say what it opens, for example the host", end, " to host")
+                }
             } else {
                 fault.help("say what it opens: `to host`, `to container`, `to lan`")
             };
@@ -404,6 +410,15 @@ impl<'a> Resolver<'_, 'a> {
                     .help("for routed traffic say a card at each end: `from … on wg0 to … on lan`"),
             );
         }
+        let host =
+            |parties: &[Arc<Party>]| !parties.is_empty() && parties.iter().all(|party| party.class == Class::Host);
+        if list.is_empty() && host(&ends.from) && host(&ends.to) {
+            self.out.push(
+                Diagnostic::new(&HOST_TO_ITSELF, here, "what the host sends to itself is not judged")
+                    .label("it goes by the loopback, and always passes")
+                    .help("take the rule out, or say who else opens it"),
+            );
+        }
         let possible = |judgement: &Judgement| !families(judgement).is_empty();
         if !list.is_empty() && !list.iter().any(|(_, judgement)| possible(judgement)) {
             self.out.push(
@@ -440,7 +455,15 @@ impl<'a> Resolver<'_, 'a> {
         let fault = Diagnostic::new(&UNKNOWN_WORD, here, format!("{what} `{word}`"));
         self.out.push(match nearest(word, known.iter().copied()) {
             Some(near) => fault.fix(format!("did you mean `{near}`?"), here, near),
-            None => fault.help(format!("one of {}", known.join(", "))),
+            None => {
+                let mut told: Vec<&str> = Vec::new();
+                for name in known {
+                    if !told.contains(name) {
+                        told.push(name);
+                    }
+                }
+                fault.help(format!("one of {}", told.join(", ")))
+            }
         });
     }
 
