@@ -9,6 +9,7 @@ use crate::database::{self, Db, ProjectInput};
 use crate::facts::{Facts, declared};
 use crate::names::{dscp, helper, icmp, reject, syslog};
 use crate::net::{Family, Protocol};
+use crate::netfilter::TableKind;
 use crate::platform::Platform;
 use crate::span::{FileId, Span};
 use crate::syntax::outline::{Expectation, Expected, Naming, Part, Role, expected, is_reserved};
@@ -109,6 +110,24 @@ fn codes_at(source: &str, offset: u32) -> Option<Vec<Completion>> {
         order: OWN,
     });
     Some(all.collect())
+}
+
+/// The names that the language itself has at such places, and what they are.
+fn fixed_names(naming: Naming) -> (Vec<&'static str>, &'static str) {
+    let once = |names: BTreeSet<&'static str>| names.into_iter().collect();
+    match naming {
+        Naming::Icmp => (once(Family::BOTH.into_iter().flat_map(icmp::names).collect()), "a type of ICMP"),
+        Naming::Protocol => (Protocol::NAMES.map(|(name, _)| name).to_vec(), "an IP protocol"),
+        // Of the many spellings the one that the language writes.
+        Naming::Answer => (once(reject::names().filter_map(reject::lookup).map(reject::name).collect()), "an answer"),
+        Naming::Helper => (helper::names().collect(), "a helper"),
+        Naming::Dscp => (dscp::names().collect(), "a class"),
+        Naming::Level => (syslog::names().collect(), "a level"),
+        Naming::Day => (vec!["mon", "tue", "wed", "thu", "fri", "sat", "sun", "mon-fri", "sat-sun"], ""),
+        Naming::Table => (TableKind::ALL.map(TableKind::name).to_vec(), "a table"),
+        Naming::Hook => (vec!["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING", "DOCKER-USER"], "a chain"),
+        _ => (Vec::new(), ""),
+    }
 }
 
 /// The list in the making.
@@ -242,35 +261,15 @@ impl List<'_> {
                 self.some(named, LIBRARY, "a platform");
                 self.add("prelude", CompletionKind::Name, LIBRARY, "what every policy lets live", "");
             }
-            Naming::Icmp => {
-                let names: BTreeSet<&str> = Family::BOTH.into_iter().flat_map(icmp::names).collect();
-                self.some(names, LIBRARY, "a type of ICMP");
-            }
-            Naming::Protocol => self.some(Protocol::NAMES.map(|(name, _)| name), LIBRARY, "an IP protocol"),
-            Naming::Answer => {
-                // Of the many spellings the one that the language writes.
-                let names: BTreeSet<&str> = reject::names().filter_map(reject::lookup).map(reject::name).collect();
-                self.some(names, LIBRARY, "an answer");
-            }
-            Naming::Helper => self.some(helper::names(), LIBRARY, "a helper"),
-            Naming::Dscp => self.some(dscp::names(), LIBRARY, "a class"),
-            Naming::Level => self.some(syslog::names(), LIBRARY, "a level"),
-            Naming::Day => {
-                self.some(["mon", "tue", "wed", "thu", "fri", "sat", "sun", "mon-fri", "sat-sun"], LIBRARY, "")
-            }
-            Naming::Table => self.some(["filter", "nat", "mangle", "raw", "security"], LIBRARY, "a table"),
-            Naming::Hook => {
-                self.some(
-                    ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING", "DOCKER-USER"],
-                    LIBRARY,
-                    "a chain",
-                );
-            }
             Naming::Fact => {
                 for path in declared::paths() {
                     let known = if facts.source(&path).is_some() { "known already" } else { "" };
                     self.add(&path, CompletionKind::Name, HOST, known, "");
                 }
+            }
+            fixed => {
+                let (names, what) = fixed_names(fixed);
+                self.some(names, LIBRARY, what);
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::check::direct::roads_to;
-use crate::facts::{Backend, DockerNetwork, ForwardPolicy};
+use crate::facts::{Backend, DockerFact, DockerNetwork, ForwardPolicy};
 use crate::net::{Family, Protocol};
 use crate::platform::{
     self, Attribute, Condition, Interface, Leg, Outcome, Platform, Possible, Road, Situation, Step, family_name,
@@ -146,7 +146,14 @@ fn situation(policy: &Policy, platform: &Platform, flow: Flow, judgement: &Judge
         // A network that is known and says nothing of its mode has the ordinary one.
         at = at.with(Attribute::Mode, mode.as_deref().unwrap_or("nat")).with_known(Attribute::TargetFamily, has);
     }
-    let Some(docker) = policy.facts.docker.as_ref().filter(|_| platform.name == "docker") else { return at };
+    match &policy.facts.docker {
+        Some(docker) if platform.name == "docker" => of_daemon(at, platform, docker, family),
+        _ => at,
+    }
+}
+
+/// What is known of Docker's daemon.
+fn of_daemon(mut at: Situation, platform: &Platform, docker: &DockerFact, family: Family) -> Situation {
     if let Some(version) = &docker.version {
         at = platform.with_version(at, version);
     }

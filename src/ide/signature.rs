@@ -53,9 +53,12 @@ pub fn signature(db: &dyn Db, input: ProjectInput, file: FileId, offset: u32) ->
     Some(Signature { label, parts, active, documentation: super::words::meaning(head).unwrap_or_default() })
 }
 
+fn own(parts: &[(Part, &str)]) -> Vec<(Part, String)> {
+    parts.iter().map(|(part, text)| (*part, (*text).to_owned())).collect()
+}
+
 /// The form of the statement that begins with a word; `second` is the word behind it.
 fn form(head: &str, second: &str) -> Option<Vec<(Part, String)>> {
-    let own = |parts: &[(Part, &str)]| parts.iter().map(|(part, text)| (*part, (*text).to_owned())).collect::<Vec<_>>();
     let sentence = |head: &str, value: Option<&str>, rest: &[(Part, &str)]| {
         let mut parts = vec![(Part::Head, head.to_owned())];
         parts.extend(value.map(|value| (Part::Value, value.to_owned())));
@@ -90,6 +93,13 @@ fn form(head: &str, second: &str) -> Option<Vec<(Part, String)>> {
             (Part::From, "[from place]"),
             (Part::Port, "to port number"),
         ]),
+        _ => return declaration(head, second),
+    })
+}
+
+/// The form of a statement that has no sentence.
+fn declaration(head: &str, second: &str) -> Option<Vec<(Part, String)>> {
+    Some(match head {
         "apply" => own(&[(Part::Head, "apply"), (Part::Name, "group")]),
         "use" if second == "target" => own(&[(Part::Head, "use target"), (Part::Name, "iptables|nft")]),
         "use" => own(&[(Part::Head, "use"), (Part::Name, "platform"), (Part::Except, "[except part, …]")]),

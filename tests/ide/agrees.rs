@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use fwc::span::{FileId, Span};
-use fwc::syntax::outline::{Naming, Role, outline};
+use fwc::syntax::outline::{Naming, Outline, Role, outline};
 use fwc::syntax::parse;
 use fwc::syntax::tree::{Change, Clauses, Item, Nat, Place, Rule, Sentence, SetValue, Statement, StatementKind, Who};
 
@@ -141,6 +141,21 @@ fn known(naming: Naming) -> bool {
     )
 }
 
+/// Every letter of a policy belongs to a word or a comment, but for white space and marks.
+fn uncovered(path: &Path, text: &str, outline: &Outline) {
+    let mut rest = text.as_bytes().to_vec();
+    let spans = outline.words.iter().map(|word| word.span).chain(outline.comments.iter().copied());
+    for span in spans {
+        for byte in &mut rest[span.range()] {
+            assert_ne!(*byte, 0, "{}: {:?} is two things", path.display(), &text[span.range()]);
+            *byte = 0;
+        }
+    }
+    let mark = |byte: &u8| !(byte.is_ascii_whitespace() || b"{},=\0".contains(byte));
+    let left = rest.iter().position(mark);
+    assert_eq!(left.map(|at| &text[at..]), None, "{}", path.display());
+}
+
 #[test]
 fn the_outline_has_the_names_of_the_tree() {
     let mut compared = 0;
@@ -152,6 +167,7 @@ fn the_outline_has_the_names_of_the_tree() {
         let mut tree = Named::default();
         parsed.tree.statements.iter().for_each(|statement| tree.statement(statement));
         let outline = outline(&text);
+        uncovered(&path, &text, &outline);
         let mut seen = Named::default();
         for word in &outline.words {
             assert_ne!(word.role, Role::Unknown, "{}: {}", path.display(), &text[word.span.range()]);

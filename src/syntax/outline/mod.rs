@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use crate::span::Span;
 use crate::syntax::grammar::RESERVED;
-use crate::syntax::scan::{Ending, Fault, Piece, Scanner, is_word};
+use crate::syntax::scan::{Cut, Ending, Fault, Piece, Scanner, is_word};
 use token::{Token, TokenKind, tokens};
 use walk::Walk;
 
@@ -225,110 +225,112 @@ pub struct Expectation {
 /// The outline of a text.
 #[must_use]
 pub fn outline(text: &str) -> Outline {
-    let mut found = Outline::default();
-    let mut open: Vec<Option<usize>> = Vec::new();
-    let mut comments_from = 0;
-    let end = text.len();
+    let mut drawing = Drawing { text, found: Outline::default(), open: Vec::new(), done: 0 };
     for piece in Scanner::new(text) {
         match piece {
-            Piece::Close(at) => {
-                found.remarks(text, comments_from..at);
-                comments_from = at + 1;
-                if let Some(Some(entry)) = open.pop()
-                    && let Some(block) = found.entries.get_mut(entry).and_then(|entry| entry.block.as_mut())
-                {
-                    *block = Span::new(block.start as usize, at + 1);
-                }
-            }
-            Piece::Statement(cut) => {
-                found.remarks(text, comments_from..cut.range.start);
-                let around = found.around(&open);
-                let all = tokens(text, cut.range.clone());
-                found.comments.extend(all.iter().filter(|token| token.kind == TokenKind::Comment).map(|one| one.span));
-                let block = match &cut.ending {
-                    Ending::Line => None,
-                    Ending::Block(brace) => Some(Span::new(*brace, end)),
-                    Ending::Raw { brace, lines, closed } => {
-                        let last = lines.last().map_or(brace + 1, |line| line.end);
-                        let rest = text.get(last..).unwrap_or_default();
-                        let close = if *closed { rest.find('}').map_or(end, |at| last + at + 1) } else { last };
-                        Some(Span::new(*brace, close))
-                    }
-                };
-                found.statement(text, &all, &cut.range, open.iter().rev().find_map(|one| *one), around, block);
-                comments_from = cut.range.end;
-                match cut.ending {
-                    Ending::Line => {}
-                    Ending::Block(brace) => {
-                        open.push(Some(found.entries.len() - 1));
-                        comments_from = brace + 1;
-                    }
-                    Ending::Raw { brace, lines, .. } => {
-                        comments_from = brace + 1;
-                        for line in lines {
-                            found.remarks(text, comments_from..line.start);
-                            comments_from = line.end;
-                            let span = Span::new(line.start, line.end);
-                            found.words.push(Word { span, role: Role::Raw });
-                        }
-                        let words = found.words.len();
-                        if let Some(entry) = found.entries.last_mut() {
-                            entry.words.end = words;
-                            let close = entry.block.map_or(0, |block| block.end as usize);
-                            found.remarks(text, comments_from..close);
-                            comments_from = comments_from.max(close);
-                        }
-                    }
-                }
-            }
+            Piece::Close(at) => drawing.close(at),
+            Piece::Statement(cut) => drawing.cut(cut),
         }
     }
-    found.remarks(text, comments_from..end);
-    found.comments.sort_unstable();
-    found
+    drawing.remarks(text.len());
+    drawing.found.comments.sort_unstable();
+    drawing.found
+}
+
+/// An outline in the making.
+struct Drawing<'t> {
+    text: &'t str,
+    found: Outline,
+    /// The statements whose blocks are open.
+    open: Vec<usize>,
+    /// How far the text is looked through for comments.
+    done: usize,
+}
+
+impl Drawing<'_> {
+    /// The comments up to a place, between statements.
+    fn remarks(&mut self, until: usize) {
+        let range = self.done..until;
+        self.done = self.done.max(until);
+        if self.text.get(range.clone()).is_some_and(|part| part.contains('#')) {
+            let comments = tokens(self.text, range).into_iter().filter(|token| token.kind == TokenKind::Comment);
+            self.found.comments.extend(comments.map(|token| token.span));
+        }
+    }
+
+    /// The end of a block.
+    fn close(&mut self, at: usize) {
+        self.remarks(at);
+        self.done = at + 1;
+        let head = self.open.pop().and_then(|entry| self.found.entries.get_mut(entry));
+        if let Some(block) = head.and_then(|entry| entry.block.as_mut()) {
+            *block = Span::new(block.start as usize, at + 1);
+        }
+    }
+
+    /// A statement, or the head of a block.
+    fn cut(&mut self, cut: Cut) {
+        self.remarks(cut.range.start);
+        let all = tokens(self.text, cut.range.clone());
+        let (comments, words): (Vec<Token>, Vec<Token>) =
+            all.into_iter().partition(|token| token.kind == TokenKind::Comment);
+        self.found.comments.extend(comments.into_iter().map(|token| token.span));
+        self.done = cut.range.end;
+        let parent = self.open.last().copied();
+        self.found.statement(self.text, &words, Span::new(cut.range.start, cut.range.end), parent);
+        match cut.ending {
+            Ending::Line => {}
+            Ending::Block(brace) => {
+                self.block(brace, self.text.len());
+                self.open.push(self.found.entries.len() - 1);
+                self.done = brace + 1;
+            }
+            Ending::Raw { brace, lines, closed } => self.raw(brace, &lines, closed),
+        }
+    }
+
+    fn block(&mut self, brace: usize, end: usize) {
+        if let Some(entry) = self.found.entries.last_mut() {
+            entry.block = Some(Span::new(brace, end));
+        }
+    }
+
+    /// The lines of a `chain`.
+    fn raw(&mut self, brace: usize, lines: &[Range<usize>], closed: bool) {
+        self.done = brace + 1;
+        for line in lines {
+            self.remarks(line.start);
+            self.done = line.end;
+            self.found.words.push(Word { span: Span::new(line.start, line.end), role: Role::Raw });
+        }
+        let rest = self.text.get(self.done..).unwrap_or_default();
+        let close = match rest.find('}') {
+            Some(at) if closed => self.done + at + 1,
+            _ => self.done,
+        };
+        self.block(brace, close);
+        if let Some(entry) = self.found.entries.last_mut() {
+            entry.words.end = self.found.words.len();
+        }
+        self.remarks(close);
+    }
 }
 
 impl Outline {
-    /// The comments between statements.
-    fn remarks(&mut self, text: &str, range: Range<usize>) {
-        if range.start < range.end && text.get(range.clone()).is_some_and(|part| part.contains('#')) {
-            let comments = tokens(text, range).into_iter().filter(|token| token.kind == TokenKind::Comment);
-            self.comments.extend(comments.map(|token| token.span));
-        }
-    }
-
-    fn around(&self, open: &[Option<usize>]) -> Around {
-        match open.last() {
-            None => Around::Top,
-            Some(head) => head.and_then(|head| self.entries.get(head)).map_or(Around::Unknown, |head| head.inside),
-        }
-    }
-
-    fn statement(
-        &mut self,
-        text: &str,
-        all: &[Token],
-        range: &Range<usize>,
-        parent: Option<usize>,
-        around: Around,
-        block: Option<Span>,
-    ) {
+    /// Adds a statement with these words.
+    fn statement(&mut self, text: &str, words: &[Token], span: Span, parent: Option<usize>) {
         let first = self.words.len();
-        let words: Vec<Token> = all.iter().copied().filter(|token| token.kind != TokenKind::Comment).collect();
-        let mut walk = Walk::new(text, &words, &mut self.words);
-        walk.statement(around);
+        let around = match parent {
+            None => Around::Top,
+            Some(head) => self.entries.get(head).map_or(Around::Unknown, |head| head.inside),
+        };
+        Walk::new(text, words, &mut self.words).statement(around);
         let named = |word: &Word| matches!(word.role, Role::Name { declares: true, .. });
         let declared = self.words.iter().enumerate().skip(first).find(|(_, word)| named(word));
         self.declarations.extend(declared.map(|(word, _)| (self.entries.len(), word)));
         let inside = inside(words.first().and_then(|head| text.get(head.span.range())).unwrap_or_default());
-        self.entries.push(Entry {
-            span: Span::new(range.start, range.end),
-            words: first..self.words.len(),
-            parent,
-            block,
-            lists: lists(&words),
-            inside,
-        });
+        let words_end = self.words.len();
+        self.entries.push(Entry { span, words: first..words_end, parent, block: None, lists: lists(words), inside });
     }
 
     /// The words of a statement.
@@ -392,43 +394,12 @@ fn lists(words: &[Token]) -> Vec<Span> {
 pub fn expected(text: &str, offset: u32) -> Expectation {
     let offset = (0..=(offset as usize).min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
     let before = text.get(..offset).unwrap_or_default();
-    let mut heads: Vec<Span> = Vec::new();
-    let mut here: Range<usize> = offset..offset;
-    let mut raw = false;
-    for piece in Scanner::new(before) {
-        (here, raw) = (offset..offset, false);
-        match piece {
-            Piece::Close(_) => drop(heads.pop()),
-            Piece::Statement(cut) => match cut.ending {
-                Ending::Block(_) => heads.push(Span::new(cut.range.start, cut.range.end)),
-                Ending::Raw { closed, .. } => raw = !closed,
-                Ending::Line => {
-                    let rest = before.get(cut.range.end..).unwrap_or_default();
-                    if !rest.contains('\n') || matches!(cut.fault, Some(Fault::List(_))) {
-                        here = cut.range.start..offset;
-                    }
-                }
-            },
-        }
-    }
-    let mut words = tokens(text, here.start.min(offset)..offset);
+    let Spot { start, heads, raw } = spot(before);
+    let mut words = tokens(text, start..offset);
     let line = before.rfind('\n').map_or(0, |at| at + 1);
-    let remark = tokens(text, line.max(here.start)..offset).last().is_some_and(|one| one.kind == TokenKind::Comment);
+    let remark = tokens(text, line.max(start)..offset).last().is_some_and(|one| one.kind == TokenKind::Comment);
     words.retain(|token| token.kind != TokenKind::Comment);
-    let typed = words.pop_if(|last| {
-        let whole = last.kind == TokenKind::Quoted
-            && last.span.range().len() > 1
-            && text.get(last.span.range()).is_some_and(|text| text.ends_with('"'));
-        matches!(last.kind, TokenKind::Word | TokenKind::Quoted) && last.span.end as usize == offset && !whole
-    });
-    let typed = typed.map_or(Span::new(offset, offset), |token| match token.kind {
-        TokenKind::Word => {
-            let rest = text.as_bytes().get(offset..).unwrap_or_default();
-            let more = rest.iter().take_while(|&&byte| is_word(byte)).count();
-            Span::new(token.span.start as usize, offset + more)
-        }
-        _ => token.span,
-    });
+    let typed = typed(text, &mut words, offset);
     let around = match heads.last() {
         None => Around::Top,
         Some(head) => {
@@ -443,6 +414,56 @@ pub fn expected(text: &str, offset: u32) -> Expectation {
         expected.clear();
     }
     Expectation { expected, typed, words: found, part, heads }
+}
+
+/// What a text ends in.
+struct Spot {
+    /// Where the statement begins that the end belongs to; the end itself, if it belongs to none.
+    start: usize,
+    /// The heads of the blocks that are open.
+    heads: Vec<Span>,
+    /// The end belongs to netfilter's own words.
+    raw: bool,
+}
+
+fn spot(before: &str) -> Spot {
+    let mut found = Spot { start: before.len(), heads: Vec::new(), raw: false };
+    for piece in Scanner::new(before) {
+        (found.start, found.raw) = (before.len(), false);
+        match piece {
+            Piece::Close(_) => drop(found.heads.pop()),
+            Piece::Statement(cut) => match cut.ending {
+                Ending::Block(_) => found.heads.push(Span::new(cut.range.start, cut.range.end)),
+                Ending::Raw { closed, .. } => found.raw = !closed,
+                Ending::Line => {
+                    let rest = before.get(cut.range.end..).unwrap_or_default();
+                    if !rest.contains('\n') || matches!(cut.fault, Some(Fault::List(_))) {
+                        found.start = cut.range.start;
+                    }
+                }
+            },
+        }
+    }
+    found
+}
+
+/// Takes off the word that is being typed at the end of the words, with what stands of it behind the place.
+fn typed(text: &str, words: &mut Vec<Token>, offset: usize) -> Span {
+    let last = words.pop_if(|last| {
+        let whole = last.kind == TokenKind::Quoted
+            && last.span.range().len() > 1
+            && text.get(last.span.range()).is_some_and(|text| text.ends_with('"'));
+        matches!(last.kind, TokenKind::Word | TokenKind::Quoted) && last.span.end as usize == offset && !whole
+    });
+    match last {
+        None => Span::new(offset, offset),
+        Some(Token { kind: TokenKind::Word, span }) => {
+            let rest = text.as_bytes().get(offset..).unwrap_or_default();
+            let more = rest.iter().take_while(|&&byte| is_word(byte)).count();
+            Span::new(span.start as usize, offset + more)
+        }
+        Some(token) => token.span,
+    }
 }
 
 /// Whether a word is a name only in quotes.
