@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
+use crate::packet::values::Range;
 use crate::packet::{Cube, Field, Universe, Values};
 
 /// Packets on which one pair of steps decides.
@@ -69,27 +70,30 @@ fn merge<P: Packets>(pieces: Vec<P>) -> Vec<(Cube, P)> {
         fields.dedup();
         for field in fields.into_iter().rev() {
             let mut groups: FxHashMap<String, usize> = FxHashMap::default();
-            let mut next: Vec<(Cube, P)> = Vec::with_capacity(list.len());
+            // Ranges are put together once all are known: one by one, long lists would take the square of their length.
+            let mut next: Vec<(Cube, P, Vec<Range>)> = Vec::with_capacity(list.len());
             for (cube, piece) in list {
                 let Some(values) = cube.get(field).cloned() else {
-                    next.push((cube, piece));
+                    next.push((cube, piece, Vec::new()));
                     continue;
                 };
                 let key = format!("{:?}", cube.replaced(field, None).parts());
                 let known = groups.get(&key).copied();
                 match known.and_then(|at| next.get_mut(at)) {
-                    Some((known, _)) => {
-                        let own = known.get(field).map(Values::ranges).unwrap_or_default();
-                        let both = Values::union(own.iter().chain(values.ranges()).copied());
-                        *known = known.replaced(field, both);
-                    }
+                    Some((.., ranges)) => ranges.extend(values.ranges()),
                     None => {
                         groups.insert(key, next.len());
-                        next.push((cube, piece));
+                        next.push((cube, piece, values.ranges().to_vec()));
                     }
                 }
             }
-            list = next;
+            list = next
+                .into_iter()
+                .map(|(cube, piece, ranges)| match Values::union(ranges) {
+                    Some(values) => (cube.replaced(field, Some(values)), piece),
+                    None => (cube, piece),
+                })
+                .collect();
         }
         if list.len() == before {
             return list;

@@ -27,9 +27,7 @@ pub(super) fn beyond(host: &Host, road: &Road, family: Family, allowed: bool) ->
     let published = road.translation.as_ref().and_then(|translation| translation.published.as_ref());
     let anything = road.translation.as_ref().is_some_and(|translation| translation.anything);
     let proxied = road.translation.as_ref().is_some_and(|translation| translation.proxied);
-    let silent = |whose: &str| {
-        Beyond::Depends(vec![format!("no rule of this policy says anything; what {whose} other rules do is not known")])
-    };
+    let silent = |whose: &str| Beyond::Depends(vec![format!("what {whose} other rules do is not known")]);
     match (road.from, road.to) {
         (_, Class::Container) if (published.is_some() || anything) && !proxied => {
             Beyond::Open(Some("Docker's own rules let in what is published".to_owned()))

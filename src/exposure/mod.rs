@@ -2,11 +2,13 @@
 //! and through which rules. Exact over the first packets of connections, or said to be possible, or not known.
 //!
 //! `geography` knows which cards lead where; `way` makes lists of the chains on a packet's way; `roads` goes along each way from
-//! arrival to delivery, through address translation; `reach` finds the packets that get through; `rows` says what was found.
+//! arrival to delivery, through address translation; `reach` finds the packets that get through; `rows` says what was found, `merge` in few
+//! words.
 
 mod asked;
 mod beyond;
 mod geography;
+mod merge;
 mod naming;
 mod reach;
 mod roads;
@@ -18,6 +20,7 @@ use std::net::IpAddr;
 use crate::host::Host;
 use crate::net::{AddressSet, Family};
 use crate::netfilter::TableFamily;
+use crate::optimise::origin::Lines;
 use crate::packet::Values;
 use crate::policy::Class;
 
@@ -230,6 +233,7 @@ impl Default for Effort {
 #[must_use]
 pub fn expose(host: &Host, wanted: Wanted, effort: Effort) -> Report {
     let mut report = Report { notes: host.notes.clone(), ..Report::default() };
+    let lines = Lines::new(&host.files);
     let mut drafts = Vec::new();
     for family in Family::BOTH.into_iter().filter(|family| host.families.contains(family)) {
         report.families.push(family);
@@ -260,7 +264,7 @@ pub fn expose(host: &Host, wanted: Wanted, effort: Effort) -> Report {
         };
         report.unknown.extend(found.unknown);
         for road in &found.roads {
-            drafts.extend(rows::of_road(host, &geography, road, family, &ways));
+            drafts.extend(rows::of_road(host, &geography, road, family, &ways, &lines));
         }
     }
     for family in Family::BOTH.into_iter().filter(|family| !report.families.contains(family)) {
@@ -272,6 +276,6 @@ pub fn expose(host: &Host, wanted: Wanted, effort: Effort) -> Report {
         let note = "what goes over a bridge without being routed, and the rules about it, take no part";
         report.notes.push(note.to_owned());
     }
-    report.rows = rows::merged(host, drafts, &report.families);
+    report.rows = merge::merged(host, drafts, &report.families);
     report
 }

@@ -117,21 +117,24 @@ pub(super) fn size(set: &AddressSet) -> u128 {
     })
 }
 
-/// The cards of a field, in words; with the policy's names for them.
-pub(super) fn cards(values: &Values, names: &Vocabulary, universe: &Universe) -> String {
-    let single: Option<Vec<&(u128, u128)>> = Some(values.ranges().iter().collect())
-        .filter(|ranges: &Vec<&(u128, u128)>| ranges.iter().all(|range| range.0 == range.1));
-    match single {
-        Some(ranges) => {
-            let all = ranges.iter().map(|range| {
-                let name = words::value(Field::IN_INTERFACE, range.0, universe);
-                match alias(&name, names) {
-                    Some(alias) if alias != name => format!("{name} ({alias})"),
-                    _ => name,
-                }
-            });
-            brief(&all.collect::<Vec<_>>())
-        }
+/// The cards of a field, in words; with the policy's names for them. `all`: those that there are in its place.
+pub(super) fn cards(values: &Values, all: Option<&Values>, names: &Vocabulary, universe: &Universe) -> String {
+    let single = |values: &Values| values.ranges().iter().all(|(first, last)| first == last);
+    let each = |values: &Values| {
+        let each = values.ranges().iter().map(|(first, _)| {
+            let name = words::value(Field::IN_INTERFACE, *first, universe);
+            match alias(&name, names) {
+                Some(alias) if alias != name => format!("{name} ({alias})"),
+                _ => name,
+            }
+        });
+        brief(&each.collect::<Vec<_>>())
+    };
+    if single(values) {
+        return each(values);
+    }
+    match all.and_then(|all| all.difference(values)).filter(single) {
+        Some(others) => format!("not {}", each(&others)),
         None => words::values(Field::IN_INTERFACE, values, universe),
     }
 }

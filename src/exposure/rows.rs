@@ -1,5 +1,4 @@
-//! What was found, as rows that a person reads: packets of one road and the same rules are put together, then the families, then the
-//! services that the same people reach in the same way.
+//! What was found, as rows that a person reads: packets of one road and the same rules are put together.
 
 use std::net::IpAddr;
 
@@ -8,13 +7,14 @@ use rustc_hash::FxHashMap;
 use super::asked::{narrower, open, shown, without_limits};
 use super::beyond::{Beyond, beyond};
 use super::geography::Geography;
-use super::naming::{self, addresses, everyone, machine};
+use super::naming::{self, addresses, machine};
 use super::roads::Road;
 use super::way::Ways;
 use super::{Certainty, End, Exposure, Row, Section, Through, ThroughKind};
 use crate::compare::rectangles::{Packets, covered, few};
 use crate::host::{Host, words};
 use crate::net::{AddressSet, Family};
+use crate::optimise::origin::Lines;
 use crate::packet::{Cube, Field, Universe, Values};
 use crate::policy::Class;
 use crate::program::Place;
@@ -35,7 +35,14 @@ impl Packets for Group {
 }
 
 /// The rows of one road, in one family.
-pub(super) fn of_road(host: &Host, geography: &Geography, road: &Road, family: Family, ways: &Ways<'_>) -> Vec<Row> {
+pub(super) fn of_road(
+    host: &Host,
+    geography: &Geography,
+    road: &Road,
+    family: Family,
+    ways: &Ways<'_>,
+    lines: &Lines<'_>,
+) -> Vec<Row> {
     let universe = &ways.space.universe;
     let Some(region) = road.regions.iter().chain(&road.never).cloned().reduce(|hull, cube| hull.hull(&cube)) else {
         return Vec::new();
@@ -55,7 +62,7 @@ pub(super) fn of_road(host: &Host, geography: &Geography, road: &Road, family: F
     }));
     let all: Vec<Cube> = groups.iter().flatten().map(|group| group.cube.clone()).chain(road.never.clone()).collect();
     let speaks = host.policy_files > 0 && host.says_rules();
-    let teller = Teller { host, geography, road, family, universe, region: &region, speaks };
+    let teller = Teller { host, geography, road, family, universe, region: &region, speaks, lines };
     let mut rows = Vec::new();
     for (number, group) in groups.iter().enumerate() {
         let (narrow, broad): (Vec<_>, Vec<_>) = few(group.clone(), &road.never, &region, universe)
@@ -114,6 +121,7 @@ struct Teller<'t> {
     region: &'t Cube,
     /// The host's policy has rules.
     speaks: bool,
+    lines: &'t Lines<'t>,
 }
 
 impl Teller<'_> {
@@ -209,7 +217,7 @@ impl Teller<'_> {
         let basic = allowed
             && group.through.iter().all(|place| {
                 let origin = host.rule(*place).and_then(|rule| rule.origin);
-                origin.and_then(|origin| host.line(origin)).is_some_and(|(file, _)| file.starts_with("std:"))
+                origin.and_then(|origin| self.lines.place(origin)).is_some_and(|(file, _)| file.starts_with("std:"))
             });
         let unmentioned = if self.speaks { !by_policy } else { !allowed };
         let sources = addresses(cube.get(Field::SOURCE), self.family);
@@ -351,12 +359,13 @@ impl Teller<'_> {
         let class = self.road.from;
         if class == Class::Host {
             let out = narrower(cube, Field::OUT_INTERFACE, self.region);
-            let via = out.map(|values| naming::cards(values, names, self.universe));
+            let via = out.map(|values| naming::cards(values, None, names, self.universe));
             let says = "this host".to_owned();
             return (End { class, name: None, network: None, says, address: None }, via);
         }
         let cards = self.cards(cube);
-        let via = cards.map(|values| naming::cards(values, names, self.universe));
+        let all = self.geography.cards_of(class);
+        let via = cards.map(|values| naming::cards(values, all, names, self.universe));
         if class == Class::Outside {
             let says = "elsewhere".to_owned();
             return (End { class, name: None, network: None, says, address: None }, via);
@@ -386,7 +395,8 @@ impl Teller<'_> {
         let machine = machine(self.host, address, published.or(found), out, self.universe);
         if class == Class::Outside {
             let cards = out.filter(|values| *values != self.geography.cards_of(class).unwrap_or(values));
-            let behind = cards.map(|values| naming::cards(values, &self.host.names, self.universe));
+            let behind = cards
+                .map(|values| naming::cards(values, self.geography.cards_of(class), &self.host.names, self.universe));
             if let Some(name) = &machine.name {
                 let says = format!("guest {name}");
                 return End {
@@ -466,12 +476,12 @@ impl Teller<'_> {
         let chain = host.chain_name(place.table as usize, place.chain as usize);
         let Some(rule) = host.rule(place) else { return self.end(place) };
         let origin = rule.origin;
-        let line = origin.and_then(|origin| host.line(origin));
+        let line = origin.and_then(|origin| self.lines.place(origin));
         let does = rule.verdict.as_ref().map_or_else(String::new, words::verdict);
         let text = origin.and_then(|origin| host.text(origin)).unwrap_or(does);
         let policy = origin.is_some_and(|origin| host.is_policy(origin.file));
         Through {
-            file: line.as_ref().map(|(file, _)| file.clone()),
+            file: line.map(|(file, _)| file.to_owned()),
             line: line.map(|(_, line)| line),
             chain,
             text,
@@ -502,7 +512,7 @@ impl Teller<'_> {
     }
 }
 
-fn ip(family: Family) -> &'static str {
+pub(super) fn ip(family: Family) -> &'static str {
     match family {
         Family::Ipv4 => "IPv4",
         Family::Ipv6 => "IPv6",
@@ -549,140 +559,4 @@ fn internet(family: Family) -> AddressSet {
     };
     let own = AddressSet::new(own.iter().filter_map(|text| text.parse().ok()));
     AddressSet::all(family).difference(&own)
-}
-
-/// Rows that say the same of both families, or of several services, become one; then the most exposed first.
-pub(super) fn merged(host: &Host, rows: Vec<Row>, families: &[Family]) -> Vec<Row> {
-    let mut merged: Vec<Row> = Vec::new();
-    // The services that the same people reach in the same way.
-    for row in rows {
-        match merged
-            .iter_mut()
-            .find(|known| same_way(known, &row) && known.families == row.families && known.sources == row.sources)
-        {
-            Some(known) => {
-                known.dialled = known.dialled.union(&row.dialled);
-                known.services.extend(row.services);
-                known.services.sort();
-                known.services.dedup();
-                also_through(known, row.through);
-                add(&mut known.remarks, row.remarks);
-            }
-            None => merged.push(row),
-        }
-    }
-    let mut both: Vec<Row> = Vec::new();
-    for row in merged {
-        let alike = |known: &Row| {
-            same_way(known, &row)
-                && one_name(&known.services) == one_name(&row.services)
-                && known.families != row.families
-        };
-        match both.iter_mut().find(|known| alike(known)) {
-            Some(known) => {
-                known.sources = known.sources.union(&row.sources);
-                known.dialled = known.dialled.union(&row.dialled);
-                known.exposure = known.exposure.min(row.exposure);
-                known.families.extend(row.families);
-                known.families.sort_unstable();
-                known.families.dedup();
-                known.services.extend(row.services.into_iter().filter(|service| service.protocol == Some(58)));
-                also_through(known, row.through);
-                add(&mut known.remarks, row.remarks);
-            }
-            None => both.push(row),
-        }
-    }
-    for row in &mut both {
-        let all = everyone(&row.families);
-        row.sources_say = naming::people(&row.sources, &row.families, &host.names);
-        if row.families.len() < families.len() && row.sources.covers(&all) {
-            row.sources_say = format!("any {}", row.families.first().map_or("", |family| ip(*family)));
-        }
-    }
-    both.sort_by_cached_key(key);
-    both
-}
-
-fn also_through(known: &mut Row, more: Vec<Through>) {
-    for through in more {
-        let same = |one: &Through| {
-            one.kind == through.kind && (&one.file, one.line, &one.text) == (&through.file, through.line, &through.text)
-        };
-        if !known.through.iter().any(same) {
-            known.through.push(through);
-        }
-    }
-}
-
-fn add(known: &mut Vec<String>, more: Vec<String>) {
-    for text in more {
-        if !known.contains(&text) {
-            known.push(text);
-        }
-    }
-}
-
-/// Services by what they are in either family: an echo request is one.
-fn one_name(services: &[super::Service]) -> Vec<String> {
-    let mut each: Vec<String> = services.iter().map(|service| naming::numbers(std::slice::from_ref(service))).collect();
-    each.sort();
-    each.dedup();
-    each
-}
-
-/// Whether two rows differ at most in families, sources and services.
-fn same_way(one: &Row, other: &Row) -> bool {
-    let lines = |row: &Row| -> Vec<(Option<String>, Option<u32>, String)> {
-        let policy = row.through.iter().any(|through| through.kind == ThroughKind::Policy);
-        row.through
-            .iter()
-            // A policy's line says enough: rules of the platform behind it are one for each port and family.
-            .filter(|through| !policy || through.kind == ThroughKind::Policy)
-            .map(|through| {
-                (through.file.clone(), through.line, if policy { String::new() } else { through.text.clone() })
-            })
-            .collect()
-    };
-    one.section == other.section
-        && one.from == other.from
-        && same_end(&one.to, &other.to)
-        && one.via == other.via
-        && one.at == other.at
-        && one.limits == other.limits
-        && one_name(&one.except) == one_name(&other.except)
-        && one.certainty == other.certainty
-        && one.unmentioned == other.unmentioned
-        && one.basic == other.basic
-        && lines(one) == lines(other)
-}
-
-/// Whether two ends are one machine, at whatever address.
-fn same_end(one: &End, other: &End) -> bool {
-    one.class == other.class
-        && match (&one.name, &other.name) {
-            (Some(one), Some(other)) => one == other,
-            (None, None) => one.says == other.says,
-            _ => false,
-        }
-}
-
-/// Whether nothing but what others do decides about a row.
-fn left_to_others(row: &Row) -> bool {
-    row.unmentioned && row.certainty != Certainty::Certain
-}
-
-/// What decides where a row stands.
-fn key(row: &Row) -> impl Ord + use<> {
-    let place = Class::ALL.iter().position(|class| *class == row.to.class);
-    (
-        (row.section, row.basic, left_to_others(row), row.exposure, matches!(row.certainty, Certainty::Possibly(_))),
-        std::cmp::Reverse(naming::size(&row.sources)),
-        (place, row.to.says.clone(), row.services.clone(), row.via.clone()),
-        (row.sources_say.clone(), row.at.clone(), row.limits.clone()),
-        row.through
-            .iter()
-            .map(|through| (through.file.clone(), through.line, through.chain.clone()))
-            .collect::<Vec<_>>(),
-    )
 }

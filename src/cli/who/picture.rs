@@ -373,7 +373,9 @@ fn chains(host: &Host, hook: &str) -> Vec<String> {
                 continue;
             }
             let policy = if entry.base.accept { "accept" } else { "drop" };
-            let text = format!("{}, else {policy}", host.chain_name(entry.table, entry.chain));
+            let name = host.chain_name(entry.table, entry.chain);
+            // Of a policy alone, what stands behind its own chains is not known.
+            let text = if host.policy_alone() { name } else { format!("{name}, else {policy}") };
             if !found.contains(&text) {
                 found.push(text);
             }

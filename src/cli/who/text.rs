@@ -101,9 +101,7 @@ pub(super) fn asides(row: &Row, policy: bool) -> Vec<String> {
     if !row.limits.is_empty() {
         out.push(format!("limit: {}", row.limits.join(", ")));
     }
-    if let Certainty::Possibly(reasons) = &row.certainty
-        && !reasons.iter().all(|reason| reason.is_empty())
-    {
+    if let Certainty::Possibly(reasons) = &row.certainty {
         out.push(format!("possibly: {}", reasons.join("; ")));
     }
     if row.unmentioned && policy && row.certainty == Certainty::Certain {
