@@ -91,14 +91,14 @@ pub static RATE_OUT_OF_RANGE: Code = Code {
     explanation: "\
 # A rate that cannot be counted
 
-xt_limit counts in steps of 1/10000 second with 32 bits (net/netfilter/xt_limit.c): at most 10000 a second, and the time that a
-whole burst takes to come back has to be under five days. A burst of nothing lets nothing pass.
+xt_limit counts in steps of 1/10000 second (net/netfilter/xt_limit.c): at most 10000 a second; with `per source` in steps of a millionth. The
+time that a whole burst takes to come back has to be under 31 hours. A burst of nothing lets nothing pass.
 
 **Why it hurts.** iptables refuses the rule, and with it the whole table.
 
     allow ssh to host limit 1/day burst 10
 
-**Instead**, take a shorter time or a smaller burst (`limit 1/hour burst 10`), or count `per source`, which has 64 bits.
+**Instead**, take a shorter time or a smaller burst (`limit 1/hour burst 10`, `limit 1/day burst 1`).
 ",
 };
 

@@ -498,7 +498,8 @@ fn log_rule(mut base: Rule, log: &crate::policy::Log, statement: u32) -> Rule {
     base.matches.push(Match::is(MatchKind::Limit(Limit {
         count,
         seconds,
-        burst: LOG_BURST,
+        // At less than five a day, the kernel cannot count five at once.
+        burst: if seconds == 86_400 { LOG_BURST.min(count) } else { LOG_BURST },
         source_prefix: None,
         name: Arc::from(format!("fwc-log-{statement}")),
     })));

@@ -402,9 +402,11 @@ fn what_a_back_end_cannot_say_is_an_error_at_its_source() {
         ..Rule::default()
     };
     assert_eq!(fault(TableKind::Filter, Target::Iptables, long), ["FW0601"]);
-    let slow = Limit { count: 1, seconds: 86_400, burst: 10, source_prefix: None, name: "fwc-x".into() };
-    assert_eq!(
-        fault(TableKind::Filter, Target::Iptables, rule(vec![is(MatchKind::Limit(slow))], Verdict::Accept)),
-        ["FW0604"]
-    );
+    for (burst, source_prefix) in [(10, None), (2, None), (2, Some(32))] {
+        let slow = Limit { count: 1, seconds: 86_400, burst, source_prefix, name: "fwc-x".into() };
+        assert_eq!(
+            fault(TableKind::Filter, Target::Iptables, rule(vec![is(MatchKind::Limit(slow))], Verdict::Accept)),
+            ["FW0604"]
+        );
+    }
 }

@@ -34,6 +34,11 @@ pub(super) enum Side {
     Destination,
 }
 
+/// So many seconds may a whole burst take to grow again. xt_limit and xt_hashlimit reckon in credits, of which a day has nearly as many
+/// as their numbers hold (`user2credits` in net/netfilter/xt_limit.c); with a timer of 300 Hz that is least, of those in use.
+/// Beyond it the kernel refuses the rule, and with it the file.
+const LONGEST_BURST: u64 = 111_848;
+
 impl Part<'_> {
     /// How many lines it takes. Negated lists take one: all their members are denied in the same line.
     pub(super) fn count(&self) -> usize {
@@ -138,22 +143,23 @@ impl<'a, 's> Writer<'a, 's> {
         Some((parts, product))
     }
 
+    /// Whether the kernel can count it.
     pub(super) fn check_limit(&mut self, limit: &Limit, rule: &Rule) {
         let scale: u64 = if limit.source_prefix.is_some() { 1_000_000 } else { 10_000 };
         let average = scale * u64::from(limit.seconds) / u64::from(limit.count.max(1));
         let whole = average.saturating_mul(u64::from(limit.burst));
         let fits = average > 0 && limit.count > 0 && limit.burst > 0;
-        if !fits || (limit.source_prefix.is_none() && whole > u64::from(u32::MAX)) {
+        if !fits || whole > scale * LONGEST_BURST {
             let message = format!(
                 "the kernel cannot count {} in {} s with a burst of {}",
                 limit.count, limit.seconds, limit.burst
             );
-            self.fault(
-                &RATE_OUT_OF_RANGE,
-                rule,
-                message,
-                "take a shorter time or a smaller burst, or count `per source`",
-            );
+            let most = LONGEST_BURST.saturating_mul(u64::from(limit.count)) / u64::from(limit.seconds.max(1));
+            let help = match most {
+                0 => "take a higher rate".to_owned(),
+                _ => format!("let at most {most} come at once: `burst {most}`; or take a shorter time"),
+            };
+            self.fault(&RATE_OUT_OF_RANGE, rule, message, if fits { &help } else { "take a lower rate" });
         }
     }
 
