@@ -22,6 +22,8 @@ const WIDTH: f64 = 1220.0;
 const LINE: f64 = 20.0;
 const TOP: f64 = 74.0;
 const GAP: f64 = 16.0;
+/// How far below the top a column begins at most.
+const LOWEST: f64 = 170.0;
 /// Services of one target that are written out.
 const LISTED: usize = 7;
 
@@ -72,7 +74,8 @@ impl Column {
 
     /// Stands the boxes one below the other, in the middle of a height.
     fn place(&mut self, whole: f64, gap: f64) {
-        let mut y = TOP + (whole - self.height(gap)).max(0.0) / 2.0;
+        // Beside a very long column, the others stay where they are seen with its beginning.
+        let mut y = TOP + ((whole - self.height(gap)).max(0.0) / 2.0).min(LOWEST);
         for one in &mut self.0 {
             one.y = y;
             y += one.height + gap;
@@ -104,7 +107,11 @@ fn source_of(row: &Row) -> (String, String) {
         Exposure::World => ("world".to_owned(), "the Internet".to_owned()),
         Exposure::Anyone | Exposure::Network => {
             let via = row.via.clone().unwrap_or_else(|| "other cards".to_owned());
-            (format!("net {who} {via}"), if who.starts_with("any") { format!("anyone on {via}") } else { who })
+            if who.starts_with("any") {
+                (format!("net {via}"), format!("anyone on {via}"))
+            } else {
+                (format!("net {who} {via}"), who)
+            }
         }
         _ => (format!("who {who}"), who),
     }
