@@ -77,9 +77,9 @@ impl Session {
         let line = u32::try_from(policy.lines().count()).expect("a number");
         let text = policy
             + "interface bench = bench0\n\
-               allow tcp 60000-60010 to host via bench\n\
-               allow tcp 60011-60020 to host via bench\n\
-               deny tcp 60005-60025 to host via bench\n";
+               allow tcp 62000-62010 to host via bench\n\
+               allow tcp 62011-62020 to host via bench\n\
+               deny tcp 62005-62025 to host via bench\n";
         let mut command = Command::new(env!("CARGO_BIN_EXE_fwc"));
         let mut server = command.arg("lsp").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
         let input = BufWriter::new(server.stdin.take().expect("an input"));
@@ -96,7 +96,7 @@ impl Session {
         session.tell("textDocument/didOpen", json!({ "textDocument": document }));
         let first = session.published();
         let errors = first.iter().filter(|one| one["severity"] == 1).count();
-        assert_eq!(errors, 0, "{first:#?}");
+        assert_eq!(errors, 0, "the policy has errors");
         session.rest(Duration::from_secs(2));
         session
     }

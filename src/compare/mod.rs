@@ -2,6 +2,7 @@
 //! them. The answer is exact, or says which hook was left open.
 
 mod example;
+pub mod reach;
 pub mod rectangles;
 pub mod sequence;
 

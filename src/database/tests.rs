@@ -141,3 +141,48 @@ fn the_lines_of_statements_are_made_once_for_a_target() {
     let ran = ran.lock().expect("log");
     assert_eq!(ran.iter().filter(|query| query.starts_with("written(")).count(), 1);
 }
+
+/// How often each query ran since this was asked last.
+fn executed(ran: &Mutex<Vec<String>>) -> Vec<(String, usize)> {
+    let mut counts: Vec<(String, usize)> = Vec::new();
+    for query in ran.lock().expect("log").drain(..) {
+        let name = query.split('(').next().unwrap_or_default().to_owned();
+        match counts.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((name, 1)),
+        }
+    }
+    counts.sort();
+    counts
+}
+
+#[test]
+fn an_edit_redoes_only_what_depends_on_it() {
+    let (mut db, ran) = counting();
+    let mut buffers = Buffers(vec![
+        ("site.fw", "include \"a.fw\"\nallow ssh from office to host\n".into()),
+        ("a.fw", "set office = 192.0.2.0/24\n".into()),
+    ]);
+    let input = load(&mut db, &buffers);
+    let reload = |db: &mut Database, buffers: &Buffers| {
+        let (path, text) = buffers.0.first().expect("a root");
+        let root = Root { path: path.into(), bytes: text.clone().into_bytes() };
+        db.reload(input, buffers, root, Options::default());
+        checked(db, input).len()
+    };
+    assert_eq!(checked(&db, input).len(), 0);
+    executed(&ran);
+    // Nothing changed: nothing is done again.
+    assert_eq!(reload(&mut db, &buffers), 0);
+    assert_eq!(executed(&ran), []);
+    // One text changed: it alone is parsed, and each stage behind runs once.
+    if let Some((_, text)) = buffers.0.last_mut() {
+        text.push_str("set unused = 198.51.100.0/24\n");
+    }
+    assert_eq!(reload(&mut db, &buffers), 1);
+    let names = ["checked", "parse", "project", "resolved", "source_diagnostics"];
+    assert_eq!(executed(&ran), names.map(|name| (name.to_owned(), 1)));
+    // What rests on no part of it (another project's diagnostics, proofs that nobody asks for) does not run at all.
+    assert_eq!(reload(&mut db, &buffers), 1);
+    assert_eq!(executed(&ran), []);
+}

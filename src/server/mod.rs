@@ -15,6 +15,7 @@ mod features;
 mod pages;
 mod pool;
 mod proofs;
+mod rules;
 mod session;
 mod snapshot;
 mod subject;

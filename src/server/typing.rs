@@ -3,7 +3,10 @@
 use gen_lsp_types as lsp;
 
 use super::dispatch::Refused;
+use super::documents::Documents;
+use super::rules;
 use super::snapshot::Snapshot;
+use super::subject::Kind;
 use super::text::Lines;
 use crate::ide;
 use crate::span::Span;
@@ -12,13 +15,23 @@ type Answered<T> = Result<T, Refused>;
 
 /// `textDocument/hover`.
 pub fn hover(snapshot: &Snapshot, asked: lsp::HoverParams) -> Answered<Option<lsp::Hover>> {
-    let Some((spot, offset)) = snapshot.place(&asked.text_document_position_params) else {
-        return Ok(None);
-    };
+    let at = &asked.text_document_position_params;
+    let Some((spot, offset)) = snapshot.place(at) else { return Ok(of_rule(snapshot, at)) };
     Ok(ide::hover(spot.db, spot.input, spot.file, offset).map(|hover| lsp::Hover {
         contents: markdown(hover.text).into(),
         range: spot.texts.lines(spot.file).map(|lines| lines.range(hover.span)),
     }))
+}
+
+/// Of a rule in a rule set: which packets come to it.
+fn of_rule(snapshot: &Snapshot, at: &lsp::TextDocumentPositionParams) -> Option<lsp::Hover> {
+    let key = Documents::key(&at.text_document.uri);
+    let (view, file) = snapshot.views_of(&key).into_iter().find(|(view, _)| matches!(view.kind, Kind::Rules(_)))?;
+    let source = view.table.files.get(file.0 as usize)?;
+    let lines = Lines::new(&source.text, snapshot.client.encoding);
+    let offset = u32::try_from(lines.offset(at.position)).ok()?;
+    let (span, text) = rules::hover(view, &snapshot.documents, offset)?;
+    Some(lsp::Hover { contents: markdown(text).into(), range: Some(lines.range(span)) })
 }
 
 /// `textDocument/completion`.

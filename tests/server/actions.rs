@@ -30,3 +30,18 @@ fn a_dead_rule_is_deleted() {
     assert!(!client.text("site.fw").contains("deny"), "{}", client.text("site.fw"));
     assert_eq!(shown(&client.until("site.fw", <[_]>::is_empty)), "");
 }
+
+#[test]
+fn a_rule_for_the_host_becomes_one_for_the_container() {
+    let compose = "services:\n  web:\n    image: nginx\n    ports:\n      - \"8080:80\"\n";
+    let mut client = Client::new(&[("compose.yml", compose)]);
+    let site = "use docker\ncompose \"compose.yml\"\nallow ssh to host\ndeny tcp 8080 to host\n";
+    client.open("site.fw", site);
+    let told = client.until("site.fw", has("FW0301"));
+    let one = told.iter().find(|one| one["code"] == "FW0301").expect("told");
+    let actions = client.actions("site.fw", &one["range"]);
+    let action = actions.iter().find(|action| action["title"] == "Say whom it is meant for").expect("an action");
+    client.apply(action);
+    assert_eq!(client.text("site.fw"), site.replace("8080 to host", "8080 to container web"));
+    client.until("site.fw", |told| !has("FW0301")(told));
+}

@@ -220,3 +220,18 @@ fn what_may_follow_is_offered_while_it_is_written() {
     let _ = writeln!(out, "form {}\nin {}", form["label"], form["parameters"][active]["label"]);
     insta::assert_snapshot!(out);
 }
+
+#[test]
+fn a_rule_of_a_rule_set_is_shown_with_a_packet_and_its_way() {
+    let rules = "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:web - [0:0]\n-A INPUT -s 198.51.100.0/24 -j DROP\n-A INPUT -p tcp -j web\n-A INPUT -s 198.51.100.7/32 -j ACCEPT\n-A web -p tcp -m tcp --dport 443 -j ACCEPT\nCOMMIT\n";
+    let mut client = Client::new(&[]);
+    client.open("rules.v4", rules);
+    let uri = client.uri("rules.v4");
+    let mut out = String::new();
+    for line in [5, 8, 7, 0] {
+        let at = json!({ "textDocument": { "uri": uri }, "position": { "line": line, "character": 3 } });
+        let hover = client.ask("textDocument/hover", at).expect("an answer");
+        let _ = writeln!(out, "line {line}\n{}", hover["contents"]["value"].as_str().unwrap_or("nothing"));
+    }
+    insta::assert_snapshot!(out);
+}
