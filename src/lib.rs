@@ -14,6 +14,7 @@ pub mod program;
 pub mod prove;
 pub mod optimise;
 pub mod syntax;
+pub mod format;
 pub mod library;
 pub mod facts;
 pub mod project;

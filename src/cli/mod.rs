@@ -7,6 +7,7 @@ pub mod completions;
 mod diff;
 mod explain;
 mod failure;
+mod fmt;
 mod hosts;
 mod inputs;
 mod lsp;
@@ -72,6 +73,8 @@ enum Command {
     Who(who::Arguments),
     /// Serve an editor: the language server
     Lsp(lsp::Arguments),
+    /// Lay policies out in the one style
+    Fmt(fmt::Arguments),
     /// Explain a diagnostic
     Explain(explain::Arguments),
     /// List the services of the standard library
@@ -175,6 +178,7 @@ fn run() -> ExitCode {
         Command::Diff(arguments) => diff::run(&arguments, color),
         Command::Who(arguments) => who::run(&arguments, color),
         Command::Lsp(arguments) => lsp::run(&arguments),
+        Command::Fmt(arguments) => fmt::run(&arguments, color),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Services(arguments) => services::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

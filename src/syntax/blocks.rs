@@ -167,7 +167,7 @@ Declarations, defaults and asserts speak about the whole policy, and so they sta
 /// The deepest nesting of blocks.
 const DEEPEST: usize = 64;
 /// The longest statement, in bytes.
-const LONGEST: usize = 4 << 20;
+pub(super) const LONGEST: usize = 4 << 20;
 
 /// Reads a text that is known to be shorter than four gibibytes.
 pub(super) fn read(text: &str, file: FileId) -> Parsed {

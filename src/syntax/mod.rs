@@ -1,9 +1,11 @@
 //! From text to tree. Never fails: a line that cannot be read costs that line and gives a diagnostic. Knows nothing of what names
 //! mean. `scan` cuts the text into statements, `grammar` reads one (`quick` does so for the simplest), `build` makes its part of the tree with the help of `values`,
-//! `fault` says why one could not be read, and `blocks` puts the statements into one another. `outline` says for editors what each word is.
+//! `fault` says why one could not be read, and `blocks` puts the statements into one another. `outline` says for editors what each word is,
+//! `cuts` shows the statements of a text to those who need its form rather than its meaning.
 
 mod blocks;
 mod build;
+pub mod cuts;
 mod fault;
 mod grammar;
 pub mod outline;

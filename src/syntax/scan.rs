@@ -26,8 +26,8 @@ pub(super) struct Cut {
 }
 
 /// What follows a statement.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
     /// The end of its line, or a closing brace.
     Line,
     /// `{` at this place: a block of statements.

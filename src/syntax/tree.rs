@@ -294,8 +294,8 @@ pub enum Item {
     Name(Box<str>),
 }
 
-/// `[not] { one, … }` or one alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// `[not] { one, … }` or one alone. Equality looks at what is said, not at where.
+#[derive(Clone, Debug)]
 pub struct Who {
     /// The whole, for diagnostics.
     pub span: Span,
@@ -304,6 +304,13 @@ pub struct Who {
     /// The members; at least one.
     pub members: Vec<One>,
 }
+
+impl PartialEq for Who {
+    fn eq(&self, other: &Self) -> bool {
+        (self.negated, &self.members) == (other.negated, &other.members)
+    }
+}
+impl Eq for Who {}
 
 /// `[not] place [on cards] [at ADDR] [inside|direct]`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,87 @@
+//! How a policy is laid out: one style, no options. A text comes in, a text or edits go out; what it means stays the same.
+//!
+//! `words` cuts a statement into words, lists and comments; `layout` makes lines of a text, each of which knows the part of the source
+//! that it came from; `align` puts them under one another. A statement that cannot be read is kept byte for byte. Where braces do not
+//! match, nobody can know what belongs where: there, only the words within a line are spaced, and no line is moved.
+//!
+//! Nothing is taken on trust: a layout that reads differently from the source is not given out.
+
+mod align;
+mod layout;
+mod words;
+
+use std::ops::Range;
+
+use crate::diagnostic::Code;
+use crate::span::FileId;
+use crate::syntax::cuts::{Part, cuts};
+use crate::syntax::parse;
+
+/// How wide a line may become before its lists are broken, in characters.
+pub const WIDTH: usize = 100;
+/// By how much what is inside of braces is indented.
+const STEP: usize = 4;
+
+/// A piece of a text and what takes its place. Edits of one text stand in order and do not touch each other's ranges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// Bytes of the text.
+    pub range: Range<usize>,
+    /// What stands there instead.
+    pub replacement: String,
+}
+
+/// The text as it should be laid out.
+#[must_use]
+pub fn format(text: &str) -> String {
+    apply(text, &edits(text))
+}
+
+/// The edits that lay a text out, each as small as may be carried out alone: the lines that hold whole statements.
+#[must_use]
+pub fn edits(text: &str) -> Vec<Edit> {
+    let candidates: [fn(&str) -> Option<Vec<Edit>>; 2] = [layout::lines, |text| Some(layout::spaces(text))];
+    let mut candidates = candidates.iter().filter_map(|candidate| candidate(text));
+    candidates.find(|edits| reads_alike(text, &apply(text, edits))).unwrap_or_default()
+}
+
+/// Those of [`edits`] that touch a range of bytes. What surrounds them stays as it is.
+#[must_use]
+pub fn edits_in(text: &str, range: &Range<usize>) -> Vec<Edit> {
+    let touches = |edit: &Edit| edit.range.start <= range.end && range.start <= edit.range.end;
+    edits(text).into_iter().filter(touches).collect()
+}
+
+/// A text with its edits carried out.
+#[must_use]
+pub fn apply(text: &str, edits: &[Edit]) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for edit in edits {
+        out.push_str(text.get(at..edit.range.start).unwrap_or_default());
+        out.push_str(&edit.replacement);
+        at = edit.range.end;
+    }
+    out.push_str(text.get(at..).unwrap_or_default());
+    out
+}
+
+/// The statements that cannot be read and are therefore left as they are.
+#[must_use]
+pub fn unread(text: &str) -> Vec<Range<usize>> {
+    let broken = |part| match part {
+        Part::Statement { range, read: false, .. } => Some(range),
+        _ => None,
+    };
+    cuts(text).filter_map(broken).collect()
+}
+
+/// Whether two texts have the same tree and the same faults.
+fn reads_alike(one: &str, other: &str) -> bool {
+    let read = |text: &str| parse(text, FileId(0));
+    let (one, other) = (read(one), read(other));
+    let codes = |parsed: &crate::syntax::Parsed| -> Vec<(&'static Code, String)> {
+        parsed.diagnostics.iter().map(|found| (found.code, found.message.clone())).collect()
+    };
+    one.tree == other.tree && codes(&one) == codes(&other)
+}
