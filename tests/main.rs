@@ -11,6 +11,7 @@ mod emit;
 mod examples;
 mod explain;
 mod exposure;
+mod format;
 mod front;
 mod generated;
 mod hostile;

@@ -36,6 +36,7 @@ complete -c fwc -n "__fish_fwc_needs_command" -f -a "trace" -d 'Follow one packe
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "diff" -d 'Say which packets two policies or rule sets treat differently'
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "who" -d 'Say who can reach what: the exposure table of a policy or rule set'
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "lsp" -d 'Serve an editor: the language server'
+complete -c fwc -n "__fish_fwc_needs_command" -f -a "fmt" -d 'Lay policies out in the one style'
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "explain" -d 'Explain a diagnostic'
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "services" -d 'List the services of the standard library'
 complete -c fwc -n "__fish_fwc_needs_command" -f -a "completions" -d 'Write a completion script for a shell'
@@ -129,6 +130,12 @@ always\t'Always'
 never\t'Never'"
 complete -c fwc -n "__fish_fwc_using_subcommand lsp" -l stdio -d 'Speak over the standard input and output; there is no other way, and editors like to say so'
 complete -c fwc -n "__fish_fwc_using_subcommand lsp" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c fwc -n "__fish_fwc_using_subcommand fmt" -l color -d 'When to use colours; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t'At a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c fwc -n "__fish_fwc_using_subcommand fmt" -l check -d 'Write nothing; name the files that would change, and end with 1 if there are any'
+complete -c fwc -n "__fish_fwc_using_subcommand fmt" -l diff -d 'Write nothing; show what would change as a unified diff'
+complete -c fwc -n "__fish_fwc_using_subcommand fmt" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c fwc -n "__fish_fwc_using_subcommand explain" -l color -d 'When to use colours; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t'At a terminal'
 always\t'Always'
 never\t'Never'"

@@ -266,11 +266,12 @@ impl<'t> Layout<'t> {
         let before = self.slice(0..range.start);
         let line = before.rfind('\n').map_or(0, |end| end + 1);
         let lead = self.slice(line..range.start);
-        let spread = self.slice(range.clone()).contains('\n') && lead.chars().all(|letter| matches!(letter, ' ' | '\t'));
+        let spread =
+            self.slice(range.clone()).contains('\n') && lead.chars().all(|letter| matches!(letter, ' ' | '\t'));
         let (indent, begin) = if spread { (0, line) } else { (self.depth * STEP, range.start) };
         let brace = if opens { " {" } else { "" };
         let text = format!("{}{brace}", self.slice(begin..range.end));
-        self.push(Line { indent, text, edge: true, opens, source, ..Line::default() });
+        self.push(Line { indent, text, edge: true, source, ..Line::default() });
     }
 
     /// A statement, on one line if it fits, otherwise with its lists broken, the longest first.
@@ -351,12 +352,7 @@ fn holds_list(elements: &[Element<'_>], broken: &[bool], held: &Range<usize>) ->
 }
 
 /// The lines of a statement, and which elements each holds, where the lists that `broken` says go over several lines.
-fn rows<'t>(
-    elements: &[Element<'t>],
-    broken: &[bool],
-    indent: usize,
-    opens: bool,
-) -> Vec<(Line<'t>, Range<usize>)> {
+fn rows<'t>(elements: &[Element<'t>], broken: &[bool], indent: usize, opens: bool) -> Vec<(Line<'t>, Range<usize>)> {
     let mut rows = Vec::new();
     let mut line = Line { indent, ..Line::default() };
     let mut begin = 0;

@@ -40,9 +40,9 @@ pub fn format(text: &str) -> String {
 /// The edits that lay a text out, each as small as may be carried out alone: the lines that hold whole statements.
 #[must_use]
 pub fn edits(text: &str) -> Vec<Edit> {
-    let candidates: [fn(&str) -> Option<Vec<Edit>>; 2] = [layout::lines, |text| Some(layout::spaces(text))];
-    let mut candidates = candidates.iter().filter_map(|candidate| candidate(text));
-    candidates.find(|edits| reads_alike(text, &apply(text, edits))).unwrap_or_default()
+    let alike = |edits: &Vec<Edit>| reads_alike(text, &apply(text, edits));
+    let laid_out = layout::lines(text).filter(alike);
+    laid_out.or_else(|| Some(layout::spaces(text)).filter(alike)).unwrap_or_default()
 }
 
 /// Those of [`edits`] that touch a range of bytes. What surrounds them stays as it is.

@@ -213,8 +213,7 @@ impl<'t> Lists<'t> {
         if !continues {
             self.column = None;
         }
-        let nothing_above =
-            self.list.items.is_empty() && self.item.words.is_empty() && self.item.leading.is_empty();
+        let nothing_above = self.list.items.is_empty() && self.item.words.is_empty() && self.item.leading.is_empty();
         let comment = Comment { text: words, blank: token.lines > 1 && !nothing_above, continues };
         if self.item.words.is_empty() { self.item.leading.push(comment) } else { self.after.push(comment) }
     }

@@ -5,12 +5,12 @@ use std::ops::Range;
 
 use pest::Parser as _;
 
+use crate::span::Span;
 use crate::syntax::blocks::{LONGEST, gate_rule, split_word};
 use crate::syntax::grammar::{Grammar, rule_of};
 use crate::syntax::quick;
 pub use crate::syntax::scan::Ending;
 use crate::syntax::scan::{Cut, Piece, Scanner};
-use crate::span::Span;
 
 /// What a text is made of, in order. Between two parts stand white space and comments alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
