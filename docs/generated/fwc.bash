@@ -31,6 +31,9 @@ _fwc() {
             fwc,explain)
                 cmd="fwc__subcmd__explain"
                 ;;
+            fwc,fmt)
+                cmd="fwc__subcmd__fmt"
+                ;;
             fwc,lsp)
                 cmd="fwc__subcmd__lsp"
                 ;;
@@ -56,7 +59,7 @@ _fwc() {
 
     case "${cmd}" in
         fwc)
-            opts="-h -V --color --help --version build check test trace diff who lsp explain services completions man"
+            opts="-h -V --color --help --version build check test trace diff who lsp fmt explain services completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -207,6 +210,24 @@ _fwc() {
             ;;
         fwc__subcmd__explain)
             opts="-h --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        fwc__subcmd__fmt)
+            opts="-h --check --diff --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
