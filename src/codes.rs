@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::diagnostic::{Code, Level};
-use crate::{assertion, check, emit, facts, lower, policy, project, prove, syntax, verify};
+use crate::{assertion, check, emit, facts, levels, lower, policy, project, prove, syntax, verify};
 
 /// Each stage's own list. A stage that gives diagnostics has one line here.
 static STAGES: &[&[&Code]] = &[
@@ -18,6 +18,7 @@ static STAGES: &[&[&Code]] = &[
     &emit::CODES,
     &[&verify::NOT_PROVED],
     prove::CODES,
+    levels::codes::CODES,
 ];
 
 /// All codes, by number.
@@ -45,6 +46,16 @@ pub fn nearest(wanted: &str) -> Option<&'static str> {
         .min()
         .filter(|&(distance, known)| distance <= 1 + known.len().min(wanted.len()) / 4)
         .map(|(_, known)| known)
+}
+
+/// What to say of a number or name that is none.
+#[must_use]
+pub fn unknown(wanted: &str) -> String {
+    let advice = match nearest(wanted) {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => "`fwc explain` lists them".to_owned(),
+    };
+    format!("there is no diagnostic `{wanted}`: {advice}")
 }
 
 /// A level as the user reads it.
@@ -85,7 +96,7 @@ pub fn all_pages() -> String {
     let mut out = String::from(
         "# Diagnostics\n\n\
          <!-- Generated from the declarations in src/ by the test `generated::diagnostics_page`. -->\n\n\
-         `fwc explain CODE` shows one of these pages; `--deny CODE` makes an error of a warning. Numbers and names are stable.\n\n\
+         `fwc explain CODE` shows one of these pages; [levels can be changed](ci.md#levels). Numbers and names are stable.\n\n\
          | code | name | level | what |\n|---|---|---|---|\n",
     );
     for code in all() {

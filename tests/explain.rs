@@ -155,7 +155,7 @@ fn given(kind: &str, text: &str) -> BTreeSet<&'static str> {
         let mut db = Database::default();
         let root = Root { path: PathBuf::from("site.fw"), bytes: policy.as_bytes().to_vec() };
         let facts = facts.as_ref().map(|facts| Root { path: facts.path.clone(), bytes: facts.bytes.clone() });
-        let input = db.load(&files, root, Options { facts, target: Some(target) });
+        let input = db.load(&files, root, Options { facts, target: Some(target), ..Options::default() });
         codes.extend(database::compile(&db, input, "site".to_owned()).diagnostics.iter().map(|one| one.code.number));
     }
     codes

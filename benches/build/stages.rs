@@ -50,7 +50,7 @@ fn once(text: &str, target: Target) -> [f64; 6] {
         start = Instant::now();
     };
     let root = Root { path: PathBuf::from("site.fw"), bytes: text.as_bytes().to_vec() };
-    let options = Options { target: Some(target), facts: None };
+    let options = Options { target: Some(target), ..Options::default() };
     let mut parse = |id, source: &fwc::span::SourceText| Arc::new(syntax::parse(&source.text, id));
     let (project, _) = project::load(&Alone, root, options, &mut parse);
     lap(0);

@@ -44,7 +44,9 @@ complete -c fwc -n "__fish_fwc_needs_command" -f -a "man" -d 'Write the manual p
 complete -c fwc -n "__fish_fwc_using_subcommand build" -l target -d 'What to emit, whatever the source and the facts say' -r -f -a "iptables\t'iptables-restore files for IPv4 and IPv6'
 nft\t'An nft script'"
 complete -c fwc -n "__fish_fwc_using_subcommand build" -l facts -d 'What is known about the host; without it, fwc.facts.json beside the policy, if there is one' -r -F
-complete -c fwc -n "__fish_fwc_using_subcommand build" -l deny -d 'Makes errors of warnings: all of them, or one code by number or name; may be repeated' -r
+complete -c fwc -n "__fish_fwc_using_subcommand build" -l deny -d 'Make errors of these: codes by number or name, or `warnings` for all warnings; may be repeated' -r
+complete -c fwc -n "__fish_fwc_using_subcommand build" -l warn -d 'Make warnings of these; of --deny, --warn and --allow the last word counts' -r
+complete -c fwc -n "__fish_fwc_using_subcommand build" -l allow -d 'Do not tell these' -r
 complete -c fwc -n "__fish_fwc_using_subcommand build" -s o -l output -d 'The directory that the files are written to, all or none; it is made if absent' -r -F
 complete -c fwc -n "__fish_fwc_using_subcommand build" -l only -d 'Only the chains of this guest, instance or group, to be loaded into the running program; may be given several times' -r
 complete -c fwc -n "__fish_fwc_using_subcommand build" -l color -d 'When to use colours; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t'At a terminal'
@@ -56,7 +58,9 @@ complete -c fwc -n "__fish_fwc_using_subcommand build" -s h -l help -d 'Print he
 complete -c fwc -n "__fish_fwc_using_subcommand check" -l target -d 'What to emit, whatever the source and the facts say' -r -f -a "iptables\t'iptables-restore files for IPv4 and IPv6'
 nft\t'An nft script'"
 complete -c fwc -n "__fish_fwc_using_subcommand check" -l facts -d 'What is known about the host; without it, fwc.facts.json beside the policy, if there is one' -r -F
-complete -c fwc -n "__fish_fwc_using_subcommand check" -l deny -d 'Makes errors of warnings: all of them, or one code by number or name; may be repeated' -r
+complete -c fwc -n "__fish_fwc_using_subcommand check" -l deny -d 'Make errors of these: codes by number or name, or `warnings` for all warnings; may be repeated' -r
+complete -c fwc -n "__fish_fwc_using_subcommand check" -l warn -d 'Make warnings of these; of --deny, --warn and --allow the last word counts' -r
+complete -c fwc -n "__fish_fwc_using_subcommand check" -l allow -d 'Do not tell these' -r
 complete -c fwc -n "__fish_fwc_using_subcommand check" -l format -d 'How the findings are written to the standard output' -r -f -a "full\t'With the lines of source that take part'
 short\t'One line each: FILE:LINE:COLUMN: LEVEL[CODE]: MESSAGE'
 json\t'One JSON object a line, described in docs/diagnostics-json.md'
@@ -66,6 +70,8 @@ gitlab\t'GitLab\'s code quality report'
 rdjson\t'Reviewdog\'s diagnostic format'
 junit\t'JUnit\'s XML, as Jenkins reads it'"
 complete -c fwc -n "__fish_fwc_using_subcommand check" -l output-file -d 'Write them to a file, too, in a form of its own (sarif=fwc.sarif); may be given several times. Without FORMAT the form is that of --format, and the standard output gets nothing' -r
+complete -c fwc -n "__fish_fwc_using_subcommand check" -l baseline -d 'Findings that are known, as --write-baseline wrote them: they are not told, and do not fail the check' -r -F
+complete -c fwc -n "__fish_fwc_using_subcommand check" -l write-baseline -d 'Write the findings that there are to a file for --baseline, and tell none of them' -r -F
 complete -c fwc -n "__fish_fwc_using_subcommand check" -l color -d 'When to use colours; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t'At a terminal'
 always\t'Always'
 never\t'Never'"
@@ -74,7 +80,9 @@ complete -c fwc -n "__fish_fwc_using_subcommand check" -s h -l help -d 'Print he
 complete -c fwc -n "__fish_fwc_using_subcommand test" -l target -d 'What to emit, whatever the source and the facts say' -r -f -a "iptables\t'iptables-restore files for IPv4 and IPv6'
 nft\t'An nft script'"
 complete -c fwc -n "__fish_fwc_using_subcommand test" -l facts -d 'What is known about the host; without it, fwc.facts.json beside the policy, if there is one' -r -F
-complete -c fwc -n "__fish_fwc_using_subcommand test" -l deny -d 'Makes errors of warnings: all of them, or one code by number or name; may be repeated' -r
+complete -c fwc -n "__fish_fwc_using_subcommand test" -l deny -d 'Make errors of these: codes by number or name, or `warnings` for all warnings; may be repeated' -r
+complete -c fwc -n "__fish_fwc_using_subcommand test" -l warn -d 'Make warnings of these; of --deny, --warn and --allow the last word counts' -r
+complete -c fwc -n "__fish_fwc_using_subcommand test" -l allow -d 'Do not tell these' -r
 complete -c fwc -n "__fish_fwc_using_subcommand test" -l format -d 'How the diagnostics are written; `json` writes nothing else' -r -f -a "full\t'With the lines of source that take part'
 short\t'One line each: FILE:LINE:COLUMN: LEVEL[CODE]: MESSAGE'
 json\t'One JSON object a line, described in docs/diagnostics-json.md'"

@@ -40,9 +40,9 @@ fn endings(target: Target) -> &'static [&'static str] {
 }
 
 pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure> {
-    let levels = arguments.input.levels()?;
     let root = read_root(&arguments.file)?;
     let options = arguments.input.options(&arguments.file)?;
+    let levels = options.levels.clone();
     let mut stem = stem(&arguments.file)?;
     if !arguments.only.is_empty() {
         stem.push_str(".part");

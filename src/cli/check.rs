@@ -10,7 +10,9 @@ use super::report::{FormatArguments, Reporter};
 use super::{Color, Ending, disk};
 use crate::database::{self, Database, ProjectInput};
 use crate::diagnostic::Diagnostic;
+use crate::expectation::Expectations;
 use crate::host::listing as given;
+use crate::levels::Levels;
 use crate::project::{ImportKind, Options, ReadError, Root, System};
 use crate::prove::findings::listing;
 use crate::read::Form;
@@ -36,7 +38,7 @@ pub(super) struct Arguments {
 const DEPTH: usize = 32;
 
 pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure> {
-    let levels = arguments.input.levels()?;
+    arguments.input.check_levels()?;
     let mut roots = Vec::new();
     for path in &arguments.path {
         if path.is_dir() {
@@ -46,13 +48,13 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
         }
     }
     let color = color.on(std::io::stdout().is_terminal());
-    let mut checker = Checker { reporter: Reporter::new(&arguments.format, color, levels), all: arguments.all };
+    let mut checker = Checker { reporter: Reporter::new(&arguments.format, color)?, all: arguments.all };
     // An included file's faults are the same from wherever it is included; they are told once.
     let mut told = BTreeSet::new();
     for root in &roots {
         let text = read_root(root)?;
         if let Some((form, listing)) = rule_set(&text) {
-            checker.listing(form, &listing)?;
+            checker.listing(form, &listing, &arguments.input.levels(root)?)?;
             continue;
         }
         let mut db = Database::default();
@@ -81,16 +83,17 @@ fn rule_set(root: &Root) -> Option<(Form, SourceText)> {
 
 impl Checker {
     /// Says what is wrong with a rule set.
-    fn listing(&mut self, form: Form, source: &SourceText) -> Result<(), Failure> {
+    fn listing(&mut self, form: Form, source: &SourceText, levels: &Levels) -> Result<(), Failure> {
         if form == Form::Ipset {
             let advice = "check the rules that look into them";
             return Err(Failure::new(format!("`{}` has sets and no rules: {advice}", source.path)));
         }
-        let diagnostics =
+        let mut diagnostics =
             listing::listing(source, form, given::family(&source.path), &[], self.all, |table, chain, rule| {
                 self.all || given::is_users(table, chain, rule)
             });
-        self.reporter.add(std::slice::from_ref(source), &diagnostics)
+        Expectations::settle_rules(source, form, self.all, &mut diagnostics);
+        self.reporter.add(std::slice::from_ref(source), &diagnostics, levels)
     }
 
     /// Says what is wrong with a policy.
@@ -104,7 +107,7 @@ impl Checker {
             told.insert((path, location.span, one.code.number, one.message.clone()))
         });
         let diagnostics: Vec<Diagnostic> = new.cloned().collect();
-        self.reporter.add(&project.files, &diagnostics)
+        self.reporter.add(&project.files, &diagnostics, input.levels(db))
     }
 }
 

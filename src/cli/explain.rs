@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use super::failure::Failure;
-use super::inputs::find_code;
 use super::{Ending, print};
 use crate::codes;
 
@@ -15,7 +14,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<Ending, Failure> {
     match &arguments.code {
-        Some(wanted) => print(&codes::page(find_code(wanted)?))?,
+        Some(wanted) => print(&codes::page(codes::find(wanted).ok_or_else(|| Failure::new(codes::unknown(wanted)))?))?,
         None => print(&list())?,
     }
     Ok(Ending::Clean)

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 
 use super::failure::Failure;
-use super::inputs::{STANDARD_INPUT, facts_beside, read_root};
-use super::render::{Levels, Sheet, full, harmless};
+use super::inputs::{STANDARD_INPUT, configured, facts_beside, read_root};
+use super::render::{Sheet, full, harmless};
 use super::{Color, TargetArgument, disk, print_aside};
 use crate::host::{self, Host, Refused};
 use crate::project::Options;
@@ -51,14 +51,14 @@ impl HostArguments {
             (None, Some(first)) => facts_beside(first)?,
             (None, None) => None,
         };
-        let options = Options { target: self.target.map(Into::into), facts };
+        let levels = paths.first().map(|path| configured(path)).transpose()?.unwrap_or_default();
+        let options = Options { target: self.target.map(Into::into), facts, levels: levels.clone() };
         let roots = paths.iter().map(|path| read_root(path)).collect::<Result<Vec<_>, _>>()?;
         let beside = self.beside.iter().map(|path| read_root(path)).collect::<Result<Vec<_>, _>>()?;
         match host::load(&disk::Disk, roots, beside, options) {
             Ok(host) => Ok(Some(host)),
             Err(Refused::Text(message)) => Err(Failure::new(harmless(&message).replace('\n', "\\n"))),
             Err(Refused::Policy { files, diagnostics }) => {
-                let levels = Levels::default();
                 let sheet = Sheet::new(&files, &diagnostics, &levels);
                 print_aside(&full::render(&sheet, color.on(std::io::stderr().is_terminal())));
                 print_aside(&sheet.tally().line());

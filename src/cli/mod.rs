@@ -1,6 +1,7 @@
 //! The command line: the only part that reads and writes files, looks at the environment and knows of a terminal. One file for
 //! each command.
 
+mod baseline;
 mod build;
 mod check;
 pub mod completions;

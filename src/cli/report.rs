@@ -1,17 +1,20 @@
 //! What `fwc check` writes: one form on the standard output, and any number of them into files.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::ValueEnum;
 
+use super::baseline::{self, Baseline};
 use super::failure::Failure;
 use super::render::finding::{Finding, findings};
-use super::render::{Levels, Sheet, Tally, full, github, gitlab, json, junit, rdjson, sarif, short};
+use super::render::{Sheet, Tally, full, github, gitlab, json, junit, rdjson, sarif, short};
 use super::repository::Repository;
-use super::{output, print};
+use super::{output, print, print_aside};
 use crate::diagnostic::Diagnostic;
-use crate::fingerprint::Fingerprints;
+use crate::fingerprint::{Fingerprints, statement};
+use crate::levels::Levels;
 use crate::span::SourceText;
 
 /// How findings are written.
@@ -57,6 +60,12 @@ pub(super) struct FormatArguments {
     /// that of --format, and the standard output gets nothing
     #[arg(long, value_name = "[FORMAT=]FILE", value_parser = destination)]
     output_file: Vec<(Option<Format>, PathBuf)>,
+    /// Findings that are known, as --write-baseline wrote them: they are not told, and do not fail the check
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Write the findings that there are to a file for --baseline, and tell none of them
+    #[arg(long, value_name = "FILE", conflicts_with = "baseline")]
+    write_baseline: Option<PathBuf>,
 }
 
 /// `sarif=fwc.sarif`, or a file's name alone. What stands before `=` is a format unless it cannot be one.
@@ -81,7 +90,6 @@ pub(super) struct Reporter {
     shown: Option<Format>,
     files: Vec<(Format, PathBuf)>,
     color: bool,
-    levels: Levels,
     repository: Repository,
     fingerprints: Fingerprints,
     findings: Vec<Finding>,
@@ -90,35 +98,47 @@ pub(super) struct Reporter {
     /// What goes into each file whose form flows.
     texts: Vec<String>,
     tally: Tally,
+    baseline: Option<Baseline>,
+    /// What goes into a baseline, and where that is written.
+    adopted: Option<(PathBuf, Vec<baseline::Entry>)>,
+    /// Files that were looked at to the end.
+    seen: BTreeSet<String>,
 }
 
 impl Reporter {
-    pub(super) fn new(arguments: &FormatArguments, color: bool, levels: Levels) -> Self {
+    pub(super) fn new(arguments: &FormatArguments, color: bool) -> Result<Self, Failure> {
         let plain = arguments.output_file.iter().any(|(format, _)| format.is_none());
         let files: Vec<(Format, PathBuf)> = arguments
             .output_file
             .iter()
             .map(|(format, path)| (format.unwrap_or(arguments.format), path.clone()))
             .collect();
-        Self {
+        Ok(Self {
+            baseline: arguments.baseline.as_deref().map(Baseline::read).transpose()?,
+            adopted: arguments.write_baseline.clone().map(|path| (path, Vec::new())),
+            seen: BTreeSet::new(),
             shown: (!plain).then_some(arguments.format),
             texts: vec![String::new(); files.len()],
             files,
             color,
-            levels,
             repository: Repository::here(),
             fingerprints: Fingerprints::default(),
             findings: Vec::new(),
             checked: Vec::new(),
             tally: Tally::default(),
-        }
+        })
     }
 
     /// Takes what was found in one policy, whose root is the first of its files, or in one rule set.
-    pub(super) fn add(&mut self, files: &[SourceText], diagnostics: &[Diagnostic]) -> Result<(), Failure> {
-        let sheet = Sheet::new(files, diagnostics, &self.levels);
+    pub(super) fn add(
+        &mut self,
+        files: &[SourceText],
+        diagnostics: &[Diagnostic],
+        levels: &Levels,
+    ) -> Result<(), Failure> {
+        let mut sheet = Sheet::new(files, diagnostics, levels);
         let names: Vec<Arc<str>> = files.iter().map(|file| Arc::from(self.repository.name(&file.path))).collect();
-        let fingerprints = self.fingerprints(&sheet, &names);
+        let fingerprints = self.set_aside(&mut sheet, &names);
         self.checked.extend(names.first().map(|name| name.to_string()));
         self.tally += sheet.tally();
         if let Some(text) = self.shown.filter(|format| format.flows()).map(|format| flowing(format, &sheet, self.color))
@@ -137,14 +157,30 @@ impl Reporter {
         Ok(())
     }
 
-    fn fingerprints(&mut self, sheet: &Sheet<'_>, names: &[Arc<str>]) -> Vec<String> {
+    /// The fingerprints of a sheet's diagnostics. What a baseline knows, or takes, is no longer among them.
+    fn set_aside(&mut self, sheet: &mut Sheet<'_>, names: &[Arc<str>]) -> Vec<String> {
         let nowhere = SourceText { path: "".into(), text: "".into() };
-        let known = sheet.diagnostics.iter().map(|(_, one)| {
+        let mut fingerprints = Vec::new();
+        let whole = sheet.diagnostics.iter().all(|(_, one)| baseline::takes(one));
+        sheet.diagnostics.retain(|(_, one)| {
             let file = one.primary.location.file.0 as usize;
             let source = sheet.files.get(file).unwrap_or(&nowhere);
-            self.fingerprints.of(one, source, names.get(file).map_or("", |name| name))
+            let name = names.get(file).map_or("", |name| name);
+            let fingerprint = self.fingerprints.of(one, source, name);
+            if let Some((_, adopted)) = self.adopted.as_mut().filter(|_| baseline::takes(one)) {
+                adopted.push(baseline::Entry::new(one, name, statement(source, one), &fingerprint));
+                return false;
+            }
+            if self.baseline.as_mut().is_some_and(|baseline| baseline.knows(one, &fingerprint)) {
+                return false;
+            }
+            fingerprints.push(fingerprint);
+            true
         });
-        known.collect()
+        if whole {
+            self.seen.extend(names.iter().map(|name| name.to_string()));
+        }
+        fingerprints
     }
 
     /// Writes what is written last, and says how many findings there were.
@@ -162,6 +198,15 @@ impl Reporter {
                 text.push_str(&self.tally.line());
             }
             output::replace(path, &text)?;
+        }
+        if let Some(baseline) = &self.baseline {
+            print_aside(&baseline.summary(&self.seen));
+        }
+        if let Some((path, adopted)) = self.adopted.take() {
+            let number = adopted.len();
+            baseline::write(&path, adopted)?;
+            let findings = if number == 1 { "1 finding is" } else { &format!("{number} findings are") };
+            print_aside(&format!("fwc: {findings} written to the baseline {}\n", path.display()));
         }
         Ok(self.tally)
     }

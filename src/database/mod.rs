@@ -15,6 +15,8 @@ use salsa::Setter as _;
 
 use crate::assertion::Proof;
 use crate::diagnostic::Diagnostic;
+use crate::expectation::{Expectations, Sought};
+use crate::levels::Levels;
 use crate::netfilter::Ruleset;
 use crate::policy::Policy;
 use crate::policy::meaning::Meanings;
@@ -79,19 +81,26 @@ pub struct ProjectInput {
     /// What went wrong while the texts were read.
     #[returns(ref)]
     pub loading: Vec<Diagnostic>,
+    /// The levels of codes.
+    #[returns(ref)]
+    pub levels: Levels,
 }
 
 impl Database {
     /// Reads a project. Reading again after a change keeps what the unchanged texts came to.
     pub fn load(&mut self, system: &dyn System, root: Root, options: Options) -> ProjectInput {
-        let (project, files, loading) = self.read(system, root, options);
-        ProjectInput::new(self, files, project.imports, project.library, project.facts, project.target, loading)
+        let (project, files, loading, levels) = self.read(system, root, options);
+        let Project { imports, library, facts, target, .. } = project;
+        ProjectInput::new(self, files, imports, library, facts, target, loading, levels)
     }
 
     /// As [`Database::load`], into the input that an earlier reading gave: for a session, in which a project is read at every
     /// keystroke. What did not change is not set, so that what rests on it is kept.
     pub fn reload(&mut self, input: ProjectInput, system: &dyn System, root: Root, options: Options) {
-        let (project, files, loading) = self.read(system, root, options);
+        let (project, files, loading, levels) = self.read(system, root, options);
+        if *input.levels(self) != levels {
+            input.set_levels(self).to(levels);
+        }
         if *input.files(self) != files {
             input.set_files(self).to(files);
         }
@@ -112,14 +121,15 @@ impl Database {
         }
     }
 
-    /// What a project consists of; the table of its texts, each with whether it is a policy file; and what went wrong.
+    /// What a project consists of; the table of its texts, each with whether it is a policy file; what went wrong; and the levels.
     fn read(
         &mut self,
         system: &dyn System,
         root: Root,
         options: Options,
-    ) -> (Project, Vec<(SourceFile, bool)>, Vec<Diagnostic>) {
+    ) -> (Project, Vec<(SourceFile, bool)>, Vec<Diagnostic>, Levels) {
         let mut table: Vec<Option<SourceFile>> = Vec::new();
+        let levels = options.levels.clone();
         let (mut project, loading) = load(system, root, options, &mut |id, source| {
             let file = self.file(id, source);
             let at = id.0 as usize;
@@ -139,7 +149,7 @@ impl Database {
                 known.map_or_else(|| (self.file(FileId(id), &source), false), |policy| (policy, true))
             })
             .collect();
-        (project, files, loading)
+        (project, files, loading, levels)
     }
 
     /// The input for a text: the one that it had before, with what changed set anew.
@@ -206,6 +216,8 @@ pub fn source_diagnostics(db: &dyn Db, input: ProjectInput) -> Arc<Vec<Diagnosti
 pub struct Compiled {
     /// Everything there is to say about it.
     pub diagnostics: Vec<Diagnostic>,
+    /// What comments say is known.
+    pub excused: Vec<Diagnostic>,
     /// The target that was chosen.
     pub target: Target,
     /// The files to write, name and text. Empty if there is an error.
@@ -262,6 +274,12 @@ pub fn resolved(db: &dyn Db, input: ProjectInput) -> Arc<(Policy, Vec<Diagnostic
     Arc::new(resolve(project(db, input)))
 }
 
+/// What comments say of findings.
+#[salsa::tracked(returns(ref), no_eq)]
+pub fn expectations(db: &dyn Db, input: ProjectInput) -> Arc<Expectations> {
+    Arc::new(Expectations::of_policy(project(db, input)))
+}
+
 /// The whole road for one project. Output files are named after `stem`.
 pub fn compile(db: &dyn Db, input: ProjectInput, stem: String) -> &Arc<Compiled> {
     compile_part(db, input, stem, Vec::new())
@@ -273,14 +291,15 @@ pub fn compile_part(db: &dyn Db, input: ProjectInput, stem: String, only: Vec<St
     let project = project(db, input);
     let (policy, _) = &**resolved(db, input);
     let target = project.target(&policy.facts);
-    let mut diagnostics = checked(db, input).to_vec();
+    let mut saying = Saying::new(db, input);
     let mut outputs = Vec::new();
     // A policy with a hole in it is not lowered: what it would say is not what it will say.
-    if !diagnostics.iter().any(Diagnostic::is_error) {
-        let lowered = Lowered::new(policy, target, &only, &project.files, &mut diagnostics);
-        outputs = lowered.written(&stem, &mut diagnostics);
+    if !saying.stops() {
+        let lowered = Lowered::new(policy, target, &only, &project.files, &mut saying);
+        outputs = lowered.written(&stem, &mut saying);
     }
-    Arc::new(Compiled { diagnostics, target, outputs, disagreement: None })
+    let (diagnostics, excused) = saying.whole();
+    Arc::new(Compiled { diagnostics, excused, target, outputs, disagreement: None })
 }
 
 /// What is proved of the rules that a project comes to, before their form is changed: statements that no packet comes to, and such.
@@ -288,23 +307,34 @@ pub fn compile_part(db: &dyn Db, input: ProjectInput, stem: String, only: Vec<St
 #[salsa::tracked(returns(ref), no_eq)]
 pub fn findings(db: &dyn Db, input: ProjectInput, all: bool) -> Arc<Vec<Diagnostic>> {
     let compiled = compile(db, input, "policy".to_owned());
-    if compiled.diagnostics.iter().any(assertion::is_hole) {
+    let levels = input.levels(db);
+    if compiled.diagnostics.iter().any(|one| levels.stops(one) && assertion::is_hole(one)) {
         return Arc::new(Vec::new());
     }
     let project = project(db, input);
     let (policy, _) = &**resolved(db, input);
     let (ruleset, _) = lower::lower(policy, compiled.target);
-    Arc::new(found(project, &ruleset, compiled.target, all, &compiled.diagnostics))
+    let told: Vec<Diagnostic> = compiled.diagnostics.iter().chain(&compiled.excused).cloned().collect();
+    Arc::new(found(project, &ruleset, compiled.target, all, &told, expectations(db, input)))
 }
 
-/// What is found of a project's rules; `told` is what was said of it already.
-fn found(project: &Project, ruleset: &Ruleset, target: Target, all: bool, told: &[Diagnostic]) -> Vec<Diagnostic> {
+/// What is found of a project's rules; `told` is what was said of it already, or is known.
+fn found(
+    project: &Project,
+    ruleset: &Ruleset,
+    target: Target,
+    all: bool,
+    told: &[Diagnostic],
+    expectations: &Expectations,
+) -> Vec<Diagnostic> {
     let policies = target == crate::netfilter::Target::Nft;
     let found = prove::findings::findings(ruleset, prove::findings::Search { policies, overlaps: all });
     let report = Report::new(ruleset, &found, &project.files, Origin::Statements, all);
     let told: HashSet<_> = told.iter().map(|one| one.primary.location).collect();
     let own = |location: Location| !project.library.contains(&location.file) && !told.contains(&location);
-    report.diagnostics(|_, _, rule| rule.origin.is_some_and(own))
+    let mut diagnostics = report.diagnostics(|_, _, rule| rule.origin.is_some_and(own));
+    expectations.settle(&mut diagnostics, Sought::Findings { all });
+    diagnostics
 }
 
 /// What is proved of a project, as a plain value apart from the database: whoever edits the texts need not wait for it.
@@ -312,7 +342,9 @@ fn found(project: &Project, ruleset: &Ruleset, target: Target, all: bool, told: 
 pub struct Case {
     project: Arc<Project>,
     resolved: Arc<(Policy, Vec<Diagnostic>)>,
-    checked: Arc<Vec<Diagnostic>>,
+    judged: Arc<Judged>,
+    expectations: Arc<Expectations>,
+    levels: Levels,
 }
 
 /// What was proved of a [`Case`].
@@ -330,7 +362,8 @@ impl Case {
     #[must_use]
     pub fn new(db: &dyn Db, input: ProjectInput) -> Self {
         let (project, resolved) = (Arc::clone(project(db, input)), Arc::clone(resolved(db, input)));
-        Self { project, resolved, checked: Arc::clone(checked(db, input)) }
+        let (judged, expectations) = (Arc::clone(judged(db, input)), Arc::clone(expectations(db, input)));
+        Self { project, resolved, judged, expectations, levels: input.levels(db).clone() }
     }
 
     /// The project.
@@ -342,28 +375,42 @@ impl Case {
     /// Proves the asserts and looks for findings; nothing is proved of a project with errors. None if it was given up on the way.
     #[must_use]
     pub fn prove(&self, is_given_up: &dyn Fn() -> bool) -> Option<Verdicts> {
-        let mut diagnostics = Vec::new();
-        if self.checked.iter().any(Diagnostic::is_error) || is_given_up() {
+        let mut saying = self.saying();
+        if self.judged.said.iter().any(|one| self.levels.stops(one)) || is_given_up() {
+            let diagnostics = Vec::new();
             return (!is_given_up()).then_some(Verdicts { diagnostics, proofs: Vec::new(), ruleset: None });
         }
         let (policy, _) = &*self.resolved;
         let target = self.project.target(&policy.facts);
         let (ruleset, notes) = lower::lower(policy, target);
-        diagnostics.extend(notes);
+        saying.say(notes);
         if is_given_up() {
             return None;
         }
-        let proofs = assertion::prove(policy, &ruleset, target);
-        diagnostics.extend(proofs.iter().filter_map(|proof| proof.diagnostic.clone()));
+        let mut proofs = assertion::prove(policy, &ruleset, target);
+        saying.say_proofs(&mut proofs);
+        saying.diagnostics.extend(proofs.iter().filter_map(|proof| proof.diagnostic.clone()));
         if is_given_up() {
             return None;
         }
-        if diagnostics.iter().any(Diagnostic::is_error) {
+        let stopped = saying.stops();
+        let (mut diagnostics, excused) = saying.whole();
+        if stopped {
             return Some(Verdicts { diagnostics, proofs, ruleset: None });
         }
-        let told: Vec<Diagnostic> = self.checked.iter().chain(&diagnostics).cloned().collect();
-        diagnostics.extend(found(&self.project, &ruleset, target, false, &told));
+        let told: Vec<Diagnostic> = self.judged.said.iter().chain(&diagnostics).chain(&excused).cloned().collect();
+        diagnostics.extend(found(&self.project, &ruleset, target, false, &told, &self.expectations));
         Some(Verdicts { diagnostics, proofs, ruleset: Some(ruleset) })
+    }
+
+    /// With what is known of the texts, and nothing said yet.
+    fn saying(&self) -> Saying {
+        Saying {
+            expectations: Arc::clone(&self.expectations),
+            levels: self.levels.clone(),
+            diagnostics: Vec::new(),
+            excused: self.judged.excused.clone(),
+        }
     }
 
     /// What emission says of the rules.
@@ -372,10 +419,11 @@ impl Case {
         let (policy, _) = &*self.resolved;
         let target = self.project.target(&policy.facts);
         let sources = relative(&self.project.files);
-        let header = lower::summary::header(policy, target, &lower::summary::limits(&self.checked, &sources));
-        let mut diagnostics = Vec::new();
-        Lowered { ruleset, sources, target, header, partial: false }.written("policy", &mut diagnostics);
-        diagnostics
+        let told: Vec<Diagnostic> = self.judged.said.iter().chain(&self.judged.excused).cloned().collect();
+        let header = lower::summary::header(policy, target, &lower::summary::limits(&told, &sources));
+        let mut saying = self.saying();
+        Lowered { ruleset, sources, target, header, partial: false }.written("policy", &mut saying);
+        saying.diagnostics
     }
 }
 
@@ -395,19 +443,19 @@ impl Database {
         let project = Arc::clone(project(&self, input));
         let resolved = Arc::clone(resolved(&self, input));
         let target = project.target(&resolved.0.facts);
-        let mut diagnostics = checked(&self, input).to_vec();
+        let mut saying = Saying::new(&self, input);
         // The trees.
         drop(self);
         let files = Arc::try_unwrap(project).map_or_else(|shared| shared.files.clone(), |own| own.files);
         let (mut outputs, mut disagreement) = (Vec::new(), None);
-        if !diagnostics.iter().any(Diagnostic::is_error) {
-            let lowered = Lowered::new(&resolved.0, target, only, &files, &mut diagnostics);
+        if !saying.stops() {
+            let lowered = Lowered::new(&resolved.0, target, only, &files, &mut saying);
             drop(resolved);
             let plain = verified.then(|| lowered.ruleset.clone());
-            outputs = lowered.written(stem, &mut diagnostics);
+            outputs = lowered.written(stem, &mut saying);
             if let Some(plain) = plain.filter(|_| !outputs.is_empty()) {
                 match verify::verify(&plain, target, &outputs) {
-                    Ok(open) => diagnostics.extend(open.into_iter().map(|chain| {
+                    Ok(open) => saying.say(open.into_iter().map(|chain| {
                         let message = format!("the output of {chain}, was not proved equal to the policy");
                         Diagnostic::new(&verify::NOT_PROVED, Location::default(), message)
                             .note("no difference was found in the time that there is for looking")
@@ -419,37 +467,95 @@ impl Database {
         if disagreement.is_some() {
             outputs.clear();
         }
-        (files, Compiled { diagnostics, target, outputs, disagreement })
+        let (diagnostics, excused) = saying.whole();
+        (files, Compiled { diagnostics, excused, target, outputs, disagreement })
     }
 }
 
 /// What became of a project's asserts, and what else there is to say about it before that; no asserts are proved of a policy
-/// with an error in it.
+/// with an error in it. What comments say is known of a proof is no longer said in it.
 #[must_use]
 pub fn proofs(db: &dyn Db, input: ProjectInput) -> (Vec<Diagnostic>, Vec<Proof>) {
     let project = project(db, input);
     let (policy, _) = &**resolved(db, input);
     let target = project.target(&policy.facts);
-    let mut diagnostics = checked(db, input).to_vec();
-    if diagnostics.iter().any(Diagnostic::is_error) {
-        return (diagnostics, Vec::new());
+    let mut saying = Saying::new(db, input);
+    if saying.stops() {
+        return (saying.diagnostics, Vec::new());
     }
     let (ruleset, notes) = lower::lower(policy, target);
-    diagnostics.extend(notes);
-    let proofs = assertion::prove(policy, &ruleset, target);
-    (diagnostics, proofs)
+    saying.say(notes);
+    let mut proofs = assertion::prove(policy, &ruleset, target);
+    saying.say_proofs(&mut proofs);
+    (saying.whole().0, proofs)
 }
 
-/// Everything that is said about a project before it is lowered: what could not be read or parsed, what names and kinds are wrong,
-/// and what the checks find.
+/// What is said of a project before it is lowered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Judged {
+    /// What could not be read or parsed, what names and kinds are wrong, and what the checks find.
+    pub said: Vec<Diagnostic>,
+    /// What of that comments say is known.
+    pub excused: Vec<Diagnostic>,
+}
+
+/// Everything that is said about a project before it is lowered.
 #[salsa::tracked(returns(ref), no_eq)]
-pub fn checked(db: &dyn Db, input: ProjectInput) -> Arc<Vec<Diagnostic>> {
+pub fn judged(db: &dyn Db, input: ProjectInput) -> Arc<Judged> {
     let project = project(db, input);
     let (policy, faults) = &**resolved(db, input);
-    let mut diagnostics = source_diagnostics(db, input).to_vec();
-    diagnostics.extend(faults.iter().cloned());
-    diagnostics.extend(check::run(project, policy, project.target(&policy.facts)));
-    Arc::new(diagnostics)
+    let expectations = expectations(db, input);
+    let mut judged = Judged { said: source_diagnostics(db, input).to_vec(), excused: Vec::new() };
+    judged.said.extend(faults.iter().cloned());
+    judged.said.extend(check::run(project, policy, project.target(&policy.facts)));
+    expectations.excuse(&mut judged.said, &mut judged.excused);
+    judged.said.extend(expectations.faults.iter().cloned());
+    Arc::new(judged)
+}
+
+/// What is said about a project, stage by stage, and what of it comments say is known.
+struct Saying {
+    expectations: Arc<Expectations>,
+    levels: Levels,
+    diagnostics: Vec<Diagnostic>,
+    excused: Vec<Diagnostic>,
+}
+
+impl Saying {
+    /// With everything that is said before a project is lowered.
+    fn new(db: &dyn Db, input: ProjectInput) -> Self {
+        let (judged, expectations) = (judged(db, input), Arc::clone(expectations(db, input)));
+        let (diagnostics, excused) = (judged.said.clone(), judged.excused.clone());
+        Self { expectations, levels: input.levels(db).clone(), diagnostics, excused }
+    }
+
+    fn say(&mut self, diagnostics: impl IntoIterator<Item = Diagnostic>) {
+        let mut new: Vec<Diagnostic> = diagnostics.into_iter().collect();
+        self.expectations.excuse(&mut new, &mut self.excused);
+        self.diagnostics.extend(new);
+    }
+
+    /// Takes out of proofs what is known.
+    fn say_proofs(&mut self, proofs: &mut [Proof]) {
+        for proof in proofs {
+            let mut one: Vec<Diagnostic> = proof.diagnostic.take().into_iter().collect();
+            self.expectations.excuse(&mut one, &mut self.excused);
+            proof.diagnostic = one.pop();
+        }
+    }
+
+    /// Whether nothing can be written for what was said.
+    fn stops(&self) -> bool {
+        self.diagnostics.iter().any(|one| self.levels.stops(one))
+    }
+
+    /// What is said and what is known, in the end. What was expected is missed only where everything was looked for.
+    fn whole(mut self) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
+        if !self.stops() {
+            self.diagnostics.extend(self.expectations.unfulfilled(&self.excused, Sought::Compiled));
+        }
+        (self.diagnostics, self.excused)
+    }
 }
 
 /// A policy in netfilter's form, with what the files say about it in their first lines.
@@ -462,38 +568,34 @@ struct Lowered {
 }
 
 impl Lowered {
-    /// Lowers a policy, or the chains of what is named in `only`. What there is to say goes to `diagnostics`.
-    fn new(
-        policy: &Policy,
-        target: Target,
-        only: &[String],
-        files: &[SourceText],
-        diagnostics: &mut Vec<Diagnostic>,
-    ) -> Self {
+    /// Lowers a policy, or the chains of what is named in `only`. What there is to say goes to `saying`.
+    fn new(policy: &Policy, target: Target, only: &[String], files: &[SourceText], saying: &mut Saying) -> Self {
         let (mut ruleset, notes) = lower::lower(policy, target);
-        diagnostics.extend(notes);
+        saying.say(notes);
         if only.is_empty() {
             let proofs = assertion::prove(policy, &ruleset, target);
-            diagnostics.extend(proofs.into_iter().filter_map(|proof| proof.diagnostic));
+            saying.say(proofs.into_iter().filter_map(|proof| proof.diagnostic));
         } else {
             lower::keep(&mut ruleset, policy, only);
         }
         let sources = relative(files);
-        let header = lower::summary::header(policy, target, &lower::summary::limits(diagnostics, &sources));
+        // What is known holds all the same.
+        let told: Vec<Diagnostic> = saying.diagnostics.iter().chain(&saying.excused).cloned().collect();
+        let header = lower::summary::header(policy, target, &lower::summary::limits(&told, &sources));
         Self { ruleset, sources, target, header, partial: !only.is_empty() }
     }
 
     /// The files; none if anything is wrong.
-    fn written(mut self, stem: &str, diagnostics: &mut Vec<Diagnostic>) -> Vec<(String, String)> {
+    fn written(mut self, stem: &str, saying: &mut Saying) -> Vec<(String, String)> {
         optimise::optimise(&mut self.ruleset, self.target, &self.sources);
         let (target, header, partial) = (self.target, self.header, self.partial);
         let context = emit::Context { target, stem, sources: &self.sources, header, partial };
         let mut outputs = Vec::new();
         match emit::emit(&self.ruleset, &context) {
             Ok(files) => outputs.extend(files.into_iter().map(|file| (file.name, file.text))),
-            Err(faults) => diagnostics.extend(faults),
+            Err(faults) => saying.say(faults),
         }
-        if diagnostics.iter().any(Diagnostic::is_error) {
+        if saying.stops() {
             outputs.clear();
         }
         outputs

@@ -91,7 +91,7 @@ fn the_target_is_said_by_the_command_line_then_the_source_then_the_facts() {
     let chosen = |text: &str, asked: Option<Target>, facts: &Facts| {
         let mut db = Database::default();
         let root = Root { path: "site.fw".into(), bytes: text.as_bytes().to_vec() };
-        let input = db.load(&Buffers(Vec::new()), root, Options { target: asked, facts: None });
+        let input = db.load(&Buffers(Vec::new()), root, Options { target: asked, ..Options::default() });
         project(&db, input).target(facts)
     };
     let nftables = Facts {
@@ -168,9 +168,9 @@ fn an_edit_redoes_only_what_depends_on_it() {
         let (path, text) = buffers.0.first().expect("a root");
         let root = Root { path: path.into(), bytes: text.clone().into_bytes() };
         db.reload(input, buffers, root, Options::default());
-        checked(db, input).len()
+        judged(db, input).said.len()
     };
-    assert_eq!(checked(&db, input).len(), 0);
+    assert_eq!(judged(&db, input).said.len(), 0);
     executed(&ran);
     // Nothing changed: nothing is done again.
     assert_eq!(reload(&mut db, &buffers), 0);
@@ -180,7 +180,7 @@ fn an_edit_redoes_only_what_depends_on_it() {
         text.push_str("set unused = 198.51.100.0/24\n");
     }
     assert_eq!(reload(&mut db, &buffers), 1);
-    let names = ["checked", "parse", "project", "resolved", "source_diagnostics"];
+    let names = ["expectations", "judged", "parse", "project", "resolved", "source_diagnostics"];
     assert_eq!(executed(&ran), names.map(|name| (name.to_owned(), 1)));
     // What rests on no part of it (another project's diagnostics, proofs that nobody asks for) does not run at all.
     assert_eq!(reload(&mut db, &buffers), 1);

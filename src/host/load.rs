@@ -135,12 +135,13 @@ struct Lowered {
 /// The road of `fwc build`, up to the rules as they stand in source order: before they are folded, each still has its line.
 fn lowered(system: &dyn System, root: Root, options: Options) -> Result<Lowered, Refused> {
     let mut db = Database::default();
+    let levels = options.levels.clone();
     let input = db.load(system, root, options);
     let project = Arc::clone(database::project(&db, input));
     let resolved = Arc::clone(database::resolved(&db, input));
     let target = project.target(&resolved.0.facts);
     let compiled = database::compile(&db, input, "policy".to_owned());
-    if compiled.diagnostics.iter().any(assertion::is_hole) {
+    if compiled.diagnostics.iter().any(|one| levels.stops(one) && assertion::is_hole(one)) {
         return Err(Refused::Policy { files: project.files.clone(), diagnostics: compiled.diagnostics.clone() });
     }
     let (ruleset, _) = lower::lower(&resolved.0, target);

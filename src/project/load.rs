@@ -11,6 +11,7 @@ use super::codes::{
 use super::glob::{self, GlobError};
 use super::{Import, ImportKind, Project, ReadError, System};
 use crate::diagnostic::Diagnostic;
+use crate::levels::Levels;
 use crate::library;
 use crate::span::{FileId, Location, SourceText, Span};
 use crate::syntax::Parsed;
@@ -39,6 +40,8 @@ pub struct Options {
     pub target: Option<Target>,
     /// The facts file, if there is one.
     pub facts: Option<Root>,
+    /// The levels of codes: what is lowered does not keep output from being made.
+    pub levels: Levels,
 }
 
 /// Reads what `root` leads to. `parse` is called once for each policy file; the database passes its query.

@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use crate::database::Case;
 use crate::diagnostic::Diagnostic;
+use crate::expectation::Expectations;
 use crate::host::listing;
 use crate::prove::findings::listing::listing;
 use crate::read::Form;
@@ -71,7 +72,8 @@ impl Job {
         match &self.work {
             Work::Nothing => {}
             Work::Rules { source, form } => {
-                let found = listing(source, *form, listing::family(&source.path), &[], false, listing::is_users);
+                let mut found = listing(source, *form, listing::family(&source.path), &[], false, listing::is_users);
+                Expectations::settle_rules(source, *form, false, &mut found);
                 // Its faults were told at once.
                 let faults = |one: &Diagnostic| one.code == &crate::prove::findings::codes::UNREADABLE;
                 self.tell(results, found.into_iter().filter(|one| !faults(one)).collect());

@@ -132,7 +132,7 @@ impl Subject {
             }
             let facts = self.path.with_file_name(FACTS);
             let facts = overlay.read(&facts, MAX_FILE_BYTES).ok().map(|bytes| Root { path: facts, bytes });
-            let options = Options { target: None, facts };
+            let options = Options { facts, ..Options::default() };
             match &mut self.policy {
                 Some((db, input)) => db.reload(*input, &overlay, root, options),
                 None => {
@@ -194,7 +194,7 @@ impl Subject {
     pub fn check(&mut self) -> Job {
         let work = match (&self.policy, self.kind) {
             (Some((db, input)), kind) => {
-                self.first = database::checked(db, *input).to_vec();
+                self.first = database::judged(db, *input).said.clone();
                 if kind == Kind::Test {
                     // A policy's warnings stand at the policy.
                     self.first.retain(Diagnostic::is_error);

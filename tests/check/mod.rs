@@ -8,8 +8,9 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use fwc::cli::render::{Levels, Sheet, full};
+use fwc::cli::render::{Sheet, full};
 use fwc::database::{self, Database};
+use fwc::levels::Levels;
 use fwc::project::{Entry, Options, ReadError, Root, System};
 
 /// A disk with the files of one case on it.

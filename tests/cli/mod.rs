@@ -1,9 +1,12 @@
 //! The real binary on real directories: exit statuses, streams, colours, and that no file is touched when something is wrong.
 
+mod baseline;
 mod build;
 mod check;
 mod diff;
+mod expectations;
 mod formats;
+mod levels;
 mod reference;
 mod test;
 mod trace;

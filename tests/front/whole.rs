@@ -83,7 +83,7 @@ fn lines(text: &str, error: &Diagnostic) -> Vec<usize> {
 /// The errors for one back end.
 fn for_target(text: &str, target: Target, parsed: &mut dyn FnMut(&str, u32) -> Arc<Parsed>) -> Vec<Diagnostic> {
     let root = Root { path: PathBuf::from("site.fw"), bytes: text.as_bytes().to_vec() };
-    let options = Options { target: Some(target), facts: None };
+    let options = Options { target: Some(target), ..Options::default() };
     let (project, mut diagnostics) = load(&Memory, root, options, &mut |id, source| {
         if source.path.starts_with("std:") {
             parsed(&source.path, id.0)

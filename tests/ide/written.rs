@@ -33,7 +33,7 @@ fn the_lines_of_statements_are_those_of_the_files() {
             let files = vec![("site.fw".to_owned(), text.clone())];
             let root = Root { path: PathBuf::from("site.fw"), bytes: text.as_bytes().to_vec() };
             let mut db = Database::default();
-            let input = db.load(&Files(&files), root, Options { target: Some(target), facts: None });
+            let input = db.load(&Files(&files), root, Options { target: Some(target), ..Options::default() });
             let compiled = database::compile(&db, input, "policy".to_owned());
             if compiled.diagnostics.iter().any(Diagnostic::is_error) {
                 continue;

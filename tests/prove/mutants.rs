@@ -49,7 +49,7 @@ reject tcp 25 from host to world
 /// The rules that the policy is lowered to, and the files of its build.
 fn built(target: Target) -> (Ruleset, Vec<(String, String)>) {
     let root = Root { path: PathBuf::from("site.fw"), bytes: POLICY.as_bytes().to_vec() };
-    let options = Options { target: Some(target), facts: None };
+    let options = Options { target: Some(target), ..Options::default() };
     let mut parse = |id, source: &fwc::span::SourceText| Arc::new(syntax::parse(&source.text, id));
     let (project, _) = project::load(&Alone, root, options, &mut parse);
     let (policy, _) = policy::resolve::resolve(&project);

@@ -36,7 +36,7 @@ fn what_is_proved_follows() {
     let message = "no packet comes to this statement: earlier rules together take all of its packets";
     assert_eq!(shown(&found), format!("FW0801 5:4-5:30 {message}"));
     assert_eq!(found[0]["tags"], json!([1]), "shown pale");
-    assert_eq!(found[0]["severity"], 2);
+    assert_eq!(found[0]["severity"], 1);
     let related = found[0]["relatedInformation"].as_array().expect("other places");
     let lines: Vec<&Value> = related.iter().map(|one| &one["location"]["range"]["start"]["line"]).collect();
     assert_eq!(lines, [3, 4]);

@@ -352,7 +352,7 @@ chain filter INPUT {
 pub static OPENS_UNPUBLISHED: Code = Code {
     number: "FW0714",
     name: "accept-in-docker-user",
-    level: Level::Warning,
+    level: Level::Error,
     summary: "ACCEPT in DOCKER-USER is final: it also opens what Docker itself would drop",
     explanation: "\
 # ACCEPT goes past Docker's own rules
@@ -365,7 +365,7 @@ bridge to the other.
 
 ```fw
 chain filter DOCKER-USER {
-    -s 198.51.100.0/24 -j ACCEPT       # warning
+    -s 198.51.100.0/24 -j ACCEPT       # refused
     -s 198.51.100.0/24 -j RETURN       # lets Docker decide
 }
 ```

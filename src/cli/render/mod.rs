@@ -13,34 +13,9 @@ pub mod short;
 
 use std::fmt::Write as _;
 
-use crate::diagnostic::{Code, Diagnostic, Level};
+use crate::diagnostic::{Diagnostic, Level};
+use crate::levels::Levels;
 use crate::span::{FileId, Location, SourceText};
-
-/// What `--deny` raises.
-#[derive(Clone, Debug, Default)]
-pub struct Levels {
-    warnings: bool,
-    codes: Vec<&'static Code>,
-}
-
-impl Levels {
-    /// Every warning becomes an error.
-    pub fn deny_warnings(&mut self) {
-        self.warnings = true;
-    }
-
-    /// This code becomes an error.
-    pub fn deny(&mut self, code: &'static Code) {
-        self.codes.push(code);
-    }
-
-    /// The level of a code, after all.
-    #[must_use]
-    pub fn of(&self, code: &'static Code) -> Level {
-        let raised = (self.warnings && code.level == Level::Warning) || self.codes.contains(&code);
-        if raised { Level::Error } else { code.level }
-    }
-}
 
 /// The diagnostics of one project, ready to be written: sorted by file and place, with their levels.
 #[derive(Clone, Debug)]
@@ -52,10 +27,10 @@ pub struct Sheet<'a> {
 }
 
 impl<'a> Sheet<'a> {
-    /// Sorts. Of equal diagnostics one is kept: two stages may see the same fault.
+    /// Sorts, and leaves out what is not told. Of equal diagnostics one is kept: two stages may see the same fault.
     #[must_use]
     pub fn new(files: &'a [SourceText], diagnostics: &'a [Diagnostic], levels: &Levels) -> Self {
-        let mut sorted: Vec<_> = diagnostics.iter().map(|one| (levels.of(one.code), one)).collect();
+        let mut sorted: Vec<_> = diagnostics.iter().filter_map(|one| Some((levels.of(one.code)?, one))).collect();
         sorted.sort_by_key(|(_, one)| (one.primary.location, one.code.number));
         sorted.dedup_by(|a, b| a.1 == b.1);
         Self { files, diagnostics: sorted }

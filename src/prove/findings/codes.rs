@@ -38,7 +38,7 @@ COMMIT
 pub static SHADOWED: Code = Code {
     number: "FW0801",
     name: "shadowed-rule",
-    level: Level::Warning,
+    level: Level::Error,
     summary: "no packet comes to a rule: rules before it take all of its packets, and decide otherwise",
     explanation: "\
 The first rule that matches decides. All the packets that this one matches are decided by rules before it: by one of them, or by
@@ -218,7 +218,7 @@ table inet filter {
 pub static POLICY_NEVER_REACHED: Code = Code {
     number: "FW0806",
     name: "policy-never-reached",
-    level: Level::Warning,
+    level: Level::Error,
     summary: "a chain's policy is to drop, and no packet comes to it: rules accept what is left",
     explanation: "\
 The policy is for packets that no rule has decided. Here rules decide all of them, and accept some that it was to drop.
@@ -343,3 +343,6 @@ pub static CODES: &[&Code] = &[
     &OVERLAP,
     &LEFT_OPEN,
 ];
+
+/// Those that are told wholly or in part on demand alone (`--all`).
+pub static ON_DEMAND: &[&Code] = &[&REPEATED_BEHIND, &OVERLAP];
