@@ -211,9 +211,12 @@ fn is_all_tcp(sentence: &Sentence) -> bool {
     sentence.what.iter().all(|item| tcp(&item.value))
 }
 
-/// What a helper is given to: by its name in the kernel, the traffic of a judgement that it reads. The kernel refuses a helper that
-/// is not registered for the protocol and family, and with it the whole file. An error says what to write.
-fn helped(name: &str, judgement: &Judgement) -> Result<Vec<(Arc<str>, Judgement)>, (String, String)> {
+/// Helpers by their names in the kernel, each with what it is given to.
+type Helped = Vec<(Arc<str>, Judgement)>;
+
+/// What a helper is given to: the traffic of a judgement that it reads. The kernel refuses a helper that is not registered for the
+/// protocol and family, and with it the whole file. An error says what is wrong, and what to write.
+fn helped(name: &str, judgement: &Judgement) -> Result<Helped, (String, String)> {
     let known = helper::lookup(name);
     let example = known.first().map_or_else(String::new, |one| {
         let protocol = one.protocol.name().unwrap_or("tcp");
