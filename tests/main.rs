@@ -14,6 +14,7 @@ mod exposure;
 mod format;
 mod front;
 mod generated;
+mod grammars;
 mod hostile;
 mod ide;
 mod interpreter;

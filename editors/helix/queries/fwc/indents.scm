@@ -1,0 +1,7 @@
+[
+  (block)
+  (raw)
+  (list)
+] @indent
+
+"}" @outdent

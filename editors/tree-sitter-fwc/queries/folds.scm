@@ -1,0 +1,5 @@
+[
+  (block)
+  (raw)
+  (list)
+] @fold

@@ -1,0 +1,9 @@
+[
+  (block)
+  (raw)
+  (list)
+] @indent.begin
+
+"}" @indent.branch @indent.end
+
+(comment) @indent.ignore

@@ -1,0 +1,3 @@
+(block "}" @end) @indent
+(raw "}" @end) @indent
+(list "}" @end) @indent
