@@ -15,8 +15,7 @@ use crate::packet::field::name_number;
 use crate::packet::{Cube, Field, Universe, Values};
 use crate::program::{Does, Event, EventId, Place, Program, Space};
 use crate::prove::align::aligned;
-use crate::prove::compare::{Difference, differences};
-use crate::prove::counterpart::without_counterpart;
+use crate::prove::compare::differences;
 use crate::prove::cover::{Budget, Spent, Stretch, all_left_over};
 
 use rectangles::Piece;
@@ -83,8 +82,6 @@ impl Default for Effort {
 const MOST_PIECES: usize = 3_000;
 /// Changes of one kind at one hook that are told.
 const MOST_PAIRS: usize = 4_000;
-/// Steps without a counterpart beyond which the whole lists are compared.
-const MOST_ALONE: usize = 400;
 
 const HOOKS: [Hook; 5] = [Hook::Input, Hook::Forward, Hook::Output, Hook::Prerouting, Hook::Postrouting];
 
@@ -120,7 +117,7 @@ fn worlds(hook: Hook, family: Family, all_states: bool) -> Vec<Cube> {
     if !all_states {
         parts.extend([(Field::STATE, Values::single(0)), (Field::DIRECTION, Values::single(0))]);
     }
-    let named = Values::range((name_number("!"), u128::MAX));
+    let named = Values::One((name_number("!"), u128::MAX));
     let none = Values::single(0);
     let (arrives, leaves) = match hook {
         Hook::Prerouting | Hook::Input => (named, none),
@@ -145,7 +142,7 @@ fn worlds(hook: Hook, family: Family, all_states: bool) -> Vec<Cube> {
         Hook::Forward => unicast.push(local(0)),
         _ => {}
     }
-    let many = flags(1, 0).into_iter().chain([local(0), (Field::DESTINATION, Values::range(multicast))]).collect();
+    let many = flags(1, 0).into_iter().chain([local(0), (Field::DESTINATION, Values::One(multicast))]).collect();
     let broad = flags(0, 1).into_iter().chain([local(0)]).collect();
     let mut worlds: Vec<Vec<(Field, Values)>> = vec![unicast, many];
     if family == Family::Ipv4 && hook != Hook::Forward {
@@ -187,12 +184,9 @@ fn at_hook(
         report.unknown.push(open("the rules cannot be written as one list: marks of one chain are asked for in a later one, or jumps are too many"));
         return;
     }
-    let alone = without_counterpart(&one, &other, MOST_ALONE);
-    if alone.as_ref().map_or_else(|| aligned(&one, &other, &space.universe), Vec::is_empty) {
+    if aligned(&one, &other, &space.universe) {
         return;
     }
-    let both = (!translation).then(|| (sequence::verdicts(&one, &mut space), sequence::verdicts(&other, &mut space)));
-    let alone_verdicts = both.as_ref().and_then(|(one, other)| without_counterpart(one, other, MOST_ALONE));
     let mut task = Task {
         left,
         right,
@@ -206,13 +200,11 @@ fn at_hook(
     for world in worlds(hook, family, all_states) {
         task.region = world;
         let mut verdicts = Vec::new();
-        if let Some((one, other)) = &both
-            && task.verdicts(one, other, alone_verdicts.as_deref(), &space, report, &mut verdicts).is_err()
-        {
+        if !translation && task.verdicts(&one, &other, &mut space, report, &mut verdicts).is_err() {
             report.unknown.push(open("the search for packets was given up: too many rules overlap"));
             return;
         }
-        if task.effects(&one, &other, alone.as_deref(), &space, &verdicts, report).is_err() {
+        if task.effects(&one, &other, &space, &verdicts, report).is_err() {
             report.unknown.push(open("the search for differences in effects was given up: too many rules overlap"));
             return;
         }
@@ -232,75 +224,42 @@ struct Task<'t> {
 }
 
 impl Task<'_> {
-    /// Pairs of steps that do different things to packets of the region, in order. `alone` are the packets outside of which the
-    /// programs are known to do the same.
-    fn differences(
-        &mut self,
-        one: &Program,
-        other: &Program,
-        alone: Option<&[&Cube]>,
-        space: &Space,
-    ) -> Result<Vec<Difference>, Spent> {
-        let mut regions: Vec<Cube> = Vec::new();
-        match alone {
-            None => regions.push(self.region.clone()),
-            Some(alone) => {
-                for cube in alone.iter().filter_map(|cube| cube.intersection(&self.region)) {
-                    if !regions.iter().any(|known| known.covers(&cube)) {
-                        regions.push(cube);
-                    }
-                }
-            }
-        }
-        let mut pairs: Vec<Difference> = Vec::new();
-        for region in &regions {
-            differences(one, other, region, space, &mut self.search, |found| {
-                // What several regions share is found in each.
-                let is_known = |known: &Difference| {
-                    (known.left, known.right) == (found.left, found.right) && known.cube.covers(&found.cube)
-                };
-                if regions.len() == 1 || !pairs.iter().any(is_known) {
-                    pairs.push(found);
-                }
-                if pairs.len() > MOST_PAIRS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            })?;
-            if pairs.len() > MOST_PAIRS {
-                return Err(Spent);
-            }
-        }
-        pairs.sort_by_key(|pair| (pair.left, pair.right));
-        Ok(pairs)
-    }
-
     /// What becomes allowed and denied. The packets are left in `found`.
     fn verdicts(
         &mut self,
         one: &Program,
         other: &Program,
-        alone: Option<&[&Cube]>,
-        space: &Space,
+        space: &mut Space,
         report: &mut Report,
         found: &mut Vec<Cube>,
     ) -> Result<(), Spent> {
-        let mut pairs = self.differences(one, other, alone, space)?;
-        // All packets of a pair are found again below.
-        pairs.dedup_by_key(|pair| (pair.left, pair.right));
+        let (one, other) = (sequence::verdicts(one, space), sequence::verdicts(other, space));
+        let space = &*space;
+        let mut pairs = Vec::new();
+        differences(&one, &other, &self.region, space, &mut self.search, |difference| {
+            pairs.push(difference);
+            if pairs.len() > MOST_PAIRS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        if pairs.len() > MOST_PAIRS {
+            return Err(Spent);
+        }
+        pairs.sort_by_key(|pair| (pair.left, pair.right));
         let (mut allowed, mut denied, mut unsure) = (Vec::new(), Vec::new(), Vec::new());
         for pair in pairs {
-            let kind = match (decision(one, pair.left, space), decision(other, pair.right, space)) {
+            let kind = match (decision(&one, pair.left, space), decision(&other, pair.right, space)) {
                 (Some(false), Some(true)) => &mut allowed,
                 (Some(true), Some(false)) => &mut denied,
                 _ => &mut unsure,
             };
-            kind.extend(self.pieces(one, other, &pair.cube, pair.left, pair.right, false, space));
+            kind.extend(self.pieces(&one, &other, &pair.cube, pair.left, pair.right, false, space));
         }
         found.extend(allowed.iter().chain(&denied).chain(&unsure).map(|piece| piece.cube.clone()));
         for (kind, pieces) in [(Kind::Allowed, allowed), (Kind::Denied, denied)] {
-            self.tell(&kind, pieces, one, other, &space.universe, report);
+            self.tell(&kind, pieces, &one, &other, &space.universe, report);
         }
         let what =
             || Kind::Effect("what is not modelled decides".to_owned(), "what is not modelled decides".to_owned());
-        self.tell(&what(), unsure, one, other, &space.universe, report);
+        self.tell(&what(), unsure, &one, &other, &space.universe, report);
         Ok(())
     }
 
@@ -342,12 +301,19 @@ impl Task<'_> {
         &mut self,
         one: &Program,
         other: &Program,
-        alone: Option<&[&Cube]>,
         space: &Space,
         verdicts: &[Cube],
         report: &mut Report,
     ) -> Result<(), Spent> {
-        let pairs = self.differences(one, other, alone, space)?;
+        let mut pairs = Vec::new();
+        differences(one, other, &self.region, space, &mut self.search, |difference| {
+            pairs.push(difference);
+            if pairs.len() > MOST_PAIRS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        if pairs.len() > MOST_PAIRS {
+            return Err(Spent);
+        }
+        pairs.sort_by_key(|pair| (pair.left, pair.right));
         let mut kinds: Vec<(Kind, Vec<Piece>)> = Vec::new();
         for pair in pairs {
             let kind = Kind::Effect(happens(one, pair.left, space), happens(other, pair.right, space));

@@ -3,16 +3,14 @@
 
 use std::ops::ControlFlow;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::cube::Cube;
 use super::field::Field;
-use super::values::{Range, Values};
+use super::values::Range;
 
 /// Members that are looked at one by one.
 const LEAF: usize = 8;
-/// Boxes that a member is divided into, where its values lie apart: one hull around `10.1.1.1` and `198.18.0.0/24` is half the world.
-const PIECES: usize = 8;
 
 /// An index of cubes by number. Each belongs to a class, by which a search may leave it out.
 #[derive(Debug, Default)]
@@ -25,10 +23,7 @@ pub struct Index {
 struct Tree {
     signature: u64,
     fields: Vec<Field>,
-    /// A member stands once for each of its boxes.
     members: Vec<u32>,
-    /// Whether any stands more than once.
-    divided: bool,
     nodes: Vec<Node>,
     /// For each node, the hull of its members in each of `fields`.
     hulls: Vec<Range>,
@@ -41,8 +36,6 @@ struct Node {
     end: u32,
     /// The smallest number among them.
     least: u32,
-    /// The largest.
-    most: u32,
     /// The second child; the first stands right behind its parent. 0: a leaf.
     second: u32,
 }
@@ -67,63 +60,16 @@ impl Index {
         with: &Cube,
         range: std::ops::Range<u32>,
         wanted: impl Fn(u32) -> bool,
-        visit: impl FnMut(u32) -> ControlFlow<B>,
-    ) -> ControlFlow<B> {
-        self.meeting_beyond(0, with, range, wanted, visit)
-    }
-
-    /// As [`Index::meeting`], without the members that narrow none but some fields (the bits of their numbers).
-    pub fn meeting_beyond<B>(
-        &self,
-        fields: u64,
-        with: &Cube,
-        range: std::ops::Range<u32>,
-        wanted: impl Fn(u32) -> bool,
         mut visit: impl FnMut(u32) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
-        let mut search = Search::new(with, range);
-        let beyond = |tree: &Tree| fields == 0 || tree.signature & !fields != 0;
-        for (_, tree) in self.trees.iter().filter(|(class, tree)| beyond(tree) && wanted(*class)) {
-            if tree.divided {
-                let mut seen = FxHashSet::default();
-                let mut once = |number| if seen.insert(number) { visit(number) } else { ControlFlow::Continue(()) };
-                search.through(tree, |values| Some(Asked::Any(values)), &mut once)?;
-            } else {
-                search.through(tree, |values| Some(Asked::Any(values)), &mut visit)?;
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// The smallest number of a member in `range`, of a class that is `wanted`, that may meet `with` and is the one `sought`.
-    pub fn first_meeting(
-        &self,
-        with: &Cube,
-        range: std::ops::Range<u32>,
-        wanted: impl Fn(u32) -> bool,
-        mut sought: impl FnMut(u32) -> bool,
-    ) -> Option<u32> {
-        let mut search = Search::new(with, range);
-        let any = |values| Some(Asked::Any(values));
         let trees = self.trees.iter().filter(|(class, _)| wanted(*class));
-        trees.filter_map(|(_, tree)| search.first(tree, any, &mut sought)).last()
+        trees.map(|(_, tree)| tree).try_for_each(|tree| {
+            let apart = |hull: &Range, asked: &Range| hull.1 < asked.0 || asked.1 < hull.0;
+            tree.search(with, &range, apart, &mut visit)
+        })
     }
 
-    /// As [`Index::first_meeting`], among the members that may hold all of `with`.
-    pub fn first_covering(
-        &self,
-        with: &Cube,
-        range: std::ops::Range<u32>,
-        wanted: impl Fn(u32) -> bool,
-        mut sought: impl FnMut(u32) -> bool,
-    ) -> Option<u32> {
-        let own = with.signature();
-        let mut search = Search::new(with, range);
-        let trees = self.trees.iter().filter(|(class, tree)| tree.signature & !own == 0 && wanted(*class));
-        trees.filter_map(|(_, tree)| search.first(tree, first_range, &mut sought)).last()
-    }
-
-    /// As [`Index::meeting`], for the members that may hold all of `with`. A member may be visited more than once.
+    /// As [`Index::meeting`], for the members that may hold all of `with`.
     pub fn covering<B>(
         &self,
         with: &Cube,
@@ -133,188 +79,47 @@ impl Index {
     ) -> ControlFlow<B> {
         // Who narrows a field that `with` leaves open does not hold all of it.
         let own = with.signature();
-        let mut search = Search::new(with, range);
-        self.trees
-            .iter()
-            .filter(|(class, tree)| tree.signature & !own == 0 && wanted(*class))
-            .try_for_each(|(_, tree)| search.through(tree, first_range, &mut visit))
+        let trees = self.trees.iter().filter(|(class, tree)| tree.signature & !own == 0 && wanted(*class));
+        trees.map(|(_, tree)| tree).try_for_each(|tree| {
+            let too_small = |hull: &Range, asked: &Range| asked.0 < hull.0 || hull.1 < asked.1;
+            tree.search(with, &range, too_small, &mut visit)
+        })
     }
-}
-
-/// Who holds all of some values holds the first range, and that within one box.
-fn first_range(values: &Values) -> Option<Asked<'_>> {
-    values.ranges().first().copied().map(Asked::All)
-}
-
-/// A search through trees, one after the other; its lists are used again for each.
-struct Search<'v> {
-    with: &'v Cube,
-    range: std::ops::Range<u32>,
-    asked: Vec<(usize, Asked<'v>)>,
-    pending: Vec<u32>,
-}
-
-impl<'v> Search<'v> {
-    fn new(with: &'v Cube, range: std::ops::Range<u32>) -> Self {
-        Self { with, range, asked: Vec::new(), pending: Vec::new() }
-    }
-
-    /// Visits the members of every node that is not excluded by what is `asked` of some field.
-    fn through<B>(
-        &mut self,
-        tree: &Tree,
-        asked: impl Fn(&'v Values) -> Option<Asked<'v>>,
-        visit: &mut impl FnMut(u32) -> ControlFlow<B>,
-    ) -> ControlFlow<B> {
-        self.begin(tree, asked);
-        while let Some(members) = self.leaf(tree) {
-            members.iter().filter(|number| self.range.contains(number)).try_for_each(|number| visit(*number))?;
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// The smallest number of a tree that is `sought`. Greater ones are not looked for afterwards.
-    fn first(
-        &mut self,
-        tree: &Tree,
-        asked: impl Fn(&'v Values) -> Option<Asked<'v>>,
-        sought: &mut impl FnMut(u32) -> bool,
-    ) -> Option<u32> {
-        let mut found = None;
-        self.begin(tree, asked);
-        while let Some(members) = self.leaf(tree) {
-            for number in members {
-                if self.range.contains(number) && sought(*number) {
-                    self.range.end = *number;
-                    found = Some(*number);
-                }
-            }
-        }
-        found
-    }
-
-    fn begin(&mut self, tree: &Tree, asked: impl Fn(&'v Values) -> Option<Asked<'v>>) {
-        let with = self.with;
-        let fields = tree.fields.iter().enumerate();
-        self.asked.clear();
-        self.asked.extend(fields.filter_map(|(at, field)| Some((at, asked(with.get(*field)?)?))));
-        self.pending.clear();
-        self.pending.push(0);
-    }
-
-    /// The members of the next leaf that nothing excludes.
-    fn leaf<'t>(&mut self, tree: &'t Tree) -> Option<&'t [u32]> {
-        let width = tree.fields.len();
-        while let Some(here) = self.pending.pop() {
-            let Some(node) = tree.nodes.get(here as usize) else { continue };
-            if node.least >= self.range.end || node.most < self.range.start {
-                continue;
-            }
-            let hulls = tree.hulls.get(here as usize * width..).unwrap_or_default();
-            let excluded = |(at, asked): &(usize, Asked)| hulls.get(*at).is_some_and(|hull| asked.excludes(hull));
-            if self.asked.iter().any(excluded) {
-                continue;
-            }
-            if node.second == 0 {
-                return tree.members.get(node.start as usize..node.end as usize);
-            }
-            self.pending.push(node.second);
-            self.pending.push(here + 1);
-        }
-        None
-    }
-}
-
-/// What is looked for in a field.
-enum Asked<'v> {
-    /// Boxes in which some of these values are.
-    Any(&'v Values),
-    /// Boxes in which all of these are.
-    All(Range),
-}
-
-impl Asked<'_> {
-    /// Whether nothing within such a hull is looked for.
-    fn excludes(&self, hull: &Range) -> bool {
-        match self {
-            Self::Any(values) => !values.meets(&Values::range(*hull)),
-            Self::All(range) => range.0 < hull.0 || hull.1 < range.1,
-        }
-    }
-}
-
-/// The hulls of a cube in some fields, box by box.
-fn boxes(cube: &Cube, fields: &[Field], out: &mut Vec<Range>) -> usize {
-    let mut counts: Vec<(usize, usize)> = fields
-        .iter()
-        .enumerate()
-        .map(|(at, field)| (cube.get(*field).map_or(1, |values| values.ranges().len()), at))
-        .collect();
-    // What has few ranges is divided into all of them.
-    counts.sort_unstable();
-    let mut left = PIECES;
-    let mut parts = vec![1; fields.len()];
-    for (count, at) in counts {
-        let own = count.min(left);
-        left /= own.max(1);
-        if let Some(part) = parts.get_mut(at) {
-            *part = own;
-        }
-    }
-    let total = parts.iter().product();
-    for number in 0..total {
-        let mut rest = number;
-        for (field, parts) in fields.iter().zip(&parts) {
-            out.push(cube.get(*field).map_or((0, u128::MAX), |values| part_hull(values, rest % parts, *parts)));
-            rest /= parts;
-        }
-    }
-    total
-}
-
-/// The hull of one of so many parts of some values.
-fn part_hull(values: &Values, part: usize, of: usize) -> Range {
-    let ranges = values.ranges();
-    let start = ranges.len() * part / of;
-    let end = ranges.len() * (part + 1) / of;
-    let part = ranges.get(start..end).unwrap_or_default();
-    part.first().zip(part.last()).map_or_else(|| values.hull(), |(first, last)| (first.0, last.1))
 }
 
 impl Tree {
-    fn new<'a>(members: Vec<u32>, cube: &impl Fn(u32) -> &'a Cube) -> Self {
+    fn new<'a>(mut members: Vec<u32>, cube: &impl Fn(u32) -> &'a Cube) -> Self {
         let mut fields: Vec<Field> = Vec::new();
         if let Some(first) = members.first() {
             // Members may differ in which of the rarer fields they narrow; those are not used for dividing.
             fields.extend(cube(*first).parts().iter().map(|(field, _)| *field).filter(|field| field.0 < 63));
         }
         let signature = members.first().map_or(0, |first| cube(*first).signature());
-        let mut tree =
-            Self { signature, fields, members: Vec::new(), divided: false, nodes: Vec::new(), hulls: Vec::new() };
-        let mut hulls = Vec::with_capacity(members.len() * tree.fields.len());
-        let mut numbers = Vec::with_capacity(members.len());
-        for number in members {
-            let pieces = boxes(cube(number), &tree.fields, &mut hulls);
-            numbers.extend(std::iter::repeat_n(number, pieces));
-            tree.divided |= pieces > 1;
-        }
-        let mut order: Vec<u32> = (0..u32::try_from(numbers.len()).unwrap_or(u32::MAX)).collect();
+        let mut tree = Self { signature, fields, members: Vec::new(), nodes: Vec::new(), hulls: Vec::new() };
+        let boxes: Vec<Range> = members
+            .iter()
+            .flat_map(|number| {
+                let cube = cube(*number);
+                tree.fields.iter().map(|field| cube.get(*field).map_or((0, u128::MAX), super::values::Values::hull))
+            })
+            .collect();
+        let mut order: Vec<u32> = (0..u32::try_from(members.len()).unwrap_or(u32::MAX)).collect();
         let end = order.len();
         let width = tree.fields.len();
-        tree.divide(&mut order, 0, end, &hulls, width, &numbers);
-        tree.members = order.iter().filter_map(|at| numbers.get(*at as usize).copied()).collect();
+        tree.divide(&mut order, 0, end, &boxes, width, &members);
+        members = order.iter().filter_map(|at| members.get(*at as usize).copied()).collect();
+        tree.members = members;
         tree
     }
 
     fn divide(&mut self, order: &mut [u32], start: usize, end: usize, boxes: &[Range], width: usize, members: &[u32]) {
         let here = self.nodes.len();
         let list = order.get(start..end).unwrap_or_default();
-        let numbers = || list.iter().filter_map(|at| members.get(*at as usize)).copied();
-        let (least, most) = (numbers().min().unwrap_or(u32::MAX), numbers().max().unwrap_or(u32::MAX));
+        let least = list.iter().filter_map(|at| members.get(*at as usize)).min().copied().unwrap_or(u32::MAX);
         let at =
             |number: u32, field: usize| boxes.get(number as usize * width + field).copied().unwrap_or((0, u128::MAX));
         let clamp = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
-        self.nodes.push(Node { start: clamp(start), end: clamp(end), least, most, second: 0 });
+        self.nodes.push(Node { start: clamp(start), end: clamp(end), least, second: 0 });
         let mut best: Option<(usize, u32)> = None;
         for field in 0..width {
             let mut hull = (u128::MAX, 0);
@@ -346,5 +151,39 @@ impl Tree {
             node.second = second;
         }
         self.divide(order, middle, end, boxes, width, members);
+    }
+
+    /// Visits the members of every node that is not `excluded` by its hull and by what is asked in the same field.
+    fn search<B>(
+        &self,
+        with: &Cube,
+        range: &std::ops::Range<u32>,
+        excluded: impl Fn(&Range, &Range) -> bool,
+        visit: &mut impl FnMut(u32) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        let asked: Vec<(usize, Range)> = self
+            .fields
+            .iter()
+            .enumerate()
+            .filter_map(|(at, field)| with.get(*field).map(|values| (at, values.hull())))
+            .collect();
+        let width = self.fields.len();
+        let mut pending = vec![0u32];
+        while let Some(here) = pending.pop() {
+            let Some(node) = self.nodes.get(here as usize) else { continue };
+            let hulls = self.hulls.get(here as usize * width..).unwrap_or_default();
+            let excluded = |(at, asked): &(usize, Range)| hulls.get(*at).is_some_and(|hull| excluded(hull, asked));
+            if node.least >= range.end || asked.iter().any(excluded) {
+                continue;
+            }
+            if node.second == 0 {
+                let members = self.members.get(node.start as usize..node.end as usize).unwrap_or_default();
+                members.iter().filter(|number| range.contains(number)).try_for_each(|number| visit(*number))?;
+            } else {
+                pending.push(node.second);
+                pending.push(here + 1);
+            }
+        }
+        ControlFlow::Continue(())
     }
 }

@@ -255,7 +255,7 @@ pub(super) fn element_cube(fields: &[SetField], element: &[SetValue], family: Fa
                 cube = with_port(cube, port, *ports)?;
             }
             (_, SetValue::Port(ports)) => cube = with_port(cube, single_field(*field)?, *ports)?,
-            (_, value) => cube = cube.with(single_field(*field)?, Values::range(value_range(value, family)?))?,
+            (_, value) => cube = cube.with(single_field(*field)?, Values::One(value_range(value, family)?))?,
         }
     }
     Some(cube)
@@ -263,7 +263,7 @@ pub(super) fn element_cube(fields: &[SetField], element: &[SetValue], family: Fa
 
 fn with_port(cube: Cube, field: Field, ports: PortRange) -> Option<Cube> {
     let ports = (u128::from(ports.first), u128::from(ports.last));
-    if ports == (0, 65_535) { Some(cube) } else { cube.with(field, Values::range(ports)) }
+    if ports == (0, 65_535) { Some(cube) } else { cube.with(field, Values::One(ports)) }
 }
 
 /// The field of a packet that holds one field of a set.
@@ -344,7 +344,7 @@ fn apply(condition: &mut Condition, field: Field, values: Option<Values>, negate
         condition.cubes.clear();
         return;
     };
-    if *values.ranges() == [space.universe.all(field)] {
+    if values.ranges() == [space.universe.all(field)] {
         return;
     }
     let before = std::mem::take(&mut condition.cubes);

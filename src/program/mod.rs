@@ -218,7 +218,9 @@ impl Program {
     /// A program of these steps.
     #[must_use]
     pub fn new(steps: Vec<Step>, complete: bool) -> Self {
-        let index = index(&steps);
+        let cube = |number: u32| steps.get(number as usize).map_or(&EVERYTHING, |step| &step.cube);
+        let seen = (0..).zip(&steps).filter(|(_, step)| step.does != Does::Happen(VISIT));
+        let index = Index::new(seen.map(|(number, step)| (number, step.does.class())), cube);
         Self { steps, complete, index }
     }
 
@@ -239,19 +241,7 @@ impl Program {
         self.index.meeting(with, range, wanted, visit)
     }
 
-    /// As [`Program::meeting`], without the steps that narrow none but some fields (the bits of their numbers).
-    pub fn meeting_beyond<B>(
-        &self,
-        fields: u64,
-        with: &Cube,
-        range: std::ops::Range<u32>,
-        wanted: impl Fn(u32) -> bool,
-        visit: impl FnMut(u32) -> std::ops::ControlFlow<B>,
-    ) -> std::ops::ControlFlow<B> {
-        self.index.meeting_beyond(fields, with, range, wanted, visit)
-    }
-
-    /// As [`Program::meeting`], for steps that may hold all of a cube; it may give one more than once.
+    /// As [`Program::meeting`], for steps that may hold all of a cube.
     pub fn covering<B>(
         &self,
         with: &Cube,
@@ -260,30 +250,6 @@ impl Program {
         visit: impl FnMut(u32) -> std::ops::ControlFlow<B>,
     ) -> std::ops::ControlFlow<B> {
         self.index.covering(with, range, wanted, visit)
-    }
-
-    /// The first step in `range`, of a wanted class, that meets a cube and is the one `sought`.
-    pub fn first_meeting(
-        &self,
-        with: &Cube,
-        range: std::ops::Range<u32>,
-        wanted: impl Fn(u32) -> bool,
-        mut sought: impl FnMut(&Step) -> bool,
-    ) -> Option<u32> {
-        let sought = |number| self.step(number).is_some_and(|step| step.cube.meets(with) && sought(step));
-        self.index.first_meeting(with, range, wanted, sought)
-    }
-
-    /// As [`Program::first_meeting`], of the steps that hold all of a cube.
-    pub fn first_covering(
-        &self,
-        with: &Cube,
-        range: std::ops::Range<u32>,
-        wanted: impl Fn(u32) -> bool,
-        mut sought: impl FnMut(u32) -> bool,
-    ) -> Option<u32> {
-        let covers = |number| self.step(number).is_some_and(|step| step.cube.covers(with));
-        self.index.first_covering(with, range, wanted, |number| sought(number) && covers(number))
     }
 
     /// How many steps there are.
@@ -297,13 +263,6 @@ impl Program {
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
-}
-
-/// The index of a list of steps; places of rules are not in it.
-fn index(steps: &[Step]) -> Index {
-    let cube = |number: u32| steps.get(number as usize).map_or(&EVERYTHING, |step| &step.cube);
-    let seen = (0..).zip(steps).filter(|(_, step)| step.does != Does::Happen(VISIT));
-    Index::new(seen.map(|(number, step)| (number, step.does.class())), cube)
 }
 
 static EVERYTHING: Cube = Cube::all();

@@ -13,18 +13,14 @@ use std::ops::{ControlFlow, Range};
 use crate::packet::{Cube, Universe, Values};
 use crate::program::{Does, EventId, Program};
 
-/// Steps that are looked at before the attempt is given up, at least.
+/// Steps that are looked at before the attempt is given up.
 const EFFORT: u64 = 4_000_000;
-/// And so many for each range of values in both programs.
-const EACH: u64 = 100;
-/// Steps that seem to come too late, of which it is looked closely at whether they do.
-const DOUBTFUL: usize = 64;
 
 /// Whether the programs are shown to be equal in this way.
 #[must_use]
 pub fn aligned(left: &Program, right: &Program, universe: &Universe) -> bool {
     let (Some(ours), Some(theirs)) = (divided(left), divided(right)) else { return false };
-    let effort = Cell::new(EFFORT.max(EACH.saturating_mul(size(left) + size(right))));
+    let effort = Cell::new(EFFORT);
     ours.marks.len() == theirs.marks.len()
         && ours.marks.iter().zip(&theirs.marks).all(|(one, other)| one.equals(other))
         && ours.stretches.iter().zip(&theirs.stretches).all(|(one, other)| {
@@ -34,12 +30,6 @@ pub fn aligned(left: &Program, right: &Program, universe: &Universe) -> bool {
             );
             decides_alike(&ours, &theirs).is_some()
         })
-}
-
-/// How many ranges of values a program is made of.
-fn size(program: &Program) -> u64 {
-    let ranges = |values: &Values| values.ranges().len() as u64;
-    program.steps.iter().map(|step| 1 + step.cube.parts().iter().map(|(_, values)| ranges(values)).sum::<u64>()).sum()
 }
 
 /// A step that divides.
@@ -130,7 +120,7 @@ impl Side<'_> {
             if let Some(first) = self.first(event, &cube)? {
                 latest = latest.max(first);
             } else if let Some((field, values)) = cube.scattered(1) {
-                open.extend(values.ranges().iter().map(|range| cube.replaced(field, Some(Values::range(*range)))));
+                open.extend(values.ranges().iter().map(|range| cube.replaced(field, Some(Values::One(*range)))));
             } else {
                 // Several steps together, a part each.
                 let (number, own) = self.part(event, &cube)?;
@@ -144,43 +134,38 @@ impl Side<'_> {
     /// The first step that decides all packets of a cube so; `None` if that takes too much work.
     fn first(&self, event: EventId, cube: &Cube) -> Option<Option<u32>> {
         let mut looked = 1;
-        let class = |class| class == event.0;
-        let first = self.program.first_covering(cube, self.range.clone(), class, |_| {
-            looked += 1;
-            true
-        });
+        let mut first: Option<u32> = None;
+        let all = self.program.covering(
+            cube,
+            self.range.clone(),
+            |class| class == event.0,
+            |number| {
+                looked += 1;
+                if first.is_none_or(|known| number < known)
+                    && self.step(number).is_some_and(|(_, own)| own.covers(cube))
+                {
+                    first = Some(number);
+                }
+                ControlFlow::<()>::Continue(())
+            },
+        );
+        debug_assert!(all.is_continue());
         self.effort.set(self.effort.get().checked_sub(looked)?);
         Some(first)
     }
 
-    /// The first step that decides some packets of a cube so; `None` if there is none, or that takes too much work.
+    /// A step that decides some packets of a cube so.
     fn part(&self, event: EventId, cube: &Cube) -> Option<(u32, &Cube)> {
-        let mut looked = 1;
-        let class = |class| class == event.0;
-        let part = self.program.first_meeting(cube, self.range.clone(), class, |_| {
-            looked += 1;
-            true
-        });
-        self.effort.set(self.effort.get().checked_sub(looked)?);
-        let part = part?;
-        Some((part, self.step(part)?.1))
-    }
-
-    /// As [`Side::latest`], with for each packet the first step that decides it so: another may hold all of the cube, further behind.
-    fn earliest(&self, event: EventId, cube: &Cube) -> Option<u32> {
-        let (mut latest, mut open) = (0, vec![cube.clone()]);
-        while let Some(cube) = open.pop() {
-            let (number, own) = self.part(event, &cube)?;
-            if own.covers(&cube) {
-                latest = latest.max(number);
-            } else if let Some((field, values)) = cube.scattered(1) {
-                open.extend(values.ranges().iter().map(|range| cube.replaced(field, Some(Values::range(*range)))));
-            } else {
-                latest = latest.max(number);
-                open.append(&mut cube.difference(own, self.universe));
-            }
-        }
-        Some(latest)
+        let part = self.program.meeting(
+            cube,
+            self.range.clone(),
+            |class| class == event.0,
+            |number| match self.step(number).filter(|(_, own)| own.meets(cube)) {
+                Some((_, own)) => ControlFlow::Break((number, own)),
+                None => ControlFlow::Continue(()),
+            },
+        );
+        part.break_value()
     }
 }
 
@@ -229,38 +214,20 @@ fn decides_alike(ours: &Side, theirs: &Side) -> Option<()> {
         let (event, cube) = theirs.step(number)?;
         let last = ours.latest(event, cube)?;
         let before = latest.get((last - ours.range.start) as usize)?;
-        if before.but(event).is_none_or(|place| place < number) {
-            continue;
-        }
-        // One of them comes too late; does it concern these packets?
-        let concerned = |last: u32, most: usize| {
-            let mut found = Vec::new();
-            let _ = ours.program.meeting(
+        if before.but(event).is_some_and(|place| place >= number) {
+            // One of them comes too late; does it concern these packets?
+            let late = ours.program.meeting(
                 cube,
                 ours.range.start..last,
                 |class| class != event.0,
                 |other| {
                     let place = done.get((other - ours.range.start) as usize);
-                    if place.is_none_or(|place| *place >= number)
-                        && ours.step(other).is_some_and(|(_, other)| other.meets(cube))
-                    {
-                        found.push(other);
-                    }
-                    if found.len() > most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                    let concerned = place.is_none_or(|place| *place >= number)
+                        && ours.step(other).is_some_and(|(_, other)| other.meets(cube));
+                    if concerned { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 },
             );
-            found
-        };
-        if concerned(last, 0).is_empty() {
-            continue;
-        }
-        let doubtful = concerned(ours.earliest(event, cube)?, DOUBTFUL);
-        if doubtful.len() > DOUBTFUL {
-            return None;
-        }
-        for other in doubtful {
-            let (event, other) = ours.step(other)?;
-            if theirs.earliest(event, &other.intersection(cube)?)? >= number {
+            if late.is_break() {
                 return None;
             }
         }

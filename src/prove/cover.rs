@@ -159,8 +159,7 @@ fn walk(
                     && !by.get(field).is_none_or(|other| other.covers(values))
                 {
                     budget.spend(values.ranges().len() as u64 / 4)?;
-                    let ranges = values.ranges();
-                    let pieces = ranges.iter().map(|range| cube.replaced(field, Some(Values::range(*range))));
+                    let pieces = values.ranges().iter().map(|range| cube.replaced(field, Some(Values::One(*range))));
                     open.extend(pieces.map(|cube| Open { cube, stretches: stretches.clone() }));
                     continue;
                 }
@@ -242,13 +241,11 @@ fn keeper<'p>(cube: &Cube, stretches: &[Stretch<'p>], budget: &mut Budget) -> Re
         }
     }
     let mut best: Option<(usize, usize, u32, &Cube)> = None;
-    // Where the cube has one value in all fields that a step narrows, the step would hold all of it.
-    let single = cube.single_fields();
     for (number, stretch) in stretches.iter().enumerate() {
         let program: &'p Program = stretch.program;
         let wanted = |class: u32| stretch.events || class != HAPPENS;
         let mut seen = 0;
-        let _ = program.meeting_beyond(single, cube, stretch.from..stretch.to, wanted, |step| {
+        let _ = program.meeting(cube, stretch.from..stretch.to, wanted, |step| {
             looked += 1;
             let Some(keeps) = stretch.keeps(step).filter(|keeps| keeps.meets(cube)) else {
                 return ControlFlow::Continue(());

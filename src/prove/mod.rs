@@ -3,7 +3,6 @@
 
 pub mod align;
 pub mod compare;
-pub mod counterpart;
 pub mod cover;
 pub mod equal;
 pub mod findings;

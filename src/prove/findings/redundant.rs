@@ -2,10 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use super::{Examiner, Occurrence, point, rule};
+use super::{Examiner, Occurrence, rule};
 use crate::netfilter::{Effect, MatchKind, Ruleset, Verdict};
 use crate::packet::Cube;
-use crate::program::{Does, EventId, LEADS, Place, Program, Space, Step};
+use crate::program::{Does, EventId, LEADS, Place, Program, Space};
 use crate::prove::cover::{Spent, Stretch, left_over};
 
 impl Examiner<'_, '_> {
@@ -35,7 +35,7 @@ impl Examiner<'_, '_> {
             return Ok(None);
         };
         // The quick way to a no: what becomes of a packet that comes here.
-        let Some(follower) = follower(program, point(witness, 0), one.end, space) else { return Ok(None) };
+        let Some(follower) = follower(program, witness.clone(), one.end, space) else { return Ok(None) };
         if !alike(self.ruleset, program, follower, event, one.place) {
             return Ok(None);
         }
@@ -48,13 +48,10 @@ impl Examiner<'_, '_> {
             for step in one.does..one.end {
                 let Some(cube) = program.step(step).map(|step| &step.cube) else { continue };
                 let mut spent = false;
-                let last = decided_by(program, cube, one.end, event, same_verdict);
-                let met = program.meeting(cube, one.end..last, wanted, |other| {
+                let met = program.meeting(cube, one.end..program.len(), wanted, |other| {
                     let answer = budget.take(1).and_then(|()| {
-                        let differs = program.step(other).filter(|_| !same_verdict(other));
-                        let Some(both) = differs.and_then(|other| other.cube.intersection(cube)) else {
-                            return Ok(None);
-                        };
+                        let both = program.step(other).and_then(|other| other.cube.intersection(cube));
+                        let Some(both) = both.filter(|_| !same_verdict(other)) else { return Ok(None) };
                         let stretches = [
                             Stretch { program, from: 0, to: one.at, events: false },
                             Stretch { program, from: one.end, to: other, events: true },
@@ -77,16 +74,6 @@ impl Examiner<'_, '_> {
     }
 }
 
-/// The step behind which no packet of a cube comes that stands at `from`, because one that is `alike` decides all of them; the end if
-/// there is none.
-fn decided_by(program: &Program, cube: &Cube, from: u32, event: EventId, alike: impl Fn(u32) -> bool) -> u32 {
-    let all = program.len();
-    let Some(first) = program.first_covering(cube, from..all, |class| class == event.0, &alike) else { return all };
-    let leads_past = |step: &Step| matches!(step.does, Does::Lead(to) if to > first);
-    let passed = program.first_meeting(cube, from..first, |class| class == LEADS, leads_past);
-    if passed.is_some() { all } else { first }
-}
-
 /// Whether a step gives that verdict, and is of another statement: one that is left out is left out everywhere.
 fn alike(ruleset: &Ruleset, program: &Program, step: u32, event: EventId, place: Place) -> bool {
     let Some(step) = program.step(step) else { return false };
@@ -98,7 +85,21 @@ fn alike(ruleset: &Ruleset, program: &Program, step: u32, event: EventId, place:
 /// The first step that some packets of a cube meet from a place on.
 fn follower(program: &Program, mut cube: Cube, mut from: u32, space: &Space) -> Option<u32> {
     loop {
-        let number = program.first_meeting(&cube, from..program.len(), |_| true, |_| true)?;
+        let mut next: Option<u32> = None;
+        let _ = program.meeting(
+            &cube,
+            from..program.len(),
+            |_| true,
+            |step| {
+                if next.is_none_or(|known| step < known)
+                    && program.step(step).is_some_and(|step| step.cube.meets(&cube))
+                {
+                    next = Some(step);
+                }
+                ControlFlow::<()>::Continue(())
+            },
+        );
+        let number = next?;
         let step = program.step(number)?;
         match (step.cube.covers(&cube), step.does) {
             (true, Does::Lead(to)) => from = to,
