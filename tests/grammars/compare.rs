@@ -1,4 +1,4 @@
-//! Pest's, tree-sitter's and TextMate's readings of the same texts.
+//! Pest's, tree-sitter's, TextMate's, Emacs' and Vim's readings of the same texts.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,6 +18,8 @@ use super::{project, skipped};
 struct Reading {
     parts: Vec<(Range<usize>, String)>,
     faults: Vec<Range<usize>>,
+    /// Lines that the editor would indent otherwise.
+    moved: Vec<usize>,
 }
 
 /// Every policy of the project, written to files: an engine is started once for all.
@@ -74,6 +76,7 @@ fn readings(command: &mut Command, paths: &[&Path]) -> BTreeMap<PathBuf, Reading
         let number = |at: usize| words[at].parse::<usize>().expect("a number");
         match words[0] {
             "file" => reading = readings.entry(PathBuf::from(line.split_at(5).1)).or_default(),
+            "moved" => reading.moved.push(number(1)),
             "fault" => reading.faults.push(number(1)..number(2)),
             "n" | "k" => reading.parts.push((number(1)..number(2), format!("{} {}", words[0], words[3]))),
             _ => {
@@ -116,6 +119,34 @@ fn of_textmate(scopes: &str) -> Class {
     }
 }
 
+/// What Emacs' faces mean.
+fn of_emacs(face: &str) -> Class {
+    match face {
+        _ if face.contains("font-lock-comment-") => Class::Comment,
+        _ if face.starts_with("raw ") => Class::Raw,
+        "font-lock-string-face" => Class::Text,
+        "fwc-value" => Class::Value,
+        "fwc-allow" | "fwc-deny" | "font-lock-keyword-face" | "font-lock-builtin-face" => Class::Keyword,
+        // A name that nothing tells from others has no colour, nor has a mark.
+        "none" | "font-lock-type-face" | "font-lock-variable-name-face" | "font-lock-function-name-face" => Class::Name,
+        _ => panic!("a face of an unknown kind: {face}"),
+    }
+}
+
+/// What the groups of Vim's syntax mean.
+fn of_vim(group: &str) -> Class {
+    match group {
+        "fwcComment" | "fwcTodo" => Class::Comment,
+        "fwcString" => Class::Text,
+        "fwcValue" | "fwcFactNumber" => Class::Value,
+        "fwcAllow" | "fwcDeny" | "fwcKeyword" | "fwcDeclare" | "fwcProtocol" | "fwcPlace" | "fwcUser" => Class::Keyword,
+        "fwcRaw" | "fwcRawBlock" | "fwcRawString" => Class::Raw,
+        "none" | "fwcName" | "fwcDeclared" | "fwcFact" | "fwcFactWord" | "fwcTable" | "fwcHook" | "fwcEquals"
+        | "fwcMark" => Class::Name,
+        _ => panic!("a group of an unknown kind: {group}"),
+    }
+}
+
 /// Where an engine takes a word for something else than the compiler does.
 fn differences(text: &str, reading: &Reading, class: fn(&str) -> Class) -> Vec<String> {
     let mut differences = Vec::new();
@@ -125,7 +156,9 @@ fn differences(text: &str, reading: &Reading, class: fn(&str) -> Class) -> Vec<S
         let same = found.as_ref().is_some_and(|(class, range, _)| {
             // Netfilter's words may be cut otherwise; a mark among them is theirs.
             let raw = expected == Class::Raw && matches!(class, Class::Raw | Class::Mark);
-            raw || (*class == expected && (range.end >= place.end || expected == Class::Comment))
+            // Editors with two colours for names have none for marks.
+            let mark = expected == Class::Mark && *class == Class::Name;
+            raw || mark || (*class == expected && (range.end >= place.end || expected == Class::Comment))
         });
         if !same {
             let line = text[..place.start].matches('\n').count() + 1;
@@ -211,4 +244,47 @@ fn textmate_reads_what_the_compiler_reads() {
         );
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// An editor's own colours agree with the compiler's reading of all that is laid out, and it indents every line as it is.
+fn agrees(test: &str, editor: &mut Command, class: fn(&str) -> Class) {
+    if Command::new(editor.get_program()).arg("--version").output().is_err() {
+        return skipped(test, &format!("{} is not installed", editor.get_program().to_string_lossy()));
+    }
+    let directory = tempfile::tempdir().expect("directory");
+    let well_formed = crate::format::corpus().into_iter().filter(|(_, text)| is_well_formed(text));
+    let laid_out = well_formed.enumerate().map(|(number, (name, text))| {
+        let (text, path) = (fwc::format::format(&text), directory.path().join(format!("{number}.fw")));
+        fs::write(&path, &text).expect("the directory is ours");
+        (name, text, path)
+    });
+    let corpus: Vec<_> = laid_out.collect();
+    let paths: Vec<&Path> = corpus.iter().map(|(.., path)| path.as_path()).collect();
+    let readings = readings(editor.env("HOME", directory.path()), &paths);
+    let mut faults = Vec::new();
+    for (name, text, path) in &corpus {
+        let reading = &readings[path];
+        let moved = reading.moved.iter().map(|line| format!("line {line} is moved: {:?}", text.lines().nth(line - 1)));
+        faults
+            .extend(differences(text, reading, class).into_iter().chain(moved).map(|fault| format!("{name}: {fault}")));
+    }
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    assert!(corpus.len() > 300, "{} texts", corpus.len());
+}
+
+#[test]
+fn emacs_reads_what_the_compiler_reads() {
+    let mut emacs = Command::new("emacs");
+    emacs.args(["--batch", "-l"]).arg(project("editors/emacs/fwc-mode.el"));
+    emacs.arg("-l").arg(project("tests/grammars/faces.el"));
+    agrees("emacs_reads_what_the_compiler_reads", &mut emacs, of_emacs);
+}
+
+#[test]
+fn vim_reads_what_the_compiler_reads() {
+    let mut nvim = Command::new("nvim");
+    nvim.args(["--headless", "-u", "NONE", "-i", "NONE", "-n", "--cmd"]);
+    nvim.arg(format!("set runtimepath^={}", project("editors/nvim").display()));
+    nvim.arg("-c").arg(format!("luafile {}", project("tests/grammars/colours.lua").display()));
+    agrees("vim_reads_what_the_compiler_reads", &mut nvim, of_vim);
 }

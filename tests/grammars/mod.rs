@@ -23,10 +23,12 @@ fn skipped(test: &str, reason: &str) {
 
 /// A keyword that an editor's grammar does not know would be shown as a name.
 #[test]
-fn every_reserved_word_is_a_keyword_in_both_grammars() {
+fn every_reserved_word_is_a_keyword_in_every_grammar() {
     let parser = read("editors/tree-sitter-fwc/src/grammar.json");
     let colours = read("editors/tree-sitter-fwc/queries/highlights.scm");
-    let textmate = read("editors/vscode/syntaxes/fwc.tmLanguage.json");
+    let others =
+        ["editors/vscode/syntaxes/fwc.tmLanguage.json", "editors/emacs/fwc-mode.el", "editors/nvim/syntax/fwc.vim"];
+    let others = others.map(|path| (path, read(path)));
     let reserved = words::reserved();
     assert!(reserved.len() > 50);
     // Those that are nodes of their own.
@@ -35,8 +37,10 @@ fn every_reserved_word_is_a_keyword_in_both_grammars() {
         assert!(parser.contains(&format!("\"value\": \"{word}\"")), "tree-sitter-fwc does not know `{word}`");
         let coloured = nodes.contains(&&*word) || colours.contains(&format!("\"{word}\""));
         assert!(coloured, "highlights.scm has no colour for `{word}`");
-        let listed = textmate.split(|letter: char| !letter.is_alphanumeric()).any(|other| other == word);
-        assert!(listed, "the TextMate grammar does not know `{word}`");
+        for (path, text) in &others {
+            let listed = text.split(|letter: char| !letter.is_alphanumeric()).any(|other| other == word);
+            assert!(listed, "{path} does not know `{word}`");
+        }
     }
 }
 
