@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use crate::net::{AddressRange, AddressSet, Card, Family, PortRange, PortSet, Protocol};
-use crate::netfilter::{Hook, Match, MatchKind, SetField, TableFamily, TableKind, Verdict};
+use crate::netfilter::{Hook, Match, MatchKind, SetField, State, TableFamily, TableKind, Verdict};
 use crate::policy::{Action, CardSet, Class, Flow, Judgement, Party, Policy, Published, Rank, Traffic};
 use crate::syntax::tree::View;
 
@@ -343,7 +343,10 @@ fn container_roads(
     }
     match judgement.to.view {
         Some(View::Direct) => {
-            return vec![Road { ports: Ports::Header, extra: vec![Match::not(MatchKind::DestinationTranslated)] }];
+            // nft has no word for a packet without a connection beside those that were not translated.
+            let connected = Match::not(MatchKind::State(State::INVALID | State::UNTRACKED));
+            let extra = vec![connected, Match::not(MatchKind::DestinationTranslated)];
+            return vec![Road { ports: Ports::Header, extra }];
         }
         // A container that is not named is compared by its own port, which NAT has put into the header.
         Some(View::Inside) if service.published.is_none() => {

@@ -287,7 +287,8 @@ pub enum MatchKind {
     State(u8),
     /// The packet goes the way that the connection was opened.
     DirectionOriginal,
-    /// The connection's destination was translated (`ctstate DNAT`; `ct status dnat`).
+    /// The connection's destination was translated (`ctstate DNAT`; `ct status dnat`). This and the next, negated, hold for packets
+    /// without a connection, too; what else asks for something of the connection does not, negated or not.
     DestinationTranslated,
     /// The connection's source was translated (`ctstate SNAT`; `ct status snat`).
     SourceTranslated,

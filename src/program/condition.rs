@@ -104,6 +104,9 @@ impl<'r> Reader<'r> {
     ) {
         let family = space.universe.family();
         let flag = |field: Field| (field, Values::single(1));
+        if asks_connection(item) {
+            apply(condition, Field::STATE, Some(CONNECTED), false, space);
+        }
         let one = match &item.kind {
             MatchKind::InInterface(cards) => names(Field::IN_INTERFACE, cards),
             MatchKind::OutInterface(cards) => names(Field::OUT_INTERFACE, cards),
@@ -243,6 +246,23 @@ impl<'r> Reader<'r> {
     }
 }
 
+/// The states of packets that belong to a connection, or open one.
+const CONNECTED: Values = Values::One((0, 2));
+
+/// Whether a match can hold only for packets of a connection: of others, conntrack says neither direction nor what was dialled, and
+/// whoever asks, negated or not, gets no answer (`conntrack_mt`, `nft_ct_get_eval`). That nothing was translated holds for them.
+fn asks_connection(item: &Match) -> bool {
+    match &item.kind {
+        MatchKind::DirectionOriginal
+        | MatchKind::OriginalSource(_)
+        | MatchKind::OriginalDestination(_)
+        | MatchKind::OriginalDestinationPort(_) => true,
+        MatchKind::DestinationTranslated | MatchKind::SourceTranslated => !item.negated,
+        MatchKind::InSet { fields, .. } => fields.contains(&SetField::OriginalService),
+        _ => false,
+    }
+}
+
 /// The packets whose fields have the values of a set's element.
 pub(super) fn element_cube(fields: &[SetField], element: &[SetValue], family: Family) -> Option<Cube> {
     let mut cube = Cube::all();
@@ -251,6 +271,9 @@ pub(super) fn element_cube(fields: &[SetField], element: &[SetValue], family: Fa
             (SetField::DestinationService | SetField::OriginalService, SetValue::Service(protocol, ports)) => {
                 let original = *field == SetField::OriginalService;
                 let port = if original { Field::ORIGINAL_PORT } else { Field::DESTINATION_PORT };
+                if original {
+                    cube = cube.with(Field::STATE, CONNECTED)?;
+                }
                 cube = cube.with(Field::PROTOCOL, Values::single(u128::from(protocol.0)))?;
                 cube = with_port(cube, port, *ports)?;
             }

@@ -584,6 +584,8 @@ impl<'w, 't> Builder<'w, 't, '_> {
                 }
                 true
             }
+            // Of a packet without a connection the states alone are asked, whatever stands beside them (`conntrack_mt`).
+            "conntrack" if options.len() > 1 && options.iter().any(holds_unconnected) => false,
             "tcp" | "udp" | "sctp" | "dccp" | "udplite" | "icmp" | "icmp6" | "conntrack" | "state" | "physdev"
             | "iprange" | "mark" | "mac" | "owner" => {
                 for option in &options {
@@ -1028,6 +1030,13 @@ fn tcp_flags(text: &str) -> Option<u8> {
     text.split(',').try_fold(0, |bits, name| {
         ["FIN", "SYN", "RST", "PSH", "ACK", "URG"].iter().position(|known| *known == name).map(|at| bits | 1 << at)
     })
+}
+
+/// Whether a match on connections has a test of states that may hold for a packet without a connection.
+fn holds_unconnected(option: &Opt) -> bool {
+    let unconnected = |name: &str| matches!(name, "INVALID" | "UNTRACKED");
+    let named = option.value().map_or(0, |list| list.split(',').filter(|name| unconnected(name)).count());
+    option.name == "--ctstate" && if option.negated { named < 2 } else { named > 0 }
 }
 
 fn states(text: &str) -> Option<u8> {

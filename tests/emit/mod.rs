@@ -119,7 +119,7 @@ pub fn matches() -> Vec<Vec<Match>> {
         vec![is(MatchKind::DirectionOriginal)],
         vec![not(MatchKind::DirectionOriginal)],
         vec![is(MatchKind::DestinationTranslated)],
-        vec![not(MatchKind::DestinationTranslated)],
+        vec![not(MatchKind::State(State::INVALID | State::UNTRACKED)), not(MatchKind::DestinationTranslated)],
         vec![is(MatchKind::OriginalDestination(addresses("203.0.113.10")))],
         vec![is(MatchKind::OriginalDestination(addresses("203.0.113.10 203.0.113.16/28")))],
         vec![not(MatchKind::OriginalDestination(addresses("2001:db8::10")))],
@@ -395,6 +395,8 @@ fn what_a_back_end_cannot_say_is_an_error_at_its_source() {
     assert_eq!(fault(TableKind::Filter, Target::Nft, port()), ["FW0605"]);
     let unknown = rule(vec![is(MatchKind::Unknown("-m recent --rcheck".into()))], Verdict::Drop);
     assert_eq!(fault(TableKind::Filter, Target::Nft, unknown), ["FW0603"]);
+    let unconnected = rule(vec![not(MatchKind::DestinationTranslated)], Verdict::Drop);
+    assert_eq!(fault(TableKind::Mangle, Target::Nft, unconnected), ["FW0603"]);
     let bridged = rule(vec![is(MatchKind::InPort(cards("tap0")))], Verdict::Drop);
     assert_eq!(fault(TableKind::Filter, Target::Nft, bridged), ["FW0603"]);
     let long = Rule {

@@ -21,4 +21,5 @@ mod listed;
 mod loading;
 mod mutants;
 mod oracle_proof;
+mod simulated;
 mod traced;

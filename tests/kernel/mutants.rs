@@ -137,7 +137,7 @@ fn disjoint(one: &str, other: &str) -> bool {
         matches(one) != matches(other) && bare(one) == bare(other)
     };
     // A packet of no connection has neither a direction nor an original destination.
-    let invalid = |line: &str| line.contains("ctstate INVALID") || line.contains("ct state invalid");
+    let invalid = is_of_invalid;
     let connected = |line: &str| {
         ["--ctdir", "--ctorigdst", "--ctstate DNAT", "ct direction", "ct status", "ct original"]
             .iter()
@@ -179,9 +179,14 @@ fn meet(one: &str, other: &str) -> bool {
     }
 }
 
+/// Whether a rule takes packets that belong to no connection.
+fn is_of_invalid(line: &str) -> bool {
+    line.contains("--ctstate INVALID") && !line.contains("! --ctstate INVALID") || line.contains("ct state invalid")
+}
+
 /// Why two rules may change places.
 fn interchangeable(line: &str, next: &str) -> Option<&'static str> {
-    let invalid = |line: &str| line.contains("ctstate INVALID") || line.contains("ct state invalid");
+    let invalid = is_of_invalid;
     let refuses = |line: &str| matches!(verdict(line), Some("DROP" | "REJECT" | "drop" | "reject"));
     let echo = |line: &str| {
         let kinds = field(line, &["--icmp-type", "--icmpv6-type", "icmp type", "icmpv6 type"]);

@@ -127,6 +127,12 @@ pub fn inside<T: Send>(name: &str, plan: &HostPlan, body: impl FnOnce(&mut Names
     }
 }
 
+/// Sets one of the network's settings: what stands below /proc/sys/net is that of the thread that opens it.
+fn set(setting: &str, value: &str) -> Result<(), String> {
+    let path = format!("/proc/sys/net/{setting}");
+    std::fs::write(&path, format!("{value}\n")).map_err(|error| format!("{path}: {error}"))
+}
+
 impl Namespace {
     fn enter(plan: HostPlan) -> Result<Self, String> {
         unshare(CloneFlags::CLONE_NEWNET).map_err(|error| format!("no new network namespace: {error}"))?;
@@ -147,40 +153,40 @@ impl Namespace {
     fn configure(&mut self) -> Result<(), String> {
         // No packet of the kernel's own accord may appear among the test's: no multicast, no link-local addresses. No
         // answer may be held back, so no ICMP rate limit. And any source may come in anywhere: routing is the test's.
-        let mut script = String::from("set -e\nip link set lo up\n");
-        for setting in [
-            "net.ipv4.conf.all.rp_filter=0",
-            "net.ipv4.conf.default.rp_filter=0",
-            "net.ipv4.conf.all.send_redirects=0",
-            "net.ipv4.conf.default.send_redirects=0",
-            "net.ipv4.icmp_ratemask=0",
-            "net.ipv4.icmp_ratelimit=0",
-            "net.ipv6.icmp.ratelimit=0",
-            "net.ipv6.icmp.ratemask=",
-            "net.ipv6.auto_flowlabels=0",
-            "net.ipv6.conf.default.accept_ra=0",
-            "net.ipv6.conf.default.accept_dad=0",
-            "net.ipv6.conf.default.router_solicitations=0",
-            "net.ipv6.conf.all.forwarding=1",
-            "net.ipv4.ip_forward=1",
+        for (setting, value) in [
+            ("ipv4/conf/all/rp_filter", "0"),
+            ("ipv4/conf/default/rp_filter", "0"),
+            ("ipv4/conf/all/send_redirects", "0"),
+            ("ipv4/conf/default/send_redirects", "0"),
+            ("ipv4/icmp_ratemask", "0"),
+            ("ipv4/icmp_ratelimit", "0"),
+            ("ipv6/icmp/ratelimit", "0"),
+            ("ipv6/icmp/ratemask", ""),
+            ("ipv6/auto_flowlabels", "0"),
+            ("ipv6/conf/default/accept_ra", "0"),
+            ("ipv6/conf/default/accept_dad", "0"),
+            ("ipv6/conf/default/router_solicitations", "0"),
+            ("ipv6/conf/all/forwarding", "1"),
+            ("ipv4/ip_forward", "1"),
         ] {
-            script += &format!("sysctl -qw '{setting}'\n");
+            set(setting, value)?;
         }
+        let mut script = String::from("link set lo up\n");
         for card in &self.plan.cards {
             let name = &card.name;
-            script += &format!("ip link set {name} arp off multicast off addrgenmode none\n");
-            script += &format!("sysctl -qw net.ipv4.conf.{0}.rp_filter=0 net.ipv4.conf.{0}.send_redirects=0\n", name);
-            script += &format!("ip link set {name} up\n");
+            set(&format!("ipv4/conf/{name}/rp_filter"), "0")?;
+            set(&format!("ipv4/conf/{name}/send_redirects"), "0")?;
+            script += &format!("link set {name} arp off multicast off addrgenmode none\nlink set {name} up\n");
             for address in &card.addresses {
-                script += &format!("ip addr add {address} dev {name}");
+                script += &format!("addr add {address} dev {name}");
                 script += if address.addr().is_ipv6() { " nodad\n" } else { "\n" };
             }
         }
-        script += &format!("ip route add default dev {0}\nip -6 route add default dev {0}\n", self.plan.default_route);
-        self.run("sh", &["-s"], &script).map(|_| ())?;
+        script += &format!("route add 0.0.0.0/0 dev {0}\nroute add ::/0 dev {0}\n", self.plan.default_route);
+        self.run("ip", &["-batch", "-"], &script)?;
         // These exist only once connection tracking is in use here.
         self.run("nft", &["-f", "-"], "table inet packet-oracle { chain tracked { ct state invalid accept; }; }")?;
-        self.run("sysctl", &["-qw", "net.netfilter.nf_conntrack_tcp_loose=0"], "").map(|_| ())
+        set("netfilter/nf_conntrack_tcp_loose", "0")
     }
 
     /// Runs a program inside, with `input` on its standard input; gives its standard output, or what it complained of.

@@ -123,19 +123,27 @@ impl<'a> Oracle<'a> {
     /// Sends the packets one after another and says what became of each. Between packets without ports, and every few
     /// hundred others, tracked connections are forgotten, so that each is the first of its connection.
     pub fn judge(&mut self, probes: &[Probe]) -> Vec<Outcome> {
+        let outcomes = self.judge_each(probes, |probe| probe.packet.destination_port().is_some());
+        outcomes.into_iter().map(|(outcome, _)| outcome).collect()
+    }
+
+    /// As [`Oracle::judge`], with the source that each left with. `is_told_apart` says of which packets no other can be of the same
+    /// connection.
+    pub fn judge_each(&mut self, probes: &[Probe], is_told_apart: impl Fn(&Probe) -> bool) -> Vec<(Outcome, Seen)> {
         let mut outcomes = Vec::with_capacity(probes.len());
         for part in probes.chunks(60_000) {
-            self.run_nft("flush set inet packet-oracle seen4; flush set inet packet-oracle seen6");
+            self.forget_deliveries();
             self.namespace.forget_connections();
-            let mut part_outcomes = Vec::with_capacity(part.len());
+            let (mut judged, mut seen) = (Vec::with_capacity(part.len()), Vec::with_capacity(part.len()));
             for (at, probe) in part.iter().enumerate() {
-                if at % 256 == 255 || probe.packet.destination_port().is_none() {
+                if at % 256 == 255 || !is_told_apart(probe) {
                     self.namespace.forget_connections();
                 }
-                part_outcomes.push(self.send(probe, number(at), 64));
+                judged.push(self.send(probe, number(at), 64));
+                seen.push(self.seen_as);
             }
-            self.note_delivered(part, &mut part_outcomes);
-            outcomes.extend(part_outcomes);
+            self.note_delivered(part, &mut judged);
+            outcomes.extend(judged.into_iter().zip(seen));
         }
         outcomes
     }
@@ -159,6 +167,11 @@ impl<'a> Oracle<'a> {
             "flush set inet packet-oracle seen4; flush set inet packet-oracle seen6; flush set inet packet-oracle quiet",
         );
         self.namespace.forget_connections();
+    }
+
+    /// Forgets what was delivered; connections stay.
+    pub fn forget_deliveries(&mut self) {
+        self.run_nft("flush set inet packet-oracle seen4; flush set inet packet-oracle seen6");
     }
 
     /// Sends the first packet of a connection and says what was seen of it on a card; to the host it is really delivered, of

@@ -1,106 +1,159 @@
 //! Rules that no packet comes to, and rules that could be left out, against what comes out when every packet of a small world is
 //! tried.
 //!
-//! `FWC_LISTS=100000` tries so many lists; without it, as many as take a few seconds.
+//! And whether a change of a list makes a difference. `FWC_LISTS=100000` tries so many lists, as `./test` does; without it, as many as
+//! take a few seconds.
 //!
 //! And what is found in every recorded rule set, for a person to look at: `recorded.snap`.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use fwc::net::Family;
 use fwc::netfilter::{Ruleset, Verdict};
-use fwc::packet::Field;
-use fwc::packet::field::name_number;
-use fwc::program::{Event, Packet, Place, Space, walk};
+use fwc::packet::Cube;
+use fwc::program::{End, Place, Space, flatten};
+use fwc::prove::align::aligned;
+use fwc::prove::compare::differences;
+use fwc::prove::cover::Budget;
 use fwc::prove::findings::listing::listing;
 use fwc::prove::findings::{Search, findings};
 use fwc::read::Form;
 use fwc::span::{LineIndex, Location, SourceText};
 
 use super::lists::{Lists, shown};
+use super::small::World;
 
-/// What happens to a packet, and the rules that it matches on its way.
-fn walked(ruleset: &Ruleset, packet: &Packet, space: &mut Space) -> (Vec<Event>, Vec<Place>) {
-    let walk = walk(ruleset, 0, "start", &mut packet.clone(), space).expect("the chain");
-    assert!(!walk.possibly);
-    let mut met: Vec<Event> = walk.effects.into_iter().map(Event::Effect).collect();
-    met.push(walk.verdict.map_or(Event::Passed, Event::Verdict));
-    (met, walk.visits.iter().filter(|visit| visit.matched == Some(true)).map(|visit| visit.place).collect())
+/// How many lists are made where nothing else is said.
+const LISTS: usize = 20_000;
+
+/// What came of the lists.
+#[derive(Debug, Default)]
+struct Tally {
+    dead: usize,
+    /// Rules that several others together keep every packet from.
+    several: usize,
+    redundant: usize,
+    needed: usize,
+    /// Rules that could be left out, and are not said to be.
+    missed: usize,
+    /// Changed lists that do otherwise to some packet, and that do not.
+    different: usize,
+    equal: usize,
+}
+
+/// A list of a small world, without rules in chains that nothing leads to: those would be looked at by themselves.
+fn list(lists: &mut Lists, number: usize) -> Ruleset {
+    let mut ruleset = lists.small();
+    if number % 3 == 0 {
+        ruleset.tables[0].chains.iter_mut().skip(1).for_each(|chain| chain.rules.truncate(1));
+    }
+    let reached = led_to(&ruleset);
+    for (at, chain) in ruleset.tables[0].chains.iter_mut().enumerate() {
+        if !reached.contains(&at) {
+            chain.rules.clear();
+        }
+    }
+    ruleset
+}
+
+/// Rules that no packet comes to, and those that could be left out.
+fn compare_findings(world: &mut World, ruleset: &Ruleset, tally: &mut Tally) {
+    let found = findings(ruleset, Search { policies: false, overlaps: false });
+    assert!(found.open.is_empty(), "left open:\n{}", shown(ruleset));
+    let mut matched: BTreeSet<(usize, usize)> = BTreeSet::new();
+    let chains = world.chains(ruleset);
+    let fates = world.fates(&chains, |chain, rule| {
+        matched.insert((chain, rule));
+    });
+    for (chain, own) in ruleset.tables[0].chains.iter().enumerate() {
+        for rule in 0..own.rules.len() {
+            let number = |at: usize| u32::try_from(at).expect("small");
+            let place = Place { table: 0, chain: number(chain), rule: number(rule) };
+            let fate = found.fate(place).expect("a fate");
+            let alive = fate.reached == Some(true);
+            assert_eq!(alive, matched.contains(&(chain, rule)), "{place:?} {fate:?}\n{}", shown(ruleset));
+            if !alive {
+                tally.dead += 1;
+                tally.several += usize::from(fate.keepers.len() > 1);
+                continue;
+            }
+            let plain = own.rules[rule].effects.is_empty()
+                && matches!(own.rules[rule].verdict, Some(Verdict::Accept | Verdict::Drop));
+            if !plain {
+                continue;
+            }
+            let mut without = ruleset.clone();
+            without.tables[0].chains[chain].rules.remove(rule);
+            let chains = world.chains(&without);
+            let same = world.fates(&chains, |_, _| ()) == fates;
+            if fate.redundant == Some(true) {
+                tally.redundant += 1;
+                assert!(same, "not redundant: {place:?} {fate:?}\n{}", shown(ruleset));
+            } else if same {
+                // A rule that stands at several places of the list may be needed for itself alone.
+                assert!(shown_at_several(ruleset, chain), "redundant: {place:?} {fate:?}\n{}", shown(ruleset));
+                tally.missed += 1;
+            } else {
+                tally.needed += 1;
+            }
+        }
+    }
+}
+
+/// Whether a change makes a difference to any packet.
+fn compare_changed(world: &mut World, ruleset: &Ruleset, changed: &Ruleset, tally: &mut Tally) {
+    let mut space = Space::new(Family::Ipv4, [ruleset, changed]);
+    let mut steps = |ruleset| flatten(ruleset, 0, "start", End::Passed, &mut space).expect("the chain");
+    let (left, right) = (steps(ruleset), steps(changed));
+    let mut found = false;
+    let all = differences(&left, &right, &Cube::all(), &space, &mut Budget::new(1_000_000), |_| {
+        found = true;
+        ControlFlow::Break(())
+    });
+    assert!(all.is_ok(), "left open:\n{}\n{}", shown(ruleset), shown(changed));
+    let (one, other) = (world.chains(ruleset), world.chains(changed));
+    let differ = world.fates(&one, |_, _| ()) != world.fates(&other, |_, _| ());
+    assert_eq!(found, differ, "{}\n{}", shown(ruleset), shown(changed));
+    assert!(!differ || !aligned(&left, &right, &space.universe), "{}\n{}", shown(ruleset), shown(changed));
+    *(if differ { &mut tally.different } else { &mut tally.equal }) += 1;
 }
 
 #[test]
 fn what_is_found_is_what_trying_every_packet_shows() {
-    let count = std::env::var("FWC_LISTS").map_or(150, |count| count.parse().expect("a number"));
-    let mut lists = Lists::new(0xf1d5);
-    let (mut dead, mut redundant, mut needed, mut missed, mut several) = (0, 0, 0, 0, 0);
-    for number in 0..count {
-        let mut ruleset = lists.small();
-        if number % 3 == 0 {
-            ruleset.tables[0].chains.iter_mut().skip(1).for_each(|chain| chain.rules.truncate(1));
+    let count = std::env::var("FWC_LISTS").map_or(LISTS, |count| count.parse().expect("a number"));
+    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let share = |worker: usize| {
+        let mut tally = Tally::default();
+        let (mut lists, mut world) = (Lists::new(0xf1d5 + worker as u64), World::new());
+        for number in (worker..count).step_by(workers) {
+            let ruleset = list(&mut lists, number);
+            let changed = lists.changed_small(&ruleset);
+            compare_findings(&mut world, &ruleset, &mut tally);
+            compare_changed(&mut world, &ruleset, &changed, &mut tally);
         }
-        // Chains that nothing leads to would be looked at by themselves.
-        let reached = led_to(&ruleset);
-        for (at, chain) in ruleset.tables[0].chains.iter_mut().enumerate() {
-            if !reached.contains(&at) {
-                chain.rules.clear();
-            }
+        tally
+    };
+    let mut all = Tally::default();
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|worker| scope.spawn(move || share(worker))).collect();
+        for worker in workers {
+            let tally = worker.join().unwrap_or_else(|fault| std::panic::resume_unwind(fault));
+            all.dead += tally.dead;
+            all.several += tally.several;
+            all.redundant += tally.redundant;
+            all.needed += tally.needed;
+            all.missed += tally.missed;
+            all.different += tally.different;
+            all.equal += tally.equal;
         }
-        let found = findings(&ruleset, Search { policies: false, overlaps: false });
-        assert!(found.open.is_empty(), "left open:\n{}", shown(&ruleset));
-        let mut space = Space::new(Family::Ipv4, [&ruleset]);
-        // Rules of this world do not ask for interfaces.
-        let card = Some(name_number("eth0"));
-        let world: Vec<Packet> = lists.world(&space).filter(|packet| packet.get(Field::IN_INTERFACE) == card).collect();
-        let mut matched: BTreeSet<Place> = BTreeSet::new();
-        let outcomes: Vec<Vec<Event>> = world
-            .iter()
-            .map(|packet| {
-                let (met, places) = walked(&ruleset, packet, &mut space);
-                matched.extend(places);
-                met
-            })
-            .collect();
-        for (chain, own) in ruleset.tables[0].chains.iter().enumerate() {
-            for rule in 0..own.rules.len() {
-                let number = |at: usize| u32::try_from(at).expect("small");
-                let place = Place { table: 0, chain: number(chain), rule: number(rule) };
-                let fate = found.fate(place).expect("a fate");
-                let alive = fate.reached == Some(true);
-                assert_eq!(alive, matched.contains(&place), "{place:?} {fate:?}\n{}", shown(&ruleset));
-                if !alive {
-                    dead += 1;
-                    several += usize::from(fate.keepers.len() > 1);
-                    continue;
-                }
-                let plain = own.rules[rule].effects.is_empty()
-                    && matches!(own.rules[rule].verdict, Some(Verdict::Accept | Verdict::Drop));
-                if !plain {
-                    continue;
-                }
-                let mut without = ruleset.clone();
-                without.tables[0].chains[chain].rules.remove(rule);
-                let mut other = world.iter().zip(&outcomes);
-                let same = other.all(|(packet, met)| walked(&without, packet, &mut space).0 == *met);
-                if fate.redundant == Some(true) {
-                    redundant += 1;
-                    assert!(same, "not redundant: {place:?} {fate:?}\n{}", shown(&ruleset));
-                } else if same {
-                    // A rule that stands at several places of the list may be needed for itself alone.
-                    assert!(shown_at_several(&ruleset, chain), "redundant: {place:?} {fate:?}\n{}", shown(&ruleset));
-                    missed += 1;
-                } else {
-                    needed += 1;
-                }
-            }
-        }
-    }
-    println!(
-        "{count} lists: {dead} dead ({several} by several), {redundant} redundant, {needed} needed, {missed} missed"
-    );
-    if count >= 150 {
-        assert!(dead > 100 && several > 10 && redundant > 10 && needed > 100);
-        assert!(missed * 20 < redundant + 20, "{missed} of {redundant}");
+    });
+    println!("{count} lists, {} packets each: {all:?}", World::new().len());
+    if count >= 1_000 {
+        assert!(all.dead > 100 && all.several > 10 && all.redundant > 10 && all.needed > 100);
+        assert!(all.different > 100 && all.equal > 100);
+        assert!(all.missed * 20 < all.redundant + 20, "{} of {}", all.missed, all.redundant);
     }
 }
 

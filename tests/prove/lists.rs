@@ -17,7 +17,8 @@ pub struct Lists {
 }
 
 const CHAINS: [&str; 5] = ["start", "one", "two", "three", "four"];
-const FIRST: u32 = 0x0a00_0000;
+/// The first of the world's addresses.
+pub const FIRST: u32 = 0x0a00_0000;
 
 impl Lists {
     pub fn new(seed: u64) -> Self {
@@ -69,22 +70,12 @@ impl Lists {
 
     /// As [`Lists::ruleset`], in a world of fewer packets: marks of one bit, no interfaces.
     pub fn small(&mut self) -> Ruleset {
-        let mut ruleset = self.ruleset();
-        for rule in ruleset.tables.iter_mut().flat_map(|table| &mut table.chains).flat_map(|chain| &mut chain.rules) {
-            for item in &mut rule.matches {
-                match &mut item.kind {
-                    MatchKind::Mark { value, mask } => (*value, *mask) = (*value & 1, 1),
-                    MatchKind::InInterface(_) => item.kind = MatchKind::State(State::NEW),
-                    _ => {}
-                }
-            }
-            for effect in &mut rule.effects {
-                if let Effect::SetMark { value, mask } = effect {
-                    (*value, *mask) = (*value & 1, 1);
-                }
-            }
-        }
-        ruleset
+        smaller(self.ruleset())
+    }
+
+    /// As [`Lists::changed`], in that world.
+    pub fn changed_small(&mut self, ruleset: &Ruleset) -> Ruleset {
+        smaller(self.changed(ruleset))
     }
 
     fn chain(&mut self, number: usize) -> Chain {
@@ -165,6 +156,9 @@ impl Lists {
         let way = self.below(5);
         let at = self.below(5);
         let rules = &mut ruleset.tables[0].chains[number].rules;
+        if rules.is_empty() {
+            return ruleset;
+        }
         let at = at % rules.len();
         match way {
             0 => {
@@ -233,6 +227,25 @@ impl Lists {
         }
         all.into_iter()
     }
+}
+
+/// Rules without what the small world does not have.
+fn smaller(mut ruleset: Ruleset) -> Ruleset {
+    for rule in ruleset.tables.iter_mut().flat_map(|table| &mut table.chains).flat_map(|chain| &mut chain.rules) {
+        for item in &mut rule.matches {
+            match &mut item.kind {
+                MatchKind::Mark { value, mask } => (*value, *mask) = (*value & 1, 1),
+                MatchKind::InInterface(_) => item.kind = MatchKind::State(State::NEW),
+                _ => {}
+            }
+        }
+        for effect in &mut rule.effects {
+            if let Effect::SetMark { value, mask } = effect {
+                (*value, *mask) = (*value & 1, 1);
+            }
+        }
+    }
+    ruleset
 }
 
 /// The fields of this world, and the values that tell rules apart; marks as far as rules look at them.

@@ -4,6 +4,7 @@ mod asserts;
 mod findings;
 pub mod lists;
 mod mutants;
+mod small;
 
 use std::ops::ControlFlow;
 

@@ -4,12 +4,25 @@ use super::super::RATE_OUT_OF_RANGE;
 use super::sets::{REMEMBERED, joined};
 use super::{INCOMPLETE_MATCH, NOT_IN_BACK_END, UNUSABLE_TEXT, Writer, write};
 use crate::net::{AddressRange, Card, Family, PortRange};
-use crate::netfilter::{IcmpType, Limit, Match, MatchKind, Rule, SetField};
+use crate::netfilter::{IcmpType, Limit, Match, MatchKind, Rule, SetField, State};
 
 /// Address lists up to this length stand in the rule, longer ones in a set with a name.
 const INLINE: usize = 5;
 
 impl<'a, 's> Writer<'a, 's> {
+    /// A packet without a connection is none that was translated, but nft says so of no such packet (`nft_ct_get_eval`).
+    fn need_connection(&mut self, negated: bool, rule: &Rule) {
+        let without = State::INVALID | State::UNTRACKED;
+        let connected = rule.matches.iter().any(|item| match item.kind {
+            MatchKind::State(bits) => (if item.negated { !bits } else { bits }) & without == 0,
+            _ => false,
+        });
+        if negated && !connected {
+            let message = "nft cannot ask whether a packet without a connection was translated".to_owned();
+            self.fault(&NOT_IN_BACK_END, rule, message, "compare the connection's state in the same rule");
+        }
+    }
+
     /// Appends a match, each word after a space; `false` if it can never hold.
     pub(super) fn matching(&mut self, out: &mut String, item: &Match, rule: &Rule, family: Option<Family>) -> bool {
         let negated = item.negated;
@@ -110,9 +123,11 @@ impl<'a, 's> Writer<'a, 's> {
                 out.push_str(if negated { " ct direction reply" } else { " ct direction original" });
             }
             MatchKind::DestinationTranslated => {
+                self.need_connection(negated, rule);
                 out.push_str(if negated { " ct status & dnat == 0" } else { " ct status dnat" });
             }
             MatchKind::SourceTranslated => {
+                self.need_connection(negated, rule);
                 out.push_str(if negated { " ct status & snat == 0" } else { " ct status snat" });
             }
             MatchKind::Mark { value, mask } => {

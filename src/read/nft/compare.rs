@@ -10,7 +10,7 @@ use super::set::{Elements, Type, card, simple_verdict, values};
 use super::value::{clock, day, icmp_code, icmp_pair, mark, state, tcp_flag};
 use crate::names;
 use crate::net::{AddressSet, Card, Family, PortRange, PortSet, Protocol};
-use crate::netfilter::{Effect, IcmpType, Match, MatchKind, SetField, SetValue, TableFamily, Verdict};
+use crate::netfilter::{Effect, IcmpType, Match, MatchKind, SetField, SetValue, State, TableFamily, Verdict};
 
 /// What a match is compared with.
 enum Right<'a> {
@@ -170,6 +170,10 @@ impl<'a> Reader<'a, '_> {
                     Some(same) if same == asked => negated,
                     Some(_) => return None,
                 };
+                if negated {
+                    // A packet without a connection has no status, not even an empty one (`nft_ct_get_eval`).
+                    self.push(true, MatchKind::State(State::INVALID | State::UNTRACKED));
+                }
                 self.push(negated, kind);
             }
             Field::TcpFlags => {
