@@ -73,8 +73,8 @@ struct Pending {
     inlets: Vec<Cube>,
     /// How many of the rules that go there have been written.
     seen: usize,
-    /// Whether a test of the mark stands in front of some.
-    marked: bool,
+    /// Whether some inlet may hold packets that are not led there.
+    loose: bool,
 }
 
 impl Pending {
@@ -96,7 +96,7 @@ impl Pending {
         }
         differ.sort_unstable();
         differ.dedup();
-        differ.len() <= 1 && !self.marked && self.inlets.len() < MOST_INLETS
+        differ.len() <= 1 && !self.loose && self.inlets.len() < MOST_INLETS
     }
 }
 
@@ -136,6 +136,8 @@ struct Writer<'r, 's> {
     /// Packets that do not come here, since the step before keeps them all and nothing leads here.
     shut: Option<Cube>,
     complete: bool,
+    /// Whether the guard of what is being written may hold packets that do not come there: those were led past it by steps.
+    loose: bool,
     /// Whether each rule's place in the list is kept, by a step of its own.
     visits: bool,
     depth: usize,
@@ -186,6 +188,7 @@ fn written(ruleset: &Ruleset, table: usize, chain: &str, end: End, space: &mut S
         live: true,
         shut: None,
         complete: acyclic,
+        loose: false,
         visits,
         depth: 0,
         questions: FxHashMap::default(),
@@ -411,7 +414,7 @@ impl Writer<'_, '_> {
             self.step(guard.clone(), Does::Lead(behind), place);
         }
         self.put(pending.label);
-        self.chain(pending.chain, &inside, frame, pending.path);
+        self.inside(!exact, |writer| writer.chain(pending.chain, &inside, frame, pending.path));
         self.step(inside.clone(), frame.leave(), place);
         self.put(behind);
         Some(exact.then_some(inside))
@@ -429,12 +432,20 @@ impl Writer<'_, '_> {
             let place = Place { table: self.table, chain: clamp(pending.chain), rule: clamp(rules) };
             self.step(guard.clone(), frame.leave(), place);
             self.put(pending.label);
-            let inside = pending.guard(guard);
-            self.chain(pending.chain, &inside, frame, pending.path);
+            let (inside, exact) = (pending.guard(guard), pending.is_exact());
+            self.inside(!exact, |writer| writer.chain(pending.chain, &inside, frame, pending.path));
             if inside != *guard {
                 self.step(inside, frame.leave(), place);
             }
         }
+    }
+
+    /// Writes what only some packets of its guard come to, if `loose` says so.
+    fn inside(&mut self, loose: bool, write: impl FnOnce(&mut Self)) {
+        let before = self.loose;
+        self.loose |= loose;
+        write(self);
+        self.loose = before;
     }
 
     /// Writes a chain, and behind it those that only its own ways lead to.
@@ -511,7 +522,11 @@ impl Writer<'_, '_> {
             for (asked, event) in &condition.counted {
                 self.happen(asked.iter().filter_map(|cube| cube.intersection(guard)), *event, place);
             }
-            self.matched(rule, &cubes, &condition.marks, guard, frame, after, place, path);
+            // Packets of the cubes that fail these are led past the rule.
+            let loose = !condition.never.is_empty() || !condition.marks.is_empty();
+            self.inside(loose, |writer| {
+                writer.matched(rule, &cubes, &condition.marks, guard, frame, after, place, path);
+            });
         }
         self.put(after);
         let goes = matches!(&rule.verdict, Some(Verdict::Goto(_)))
@@ -610,8 +625,11 @@ impl Writer<'_, '_> {
                 let guard = self.enter(chain, cubes, tested, guard, after, place);
                 let mut inner = Frame { end: after, pending: Vec::new(), path, decided: None };
                 if let Some(guard) = guard {
+                    // What its rules lead to is written before its end: no packet is there that did not come in.
+                    let before = std::mem::take(&mut self.loose);
                     self.chain(chain, &guard, &mut inner, path);
                     self.close(&mut inner, &guard);
+                    self.loose = before;
                 }
             }
             Verdict::Goto(name) if body(self, name).is_some() => {
@@ -670,29 +688,31 @@ impl Writer<'_, '_> {
         let shared = self.chains.get(chain).is_some_and(|chain| chain.gotos > 1);
         if shared {
             let inlets = cubes.iter().take(MOST_INLETS).cloned();
-            let marked = tested != cubes;
+            let loose = self.loose || tested != cubes;
             let label = match frame.pending.iter_mut().find(|pending| pending.chain == chain) {
                 Some(pending) => {
                     if pending.inlets.len() < MOST_INLETS {
                         pending.inlets.extend(inlets);
                     }
                     pending.seen += 1;
-                    pending.marked |= marked;
+                    pending.loose |= loose;
                     pending.label
                 }
                 None => {
                     let label = self.label();
                     // The same path in every copy, whichever rule leads there.
                     let path = deeper(frame.path, Place { table: place.table, chain: clamp(chain), rule: u32::MAX });
-                    frame.pending.push(Pending { chain, label, path, inlets: inlets.collect(), seen: 1, marked });
+                    frame.pending.push(Pending { chain, label, path, inlets: inlets.collect(), seen: 1, loose });
                     label
                 }
             };
             tested.into_iter().for_each(|cube| self.step(cube, Does::Lead(label), place));
             return;
         }
+        // Of several cubes, all other packets are led past the chain.
+        let loose = !matches!((cubes, tested.as_slice()), ([one], [exact]) if one == exact);
         if let Some(inside) = self.enter(chain, cubes, tested, guard, after, place) {
-            self.chain(chain, &inside, frame, path);
+            self.inside(loose, |writer| writer.chain(chain, &inside, frame, path));
             self.step(inside, frame.leave(), place);
         }
     }

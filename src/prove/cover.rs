@@ -193,13 +193,14 @@ fn first_detour(
         debug_assert!(all.is_continue());
         leads.sort_unstable();
         budget.spend(leads.len() as u64 / 16)?;
-        for lead in leads {
-            let Some(step) = stretch.program.step(lead) else { continue };
-            let Does::Lead(to) = step.does else { continue };
-            if to > stretch.to {
-                continue;
-            }
-            let Some(taken) = step.cube.intersection(cube) else { continue };
+        let crossing = |lead: u32| -> Option<(u32, &Cube)> {
+            let step = stretch.program.step(lead)?;
+            let Does::Lead(to) = step.does else { return None };
+            (to <= stretch.to && step.cube.meets(cube)).then_some((to, &step.cube))
+        };
+        for &lead in &leads {
+            let Some((to, taking)) = crossing(lead) else { continue };
+            let Some(taken) = taking.intersection(cube) else { continue };
             let wanted = |class: u32| stretch.events || class != HAPPENS;
             let passes = stretch.program.meeting(&taken, lead + 1..to, wanted, |other| {
                 let Some(other) = stretch.program.step(other).filter(|other| other.cube.meets(&taken)) else {
@@ -211,7 +212,16 @@ fn first_detour(
                 }
             });
             if passes.is_break() {
-                return Ok(Some((number, lead, to)));
+                // Packets that an earlier step leads past this one do not come to it: they are looked at first.
+                let mut first = (lead, to);
+                while let Some(earlier) = leads
+                    .iter()
+                    .take_while(|earlier| **earlier < first.0)
+                    .find_map(|earlier| Some((*earlier, crossing(*earlier)?.0)).filter(|(_, to)| *to > first.0))
+                {
+                    first = earlier;
+                }
+                return Ok(Some((number, first.0, first.1)));
             }
         }
     }

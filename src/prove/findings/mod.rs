@@ -250,6 +250,8 @@ struct Occurrence {
 fn occurrences(program: &Program) -> Vec<Occurrence> {
     let mut list: Vec<Occurrence> = Vec::new();
     let visit = |step: &Step| step.does == Does::Happen(VISIT);
+    let lead = |step: &Step| if let Does::Lead(to) = step.does { Some(to) } else { None };
+    let led_to: FxHashSet<u32> = program.steps.iter().filter_map(lead).collect();
     let mut at = 0u32;
     while let Some(step) = program.step(at) {
         if !visit(step) {
@@ -262,7 +264,9 @@ fn occurrences(program: &Program) -> Vec<Occurrence> {
                 .find(|next| !program.step(*next).is_some_and(|step| step.place == place && wanted(step)))
                 .unwrap_or(from)
         };
-        let does = while_own(at, &visit);
+        // The same rule once more, where other packets come in, is another place.
+        let own = while_own(at, &visit);
+        let does = (at + 1..own).find(|next| led_to.contains(next)).unwrap_or(own);
         let end = while_own(does, &|step| !visit(step));
         list.push(Occurrence { place, at, does, end });
         at = does.max(at + 1);
