@@ -125,6 +125,9 @@ struct Walker<'r, 's> {
     walk: Walk,
 }
 
+/// The state of a packet that is left out of tracking, as [`Field::STATE`] has it.
+const UNTRACKED: u128 = 4;
+
 /// Jumps within jumps: the kernel refuses more than 16.
 const DEEPEST: usize = 64;
 
@@ -227,6 +230,9 @@ impl Walker<'_, '_> {
             for (field, value) in self.space.universe.mark(crate::packet::Bits { value: *value, mask: *mask }) {
                 self.packet.set(field, value);
             }
+        }
+        if *effect == Effect::Notrack {
+            self.packet.set(Field::STATE, UNTRACKED);
         }
     }
 }

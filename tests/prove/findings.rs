@@ -46,7 +46,7 @@ struct Tally {
 /// A list of a small world, without rules in chains that nothing leads to: those would be looked at by themselves.
 fn list(lists: &mut Lists, number: usize) -> Ruleset {
     let mut ruleset = lists.small();
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         ruleset.tables[0].chains.iter_mut().skip(1).for_each(|chain| chain.rules.truncate(1));
     }
     let reached = led_to(&ruleset);

@@ -337,7 +337,11 @@ impl Course<'_> {
             Outcome::Rejected => 2,
             Outcome::Dropped => 3,
         }] += 1;
-        if !way.doubts.is_empty() {
+        // Only connections that nothing translated are carried on. The simulator asks the rules about translation anew for each packet,
+        // and a mark that depends on the state can make them answer otherwise than for the first.
+        let translated =
+            [Field::TRANSLATED, Field::SOURCE_TRANSLATED].iter().any(|field| way.packet.get(*field) == Some(1));
+        if !way.doubts.is_empty() || question.state == 1 && translated {
             self.tally.open += 1;
             return None;
         }
