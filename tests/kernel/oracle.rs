@@ -163,15 +163,15 @@ impl<'a> Oracle<'a> {
 
     /// Forgets tracked connections, and what was delivered.
     pub fn forget(&mut self) {
-        self.run_nft(
-            "flush set inet packet-oracle seen4; flush set inet packet-oracle seen6; flush set inet packet-oracle quiet",
-        );
+        self.forget_deliveries();
         self.namespace.forget_connections();
     }
 
-    /// Forgets what was delivered; connections stay.
+    /// Forgets what was delivered; connections stay, and resets to them are seen again.
     pub fn forget_deliveries(&mut self) {
-        self.run_nft("flush set inet packet-oracle seen4; flush set inet packet-oracle seen6");
+        self.run_nft(
+            "flush set inet packet-oracle seen4; flush set inet packet-oracle seen6; flush set inet packet-oracle quiet",
+        );
     }
 
     /// Sends the first packet of a connection and says what was seen of it on a card; to the host it is really delivered, of

@@ -41,6 +41,8 @@ struct Tally {
     /// Changed lists that do otherwise to some packet, and that do not.
     different: usize,
     equal: usize,
+    /// Questions whose answer would have taken too much work.
+    open: usize,
 }
 
 /// A list of a small world, without rules in chains that nothing leads to: those would be looked at by themselves.
@@ -68,7 +70,10 @@ fn written(ruleset: &Ruleset) -> String {
 /// Rules that no packet comes to, and those that could be left out.
 fn compare_findings(world: &mut World, ruleset: &Ruleset, tally: &mut Tally) {
     let found = findings(ruleset, Search { policies: false, overlaps: false });
-    assert!(found.open.is_empty(), "left open:\n{}", shown(ruleset));
+    if !found.open.is_empty() {
+        tally.open += 1;
+        return;
+    }
     let mut matched: BTreeSet<(usize, usize)> = BTreeSet::new();
     let chains = world.chains(ruleset);
     let fates = world.fates(&chains, |chain, rule| {
@@ -120,7 +125,10 @@ fn compare_changed(world: &mut World, ruleset: &Ruleset, changed: &Ruleset, tall
         found = true;
         ControlFlow::Break(())
     });
-    assert!(all.is_ok(), "left open:\n{}\n{}", shown(ruleset), shown(changed));
+    if all.is_err() {
+        tally.open += 1;
+        return;
+    }
     let (one, other) = (world.chains(ruleset), world.chains(changed));
     let differ = world.fates(&one, |_, _| ()) != world.fates(&other, |_, _| ());
     assert_eq!(found, differ, "{}\n{}", shown(ruleset), shown(changed));
@@ -155,11 +163,13 @@ fn what_is_found_is_what_trying_every_packet_shows() {
             all.missed += tally.missed;
             all.different += tally.different;
             all.equal += tally.equal;
+            all.open += tally.open;
         }
     });
     println!("{count} lists, {} packets each: {all:?}", World::new().len());
     if count >= 1_000 {
         assert!(all.dead > 100 && all.several > 10 && all.redundant > 10 && all.needed > 100);
+        assert!(all.open * 500 < count, "{} left open", all.open);
         assert!(all.different > 100 && all.equal > 100);
         assert!(all.missed * 20 < all.redundant + 20, "{} of {}", all.missed, all.redundant);
     }

@@ -246,6 +246,7 @@ fn carry_on(oracle: &mut Oracle<'_>, carried: &[(Probe, Outcome)], course: &mut 
         }
     }
     let replies: Vec<Probe> = answers.iter().map(|(_, reply)| *reply).collect();
+    oracle.forget_deliveries();
     let outcomes = oracle.carry_on(&replies);
     let mut third = Vec::new();
     for ((first, reply), outcome) in answers.iter().zip(outcomes) {
