@@ -343,10 +343,16 @@ fn container_roads(
     }
     match judgement.to.view {
         Some(View::Direct) => {
-            // nft has no word for a packet without a connection beside those that were not translated.
-            let connected = Match::not(MatchKind::State(State::INVALID | State::UNTRACKED));
-            let extra = vec![connected, Match::not(MatchKind::DestinationTranslated)];
-            return vec![Road { ports: Ports::Header, extra }];
+            // nft has no word for a packet without a connection beside those that were not translated. Nobody translates it: what
+            // denies is for it, too, by a rule of its own.
+            let unconnected = MatchKind::State(State::INVALID | State::UNTRACKED);
+            let untranslated = Match::not(MatchKind::DestinationTranslated);
+            let connected = vec![Match::not(unconnected.clone()), untranslated];
+            let mut roads = vec![Road { ports: Ports::Header, extra: connected }];
+            if !allow {
+                roads.push(Road { ports: Ports::Header, extra: vec![Match::is(unconnected)] });
+            }
+            return roads;
         }
         // A container that is not named is compared by its own port, which NAT has put into the header.
         Some(View::Inside) if service.published.is_none() => {
