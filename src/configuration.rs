@@ -1,11 +1,16 @@
 //! `fwc.toml`: what a repository says about the levels of codes. It is read strictly: what is not known is a fault, with its place.
 
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
 use crate::codes;
 use crate::levels::{Levels, Setting};
+use crate::project::{MAX_FILE_BYTES, ReadError, System};
+
+/// What a configuration is called. It holds for everything below its directory.
+pub const FILE: &str = "fwc.toml";
 
 /// What a configuration says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +26,55 @@ pub struct Fault {
     pub message: String,
     /// Its bytes.
     pub span: Range<usize>,
+}
+
+/// A configuration that is there and cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unusable {
+    /// Its path.
+    pub path: PathBuf,
+    /// What it says, as far as that could be read.
+    pub text: String,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It cannot be read, in words that follow on "cannot read the file:".
+    Unread(String),
+    /// It is wrong.
+    Faulty(Fault),
+}
+
+/// What holds in a directory, given by a name under which its parents are found: what the nearest configuration says, in it or above
+/// it. Where there is none, nothing is said.
+///
+/// # Errors
+/// If the nearest cannot be used; those above it do not stand in for it.
+pub fn nearest(system: &dyn System, directory: &Path) -> Result<Configuration, Unusable> {
+    for above in directory.ancestors() {
+        let path = above.join(FILE);
+        return match system.read(&path, MAX_FILE_BYTES) {
+            Err(ReadError::NotFound) => continue,
+            Err(error) => Err(Unusable { path, text: String::new(), reason: Reason::Unread(error.to_string()) }),
+            Ok(bytes) => from_bytes(path, bytes),
+        };
+    }
+    Ok(Configuration::default())
+}
+
+/// Reads a configuration of that path.
+///
+/// # Errors
+/// Says what is wrong first.
+pub fn from_bytes(path: PathBuf, bytes: Vec<u8>) -> Result<Configuration, Unusable> {
+    let Ok(text) = String::from_utf8(bytes) else {
+        let reason = Reason::Unread("it is not UTF-8 text".to_owned());
+        return Err(Unusable { path, text: String::new(), reason });
+    };
+    read(&text).map_err(|fault| Unusable { path, text, reason: Reason::Faulty(fault) })
 }
 
 const SETTINGS: [(&str, Setting); 3] = [("allow", Setting::Allow), ("warn", Setting::Warn), ("deny", Setting::Deny)];

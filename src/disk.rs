@@ -12,7 +12,13 @@ pub(crate) struct Disk;
 impl System for Disk {
     fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
         // Looked at before it is opened: opening a pipe waits for its writer.
-        let kind = fs::metadata(path).map_err(|error| reason(&error))?;
+        let kind = fs::metadata(path).map_err(|error| match reason(&error) {
+            // A link that leads nowhere is a fault, not an absence.
+            ReadError::NotFound if fs::symlink_metadata(path).is_ok() => {
+                ReadError::Other("it is a link that leads nowhere".to_owned())
+            }
+            reason => reason,
+        })?;
         if kind.is_dir() {
             return Err(ReadError::Directory);
         }

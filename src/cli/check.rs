@@ -1,8 +1,9 @@
 //! `fwc check`: what is wrong with policies, and with rule sets that exist already.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::failure::Failure;
 use super::inputs::{InputArguments, read_root};
@@ -13,10 +14,11 @@ use crate::diagnostic::Diagnostic;
 use crate::expectation::Expectations;
 use crate::host::listing as given;
 use crate::levels::Levels;
+use crate::levels::codes::UNFULFILLED;
 use crate::project::{ImportKind, Options, ReadError, Root, System};
 use crate::prove::findings::listing;
 use crate::read::Form;
-use crate::span::SourceText;
+use crate::span::{Location, SourceText, Span};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -48,30 +50,34 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
         }
     }
     let color = color.on(std::io::stdout().is_terminal());
-    let mut checker = Checker { reporter: Reporter::new(&arguments.format, color)?, all: arguments.all };
-    // An included file's faults are the same from wherever it is included; they are told once.
-    let mut told = BTreeSet::new();
+    let mut reporter = Reporter::new(&arguments.format, color)?;
+    let mut checked = Vec::new();
     for root in &roots {
         let text = read_root(root)?;
-        if let Some((form, listing)) = rule_set(&text) {
-            checker.listing(form, &listing, &arguments.input.levels(root)?)?;
+        if let Some((form, source)) = rule_set(&text) {
+            checked.push(Checked::listing(form, source, arguments.input.levels(root)?, arguments.all)?);
             continue;
         }
         let mut db = Database::default();
         let options = arguments.input.options(root)?;
         let input = db.load(&disk::Disk, text, options);
-        checker.policy(&db, input, &mut told)?;
+        checked.push(Checked::policy(&db, input, arguments.all));
     }
-    let tally = checker.reporter.finish()?;
+    agree(&mut checked);
+    for one in &checked {
+        reporter.add(&one.files, &one.diagnostics, &one.levels)?;
+    }
+    let tally = reporter.finish()?;
     Ok(if tally.errors > 0 { Ending::Errors } else { Ending::Clean })
 }
 
-/// What was told: path, place, code, message.
-type Told = BTreeSet<(String, crate::span::Span, &'static str, String)>;
-
-struct Checker {
-    reporter: Reporter,
-    all: bool,
+/// A policy or a rule set that was checked.
+struct Checked {
+    files: Vec<SourceText>,
+    /// The paths of those files in which comments speak to fwc.
+    own: BTreeSet<Arc<str>>,
+    diagnostics: Vec<Diagnostic>,
+    levels: Levels,
 }
 
 /// A text that is a rule set already, by what it begins with.
@@ -81,33 +87,61 @@ fn rule_set(root: &Root) -> Option<(Form, SourceText)> {
     Some((form, SourceText { path: root.path.to_string_lossy().into(), text: text.into() }))
 }
 
-impl Checker {
-    /// Says what is wrong with a rule set.
-    fn listing(&mut self, form: Form, source: &SourceText, levels: &Levels) -> Result<(), Failure> {
+impl Checked {
+    /// What is wrong with a rule set.
+    fn listing(form: Form, source: SourceText, levels: Levels, all: bool) -> Result<Self, Failure> {
         if form == Form::Ipset {
             let advice = "check the rules that look into them";
             return Err(Failure::new(format!("`{}` has sets and no rules: {advice}", source.path)));
         }
         let mut diagnostics =
-            listing::listing(source, form, given::family(&source.path), &[], self.all, |table, chain, rule| {
-                self.all || given::is_users(table, chain, rule)
+            listing::listing(&source, form, given::family(&source.path), &[], all, |table, chain, rule| {
+                all || given::is_users(table, chain, rule)
             });
-        Expectations::settle_rules(source, form, self.all, &mut diagnostics);
-        self.reporter.add(std::slice::from_ref(source), &diagnostics, levels)
+        Expectations::settle_rules(&source, form, all, &mut diagnostics);
+        Ok(Self { own: BTreeSet::from([Arc::clone(&source.path)]), files: vec![source], diagnostics, levels })
     }
 
-    /// Says what is wrong with a policy.
-    fn policy(&mut self, db: &Database, input: ProjectInput, told: &mut Told) -> Result<(), Failure> {
+    /// What is wrong with a policy.
+    fn policy(db: &Database, input: ProjectInput, all: bool) -> Self {
         let project = database::project(db, input);
         let compiled = database::compile(db, input, "policy".to_owned());
-        let found = database::findings(db, input, self.all);
-        let new = compiled.diagnostics.iter().chain(&**found).filter(|one| {
-            let location = one.primary.location;
-            let path = project.source(location.file).map(|source| source.path.to_string()).unwrap_or_default();
-            told.insert((path, location.span, one.code.number, one.message.clone()))
+        let found = database::findings(db, input, all);
+        let policies = project.files.iter().zip(&project.parsed).filter(|(_, parsed)| parsed.is_some());
+        Self {
+            own: policies.map(|(source, _)| Arc::clone(&source.path)).collect(),
+            diagnostics: compiled.diagnostics.iter().chain(&**found).cloned().collect(),
+            files: project.files.clone(),
+            levels: input.levels(db).clone(),
+        }
+    }
+
+    /// What is said, as it is the same from whichever policy includes the file: path, place, code, message.
+    fn key(&self, one: &Diagnostic) -> (Arc<str>, Span, &'static str, String) {
+        let Location { file, span } = one.primary.location;
+        let path = self.files.get(file.0 as usize).map_or_else(|| "".into(), |source| Arc::clone(&source.path));
+        (path, span, one.code.number, one.message.clone())
+    }
+}
+
+/// Files may be part of several policies. Their faults are the same in each, and are told once. What a comment in them expects is missed
+/// if it comes in none.
+fn agree(checked: &mut [Checked]) {
+    let missed = |one: &&Diagnostic| one.code == &UNFULFILLED;
+    let mut times: BTreeMap<_, usize> = BTreeMap::new();
+    for one in checked.iter() {
+        let keys: BTreeSet<_> = one.diagnostics.iter().filter(missed).map(|missed| one.key(missed)).collect();
+        keys.into_iter().for_each(|key| *times.entry(key).or_default() += 1);
+    }
+    times.retain(|(path, ..), times| *times == checked.iter().filter(|one| one.own.contains(path)).count());
+    let mut told = BTreeSet::new();
+    for one in checked {
+        let mut diagnostics = std::mem::take(&mut one.diagnostics);
+        diagnostics.retain(|diagnostic| {
+            let key = one.key(diagnostic);
+            (!missed(&diagnostic) || times.contains_key(&key)) && told.insert(key)
         });
-        let diagnostics: Vec<Diagnostic> = new.cloned().collect();
-        self.reporter.add(&project.files, &diagnostics, input.levels(db))
+        one.diagnostics = diagnostics;
     }
 }
 

@@ -8,15 +8,13 @@ use super::disk::{self, read_bounded};
 use super::failure::Failure;
 use super::{TargetArgument, print_aside};
 use crate::codes;
-use crate::configuration;
+use crate::configuration::{self, Reason};
 use crate::levels::{Levels, Setting};
 use crate::project::{MAX_FILE_BYTES, Options, Root};
 use crate::span::LineIndex;
 
 /// The file that lies beside a policy.
 const FACTS: &str = "fwc.facts.json";
-/// What says the levels of codes for everything below its directory.
-const CONFIGURATION: &str = "fwc.toml";
 /// What the standard input is called.
 pub(super) const STANDARD_INPUT: &str = "-";
 
@@ -137,19 +135,14 @@ pub(super) fn configured(path: &Path) -> Result<Levels, Failure> {
         if path.as_os_str() == STANDARD_INPUT { Path::new(".") } else { path.parent().unwrap_or(Path::new(".")) };
     let start = if start.as_os_str().is_empty() { Path::new(".") } else { start };
     let Ok(start) = fs::canonicalize(start) else { return Ok(Levels::default()) };
-    let found = start
-        .ancestors()
-        .map(|directory| directory.join(CONFIGURATION))
-        .find(|path| fs::symlink_metadata(path).is_ok());
-    let Some(found) = found else { return Ok(Levels::default()) };
-    let root = read_root(&found)?;
-    let name = found.display().to_string();
-    let text = String::from_utf8(root.bytes).map_err(|_| Failure::read(&name, "it is not UTF-8 text"))?;
-    let configuration = configuration::read(&text).map_err(|fault| {
-        let (line, column) = LineIndex::new(&text).line_column(u32::try_from(fault.span.start).unwrap_or(u32::MAX));
-        Failure::new(format!("{name}:{line}:{column}: {}", fault.message))
-    })?;
-    Ok(configuration.levels)
+    let unusable = |configuration::Unusable { path, text, reason }| match reason {
+        Reason::Unread(reason) => Failure::read(path.display(), reason),
+        Reason::Faulty(fault) => {
+            let (line, column) = LineIndex::new(&text).line_column(u32::try_from(fault.span.start).unwrap_or(u32::MAX));
+            Failure::new(format!("{}:{line}:{column}: {}", path.display(), fault.message))
+        }
+    };
+    configuration::nearest(&disk::Disk, &start).map(|found| found.levels).map_err(unusable)
 }
 
 /// Reads a file that the command line names: a regular file, a pipe, or `-` for the standard input.

@@ -347,14 +347,16 @@ pub struct Case {
     levels: Levels,
 }
 
-/// What was proved of a [`Case`].
+/// What was proved of the asserts of a [`Case`], and what is to be looked at next.
 pub struct Verdicts {
-    /// What lowering, the asserts and the search for findings say.
+    /// What lowering and the asserts say, and what was expected of either and did not come.
     pub diagnostics: Vec<Diagnostic>,
     /// What became of the asserts.
     pub proofs: Vec<Proof>,
-    /// The rules, if there is nothing wrong with them; for [`Case::emission`].
+    /// The rules, for [`Case::findings`] and [`Case::emission`]; none if a fault leaves them without a meaning.
     pub ruleset: Option<Ruleset>,
+    /// What comments say is known.
+    excused: Vec<Diagnostic>,
 }
 
 impl Case {
@@ -372,13 +374,13 @@ impl Case {
         &self.project
     }
 
-    /// Proves the asserts and looks for findings; nothing is proved of a project with errors. None if it was given up on the way.
+    /// Proves the asserts; nothing is proved of a project with errors. None if it was given up on the way.
     #[must_use]
-    pub fn prove(&self, is_given_up: &dyn Fn() -> bool) -> Option<Verdicts> {
+    pub fn asserts(&self, is_given_up: &dyn Fn() -> bool) -> Option<Verdicts> {
         let mut saying = self.saying();
         if self.judged.said.iter().any(|one| self.levels.stops(one)) || is_given_up() {
-            let diagnostics = Vec::new();
-            return (!is_given_up()).then_some(Verdicts { diagnostics, proofs: Vec::new(), ruleset: None });
+            let (diagnostics, proofs, excused) = (Vec::new(), Vec::new(), Vec::new());
+            return (!is_given_up()).then_some(Verdicts { diagnostics, proofs, ruleset: None, excused });
         }
         let (policy, _) = &*self.resolved;
         let target = self.project.target(&policy.facts);
@@ -393,14 +395,19 @@ impl Case {
         if is_given_up() {
             return None;
         }
-        let stopped = saying.stops();
-        let (mut diagnostics, excused) = saying.whole();
-        if stopped {
-            return Some(Verdicts { diagnostics, proofs, ruleset: None });
-        }
-        let told: Vec<Diagnostic> = self.judged.said.iter().chain(&diagnostics).chain(&excused).cloned().collect();
-        diagnostics.extend(found(&self.project, &ruleset, target, false, &told, &self.expectations));
-        Some(Verdicts { diagnostics, proofs, ruleset: Some(ruleset) })
+        let hole = saying.diagnostics.iter().any(|one| self.levels.stops(one) && assertion::is_hole(one));
+        let (diagnostics, excused) = saying.whole();
+        Some(Verdicts { diagnostics, proofs, ruleset: (!hole).then_some(ruleset), excused })
+    }
+
+    /// What is found of the rules beside what was told of them before.
+    #[must_use]
+    pub fn findings(&self, verdicts: &Verdicts) -> Vec<Diagnostic> {
+        let Some(ruleset) = &verdicts.ruleset else { return Vec::new() };
+        let target = self.project.target(&self.resolved.0.facts);
+        let told = self.judged.said.iter().chain(&verdicts.diagnostics).chain(&verdicts.excused).cloned();
+        let told: Vec<Diagnostic> = told.collect();
+        found(&self.project, ruleset, target, false, &told, &self.expectations)
     }
 
     /// With what is known of the texts, and nothing said yet.

@@ -45,10 +45,20 @@ pub fn edits(text: &str) -> Vec<Edit> {
     laid_out.or_else(|| Some(layout::spaces(text)).filter(alike)).unwrap_or_default()
 }
 
-/// Those of [`edits`] that touch a range of bytes. What surrounds them stays as it is.
+/// Those of [`edits`] that share a byte with a range of bytes, or that an empty range stands in. What surrounds them stays as it is:
+/// a line that ends where the range begins is none of its lines.
 #[must_use]
 pub fn edits_in(text: &str, range: &Range<usize>) -> Vec<Edit> {
-    let touches = |edit: &Edit| edit.range.start <= range.end && range.start <= edit.range.end;
+    let touches = |edit: &Edit| {
+        let edit = &edit.range;
+        if range.is_empty() {
+            edit.start <= range.start && (range.start < edit.end || edit.is_empty() || edit.end == text.len())
+        } else if edit.is_empty() {
+            range.start <= edit.start && edit.start <= range.end
+        } else {
+            edit.start < range.end && range.start < edit.end
+        }
+    };
     edits(text).into_iter().filter(touches).collect()
 }
 

@@ -76,6 +76,7 @@ that it was written for. Left in place it would hide the finding on the day when
     allow ssh from 192.0.2.0/24 to host       # the rule that made this one redundant is gone
 
 Take the comment out. If the finding comes under some circumstances alone (other facts, another target), write `allow` in place of `expect`.
+In a file that several policies include it may come in one of them alone: it is missed if each of those that `fwc check` was given misses it.
 What was not looked for is not missed: `fwc build` does not look for FW0801 to FW0809, `fwc check` looks for some only with `--all`, and
 nothing is missed while there are errors.
 ",

@@ -15,10 +15,12 @@ use super::documents::Documents;
 use super::subject::{Subject, Table};
 use super::text::Lines;
 use crate::check::late;
+use crate::configuration::{Reason, Unusable};
 use crate::diagnostic::{Diagnostic, Label, Level};
+use crate::levels::codes::UNFULFILLED;
 use crate::policy::names;
 use crate::prove::findings::codes as found;
-use crate::span::{FileId, LineIndex, Location};
+use crate::span::{FileId, LineIndex, Location, Span};
 
 /// What every diagnostic is said to be from.
 const SOURCE: &str = "fwc";
@@ -87,30 +89,57 @@ impl<'a> Texts<'a> {
 pub fn published(subject: &Subject, documents: &Documents, client: &Client) -> BTreeMap<PathBuf, Vec<Published>> {
     let texts = Texts::new(&subject.table, documents, client);
     let mut out: BTreeMap<PathBuf, Vec<Published>> = BTreeMap::new();
-    let mut sorted: Vec<&Diagnostic> = subject.diagnostics().collect();
-    sorted.sort_by_key(|one| (one.primary.location, one.code.number));
+    let mut sorted: Vec<(Level, &Diagnostic)> = subject.diagnostics().collect();
+    sorted.sort_by_key(|(_, one)| (one.primary.location, one.code.number));
     sorted.dedup();
-    for diagnostic in sorted {
+    for (level, diagnostic) in sorted {
         // What has no place that the user can open stands at the beginning of the root.
         let file = diagnostic.primary.location.file;
         let shown = if texts.lines(file).is_some() { file } else { FileId(0) };
         let Some(key) = texts.key(shown) else { continue };
         let list = out.entry(key.clone()).or_default();
         if list.len() < MOST {
-            list.extend(publish(&texts, diagnostic, shown));
+            list.extend(publish(&texts, level, diagnostic, shown));
         }
+    }
+    if let Some(unusable) = &subject.misconfigured {
+        out.entry(Documents::identity(&unusable.path)).or_default().push(misconfigured(unusable, client));
     }
     out
 }
 
-fn publish(texts: &Texts<'_>, diagnostic: &Diagnostic, shown: FileId) -> Option<Published> {
+/// Whether something is said to have been expected in vain.
+pub fn is_missed(one: &Published) -> bool {
+    one.code == Some(Code::String(UNFULFILLED.number.to_owned()))
+}
+
+/// What is wrong with a configuration: it has no code, since no configuration could lower it.
+fn misconfigured(unusable: &Unusable, client: &Client) -> Published {
+    let (message, span) = match &unusable.reason {
+        Reason::Unread(reason) => (format!("cannot read the configuration: {reason}"), Span::default()),
+        Reason::Faulty(fault) => (fault.message.clone(), Span::new(fault.span.start, fault.span.end)),
+    };
+    Published {
+        range: Lines::new(&unusable.text, client.encoding).range(span),
+        severity: Some(DiagnosticSeverity::Error),
+        code: None,
+        code_description: None,
+        source: Some(SOURCE.to_owned()),
+        message: message.into(),
+        tags: None,
+        related_information: None,
+        data: None,
+    }
+}
+
+fn publish(texts: &Texts<'_>, level: Level, diagnostic: &Diagnostic, shown: FileId) -> Option<Published> {
     let lines = texts.lines(shown)?;
     let own = diagnostic.primary.location;
-    let span = if own.file == shown { own.span } else { crate::span::Span::default() };
+    let span = if own.file == shown { own.span } else { Span::default() };
     let (related, others) = related(texts, &diagnostic.related);
     Some(Published {
         range: lines.range(span),
-        severity: Some(severity(diagnostic.code.level)),
+        severity: Some(severity(level)),
         code: Some(Code::String(diagnostic.code.number.to_owned())),
         code_description: texts
             .client

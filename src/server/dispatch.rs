@@ -12,7 +12,7 @@ use super::documents::{Document, Documents};
 use super::pool::{Answer, Handler, Question};
 use super::session::Session;
 use super::snapshot::Snapshot;
-use super::{Ended, actions, address, features, typing};
+use super::{Ended, actions, address, features, formatting, typing};
 
 /// Why a request has no answer.
 #[derive(Debug)]
@@ -44,10 +44,16 @@ const HANDLERS: &[(lsp::LspRequestMethod<'static>, Handler)] = &[
     (lsp::CodeActionRequest::METHOD, |at, asked| on::<lsp::CodeActionRequest>(at, asked, actions::actions)),
     (lsp::CompletionRequest::METHOD, |at, asked| on::<lsp::CompletionRequest>(at, asked, typing::completion)),
     (lsp::DefinitionRequest::METHOD, |at, asked| on::<lsp::DefinitionRequest>(at, asked, features::definition)),
+    (lsp::DocumentFormattingRequest::METHOD, |at, asked| {
+        on::<lsp::DocumentFormattingRequest>(at, asked, formatting::whole)
+    }),
     (lsp::DocumentHighlightRequest::METHOD, |at, asked| {
         on::<lsp::DocumentHighlightRequest>(at, asked, features::highlights)
     }),
     (lsp::DocumentLinkRequest::METHOD, |at, asked| on::<lsp::DocumentLinkRequest>(at, asked, features::links)),
+    (lsp::DocumentRangeFormattingRequest::METHOD, |at, asked| {
+        on::<lsp::DocumentRangeFormattingRequest>(at, asked, formatting::range)
+    }),
     (lsp::DocumentSymbolRequest::METHOD, |at, asked| {
         on::<lsp::DocumentSymbolRequest>(at, asked, features::document_symbols)
     }),

@@ -12,6 +12,7 @@ mod diagnostics;
 mod dispatch;
 mod documents;
 mod features;
+mod formatting;
 mod pages;
 mod pool;
 mod proofs;
@@ -159,8 +160,10 @@ fn capabilities(client: &Client) -> ServerCapabilities {
             ..CompletionOptions::default()
         }),
         definition_provider: Some(true.into()),
+        document_formatting_provider: Some(true.into()),
         document_highlight_provider: Some(true.into()),
         document_link_provider: Some(DocumentLinkOptions::default()),
+        document_range_formatting_provider: Some(true.into()),
         document_symbol_provider: Some(true.into()),
         folding_range_provider: Some(true.into()),
         hover_provider: Some(true.into()),

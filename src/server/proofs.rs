@@ -12,9 +12,10 @@ use crate::database::Case;
 use crate::diagnostic::Diagnostic;
 use crate::expectation::Expectations;
 use crate::host::listing;
+use crate::levels::codes::UNFULFILLED;
 use crate::prove::findings::listing::listing;
 use crate::read::Form;
-use crate::span::SourceText;
+use crate::span::{FileId, SourceText};
 
 /// Something to prove.
 pub struct Job {
@@ -79,15 +80,20 @@ impl Job {
                 self.tell(results, found.into_iter().filter(|one| !faults(one)).collect());
             }
             Work::Policy { case, asserts_only: true } => {
-                let Some(verdicts) = case.prove(&|| self.is_given_up()) else { return };
-                self.tell(results, verdicts.proofs.into_iter().filter_map(|proof| proof.diagnostic).collect());
+                let Some(verdicts) = case.asserts(&|| self.is_given_up()) else { return };
+                let missed = |one: &Diagnostic| one.code == &UNFULFILLED && one.primary.location.file == FileId(0);
+                let mut diagnostics: Vec<_> = verdicts.diagnostics.into_iter().filter(missed).collect();
+                diagnostics.extend(verdicts.proofs.into_iter().filter_map(|proof| proof.diagnostic));
+                self.tell(results, diagnostics);
             }
             Work::Policy { case, asserts_only: false } => {
-                let Some(verdicts) = case.prove(&|| self.is_given_up()) else { return };
-                self.tell(results, verdicts.diagnostics.clone());
+                let Some(verdicts) = case.asserts(&|| self.is_given_up()) else { return };
+                let findings = case.findings(&verdicts);
+                self.tell(results, verdicts.diagnostics.iter().cloned().chain(findings).collect());
                 let Some(ruleset) = verdicts.ruleset.filter(|_| !self.is_given_up()) else { return };
                 let refused = case.emission(ruleset);
                 if !refused.is_empty() {
+                    // Nothing is found of rules that cannot be written.
                     self.tell(results, verdicts.diagnostics.into_iter().chain(refused).collect());
                 }
             }

@@ -244,12 +244,20 @@ impl Session {
         files
     }
 
-    /// What is said of a file, by whichever roots.
+    /// What is said of a file, by whichever roots. What a comment in it expects is missed if each of its roots misses it; as long as
+    /// one of them has not been looked at, nobody knows.
     fn of_file(&self, key: &Path) -> Vec<Published> {
         let mut out: Vec<Published> = Vec::new();
         for own in self.said.values().filter_map(|said| said.get(key)) {
             let new: Vec<Published> = own.iter().filter(|one| !out.contains(one)).cloned().collect();
             out.extend(new);
+        }
+        if out.iter().any(diagnostics::is_missed) {
+            let roots = self.workspace.roots_of(key);
+            let says = |root: &PathBuf, one: &Published| {
+                self.said.get(root).and_then(|said| said.get(key)).is_some_and(|told| told.contains(one))
+            };
+            out.retain(|one| !diagnostics::is_missed(one) || roots.iter().all(|root| says(root, one)));
         }
         out
     }
@@ -319,7 +327,7 @@ impl Session {
             kind: subject.kind,
             policy: subject.policy.clone(),
             table: Arc::clone(&subject.table),
-            said: subject.diagnostics().cloned().collect(),
+            said: subject.diagnostics().map(|(_, one)| one.clone()).collect(),
         });
         let views = views.collect();
         Snapshot { views, documents: Arc::clone(&self.documents), client: Arc::clone(&self.client) }

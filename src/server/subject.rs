@@ -1,4 +1,4 @@
-//! What is diagnosed: a policy with everything that it leads to, a file of tests, or a rule set.
+//! What is diagnosed: a policy with everything that it leads to, a file of tests, a rule set, or a configuration.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,9 +9,12 @@ use super::documents::{Documents, Overlay};
 use super::proofs::{Job, Work};
 use super::text::Moved;
 use crate::assertion::test;
+use crate::configuration::{self, Unusable};
 use crate::database::{self, Case, Database, ProjectInput};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Level};
+use crate::expectation::Expectations;
 use crate::host::listing;
+use crate::levels::Levels;
 use crate::project::{MAX_FILE_BYTES, Options, Root, System as _};
 use crate::prove::findings::listing::{read, unreadable};
 use crate::read::Form;
@@ -30,6 +33,8 @@ pub enum Kind {
     Test,
     /// A rule set in a form that the readers know.
     Rules(Form),
+    /// What says the levels of codes.
+    Configuration,
     /// None of these: it counts for what refers to it.
     Other,
 }
@@ -37,6 +42,9 @@ pub enum Kind {
 impl Kind {
     /// By name, else by what the editor says, else by what the text begins with.
     pub fn of(path: &Path, language: &str, text: &str) -> Self {
+        if path.file_name().is_some_and(|name| name == configuration::FILE) {
+            return Self::Configuration;
+        }
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("fw") => return Self::Policy,
             Some("fwtest") => return Self::Test,
@@ -84,6 +92,10 @@ pub struct Subject {
     pub table: Arc<Table>,
     /// The files that it would depend on, whether they exist or not.
     pub asked: BTreeSet<PathBuf>,
+    /// The levels of codes there.
+    levels: Levels,
+    /// The configuration that should say the levels, if it cannot.
+    pub misconfigured: Option<Unusable>,
     /// What reading, types and checks say.
     pub first: Vec<Diagnostic>,
     /// What is proved; of an earlier text until it is proved anew, with places moved along.
@@ -101,6 +113,8 @@ impl Subject {
             policy: None,
             table: Arc::default(),
             asked: BTreeSet::new(),
+            levels: Levels::default(),
+            misconfigured: None,
             first: Vec::new(),
             second: Vec::new(),
             revision: Arc::default(),
@@ -123,7 +137,16 @@ impl Subject {
         let overlay = Overlay::new(documents);
         let bytes = overlay.read(&self.path, MAX_FILE_BYTES).unwrap_or_default();
         let mut root = Root { path: self.path.clone(), bytes };
-        let files = if let Kind::Rules(_) = self.kind {
+        let directory = self.path.parent().unwrap_or(Path::new(""));
+        let configuration = match self.kind {
+            Kind::Configuration => configuration::from_bytes(self.path.clone(), root.bytes.clone()),
+            _ => configuration::nearest(&overlay, directory),
+        };
+        (self.levels, self.misconfigured) = match configuration {
+            Ok(configuration) => (configuration.levels, None),
+            Err(unusable) => (Levels::default(), Some(unusable)),
+        };
+        let files = if matches!(self.kind, Kind::Rules(_) | Kind::Configuration) {
             let text = String::from_utf8_lossy(&root.bytes).into_owned();
             vec![SourceText { path: self.path.to_string_lossy().into(), text: text.into() }]
         } else {
@@ -132,7 +155,7 @@ impl Subject {
             }
             let facts = self.path.with_file_name(FACTS);
             let facts = overlay.read(&facts, MAX_FILE_BYTES).ok().map(|bytes| Root { path: facts, bytes });
-            let options = Options { facts, ..Options::default() };
+            let options = Options { facts, levels: self.levels.clone(), ..Options::default() };
             match &mut self.policy {
                 Some((db, input)) => db.reload(*input, &overlay, root, options),
                 None => {
@@ -197,12 +220,12 @@ impl Subject {
                 self.first = database::judged(db, *input).said.clone();
                 if kind == Kind::Test {
                     // A policy's warnings stand at the policy.
-                    self.first.retain(Diagnostic::is_error);
+                    self.first.retain(|one| self.levels.stops(one));
                     let project = database::project(db, *input);
                     let tree = project.parsed.first().and_then(Option::as_ref).map(|parsed| &parsed.tree);
                     self.first.extend(tree.map(|tree| test::rules_in(tree, FileId(0))).unwrap_or_default());
                 }
-                if self.first.iter().any(Diagnostic::is_error) {
+                if self.first.iter().any(|one| self.levels.stops(one)) {
                     self.second.clear();
                     Work::Nothing
                 } else {
@@ -218,6 +241,7 @@ impl Subject {
                     .unwrap_or_else(|| SourceText { path: "".into(), text: "".into() });
                 let reading = read(&source, form, listing::family(&source.path));
                 self.first = reading.faults.iter().map(unreadable).collect();
+                Expectations::of_rules(&source, form).excuse(&mut self.first, &mut Vec::new());
                 Work::Rules { source, form }
             }
             (None, _) => Work::Nothing,
@@ -230,9 +254,9 @@ impl Subject {
         }
     }
 
-    /// Everything that is said.
-    pub fn diagnostics(&self) -> impl Iterator<Item = &Diagnostic> {
-        self.first.iter().chain(&self.second)
+    /// Everything that is said, with what it weighs here; what is not told here is left out.
+    pub fn diagnostics(&self) -> impl Iterator<Item = (Level, &Diagnostic)> {
+        self.first.iter().chain(&self.second).filter_map(|one| Some((self.levels.of(one.code)?, one)))
     }
 
     /// Whether a file takes part, or would if it existed.

@@ -10,6 +10,34 @@ fn said(path: &str, text: &str) -> (Option<i32>, Vec<String>) {
     (run.code, lines)
 }
 
+#[test]
+fn what_is_expected_in_a_shared_file_comes_in_one_of_its_policies() {
+    let shared = "set office = 192.0.2.0/24  # fwc: expect(unused-name) -- some hosts use it\n";
+    let (uses, does_not) =
+        ("include \"shared.fw\"\nallow ssh from office to host\n", "include \"shared.fw\"\nallow ssh to host\n");
+    let missed = "shared.fw:1:42: warning[FW0034]: `unused-name` is expected here and does not come";
+    let check = |a: &str, b: &str, paths: &[&str]| {
+        let place = Place::new(&[("a.fw", a), ("b.fw", b), ("shared.fw", shared)]);
+        let run = place.run(&[&["check", "--format", "short"], paths].concat());
+        run.out
+            .lines()
+            .filter(|line| line.contains('['))
+            .map(|line| line.trim_start_matches("./").to_owned())
+            .collect::<Vec<_>>()
+    };
+    for paths in [&["."][..], &["a.fw", "b.fw"], &["b.fw", "a.fw"]] {
+        assert_eq!(check(uses, does_not, paths), [""; 0], "{paths:?}");
+        assert_eq!(check(does_not, uses, paths), [""; 0], "{paths:?}");
+        assert_eq!(check(does_not, does_not, paths), [""; 0], "{paths:?}");
+        assert_eq!(check(uses, uses, paths), [missed], "{paths:?}: told once");
+        // Of a policy with errors nobody knows what would have come.
+        let broken = check(uses, &format!("{uses}alow ssh to host\n"), paths);
+        assert!(broken.iter().all(|line| line.starts_with("b.fw:3:")), "{broken:?}");
+    }
+    // What is not looked at cannot be asked.
+    assert_eq!(check(uses, does_not, &["a.fw"]), [missed]);
+}
+
 fn policy(comment: &str, behind: &str) -> String {
     format!(
         "to host {{\n    deny http from 10.0.0.0/8\n    {comment}\n    allow http from 10.1.0.0/16 {behind}\n    allow ssh\n}}\n"

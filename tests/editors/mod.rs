@@ -167,5 +167,5 @@ fn the_protocol_is_spoken_as_pytest_lsp_speaks_it() {
     python.arg("-B").arg(scripts().join("protocol.py")).env("HOME", directory.path());
     let Some(output) = run("editors::pytest_lsp", &mut python, &["-c", "import pytest_lsp"]) else { return };
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
-    assert!(text(&output.stdout).contains("12 passed"), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("15 passed"), "{}", text(&output.stdout));
 }

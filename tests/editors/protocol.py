@@ -121,5 +121,39 @@ async def test_half_typed(client):
     await told(client, lambda found: not any(one.severity == types.DiagnosticSeverity.Error for one in found))
 
 
+@pytest.mark.asyncio
+async def test_formatting(client):
+    """The whole text, and some lines of it, are laid out; half a statement is left as it is."""
+    text = 'set   office = 192.0.2.0/24   # 🧱\nallow  ssh from office to host log "🧱"   level  info\nallow   https   fr\n'
+    open_text(client, text)
+    options = types.FormattingOptions(tab_size=8, insert_spaces=False)
+    document = types.TextDocumentIdentifier(URI)
+    whole = await client.text_document_formatting_async(types.DocumentFormattingParams(document, options))
+    laid_out = 'set office = 192.0.2.0/24  # 🧱\nallow ssh from office to host log "🧱" level info\nallow   https   fr\n'
+    assert carried_out(text, whole, client.encoding) == laid_out
+    lines = types.Range(types.Position(1, 0), types.Position(2, 0))
+    some = await client.text_document_range_formatting_async(
+        types.DocumentRangeFormattingParams(document, lines, options)
+    )
+    first = text.splitlines(keepends=True)[0]
+    assert carried_out(text, some, client.encoding) == first + laid_out.split("\n", 1)[1]
+
+
+def carried_out(text, edits, encoding):
+    """A text after edits, with columns counted as the server does."""
+    codec = {"utf-8": "utf-8", "utf-16": "utf-16-le"}[encoding]
+    unit = {"utf-8": 1, "utf-16": 2}[encoding]
+    lines = text.splitlines(keepends=True)
+
+    def offset(position):
+        before = sum(len(line) for line in lines[: position.line])
+        line = lines[position.line] if position.line < len(lines) else ""
+        return before + len(line.encode(codec)[: position.character * unit].decode(codec))
+
+    for edit in sorted(edits, key=lambda edit: (edit.range.start.line, edit.range.start.character), reverse=True):
+        text = text[: offset(edit.range.start)] + edit.new_text + text[offset(edit.range.end) :]
+    return text
+
+
 if __name__ == "__main__":
     sys.exit(pytest.main([__file__, "-q", "-p", "no:cacheprovider"]))

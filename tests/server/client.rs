@@ -180,13 +180,7 @@ impl Client {
             let uri = change["textDocument"]["uri"].as_str().expect("a URI").to_owned();
             let name = self.texts.keys().find(|name| self.uri(name) == uri).expect("an open text").clone();
             assert_eq!(change["textDocument"]["version"], self.versions[&name]);
-            let mut text = self.texts[&name].clone();
-            let mut edits = change["edits"].as_array().expect("edits").clone();
-            edits.sort_by_key(|edit| offset(&text, &edit["range"]["start"]));
-            for edit in edits.iter().rev() {
-                let range = offset(&text, &edit["range"]["start"])..offset(&text, &edit["range"]["end"]);
-                text.replace_range(range, edit["newText"].as_str().expect("a text"));
-            }
+            let text = edited(&self.texts[&name], &change["edits"], offset);
             self.replace(&name, &text);
         }
     }
@@ -239,10 +233,49 @@ impl Client {
     }
 }
 
-fn offset(text: &str, position: &Value) -> usize {
-    let line = usize::try_from(position["line"].as_u64().expect("a line")).expect("small");
-    let start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
-    start + usize::try_from(position["character"].as_u64().expect("a column")).expect("small")
+/// Carries edits out, none of which may reach into another. `offset` counts columns.
+pub fn edited(text: &str, edits: &Value, offset: fn(&str, &Value) -> usize) -> String {
+    let mut edits: Vec<_> = edits
+        .as_array()
+        .expect("edits")
+        .iter()
+        .map(|edit| {
+            let (start, end) = (offset(text, &edit["range"]["start"]), offset(text, &edit["range"]["end"]));
+            (start..end, edit["newText"].as_str().expect("a text"))
+        })
+        .collect();
+    edits.sort_by_key(|(range, _)| range.start);
+    assert!(edits.windows(2).all(|pair| pair[0].0.end <= pair[1].0.start), "{edits:?}");
+    let mut out = text.to_owned();
+    for (range, new) in edits.into_iter().rev() {
+        out.replace_range(range, new);
+    }
+    out
+}
+
+/// The byte at a position with UTF-8 columns.
+pub fn offset(text: &str, position: &Value) -> usize {
+    start_of_line(text, position) + number(&position["character"])
+}
+
+/// The byte at a position with UTF-16 columns.
+pub fn offset_utf16(text: &str, position: &Value) -> usize {
+    let start = start_of_line(text, position);
+    let mut left = number(&position["character"]);
+    let letters = text[start..].chars().take_while(|letter| {
+        let before = left > 0;
+        left = left.saturating_sub(letter.len_utf16());
+        before
+    });
+    start + letters.map(char::len_utf8).sum::<usize>()
+}
+
+fn start_of_line(text: &str, position: &Value) -> usize {
+    text.split_inclusive('\n').take(number(&position["line"])).map(str::len).sum()
+}
+
+fn number(value: &Value) -> usize {
+    usize::try_from(value.as_u64().expect("a number")).expect("small")
 }
 
 /// Code and range of each diagnostic, one a line: `FW0102 1:4-1:9 message`.

@@ -66,6 +66,32 @@ fn a_root_is_told_what_its_files_do_to_it() {
     assert_eq!(shown(&told), "FW0114 1:15-1:22 no set or interface is called `offices`");
 }
 
+#[test]
+fn what_is_expected_in_a_shared_file_comes_in_one_of_its_policies() {
+    let shared = "# fwc: expect(unused-name) -- the other host uses it\nset office = 192.0.2.0/24\n";
+    let uses = "include \"shared.fw\"\nallow ssh from office to host\n";
+    let site = |name: &str| format!("include \"shared.fw\"\n# {name}\nallow ssh to host\n");
+    let mut client = Client::new(&[("a.fw", uses), ("b.fw", &site("b")), ("shared.fw", shared)]);
+    // The policy that is open misses it. In the other it comes, but nobody has looked.
+    client.open("a.fw", uses);
+    client.until("a.fw", <[_]>::is_empty);
+    // Its own text leads to both. No policy misses it, some do, all do.
+    client.open("shared.fw", shared);
+    client.open("b.fw", &site("b"));
+    client.until("shared.fw", |told| !has("FW0034")(told));
+    client.replace("b.fw", uses);
+    let missed = "FW0034 0:14-0:25 `unused-name` is expected here and does not come";
+    assert_eq!(shown(&client.until("shared.fw", |told| !told.is_empty())), missed);
+    client.replace("a.fw", &site("a"));
+    client.until("shared.fw", <[_]>::is_empty);
+    client.replace("b.fw", &site("b"));
+    client.replace("a.fw", uses);
+    client.until("a.fw", <[_]>::is_empty);
+    // Nothing of it was said of the shared file meanwhile.
+    client.replace("b.fw", uses);
+    assert_eq!(shown(&client.until("shared.fw", |told| !told.is_empty())), missed);
+}
+
 const COMPOSE: &str = "services:\n  web:\n    image: nginx\n    ports:\n      - \"8080:80\"\n";
 
 #[test]

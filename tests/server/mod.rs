@@ -1,7 +1,10 @@
 //! The language server, in the same process.
 
 mod actions;
+mod agrees;
 mod client;
 mod diagnostics;
 mod features;
+mod formatting;
+mod levels;
 mod protocol;
