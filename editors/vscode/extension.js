@@ -4,6 +4,7 @@
 const vscode = require('vscode');
 const { LanguageClient } = require('vscode-languageclient/node');
 
+/** @type {LanguageClient | undefined} */
 let client;
 
 function start() {
@@ -28,6 +29,7 @@ async function stop() {
   if (stopping && stopping.needsStop()) await stopping.stop();
 }
 
+/** @param {vscode.ExtensionContext} context */
 async function activate(context) {
   context.subscriptions.push(
     vscode.commands.registerCommand('fwc.restartServer', async () => {

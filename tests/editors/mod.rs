@@ -1,6 +1,8 @@
 //! The language server under real clients. Where one is not installed, its test says by name that it was skipped; `./test` as root
 //! installs them.
 
+mod vscode;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 

@@ -10,6 +10,7 @@ use fwc::span::FileId;
 use fwc::syntax::cuts::{Part, cuts};
 use fwc::syntax::parse;
 
+use super::tree_sitter::driver;
 use super::words::{Class, classes};
 use super::{project, skipped};
 
@@ -31,27 +32,6 @@ fn corpus(directory: &Path) -> Vec<(String, String, PathBuf)> {
         (name, text, path)
     });
     written.collect()
-}
-
-/// The driver with the checked-in parser in it; `Err` says why there is none.
-fn tree_sitter(directory: &Path) -> Result<PathBuf, String> {
-    let driver = directory.join("driver");
-    let compiler = Command::new("cc")
-        .args(["-O0", "-o"])
-        .arg(&driver)
-        .args([project("tests/grammars/driver.c"), project("editors/tree-sitter-fwc/src/parser.c")])
-        .arg("-I")
-        .arg(project("editors/tree-sitter-fwc/src"))
-        .arg("-ltree-sitter")
-        .output()
-        .map_err(|error| format!("no C compiler: {error}"))?;
-    let said = String::from_utf8_lossy(&compiler.stderr);
-    let lacks = ["tree_sitter/api.h: No such file", "cannot find -ltree-sitter"].iter().any(|lack| said.contains(lack));
-    if lacks {
-        return Err("libtree-sitter-dev is not installed".to_owned());
-    }
-    assert!(compiler.status.success(), "the parser does not compile: {said}");
-    Ok(driver)
 }
 
 /// Where `./test` puts TextMate's engine; `Err` says why there is none.
@@ -176,7 +156,7 @@ fn is_well_formed(text: &str) -> bool {
 #[test]
 fn tree_sitter_reads_what_the_compiler_reads() {
     let directory = tempfile::tempdir().expect("directory");
-    let driver = match tree_sitter(directory.path()) {
+    let driver = match driver(directory.path()) {
         Ok(driver) => driver,
         Err(reason) => return skipped("tree_sitter_reads_what_the_compiler_reads", &reason),
     };
@@ -199,7 +179,7 @@ fn tree_sitter_reads_what_the_compiler_reads() {
 #[test]
 fn tree_sitter_refuses_what_the_compiler_refuses() {
     let directory = tempfile::tempdir().expect("directory");
-    let driver = match tree_sitter(directory.path()) {
+    let driver = match driver(directory.path()) {
         Ok(driver) => driver,
         Err(reason) => return skipped("tree_sitter_refuses_what_the_compiler_refuses", &reason),
     };

@@ -1,6 +1,10 @@
 /*
  * Parses each file that it is given with the checked-in tree-sitter parser and says, a line each: `file PATH`, then for every leaf
  * `START END KIND` with `k` in front of a literal of the grammar and `n` in front of a node with a name, and for every fault `fault START END`.
+ *
+ * driver --tree FILE…            says each file's tree instead
+ * driver --captures QUERY FILE…  says `START END CAPTURE` for all that the query finds, in the order of the text, and of the query's
+ *                                patterns at one place
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,30 +25,74 @@ static void walk(TSNode node)
         walk(ts_node_child(node, i));
 }
 
-int main(int count, char **paths)
+static TSQuery *query;
+
+static void captures(TSNode root)
 {
+    TSQueryCursor *cursor = ts_query_cursor_new();
+    TSQueryMatch match;
+    uint32_t index;
+    ts_query_cursor_exec(cursor, query, root);
+    while (ts_query_cursor_next_capture(cursor, &match, &index)) {
+        TSQueryCapture capture = match.captures[index];
+        uint32_t length;
+        const char *name = ts_query_capture_name_for_id(query, capture.index, &length);
+        printf("%u %u %.*s\n", ts_node_start_byte(capture.node), ts_node_end_byte(capture.node), (int)length, name);
+    }
+    ts_query_cursor_delete(cursor);
+}
+
+static char *content(const char *path, long *length)
+{
+    FILE *file = fopen(path, "rb");
+    char *text = NULL;
+    if (file && fseek(file, 0, SEEK_END) == 0 && (*length = ftell(file)) >= 0) {
+        rewind(file);
+        text = malloc(*length + 1);
+        if (text && fread(text, 1, *length, file) != (size_t)*length)
+            text = NULL;
+    }
+    if (!text) {
+        perror(path);
+        exit(1);
+    }
+    fclose(file);
+    return text;
+}
+
+int main(int count, char **words)
+{
+    int first = 1, tree_form = count > 1 && strcmp(words[1], "--tree") == 0;
+    long length;
     TSParser *parser = ts_parser_new();
     if (!ts_parser_set_language(parser, tree_sitter_fwc())) {
         fprintf(stderr, "this library does not take the parser's version\n");
         return 1;
     }
-    for (int i = 1; i < count; i++) {
-        FILE *file = fopen(paths[i], "rb");
-        if (!file || fseek(file, 0, SEEK_END)) {
-            perror(paths[i]);
+    if (tree_form)
+        first = 2;
+    if (count > 2 && strcmp(words[1], "--captures") == 0) {
+        uint32_t place;
+        TSQueryError fault;
+        char *text = content(words[2], &length);
+        query = ts_query_new(tree_sitter_fwc(), text, length, &place, &fault);
+        if (!query) {
+            fprintf(stderr, "%s: fault %d at byte %u\n", words[2], fault, place);
             return 1;
         }
-        long length = ftell(file);
-        rewind(file);
-        char *text = malloc(length + 1);
-        if (!text || fread(text, 1, length, file) != (size_t)length) {
-            perror(paths[i]);
-            return 1;
-        }
-        fclose(file);
+        first = 3;
+    }
+    for (int i = first; i < count; i++) {
+        char *text = content(words[i], &length);
         TSTree *tree = ts_parser_parse_string(parser, NULL, text, length);
-        printf("file %s\n", paths[i]);
-        walk(ts_tree_root_node(tree));
+        TSNode root = ts_tree_root_node(tree);
+        printf("file %s\n", words[i]);
+        if (tree_form)
+            puts(ts_node_string(root));
+        else if (query)
+            captures(root);
+        else
+            walk(root);
         ts_tree_delete(tree);
         free(text);
     }

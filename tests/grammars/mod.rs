@@ -4,6 +4,7 @@
 //! Code. `./test` installs what is missing; elsewhere the tests say by name that they are skipped.
 
 mod compare;
+mod tree_sitter;
 mod words;
 
 use std::path::{Path, PathBuf};

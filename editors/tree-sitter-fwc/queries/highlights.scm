@@ -33,7 +33,7 @@
 (network_declaration name: (identifier) @type)
 (container_declaration name: (identifier) @type)
 (use name: (identifier) @module)
-(rule service: (identifier) @constant)
+(_ service: (identifier) @constant)
 (chain table: (identifier) @module hook: (identifier) @function)
 
 ; Values.

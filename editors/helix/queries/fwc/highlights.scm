@@ -33,7 +33,7 @@
 (network_declaration name: (identifier) @type)
 (container_declaration name: (identifier) @type)
 (use name: (identifier) @namespace)
-(rule service: (identifier) @constant)
+(_ service: (identifier) @constant)
 (chain table: (identifier) @namespace hook: (identifier) @function)
 
 ; Values.
