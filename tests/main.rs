@@ -17,6 +17,7 @@ mod generated;
 mod grammars;
 mod hostile;
 mod ide;
+mod integrations;
 mod interpreter;
 mod kernel;
 mod layout;

@@ -36,7 +36,7 @@ fn corpus(directory: &Path) -> Vec<(String, String, PathBuf)> {
 
 /// Where `./test` puts TextMate's engine; `Err` says why there is none.
 fn textmate() -> Result<PathBuf, String> {
-    let modules = project("target/textmate/node_modules");
+    let modules = project("target/npm/node_modules");
     if Command::new("node").arg("--version").output().is_err() {
         return Err("node is not installed".to_owned());
     }
@@ -214,7 +214,7 @@ fn textmate_reads_what_the_compiler_reads() {
     let corpus = corpus(directory.path());
     let paths: Vec<&Path> = corpus.iter().map(|(.., path)| path.as_path()).collect();
     let mut command = Command::new("node");
-    command.arg(project("tests/grammars/textmate/scopes.js")).arg(modules);
+    command.arg(project("tests/grammars/scopes.js")).arg(modules);
     command.arg(project("editors/vscode/syntaxes/fwc.tmLanguage.json"));
     let readings = readings(&mut command, &paths);
     let mut faults = Vec::new();
