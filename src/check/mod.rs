@@ -63,7 +63,6 @@ pub static CODES: &[&Code] = &[
     &overlap::OVERLAPPING_DEFAULTS,
     &carried_away::CARRIED_AWAY,
     &left_open::LEFT_OPEN,
-    &overridden::FORWARD_DROPS,
     &overridden::LIBVIRT_REJECTS,
     &same_bridge::SAME_BRIDGE,
     &second_manager::SECOND_MANAGER,

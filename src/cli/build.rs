@@ -35,7 +35,7 @@ pub(super) struct Arguments {
 fn endings(target: Target) -> &'static [&'static str] {
     match target {
         Target::Iptables => &["rules.v4", "rules.v6", "ipset", "attach", "empty.v4", "empty.v6"],
-        Target::Nft => &["nft", "empty.nft"],
+        Target::Nft => &["nft", "nft.attach", "empty.nft"],
     }
 }
 

@@ -1,16 +1,17 @@
-//! The script that makes the jumps into our chains. It is apart from the rules because no restore file can make a jump exactly
-//! once: `-I` twice makes two, and `-C` of a missing one fails the table.
+//! The script that makes the rules that are needed in other owners' chains: the jumps into ours, or the accept of what our nft table
+//! accepted. It is apart from the rules because no restore file can make a rule exactly once: `-I` twice makes two, and `-C` of a
+//! missing one fails the table.
 
 use std::fmt::Write as _;
 
 use super::{Context, header, iptables};
 use crate::net::Family;
 use crate::netfilter::entry::{ENTRY_CHAINS, entry_chain};
-use crate::netfilter::{Ruleset, TableKind};
+use crate::netfilter::{Attached, Attachment, Ruleset, TableKind, Target};
 
 const BODY: &str = r#"
 # Run it after the rules are loaded; running it again changes nothing. `IPTABLES=iptables-legacy IP6TABLES=ip6tables-legacy`
-# before it chooses another variant. With the word `detach` it takes the jumps away again.
+# before it chooses another variant. With the word `detach` it takes away again what it made.
 set -eu
 IPTABLES=${IPTABLES:-iptables}
 IP6TABLES=${IP6TABLES:-ip6tables}
@@ -39,21 +40,30 @@ place() {
     }
 }
 
-# jump COMMAND TABLE PARENT CHAIN [create]
-jump() {
+# rule COMMAND TABLE PARENT WORD...: that rule, once.
+rule() {
+    command=$1
+    table=$2
+    parent=$3
+    shift 3
     if [ "$action" = detach ]; then
-        while "$1" -w -t "$2" -D "$3" -j "$4" 2>/dev/null; do :; done
+        while "$command" -w -t "$table" -D "$parent" "$@" 2>/dev/null; do :; done
         return
     fi
-    if [ "${5:-}" = create ]; then
-        "$1" -w -t "$2" -N "$3" 2>/dev/null || :
-        # Docker leads FORWARD there when it starts; before that, with its nftables backend or after a fault of its own,
-        # nothing does, and what our chain denies would pass.
-        once "$1" "$2" FORWARD "$3"
-    fi
-    once "$1" "$2" "$3" "$4"
+    "$command" -w -t "$table" -C "$parent" "$@" 2>/dev/null ||
+        "$command" -w -t "$table" -I "$parent" "$(place "$command" "$table" "$parent")" "$@"
 }
 
+# user COMMAND TABLE CHAIN: Docker leads FORWARD to its users' chain when it starts; before that, with its nftables backend or after
+# a fault of its own, nothing does, and what stands there would not be asked.
+user() {
+    [ "$action" = attach ] || return 0
+    "$1" -w -t "$2" -N "$3" 2>/dev/null || :
+    rule "$1" "$2" FORWARD -j "$3"
+}
+"#;
+
+const GONE: &str = r#"
 # gone COMMAND NAMES TABLE CHAIN...: empties what an earlier build had in a table where this one has nothing to say.
 gone() {
     [ "$action" = attach ] || return 0
@@ -69,11 +79,6 @@ gone() {
         "$command" -w -t "$table" -F "$chain" 2>/dev/null || :
     done
 }
-
-# once COMMAND TABLE PARENT CHAIN
-once() {
-    "$1" -w -t "$2" -C "$3" -j "$4" 2>/dev/null || "$1" -w -t "$2" -I "$3" "$(place "$1" "$2" "$3")" -j "$4"
-}
 "#;
 
 /// The script's text.
@@ -81,35 +86,51 @@ pub(super) fn script(ruleset: &Ruleset, context: &Context) -> String {
     let mut out = String::from("#!/bin/sh\n");
     out.push_str(&header(context, &[]));
     out.push_str(BODY);
+    if context.target == Target::Iptables {
+        out.push_str(GONE);
+    }
     for family in Family::BOTH {
         let command = iptables::command(family);
-        let mut first = true;
-        for attachment in ruleset.attachments.iter().filter(|attachment| attachment.family == family) {
-            if std::mem::take(&mut first) {
-                out.push('\n');
-            }
-            // Writing to a String cannot fail.
-            let _ = write!(
-                out,
-                "jump \"${command}\" {} {} {}",
-                attachment.table.name(),
-                attachment.parent,
-                attachment.chain
-            );
-            out.push_str(if attachment.create_parent { " create\n" } else { "\n" });
+        let of_family = ruleset.attachments.iter().filter(|attachment| attachment.family == family);
+        for (number, attachment) in of_family.enumerate() {
+            out.push_str(if number == 0 { "\n" } else { "" });
+            rule(&mut out, command, attachment);
         }
-        let names = if family == Family::Ipv4 { "ip_tables_names" } else { "ip6_tables_names" };
-        for table in TableKind::ALL.into_iter().filter(|kind| !iptables::uses(ruleset, family, *kind)) {
-            let mut chains = ENTRY_CHAINS.iter().filter(|(kind, _)| *kind == table).peekable();
-            if chains.peek().is_none() {
-                continue;
-            }
-            let _ = write!(out, "gone \"${command}\" {names} {}", table.name());
-            for (kind, hook) in chains {
-                let _ = write!(out, " {}", entry_chain(*kind, *hook));
-            }
-            out.push('\n');
+        if context.target == Target::Iptables {
+            gone(&mut out, family, ruleset);
         }
     }
     out
+}
+
+/// The lines of one rule. Writing to a String cannot fail.
+fn rule(out: &mut String, command: &str, attachment: &Attachment) {
+    let (table, parent) = (attachment.table.name(), &attachment.parent);
+    if attachment.create_parent {
+        let _ = writeln!(out, "user \"${command}\" {table} {parent}");
+    }
+    let _ = match &attachment.rule {
+        Attached::Jump(chain) => writeln!(out, "rule \"${command}\" {table} {parent} -j {chain}"),
+        Attached::Accept(mark) => {
+            let words = format!("-m mark --mark {mark:#x}/{mark:#x} -m comment --comment fwc-accepted -j ACCEPT");
+            writeln!(out, "rule \"${command}\" {table} {parent} {words}")
+        }
+    };
+}
+
+/// The lines that empty our chains in the tables where a program has nothing to say.
+fn gone(out: &mut String, family: Family, ruleset: &Ruleset) {
+    let command = iptables::command(family);
+    let names = if family == Family::Ipv4 { "ip_tables_names" } else { "ip6_tables_names" };
+    for table in TableKind::ALL.into_iter().filter(|kind| !iptables::uses(ruleset, family, *kind)) {
+        let mut chains = ENTRY_CHAINS.iter().filter(|(kind, _)| *kind == table).peekable();
+        if chains.peek().is_none() {
+            continue;
+        }
+        let _ = write!(out, "gone \"${command}\" {names} {}", table.name());
+        for (kind, hook) in chains {
+            let _ = write!(out, " {}", entry_chain(*kind, *hook));
+        }
+        out.push('\n');
+    }
 }

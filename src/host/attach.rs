@@ -1,16 +1,19 @@
-//! The jumps into our chains, as the attach script makes them, and our chains in the place of those of an earlier build.
+//! The rules in other owners' chains, as the attach script makes them, and our chains in the place of those of an earlier build.
 
 use std::sync::Arc;
 
 use crate::net::Family;
 use crate::netfilter::entry::{base, hooks};
-use crate::netfilter::{Base, Chain, Hook, Owner, Rule, Ruleset, Table, TableFamily, TableKind, Target, Verdict};
+use crate::netfilter::{
+    Attached, Base, Chain, Hook, Match, MatchKind, Owner, Rule, Ruleset, Table, TableFamily, TableKind, Target, Verdict,
+};
 
 /// What ban chains and ban sets are called: the jump into our chain stands behind what leads there.
 const BANS: [&str; 6] = ["f2b-", "fail2ban", "sshguard", "SSHGUARD", "crowdsec", "CROWDSEC"];
 
 /// Puts a policy's rules into a host's.
 pub(super) fn attach(host: &mut Ruleset, lowered: Ruleset, target: Target) {
+    let attachments = lowered.attachments;
     match target {
         Target::Nft => {
             for mut table in lowered.tables {
@@ -29,17 +32,25 @@ pub(super) fn attach(host: &mut Ruleset, lowered: Ruleset, target: Target) {
                     _ => host.tables.push(table.clone()),
                 }
             }
-            for attachment in &lowered.attachments {
-                let table = built_in(host, attachment.family, attachment.table);
-                if attachment.create_parent && chain(table, &attachment.parent).is_none() {
-                    table.chains.push(plain(&attachment.parent));
-                }
-                if attachment.create_parent {
-                    jump(table, "FORWARD", &attachment.parent);
-                }
-                jump(table, &attachment.parent, &attachment.chain);
-            }
         }
+    }
+    for attachment in attachments {
+        let table = built_in(host, attachment.family, attachment.table);
+        if attachment.create_parent && chain(table, &attachment.parent).is_none() {
+            table.chains.push(plain(&attachment.parent));
+        }
+        if attachment.create_parent {
+            lead(table, "FORWARD", jump(&Arc::from(&*attachment.parent)));
+        }
+        let rule = match &attachment.rule {
+            Attached::Jump(chain) => jump(chain),
+            Attached::Accept(mark) => Rule {
+                matches: vec![Match::is(MatchKind::Mark { value: *mark, mask: *mark })],
+                verdict: Some(Verdict::Accept),
+                ..Rule::default()
+            },
+        };
+        lead(table, &attachment.parent, rule);
     }
 }
 
@@ -89,12 +100,14 @@ fn chain<'t>(table: &'t mut Table, name: &str) -> Option<&'t mut Chain> {
     table.chains.iter_mut().find(|chain| &*chain.name == name)
 }
 
-/// A jump from one chain to another, if there is none yet: in front, but behind jumps to ban chains.
-fn jump(table: &mut Table, parent: &str, to: &str) {
+fn jump(to: &Arc<str>) -> Rule {
+    Rule { verdict: Some(Verdict::Jump(to.clone())), ..Rule::default() }
+}
+
+/// Puts a rule into another owner's chain, if it is not there yet: in front, but behind jumps to ban chains.
+fn lead(table: &mut Table, parent: &str, rule: Rule) {
     let Some(parent) = chain(table, parent) else { return };
-    let leads =
-        |rule: &Rule| rule.matches.is_empty() && matches!(&rule.verdict, Some(Verdict::Jump(name)) if &**name == to);
-    if parent.rules.iter().any(leads) {
+    if parent.rules.iter().any(|known| known.matches == rule.matches && known.verdict == rule.verdict) {
         return;
     }
     let bans = |rule: &&Rule| {
@@ -103,7 +116,7 @@ fn jump(table: &mut Table, parent: &str, to: &str) {
     };
     let at = parent.rules.iter().take_while(bans).count();
     let comment = Some(Arc::from("made by the attach script"));
-    parent.rules.insert(at, Rule { verdict: Some(Verdict::Jump(Arc::from(to))), comment, ..Rule::default() });
+    parent.rules.insert(at, Rule { comment, ..rule });
 }
 
 /// Gives FORWARD the policy that facts know, where no rule set does.

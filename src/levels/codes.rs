@@ -58,7 +58,7 @@ there is nothing right that could be written. Those are mended.
     # fwc: expect(unknown-service) -- comes later     # an allow of what? nothing can be built
     allow sssh to host
 
-Every warning and note can be expected, and these errors: FW0301, FW0307, FW0309, FW0352, FW0710, FW0714, FW0800, FW0801, FW0806.
+Every warning and note can be expected, and these errors: FW0301, FW0307, FW0352, FW0710, FW0714, FW0800, FW0801, FW0806.
 ",
 };
 

@@ -4,11 +4,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::check::roads;
 use crate::diagnostic::{Code, Diagnostic, Level};
+use crate::facts::{Backend, ForwardPolicy};
 use crate::net::{Card, Family, PortSet, Protocol};
 use crate::netfilter::Target;
-use crate::netfilter::{Attachment, Hook, Match, MatchKind, Rule, TableFamily, TableKind, Verdict};
-use crate::policy::{Action, Class, Flow, Judgement, Published, Traffic};
+use crate::netfilter::{
+    ACCEPTED_MARK, Attached, Attachment, Effect, Hook, Match, MatchKind, Rule, TableFamily, TableKind, Verdict,
+};
+use crate::policy::{Action, Class, Flow, Judgement, Published, Rank, Traffic};
 
 use super::condition::Seat;
 use super::{LOCAL, Program, gate, has_part};
@@ -38,6 +42,12 @@ fact docker.version = \"28.5.2\"
 
 /// Origins of traffic that arrives: the rest, outside, comes last because only the others have cards to be told by.
 const ORIGINS: [Class; 4] = [Class::Container, Class::Instance, Class::Guest, Class::Outside];
+
+/// Docker's chain for the rules of its users: it comes first in FORWARD.
+const DOCKER_USER: &str = "DOCKER-USER";
+
+/// The chain that marks what our nft table accepts where Docker's FORWARD would drop it, and accepts it.
+const ACCEPTED: &str = "fwc-accepted";
 
 impl Program<'_> {
     /// What comes to the host: `to host`, and `to container` by docker-proxy's road.
@@ -144,6 +154,7 @@ impl Program<'_> {
         }
         rules.extend(self.gate_calls(Hook::Forward));
         rules.extend(self.forward_dispatch(TableKind::Filter, containers_apart));
+        self.mark_accepted(&mut rules);
         self.entry(TableFamily::Inet, TableKind::Filter, Hook::Forward, "fwc-forward", rules);
         if containers_apart && self.container_flows().next().is_some() {
             self.note_rejects();
@@ -152,10 +163,48 @@ impl Program<'_> {
         }
     }
 
+    /// What lets routed traffic through for good.
+    fn routed(&self) -> Verdict {
+        let routes = |flow: &Flow| flow.to != Class::Host && flow.from != Class::Host && !touches_containers(*flow);
+        let allows = |judgement: &Judgement| {
+            judgement.action == Action::Allow && matches!(judgement.rank, Rank::Rule | Rank::Default)
+        };
+        let mut routed = self.policy.flows.iter().filter(|(flow, _)| routes(flow));
+        let by_mark = self.target == Target::Nft
+            && self.forward_drops().next().is_some()
+            && routed.any(|(_, judgements)| judgements.iter().any(allows));
+        if by_mark { goto(ACCEPTED) } else { Verdict::Accept }
+    }
+
+    /// Where routed traffic is let through by a mark: the chain that sets it. What comes with the mark had it from elsewhere.
+    fn mark_accepted(&mut self, forward: &mut Vec<Rule>) {
+        let set = |value| Rule { effects: vec![Effect::SetMark { value, mask: ACCEPTED_MARK }], ..Rule::default() };
+        let table = self.table(TableKind::Filter);
+        let uses = |rule: &Rule| matches!(&rule.verdict, Some(Verdict::Goto(to)) if &**to == ACCEPTED);
+        if table.chains.iter().flat_map(|chain| &chain.rules).any(uses) {
+            let accept = Rule { verdict: Some(Verdict::Accept), ..set(ACCEPTED_MARK) };
+            self.chain(TableFamily::Inet, TableKind::Filter, ACCEPTED, vec![accept]);
+            forward.insert(0, set(0));
+        }
+    }
+
+    /// The families in which Docker's FORWARD drops routed traffic that no rule accepts, as far as is known.
+    fn forward_drops(&self) -> impl Iterator<Item = Family> {
+        let (policy, facts) = (self.policy, &self.policy.facts);
+        let drops = move |family: &Family| match family {
+            Family::Ipv4 => facts.forward_policy_ipv4 != Some(ForwardPolicy::Accept),
+            Family::Ipv6 => match facts.forward_policy_ipv6 {
+                None => roads::ip6tables(policy) != Some(false),
+                Some(known) => known == ForwardPolicy::Drop,
+            },
+        };
+        Family::BOTH.into_iter().filter(drops).filter(|_| self.docker_user_exists())
+    }
+
     /// A reject of a container's IPv6 traffic stands in mangle, where there is no REJECT.
     fn note_rejects(&mut self) {
         let rejects = |judgement: &&Judgement| {
-            judgement.rank > crate::policy::Rank::Prelude
+            judgement.rank > Rank::Prelude
                 && matches!(judgement.action, Action::Reject(_))
                 && crate::policy::resolve::families(judgement).contains(&Family::Ipv6)
         };
@@ -229,7 +278,7 @@ impl Program<'_> {
                 let chain =
                     if table == TableKind::Mangle { format!("{}-m", chain_name(flow)) } else { chain_name(flow) };
                 let seat = Seat {
-                    allow: if touches_containers(flow) { Verdict::Return } else { Verdict::Accept },
+                    allow: if touches_containers(flow) { Verdict::Return } else { self.routed() },
                     families: families.to_vec(),
                     translated: self.has_forwards(),
                     ..Seat::new(Hook::Forward, table, flow)
@@ -330,7 +379,7 @@ impl Program<'_> {
         let mut stops: Vec<&Judgement> = Vec::new();
         for judgement in policy.flows.get(&flow).into_iter().flatten() {
             let plain = judgement.to.view.is_none() && !judgement.forwarded && judgement.to.published.is_none();
-            if !plain || judgement.action == Action::Log || judgement.rank != crate::policy::Rank::Rule {
+            if !plain || judgement.action == Action::Log || judgement.rank != Rank::Rule {
                 continue;
             }
             if judgement.action != Action::Allow {
@@ -362,7 +411,7 @@ impl Program<'_> {
     /// Where the defaults of a flow to the host begin among its rules.
     fn first_default(&self, from: Class, rules: &[Rule]) -> Option<usize> {
         let list = self.policy.flows.get(&Flow { from, to: Class::Host })?;
-        let first = list.iter().find(|judgement| judgement.rank >= crate::policy::Rank::Default)?;
+        let first = list.iter().find(|judgement| judgement.rank >= Rank::Default)?;
         rules.iter().position(|rule| rule.origin == Some(first.location))
     }
 
@@ -374,9 +423,20 @@ impl Program<'_> {
         self.policy.nat.iter().any(|nat| matches!(nat, crate::policy::Nat::Forward { .. }))
     }
 
-    /// The jumps into our entry chains.
+    /// The jumps into our entry chains; for nft, which has none, the accept of what our table accepted.
     pub(super) fn attach(&mut self) {
         if self.target == Target::Nft {
+            let chains = self.ruleset.tables.iter().flat_map(|table| &table.chains);
+            if chains.into_iter().any(|chain| &*chain.name == ACCEPTED) {
+                let accept = |family| Attachment {
+                    family,
+                    table: TableKind::Filter,
+                    parent: DOCKER_USER.to_owned(),
+                    rule: Attached::Accept(ACCEPTED_MARK),
+                    create_parent: true,
+                };
+                self.ruleset.attachments = self.forward_drops().map(accept).collect();
+            }
             return;
         }
         let docker = self.policy.containers.used && self.docker_user_exists();
@@ -388,12 +448,12 @@ impl Program<'_> {
                     let user = docker && base.hook == Hook::Forward && table.kind == TableKind::Filter;
                     // Without a version IPv6 is attached to FORWARD itself: 20.10 never leads it to DOCKER-USER.
                     let user = user && (family == Family::Ipv4 || !self.containers_in_mangle());
-                    let parent = if user { "DOCKER-USER" } else { base.hook.chain() };
+                    let parent = if user { DOCKER_USER } else { base.hook.chain() };
                     attachments.push(Attachment {
                         family,
                         table: table.kind,
                         parent: parent.to_owned(),
-                        chain: chain.name.clone(),
+                        rule: Attached::Jump(chain.name.clone()),
                         create_parent: user,
                     });
                 }
@@ -408,7 +468,7 @@ impl Program<'_> {
             return false;
         }
         let Some(docker) = &self.policy.facts.docker else { return true };
-        docker.iptables != Some(false) && docker.firewall_backend != Some(crate::facts::Backend::Nftables)
+        docker.iptables != Some(false) && docker.firewall_backend != Some(Backend::Nftables)
     }
 }
 

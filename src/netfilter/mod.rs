@@ -13,9 +13,11 @@ use crate::span::Location;
 pub const CONSENT_MARK: u32 = 0x2000_0000;
 /// Marks a packet for masquerading, between FORWARD and POSTROUTING (iptables sees no arrival card there).
 pub const MASQUERADE_MARK: u32 = 0x1000_0000;
+/// Marks a packet that our nft table accepted on its way through, for a rule in front of other owners' drops.
+pub const ACCEPTED_MARK: u32 = 0x4000_0000;
 
 /// Bits of the packet mark that fwc uses itself: a policy's own marks leave them alone.
-pub const RESERVED_MARKS: u32 = CONSENT_MARK | MASQUERADE_MARK;
+pub const RESERVED_MARKS: u32 = CONSENT_MARK | MASQUERADE_MARK | ACCEPTED_MARK;
 
 /// A back end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -32,7 +34,7 @@ pub enum Target {
 pub struct Ruleset {
     /// The tables. Lowering makes at most one of each [`TableKind`] in family [`TableFamily::Inet`], and one bridge table.
     pub tables: Vec<Table>,
-    /// Jumps from chains that are not ours into ours.
+    /// Rules in chains that are not ours.
     pub attachments: Vec<Attachment>,
 }
 
@@ -188,19 +190,28 @@ pub struct Chain {
     pub rules: Vec<Rule>,
 }
 
-/// A jump that leads from a chain of others into one of ours, made once by the attachment step (iptables only).
+/// A rule in a chain of others, in one of iptables' tables, made once by the attachment step.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Attachment {
     /// The family it is made in.
     pub family: Family,
     /// The table.
     pub table: TableKind,
-    /// The chain that gets the jump: `INPUT`, `DOCKER-USER`.
+    /// The chain that gets the rule: `INPUT`, `DOCKER-USER`.
     pub parent: String,
-    /// Our chain.
-    pub chain: Arc<str>,
+    /// The rule.
+    pub rule: Attached,
     /// Whether `parent` is created first where it is missing (`DOCKER-USER`).
     pub create_parent: bool,
+}
+
+/// What the rule of an [`Attachment`] does.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Attached {
+    /// Leads into a chain of ours (iptables).
+    Jump(Arc<str>),
+    /// Accepts what has this bit in its mark: our table in nft accepted it, which is not final for other tables.
+    Accept(u32),
 }
 
 /// A rule: all matches must hold; then the effects happen in order; then the verdict, if any, decides.

@@ -20,6 +20,7 @@ allow tcp 8080 from 10.0.0.0/8 to container via wan
 fn traced(arguments: &[&str]) -> super::Run {
     let place = Place::new(&[
         ("site.fw", POLICY),
+        ("routed.fw", "target nft\nuse docker\ninterface wan = ens33\nallow from 192.168.2.0/24 on eth1 to wan\n"),
         (
             "rules.v4",
             "*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp --dport 22 -m limit --limit 3/min -j ACCEPT\nCOMMIT\n",
@@ -58,6 +59,17 @@ fn a_policy_takes_part_where_it_will_be_attached() {
     assert!(allowed.contains("\nsent on by docker0, by iptables.save:32"), "{allowed}");
     let denied = ask("tcp 192.0.2.1:40000 -> 203.0.113.10:8080 via ens33");
     assert!(denied.contains("\ndropped, by site.fw:7"), "{denied}");
+}
+
+#[test]
+fn what_our_nft_table_accepts_goes_through_dockers_forward() {
+    let save = recorded("docker-28.5/b-web/iptables.save");
+    let ask = |packet: &str| traced(&["routed.fw", "--beside", &save, packet]).out;
+    let sent = ask("tcp 192.168.2.9:40000 -> 198.51.100.1:443 in eth1 out ens33");
+    assert!(sent.contains("\nsent on by ens33, by filter DOCKER-USER: mark 0x40000000/0x40000000: accept"), "{sent}");
+    // A mark that it comes with opens nothing.
+    let dropped = ask("tcp 198.51.100.1:40000 -> 192.168.2.9:443 in ens33 out eth1 mark 0x40000000");
+    assert!(dropped.contains("\ndropped, by routed.fw:4"), "{dropped}");
 }
 
 #[test]

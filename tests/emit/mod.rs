@@ -6,8 +6,8 @@ use fwc::emit::{Context, OutputFile, Target, emit};
 use fwc::net::{AddressRange, AddressSet, Card, Family, PortRange, PortSet, Protocol};
 use fwc::netfilter::entry::{base, entry_chain};
 use fwc::netfilter::{
-    Attachment, Chain, Effect, Hook, IcmpType, Limit, Match, MatchKind, Owner, Reject, Rule, Ruleset, Set, SetField,
-    SetValue, State, TableFamily, TableKind, Verdict,
+    Attached, Attachment, Chain, Effect, Hook, IcmpType, Limit, Match, MatchKind, Owner, Reject, Rule, Ruleset, Set,
+    SetField, SetValue, State, TableFamily, TableKind, Verdict,
 };
 use fwc::span::{FileId, Location, SourceText, Span};
 
@@ -59,7 +59,7 @@ pub fn at_hook(ruleset: &mut Ruleset, kind: TableKind, hook: Hook, rules: Vec<Ru
             family,
             table: kind,
             parent: hook.chain().to_owned(),
-            chain: name.clone(),
+            rule: Attached::Jump(name.clone()),
             create_parent: false,
         });
     }

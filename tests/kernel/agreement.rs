@@ -50,13 +50,20 @@ pub struct Baseline {
 }
 
 impl Baseline {
-    /// Asks the kernel. The platform's rules are loaded, the policy's are not.
-    pub fn of(oracle: &mut Oracle<'_>, model: &Model, backend: Backend, cases: &[Case]) -> Self {
+    /// Asks the kernel. The platform's rules are loaded, the policy's files are not.
+    pub fn of(oracle: &mut Oracle<'_>, model: &Model, backend: Backend, files: &Files, cases: &[Case]) -> Self {
         let probes: Vec<Probe> = cases.iter().map(|case| case.probe).collect();
         let alone = oracle.judge(&probes);
-        open_forwarding(oracle.namespace, model, backend, true);
-        let opened = oracle.judge(&probes);
-        open_forwarding(oracle.namespace, model, backend, false);
+        // An accept in an nft table lets nothing through that other tables drop, but for what an attached rule accepts.
+        let opens = backend != Backend::Nft || files.keys().any(|name| name.ends_with(".nft.attach"));
+        let opened = if opens {
+            open_forwarding(oracle.namespace, model, backend, true);
+            let opened = oracle.judge(&probes);
+            open_forwarding(oracle.namespace, model, backend, false);
+            opened
+        } else {
+            alone.clone()
+        };
         let silent = model.silent_ipv6 && backend != Backend::Nft;
         Self { alone, opened, known: model.known, silent }
     }
@@ -133,7 +140,7 @@ fn run(case: &HostCase, backend: Backend, files: &Files) -> Option<(usize, BTree
         let seed = 0x5eed ^ case.name.len() as u64 ^ (backend as u64) << 8;
         let cases = grid.pick(&subject.model, &subject.policy, EACH, PACKETS, &mut Random::new(seed));
         let mut oracle = Oracle::new(namespace);
-        let baseline = Baseline::of(&mut oracle, &subject.model, backend, &cases);
+        let baseline = Baseline::of(&mut oracle, &subject.model, backend, files, &cases);
         load(oracle.namespace, files, backend).unwrap_or_else(|error| panic!("{}: {backend:?}: {error}", case.name));
         let probes: Vec<Probe> = cases.iter().map(|case| case.probe).collect();
         let outcomes = oracle.judge(&probes);

@@ -76,9 +76,6 @@ pub fn load(namespace: &Namespace, files: &Files, backend: Backend) -> Result<()
     if let Some(script) = ending(files, ".nft") {
         namespace.run("nft", &["-f", "-"], script)?;
     }
-    if backend == Backend::Nft && ending(files, ".rules.v4").is_none() {
-        return Ok(());
-    }
     let variant = backend.variant();
     if let Some(sets) = ending(files, ".ipset") {
         namespace.run("ipset", &["restore", "-exist"], sets)?;

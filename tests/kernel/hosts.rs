@@ -139,7 +139,7 @@ pub const HOSTS: &[HostCase] = &[
             lxdbr0 10.10.10.1/24 fd42:10::1/64",
         rulesets: &["docker-28.5/b-web", "lxd-5.0-xtables/a-bridge"],
         replace: &[],
-        backends: Backend::IPTABLES,
+        backends: Backend::ALL,
     },
     HostCase {
         name: "docker-systemd",
@@ -159,7 +159,7 @@ pub const HOSTS: &[HostCase] = &[
         cards: DOCKER_CARDS,
         rulesets: &["docker-20.10/b-web"],
         replace: &[],
-        backends: Backend::IPTABLES,
+        backends: Backend::ALL,
     },
     HostCase {
         name: "docker-lan",
@@ -169,7 +169,7 @@ pub const HOSTS: &[HostCase] = &[
         cards: LAN_CARDS,
         rulesets: &["docker-28.5/b-web"],
         replace: &[],
-        backends: Backend::IPTABLES,
+        backends: Backend::ALL,
     },
     HostCase {
         name: "docker-vpn",

@@ -333,7 +333,7 @@ impl<'a> Run<'a> {
     fn new(oracle: &mut Oracle<'_>, subject: &'a Subject, backend: Backend, files: &'a Files) -> Self {
         let grid = Grid::new(&subject.model, &subject.policy);
         let cases = grid.pick(&subject.model, &subject.policy, 8, 1_200, &mut Random::new(0x0bad_5eed));
-        let baseline = Baseline::of(oracle, &subject.model, backend, &cases);
+        let baseline = Baseline::of(oracle, &subject.model, backend, files, &cases);
         let (counting, mut counters) = counted(files, backend, is_rule);
         load(oracle.namespace, &counting, backend).expect("a copy that counts loads");
         let mut trials = Vec::new();

@@ -123,11 +123,8 @@ fn publish(namespace: &Namespace, model: &Model, variant: &str) {
 }
 
 /// Accepts all that is forwarded with no container at either end: what an allow of the policy does to the platform's own drops.
-/// nft cannot do that: an accept there ends only its own chain.
+/// An nft table alone cannot do that: an accept there ends only its own chain.
 pub fn open_forwarding(namespace: &Namespace, model: &Model, backend: Backend, open: bool) {
-    if backend == Backend::Nft {
-        return;
-    }
     for program in ["iptables", "ip6tables"] {
         let mut text = String::from("*filter\n");
         if open {

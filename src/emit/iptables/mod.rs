@@ -23,7 +23,8 @@ use crate::diagnostic::Code;
 use crate::net::{Family, Protocol};
 use crate::netfilter::entry::{ENTRY_CHAINS, entry_chain};
 use crate::netfilter::{
-    Chain, Effect, Match, MatchKind, Reject, Rule, Ruleset, SetField, SetValue, Table, TableFamily, TableKind, Verdict,
+    Attached, Chain, Effect, Match, MatchKind, Reject, Rule, Ruleset, SetField, SetValue, Table, TableFamily,
+    TableKind, Verdict,
 };
 use matches::{Part, protocol};
 
@@ -202,9 +203,8 @@ impl<'a, 's> Writer<'a, 's> {
             self.declare(&Arc::from(entry_chain(kind, *hook)));
         }
         let attached = ruleset.attachments.iter().filter(|item| item.family == family && item.table == kind);
-        for chain in
-            attached.map(|item| &item.chain).chain(tables().flat_map(|table| &table.chains).map(|chain| &chain.name))
-        {
+        let led = attached.filter_map(|item| if let Attached::Jump(chain) = &item.rule { Some(chain) } else { None });
+        for chain in led.chain(tables().flat_map(|table| &table.chains).map(|chain| &chain.name)) {
             self.declare(chain);
         }
         for chain in tables().flat_map(|table: &Table| &table.chains) {

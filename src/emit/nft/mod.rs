@@ -15,8 +15,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::family::{is_neutral, of_family};
 use super::{
-    Context, INCOMPLETE_MATCH, Line, NOT_IN_BACK_END, OutputFile, State, UNUSABLE_TEXT, WRONG_TABLE, header, ipset,
-    write,
+    Context, INCOMPLETE_MATCH, Line, NOT_IN_BACK_END, OutputFile, State, UNUSABLE_TEXT, WRONG_TABLE, attach, header,
+    ipset, write,
 };
 use crate::diagnostic::Code;
 use crate::net::Family;
@@ -44,7 +44,12 @@ pub(super) fn files(ruleset: &Ruleset, context: &Context, state: &mut State) -> 
         "Load with: nft -f {}.nft. The tables below are ours alone and are replaced in one step.",
         context.stem
     );
-    let mut text = header(context, &[&load]);
+    let attached = !ruleset.attachments.is_empty();
+    let attach = format!(
+        "Run {}.nft.attach after it, once: Docker's FORWARD drops what no rule of iptables accepts, whatever this table accepted.",
+        context.stem
+    );
+    let mut text = if attached { header(context, &[&load, &attach]) } else { header(context, &[&load]) };
     let mut empty = header(context, &["Takes our tables away."]);
     let own = |family: TableFamily| match family {
         TableFamily::Bridge => "bridge",
@@ -75,10 +80,14 @@ pub(super) fn files(ruleset: &Ruleset, context: &Context, state: &mut State) -> 
         // A table that holds live sets is only emptied of its rules.
         empty.push_str(&format!("\n{name}\n{} {name}\n", if live { "flush" } else { "delete" }));
     }
-    vec![
+    let mut files = vec![
         OutputFile { name: format!("{}.nft", context.stem), text },
         OutputFile { name: format!("{}.empty.nft", context.stem), text: empty },
-    ]
+    ];
+    if attached {
+        files.push(OutputFile { name: format!("{}.nft.attach", context.stem), text: attach::script(ruleset, context) });
+    }
+    files
 }
 
 /// Some of our chains, for a program that is loaded already: made if absent, emptied, filled anew, in one transaction.
