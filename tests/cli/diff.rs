@@ -120,9 +120,62 @@ fn json_and_markdown_say_the_same() {
     let markdown = diff(&["one.v4", "other.v4", "--format", "markdown"]).out;
     assert!(markdown.starts_with("### Firewall: `one.v4` → `other.v4`\n\nbecomes allowed: 1"), "{markdown}");
     assert!(
-        markdown.contains("#### ipv4 INPUT: becomes allowed\n\n- **protocol tcp; arrival interface eth0;"),
+        markdown.contains("#### ipv4 INPUT: becomes allowed\n\n- `protocol tcp; arrival interface eth0;"),
         "{markdown}"
     );
+    assert!(
+        markdown.contains("\n  - after: `other.v4:3 (filter INPUT)` `-A INPUT -p tcp --dport 22 -i eth0 -j ACCEPT`\n"),
+        "{markdown}"
+    );
+}
+
+/// A pull request: a policy that lets in more, and less.
+#[test]
+fn a_comment_says_first_what_becomes_reachable() {
+    let place = Place::new(&[
+        ("old.v4", "*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n-A INPUT -p tcp --dport 22 -j ACCEPT\nCOMMIT\n"),
+        (
+            "new.v4",
+            "*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n\
+             -A FORWARD -p tcp --dport 80 -m comment --comment \"of `@team` *here*\" -j ACCEPT\nCOMMIT\n",
+        ),
+    ]);
+    let run = place.run(&["diff", "old.v4", "new.v4", "--format", "markdown"]);
+    let headings: Vec<&str> = run.out.lines().filter(|line| line.starts_with('#')).collect();
+    assert_eq!(
+        headings,
+        ["### Firewall: `old.v4` → `new.v4`", "#### ipv4 FORWARD: becomes allowed", "#### ipv4 INPUT: becomes denied"],
+        "{}",
+        run.out
+    );
+    assert!(run.out.contains("--comment \"of `@team` *here*\" -j ACCEPT``\n"), "{}", run.out);
+}
+
+#[test]
+fn a_comment_is_never_longer_than_it_may_be_and_says_what_it_leaves_out() {
+    let rules = |source: &str, count: usize| {
+        let rule = |number: usize| {
+            let remark = "of our friends `there` ".repeat(9);
+            let (high, low) = (number / 200, number % 200);
+            format!(
+                "-A INPUT -s {source}.{high}.{low} -p tcp --dport {number} -m comment --comment \"{remark}\" -j ACCEPT\n"
+            )
+        };
+        let rules: String = (1..=count).map(rule).collect();
+        format!("*filter\n:INPUT DROP [0:0]\n{rules}COMMIT\n")
+    };
+    let place = Place::new(&[("old.v4", &rules("10.0", 60)), ("new.v4", &rules("10.1", 150))]);
+    let run = place.run(&["diff", "old.v4", "new.v4", "--format", "markdown"]);
+    assert_eq!(run.code, Some(1), "{}", run.err);
+    assert!(run.out.chars().count() < 65_536 && run.out.len() > 50_000, "{} bytes", run.out.len());
+    assert!(run.out.contains("\n\nbecomes allowed: 150, becomes denied: 60, other effects: 0\n"), "{}", run.out);
+    let (shown, end) = run.out.split_once("\n**").expect("a line about the rest");
+    let shown = shown.matches("\n- `").count();
+    let rest = 210 - shown;
+    let allowed = 150_usize.saturating_sub(shown);
+    let wanted =
+        format!("{rest} more** (becomes allowed: {allowed}, becomes denied: {}, other effects: 0)", rest - allowed);
+    assert!(end.starts_with(&wanted), "{wanted}: {end}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `fwc diff`: which packets two hosts treat differently.
 
+mod markdown;
+
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -52,7 +54,7 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
     print(&match arguments.format {
         Form::Text => both.text(color.on(std::io::stdout().is_terminal())),
         Form::Json => both.json(),
-        Form::Markdown => both.markdown(),
+        Form::Markdown => markdown::markdown(&both),
     })?;
     let same = report.changes.is_empty() && report.unknown.is_empty();
     Ok(if same { Ending::Clean } else { Ending::Errors })
@@ -62,6 +64,19 @@ struct Both<'h> {
     one: &'h Host,
     other: &'h Host,
     report: &'h Report,
+}
+
+/// How many changes of each kind there are, in words.
+fn counted<'c>(changes: impl Iterator<Item = &'c Change>) -> String {
+    let (mut allowed, mut denied, mut effects) = (0, 0, 0);
+    for change in changes {
+        match change.kind {
+            Kind::Allowed => allowed += 1,
+            Kind::Denied => denied += 1,
+            Kind::Effect(..) => effects += 1,
+        }
+    }
+    format!("becomes allowed: {allowed}, becomes denied: {denied}, other effects: {effects}")
 }
 
 /// What changes, as a heading says it.
@@ -128,15 +143,10 @@ impl Both<'_> {
 
     /// How many changes of each kind, on one line.
     fn summary(&self) -> String {
-        let count =
-            |wanted: fn(&Kind) -> bool| self.report.changes.iter().filter(|change| wanted(&change.kind)).count();
-        let allowed = count(|kind| *kind == Kind::Allowed);
-        let denied = count(|kind| *kind == Kind::Denied);
-        let effects = count(|kind| matches!(kind, Kind::Effect(..)));
-        if allowed + denied + effects == 0 {
+        if self.report.changes.is_empty() {
             return if self.report.unknown.is_empty() { "no difference" } else { "no difference was found" }.to_owned();
         }
-        format!("becomes allowed: {allowed}, becomes denied: {denied}, other effects: {effects}")
+        counted(self.report.changes.iter())
     }
 
     fn notes(&self) -> impl Iterator<Item = String> {
@@ -180,48 +190,6 @@ impl Both<'_> {
             let _ = writeln!(out, "{}: {unknown}", paint("1;33", "unknown"));
         }
         let _ = writeln!(out, "\n{}", self.summary());
-        out
-    }
-
-    fn markdown(&self) -> String {
-        let code = |text: &str| format!("`{}`", text.replace('`', "'"));
-        let mut out = String::new();
-        let _ = writeln!(
-            out,
-            "### Firewall: {} → {}\n\n{}",
-            code(&harmless(&self.one.name)),
-            code(&harmless(&self.other.name)),
-            self.summary()
-        );
-        for unknown in &self.report.unknown {
-            let _ = writeln!(out, "\n**Unknown:** {unknown}");
-        }
-        for (title, changes) in self.groups() {
-            let _ = writeln!(out, "\n#### {title}\n");
-            for change in changes {
-                let some = if change.whole { "" } else { " (among others)" };
-                let _ = writeln!(
-                    out,
-                    "- **{}**{some}",
-                    packets(change).replace('*', "\\*").replace('<', "&lt;").replace('|', "\\|")
-                );
-                if let Kind::Effect(left, right) = &change.kind {
-                    let _ = writeln!(out, "  - before {}, after {}", code(&harmless(left)), code(&harmless(right)));
-                }
-                let _ = writeln!(out, "  - example: {}", code(&harmless(&change.example)));
-                for (side, host, place) in [("before", self.one, change.left), ("after", self.other, change.right)] {
-                    let (line, text) = rule(host, place);
-                    let _ = writeln!(out, "  - {side}: {line} {}", code(&text));
-                }
-            }
-        }
-        let notes: Vec<String> = self.notes().collect();
-        if !notes.is_empty() {
-            out.push('\n');
-        }
-        for note in notes {
-            let _ = writeln!(out, "> {note}");
-        }
         out
     }
 
