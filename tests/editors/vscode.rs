@@ -1,4 +1,4 @@
-//! The extension for VS Code: type-checked, packaged with the published `vsce`, and the package's content.
+//! The extension for VS Code: type-checked, packaged with the published `vsce`; the package's content; and what was packaged, run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -68,8 +68,25 @@ fn node(workplace: &Path, program: &str, arguments: &[&str]) {
     assert!(output.status.success(), "{program}: {}{}", text(&output.stdout), text(&output.stderr));
 }
 
+/// What was packaged is started as VS Code starts it, with the client that is in it; the editor itself is played.
+fn is_run(extension: &Path) {
+    let (home, file) = super::home();
+    let mut node = Command::new("node");
+    node.arg(project("tests/editors/vscode.js")).arg(extension).arg(file);
+    super::at_home(&mut node, home.path());
+    let output = node.output().expect("it runs");
+    let wanted = "\
+commands fwc.restartServer
+sees 1:25 no set or interface is called `ofice`
+sees nothing
+started again
+done
+";
+    assert_eq!(text(&output.stdout), wanted, "{}", text(&output.stderr));
+}
+
 #[test]
-fn the_extension_is_packaged_whole() {
+fn the_extension_is_packaged_whole_and_runs() {
     let Some(workplace) = workplace() else { return };
     node(&workplace, "tsc", &["--project", "jsconfig.json"]);
     let directory = tempfile::tempdir().expect("a directory");
@@ -88,6 +105,8 @@ fn the_extension_is_packaged_whole() {
     let foreign =
         modules.iter().find(|path| [".node", ".gyp", ".so", ".dll", ".ts"].iter().any(|end| path.ends_with(end)));
     assert_eq!(foreign, None);
+
+    is_run(&extension);
 
     let manifest: Value =
         serde_json::from_str(&fs::read_to_string(extension.join("package.json")).expect("text")).expect("JSON");
