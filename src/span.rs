@@ -58,6 +58,18 @@ pub struct SourceText {
     pub text: Arc<str>,
 }
 
+impl SourceText {
+    /// The lines of a place, with the end of the last, if nothing else stands on them.
+    #[must_use]
+    pub fn whole_lines(&self, place: Span) -> Option<Span> {
+        let range = place.range();
+        let start = self.text.get(..range.start)?.rfind('\n').map_or(0, |at| at + 1);
+        let end = self.text.get(range.end..)?.find('\n').map_or(self.text.len(), |at| range.end + at + 1);
+        let around = [self.text.get(start..range.start)?, self.text.get(range.end..end)?];
+        around.iter().all(|text| text.trim().is_empty()).then(|| Span::new(start, end))
+    }
+}
+
 /// A value and where it stands. Equality looks at the value alone.
 #[derive(Clone, Debug)]
 pub struct Spanned<T> {

@@ -172,12 +172,7 @@ impl Expectations {
 
 /// The lines of the statement without a block that has a line of its own among several.
 fn extent(statements: &[Statement], index: &LineIndex, line: u32) -> Option<RangeInclusive<u32>> {
-    let lines = |statement: &Statement| {
-        let last = statement.span.end.saturating_sub(1).max(statement.span.start);
-        index.line_column(statement.span.start).0..=index.line_column(last).0
-    };
-    let statement = statements.iter().find(|statement| lines(statement).contains(&line))?;
-    match &statement.value {
+    statements.iter().find_map(|statement| match &statement.value {
         StatementKind::Group(group) => extent(&group.body, index, line),
         StatementKind::Scope(scope) => extent(&scope.body, index, line),
         StatementKind::Guest(guest) => {
@@ -185,8 +180,12 @@ fn extent(statements: &[Statement], index: &LineIndex, line: u32) -> Option<Rang
             gates.into_iter().find_map(|gate| extent(std::slice::from_ref(&gate.statement), index, line))
         }
         StatementKind::Chain(_) => None,
-        _ => Some(lines(statement)),
-    }
+        _ => {
+            let last = statement.span.end.saturating_sub(1).max(statement.span.start);
+            let lines = index.line_column(statement.span.start).0..=index.line_column(last).0;
+            lines.contains(&line).then_some(lines)
+        }
+    })
 }
 
 /// The edit that says of a finding that it is expected, on a line before it. `None` if it cannot be expected there.

@@ -4,9 +4,9 @@
 use std::rc::Rc;
 
 use super::document::{Entry, Node, Value};
-use super::{Facts, decode, validate};
+use super::{Backend, Facts, ForwardPolicy, IptablesVariant, decode, validate};
 use crate::diagnostic::Diagnostic;
-use crate::span::{FileId, Location, Span};
+use crate::span::{FileId, Location, Span, Spanned};
 use crate::syntax::tree::{Fact, FactValue};
 
 /// Objects whose names are the user's own: the rest of a path is such a name and one field of the thing.
@@ -47,6 +47,29 @@ pub fn paths() -> Vec<String> {
     }
     found.sort_unstable();
     found
+}
+
+/// The words that a statement may say at a path: those that its schema has. None where any text, number or address may stand.
+#[must_use]
+pub fn values(path: &str) -> Vec<String> {
+    let reads = |value: FactValue| {
+        let fact =
+            Fact { path: Spanned::new(path.into(), Span::default()), value: Spanned::new(value, Span::default()) };
+        read(&fact, FileId(0)).1.is_empty()
+    };
+    if reads(FactValue::Text("any text".into())) {
+        return Vec::new();
+    }
+    if reads(FactValue::Bool(true)) {
+        return vec!["on".to_owned(), "off".to_owned()];
+    }
+    let words = [
+        serde_json::to_value([ForwardPolicy::Accept, ForwardPolicy::Drop]),
+        serde_json::to_value([IptablesVariant::NfTables, IptablesVariant::Legacy]),
+        serde_json::to_value([Backend::Iptables, Backend::Nftables]),
+    ];
+    let words = words.iter().flatten().filter_map(|list| list.as_array()).flatten().filter_map(|word| word.as_str());
+    words.filter(|word| reads(FactValue::Text((*word).into()))).map(str::to_owned).collect()
 }
 
 /// The facts that one statement declares, and what is wrong with it. Where a list is asked for, the statement gives a list of

@@ -160,6 +160,7 @@ impl List<'_> {
                 Expected::Equals => self.add("=", CompletionKind::Mark, WORD, "", ""),
                 Expected::Name(naming) => self.names(naming),
                 Expected::Value("port") => self.ports(),
+                Expected::Value("value") => self.fact_values(),
                 Expected::Value(_) | Expected::NewName(_) => {}
             }
         }
@@ -202,6 +203,16 @@ impl List<'_> {
     fn some(&mut self, names: impl IntoIterator<Item = impl AsRef<str>>, order: u8, detail: &str) {
         for name in names {
             self.name(name.as_ref(), CompletionKind::Name, order, detail, "");
+        }
+    }
+
+    /// What `fact PATH =` may say.
+    fn fact_values(&mut self) {
+        let before = self.source.get(..self.at.typed.start as usize).unwrap_or_default();
+        let said = before.rsplit('\n').next().unwrap_or_default().trim();
+        let path = said.strip_prefix("fact").and_then(|rest| rest.strip_suffix('=')).map(str::trim);
+        for value in path.map(declared::values).unwrap_or_default() {
+            self.add(&value, CompletionKind::Name, HOST, "", "");
         }
     }
 

@@ -6,6 +6,7 @@
 //! references and hovers where it names a container or a network, and nothing else. Texts for people are Markdown where they say so. Answers may point into files of the standard library, whose paths
 //! begin with `std:`.
 
+pub mod action;
 pub mod complete;
 pub mod definition;
 mod describe;
@@ -15,6 +16,7 @@ pub mod hover;
 pub mod inlay;
 pub mod link;
 pub mod names;
+pub mod path;
 pub mod references;
 pub mod rename;
 mod road;
@@ -23,6 +25,7 @@ pub mod signature;
 pub mod symbols;
 mod words;
 
+pub use action::{Action, ActionKind};
 pub use complete::{Completion, CompletionKind, complete};
 pub use definition::definition;
 pub use fold::{Fold, FoldKind, folds};
@@ -31,6 +34,7 @@ pub use hover::{Hover, hover};
 pub use inlay::{Inlay, inlays};
 pub use link::{Link, links};
 pub use names::{Symbol, SymbolKind};
+pub use path::{PathAt, PathKind, path_at};
 pub use references::{Reference, highlights, references};
 pub use rename::{Renamable, renamable, rename};
 pub use select::selection;
@@ -47,6 +51,12 @@ use crate::syntax::outline::Outline;
 pub(crate) fn outline(db: &dyn Db, input: ProjectInput, file: FileId) -> Option<&Arc<Outline>> {
     let (source, policy) = *input.files(db).get(file.0 as usize)?;
     policy.then(|| database::outline(db, source))
+}
+
+/// Whether a file is a policy, and not one of the standard library's.
+#[must_use]
+pub fn is_policy(db: &dyn Db, input: ProjectInput, file: FileId) -> bool {
+    !input.library(db).contains(&file) && input.files(db).get(file.0 as usize).is_some_and(|(_, policy)| *policy)
 }
 
 /// The text of a file; empty if there is none.

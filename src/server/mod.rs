@@ -30,9 +30,9 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, never, select, tick, unbounded};
 use gen_lsp_types::{
-    CodeActionKind, CodeActionOptions, CompletionOptions, DiagnosticOptions, DocumentLinkOptions, InitializeResult,
-    RenameOptions, Save, SemanticTokensOptions, ServerCapabilities, ServerInfo, SignatureHelpOptions,
-    TextDocumentSyncKind, TextDocumentSyncOptions, WorkspaceFoldersServerCapabilities, WorkspaceOptions,
+    CodeActionOptions, CompletionOptions, DiagnosticOptions, DocumentLinkOptions, InitializeResult, RenameOptions,
+    Save, SemanticTokensOptions, ServerCapabilities, ServerInfo, SignatureHelpOptions, TextDocumentSyncKind,
+    TextDocumentSyncOptions, WorkspaceFoldersServerCapabilities, WorkspaceOptions,
 };
 use lsp_server::{Connection, Message, Response};
 
@@ -131,7 +131,7 @@ fn attend(
 
 fn capabilities(client: &Client) -> ServerCapabilities {
     let actions = CodeActionOptions {
-        code_action_kinds: Some(vec![CodeActionKind::QuickFix]),
+        code_action_kinds: Some(actions::KINDS.to_vec()),
         documentation: None,
         resolve_provider: None,
         work_done_progress_options: Default::default(),
@@ -156,7 +156,7 @@ fn capabilities(client: &Client) -> ServerCapabilities {
         ),
         code_action_provider: Some(actions.into()),
         completion_provider: Some(CompletionOptions {
-            trigger_characters: Some([" ", "{", ",", "\"", "("].map(str::to_owned).to_vec()),
+            trigger_characters: Some([" ", "{", ",", "\"", "(", "/"].map(str::to_owned).to_vec()),
             ..CompletionOptions::default()
         }),
         definition_provider: Some(true.into()),

@@ -1,14 +1,17 @@
 //! What the library says of a place while it is written and read: hover, completion, forms of statements, remarks between the words.
 
+use std::path::Path;
+
 use gen_lsp_types as lsp;
 
 use super::dispatch::Refused;
-use super::documents::Documents;
+use super::documents::{Documents, Overlay};
 use super::rules;
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, Spot};
 use super::subject::Kind;
 use super::text::Lines;
 use crate::ide;
+use crate::project::{Entry, System as _};
 use crate::span::Span;
 
 type Answered<T> = Result<T, Refused>;
@@ -40,9 +43,35 @@ pub fn completion(snapshot: &Snapshot, asked: lsp::CompletionParams) -> Answered
         return Ok(None);
     };
     let Some(lines) = spot.texts.lines(spot.file) else { return Ok(None) };
+    if let Some(path) = ide::path_at(spot.db, spot.input, spot.file, offset) {
+        return Ok(Some(paths(snapshot, &spot, lines, &path).into()));
+    }
     let items = ide::complete(spot.db, spot.input, spot.file, offset).into_iter();
     let items: Vec<lsp::CompletionItem> = items.map(|item| completion_item(lines, item)).collect();
     Ok(Some(items.into()))
+}
+
+/// The files and directories that a path may go on to, those among them that are open and were never saved.
+fn paths(snapshot: &Snapshot, spot: &Spot<'_>, lines: &Lines<'_>, path: &ide::PathAt) -> Vec<lsp::CompletionItem> {
+    let Some(own) = spot.texts.key(spot.file) else { return Vec::new() };
+    let directory = own.parent().unwrap_or(Path::new("")).join(&path.directory);
+    let range = lines.range(path.replace);
+    let item = |entry: Entry| {
+        let name = entry.name.to_str().filter(|name| !name.starts_with('.') && !name.contains(['"', '*', '?', '[']))?;
+        let wanted = entry.directory || path.kind.fits(name) && directory.join(name) != *own;
+        let label = if entry.directory { format!("{name}/") } else { name.to_owned() };
+        let kind = if entry.directory { lsp::CompletionItemKind::Folder } else { lsp::CompletionItemKind::File };
+        wanted.then(|| lsp::CompletionItem {
+            kind: Some(kind),
+            text_edit: Some(lsp::TextEdit { range, new_text: label.clone() }.into()),
+            label,
+            ..lsp::CompletionItem::default()
+        })
+    };
+    let entries = Overlay::new(&snapshot.documents).list(&directory).unwrap_or_default();
+    let mut items: Vec<lsp::CompletionItem> = entries.into_iter().filter_map(item).collect();
+    items.sort_by(|one, other| one.label.cmp(&other.label));
+    items
 }
 
 fn completion_item(lines: &Lines<'_>, item: ide::Completion) -> lsp::CompletionItem {

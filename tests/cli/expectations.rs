@@ -63,6 +63,9 @@ fn a_statement_of_several_lines_is_one() {
     assert_eq!(said("site.fw", text), (Some(0), vec![]));
     let inside = "set office = {\n    10.0.0.0/8,   # fwc: expect(unused-name) -- for the next release\n}\n";
     assert_eq!(said("site.fw", inside), (Some(0), vec![]));
+    // So it is in a block.
+    let block = "to host {\n    deny http from 10.0.0.0/8\n    allow http from {\n        10.1.0.0/16,  # fwc: expect(rule-too-late) -- why\n    }\n    allow ssh\n}\n";
+    assert_eq!(said("site.fw", block), (Some(0), vec![]));
 }
 
 #[test]

@@ -55,6 +55,10 @@ fn at_place(db: &Database, input: ProjectInput, file: FileId, offset: u32) {
     if let Some(found) = ide::hover(db, input, file, offset) {
         assert!(text.get(found.span.range()).is_some() && !found.text.is_empty());
     }
+    let place = Span { start: offset, end: offset };
+    for one in ide::action::rewrites(db, input, file, place, false) {
+        assert!(one.edits.iter().all(|edit| text.get(edit.location.span.range()).is_some()) && !one.edits.is_empty());
+    }
     let steps = ide::selection(db, input, file, offset);
     assert_eq!(steps.last().map(|span| span.range()), Some(0..text.len()));
     for pair in steps.windows(2) {
@@ -63,7 +67,7 @@ fn at_place(db: &Database, input: ProjectInput, file: FileId, offset: u32) {
 }
 
 /// A policy among the files that those of the constructs name.
-fn case(text: &str, facts: Option<String>) -> Case {
+pub fn case(text: &str, facts: Option<String>) -> Case {
     let mut files = vec![("site.fw".to_owned(), text.to_owned())];
     for name in BESIDE {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/construct").join(name);

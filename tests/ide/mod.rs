@@ -4,6 +4,7 @@
 //! each other one stands a line `-- PATH --`; `fwc.facts.json` are its facts. `<CURSOR>` is where the question is asked (it is taken
 //! out). `INSTA_UPDATE=always cargo test ide::` writes the snapshots anew; read what changed.
 
+mod actions;
 mod agrees;
 mod draw;
 mod features;
@@ -16,6 +17,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use fwc::database::{Database, ProjectInput};
+use fwc::netfilter::Target;
 use fwc::project::{Entry, Options, ReadError, Root, System};
 use fwc::span::FileId;
 
@@ -51,11 +53,15 @@ impl Case {
     }
 
     fn load(&self, db: &mut Database) -> ProjectInput {
+        self.load_for(db, None)
+    }
+
+    fn load_for(&self, db: &mut Database, target: Option<Target>) -> ProjectInput {
         let (path, text) = &self.files[0];
         let facts = self.files.iter().find(|(path, _)| path == "fwc.facts.json");
         let facts = facts.map(|(path, text)| Root { path: PathBuf::from(path), bytes: text.as_bytes().to_vec() });
         let root = Root { path: PathBuf::from(path), bytes: text.as_bytes().to_vec() };
-        db.load(&Files(&self.files), root, Options { facts, ..Options::default() })
+        db.load(&Files(&self.files), root, Options { facts, target, ..Options::default() })
     }
 }
 

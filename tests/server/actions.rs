@@ -1,5 +1,7 @@
 //! What the editor offers to do.
 
+use serde_json::{Value, json};
+
 use super::client::{Client, has, shown};
 
 #[test]
@@ -44,4 +46,60 @@ fn a_rule_for_the_host_becomes_one_for_the_container() {
     client.apply(action);
     assert_eq!(client.text("site.fw"), site.replace("8080 to host", "8080 to container web"));
     client.until("site.fw", |told| !has("FW0301")(told));
+}
+
+#[test]
+fn statements_are_made_one_and_an_assert_is_added() {
+    let mut client = Client::new(&[]);
+    client.open("site.fw", "allow ssh from 192.0.2.1 to host\nallow ssh from 192.0.2.2 to host\n");
+    assert_eq!(shown(&client.published("site.fw")), "");
+    let place = json!({ "start": { "line": 1, "character": 3 }, "end": { "line": 1, "character": 3 } });
+    let fold = client.actions("site.fw", &place).into_iter().find(|one| one["kind"] == "refactor.rewrite");
+    client.apply(&fold.expect("an action"));
+    assert_eq!(client.text("site.fw"), "allow ssh from { 192.0.2.1, 192.0.2.2 } to host\n");
+    let place = json!({ "start": { "line": 0, "character": 3 }, "end": { "line": 0, "character": 3 } });
+    let asserts: Vec<_> =
+        client.actions("site.fw", &place).into_iter().filter(|one| one["kind"] == "refactor").collect();
+    assert_eq!(asserts.len(), 2, "{asserts:#?}");
+    client.apply(&asserts[1]);
+    let asserted = "allow ssh from { 192.0.2.1, 192.0.2.2 } to host\n\nassert deny ssh from not { 192.0.2.1, 192.0.2.2 } to host\n";
+    assert_eq!(client.text("site.fw"), asserted);
+}
+
+#[test]
+fn what_takes_a_proof_is_offered_to_who_asks_for_it() {
+    let mut client = Client::new(&[]);
+    client.open("site.fw", "allow ssh from 192.0.2.1 to host\nallow ssh from 192.0.2.2 to host\n");
+    let document = json!({ "uri": client.uri("site.fw") });
+    let at = json!({ "line": 0, "character": 3 });
+    let mut kinds = |context: Value| {
+        let parameters = json!({ "textDocument": document, "range": { "start": at, "end": at }, "context": context });
+        let actions = client.ask("textDocument/codeAction", parameters).expect("actions");
+        let kinds =
+            actions.as_array().expect("actions").iter().map(|one| one["kind"].as_str().expect("a kind").to_owned());
+        kinds.collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(json!({ "diagnostics": [], "triggerKind": 2 })), ["refactor.rewrite"], "the cursor moved");
+    assert_eq!(kinds(json!({ "diagnostics": [], "triggerKind": 1 })), ["refactor.rewrite", "refactor"]);
+    assert_eq!(kinds(json!({ "diagnostics": [], "only": ["refactor"] })), ["refactor.rewrite", "refactor"]);
+    assert_eq!(kinds(json!({ "diagnostics": [], "only": ["refactor.rewrite"] })), ["refactor.rewrite"]);
+    assert_eq!(kinds(json!({ "diagnostics": [], "only": ["quickfix"] })), [""; 0]);
+    assert_eq!(kinds(json!({ "diagnostics": [], "only": [""] })).len(), 2);
+}
+
+#[test]
+fn a_finding_is_expected_in_a_policy_and_in_a_rule_set() {
+    let mut client = Client::new(&[]);
+    let rules = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -j DROP\n-A INPUT -p tcp --dport 22 -j ACCEPT\nCOMMIT\n";
+    for (name, text) in [("site.fw", super::diagnostics::DEAD), ("rules.v4", rules)] {
+        client.open(name, text);
+        let found = client.until(name, has("FW0801"));
+        let one = found.iter().find(|one| one["code"] == "FW0801").expect("found");
+        let actions = client.actions(name, &one["range"]);
+        let action = actions.iter().find(|one| one["title"] == "Expect `shadowed-rule` here, for a reason");
+        let action = action.unwrap_or_else(|| panic!("{actions:#?}"));
+        assert_eq!((&action["kind"], &action["isPreferred"]), (&json!("quickfix"), &Value::Null));
+        client.apply(action);
+        assert_eq!(shown(&client.until(name, <[_]>::is_empty)), "");
+    }
 }

@@ -221,6 +221,11 @@ impl Client {
         }
     }
 
+    /// How many of the messages that came, and were not waited for, are such.
+    pub fn kept(&self, wanted: impl Fn(&Message) -> bool) -> usize {
+        self.waiting.iter().filter(|message| wanted(message)).count()
+    }
+
     /// Ends the session in the order that the protocol has.
     pub fn end(mut self) -> Ended {
         assert_eq!(self.ask("shutdown", Value::Null), Ok(Value::Null));

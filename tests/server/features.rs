@@ -222,6 +222,41 @@ fn what_may_follow_is_offered_while_it_is_written() {
 }
 
 #[test]
+fn paths_lead_to_files_that_are_there() {
+    let files = [
+        ("parts/office.fw", OFFICE),
+        ("parts/more/a.fw", ""),
+        ("compose.yml", COMPOSE),
+        ("blocked.txt", ""),
+        (".hidden/b.fw", ""),
+    ];
+    let labels = |text: &str| {
+        let mut asked = asked(text, &files);
+        asked.client.open("parts/new.fw", "");
+        let (items, text) = (asked.ask("completion", &json!({})), text.replacen("<CURSOR>", "", 1));
+        let item = |one: &Value| {
+            let label = one["label"].as_str().expect("a label").to_owned();
+            let edits = json!([one["textEdit"]]);
+            (label, super::client::edited(&text, &edits, super::client::offset))
+        };
+        items.as_array().expect("items").iter().map(item).collect::<Vec<_>>()
+    };
+    // The server's own copies lie there as well.
+    let names = |items: Vec<(String, String)>| {
+        items.into_iter().map(|(label, _)| label).filter(|label| label != "pages/").collect::<Vec<_>>()
+    };
+    assert_eq!(names(labels("include \"<CURSOR>\"\n")), ["parts/"], "not itself");
+    assert_eq!(names(labels("include \"parts/<CURSOR>\"\n")), ["more/", "new.fw", "office.fw"]);
+    assert_eq!(names(labels("compose \"<CURSOR>\"\n")), ["compose.yml", "parts/"]);
+    assert_eq!(names(labels("set blocked from file \"<CURSOR>")), ["blocked.txt", "parts/"]);
+    assert_eq!(names(labels("include \"nowhere/<CURSOR>\"\n")), [""; 0]);
+    let replaced = labels("include \"parts/of<CURSOR>fice.fw\"\n");
+    assert_eq!(replaced[2], ("office.fw".to_owned(), "include \"parts/office.fw\"\n".to_owned()));
+    let open = labels("include \"parts/of<CURSOR>\nallow ssh to host\n");
+    assert_eq!(open[2].1, "include \"parts/office.fw\nallow ssh to host\n");
+}
+
+#[test]
 fn a_rule_of_a_rule_set_is_shown_with_a_packet_and_its_way() {
     let rules = "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:web - [0:0]\n-A INPUT -s 198.51.100.0/24 -j DROP\n-A INPUT -p tcp -j web\n-A INPUT -s 198.51.100.7/32 -j ACCEPT\n-A web -p tcp -m tcp --dport 443 -j ACCEPT\nCOMMIT\n";
     let mut client = Client::new(&[]);

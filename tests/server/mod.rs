@@ -6,5 +6,6 @@ mod client;
 mod diagnostics;
 mod features;
 mod formatting;
+mod interrupted;
 mod levels;
 mod protocol;

@@ -382,12 +382,6 @@ fn is_empty(item: &Match, table: &Table) -> bool {
 
 /// The line of a place, with its end, if nothing else stands on it.
 fn whole_line(files: &[SourceText], location: Location) -> Option<Location> {
-    let text = &files.get(location.file.0 as usize)?.text;
-    let range = location.span.range();
-    let before = text.get(..range.start)?;
-    let start = before.rfind('\n').map_or(0, |at| at + 1);
-    let rest = text.get(range.end..)?;
-    let end = rest.find('\n').map_or(text.len(), |at| range.end + at + 1);
-    let alone = text.get(start..range.start)?.trim().is_empty() && text.get(range.end..end)?.trim().is_empty();
-    alone.then(|| Location { file: location.file, span: Span::new(start, end) })
+    let span = files.get(location.file.0 as usize)?.whole_lines(location.span)?;
+    Some(Location { file: location.file, span })
 }
