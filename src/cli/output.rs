@@ -22,6 +22,10 @@ struct Before {
 
 /// Writes `outputs` into `directory`, which is made if absent, and then removes those of `stale` that are there.
 pub(super) fn write(directory: &Path, outputs: &[Output], stale: &[String]) -> Result<(), Failure> {
+    if fs::metadata(directory).is_ok_and(|kind| !kind.is_dir()) {
+        let place = directory.display();
+        return Err(Failure::new(format!("cannot write into `{place}`: it is a file, and a directory is asked for")));
+    }
     fs::create_dir_all(directory).map_err(|error| failed(directory, &error))?;
     let mut staged = Vec::new();
     for (name, text) in outputs {

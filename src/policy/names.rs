@@ -233,40 +233,55 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// The names that stand in declarations which nothing uses.
-    fn mentioned_by_unused(&self) -> FxHashSet<&'a str> {
-        let mut found = FxHashSet::default();
-        for declared in self.groups.values().filter(|declared| !declared.used.get()) {
-            declared.node.body.iter().for_each(|statement| mentions(&statement.value, &mut found));
+    /// What each declaration that nothing uses mentions, by its name.
+    fn mentioned_by_unused(&self) -> FxHashMap<&'a str, FxHashSet<&'a str>> {
+        let mut found: FxHashMap<&'a str, FxHashSet<&'a str>> = FxHashMap::default();
+        for (name, declared) in self.groups.iter().filter(|(_, declared)| !declared.used.get()) {
+            let own = found.entry(name).or_default();
+            declared.node.body.iter().for_each(|statement| mentions(&statement.value, own));
         }
-        for declared in self.sets.values().filter(|declared| !declared.used.get()) {
+        for (name, declared) in self.sets.iter().filter(|(_, declared)| !declared.used.get()) {
+            let own = found.entry(name).or_default();
             if let SetValue::Who(who) = &declared.node.value {
-                people(who, &mut found);
+                people(who, own);
             }
         }
-        for declared in self.services.values().filter(|declared| !declared.used.get()) {
-            items(&declared.node.what, &mut found);
+        for (name, declared) in self.services.iter().filter(|(_, declared)| !declared.used.get()) {
+            items(&declared.node.what, found.entry(name).or_default());
         }
         found
+    }
+
+    /// The names that are told of with an unused one that leads to them. Names that lead to each other alone are no such.
+    fn told_with_others(&self) -> FxHashSet<&'a str> {
+        let mentioned = self.mentioned_by_unused();
+        let by_others: FxHashSet<&str> = mentioned.values().flatten().copied().collect();
+        let mut open: Vec<&str> = mentioned.keys().filter(|name| !by_others.contains(*name)).copied().collect();
+        let mut told = FxHashSet::default();
+        while let Some(name) = open.pop() {
+            let next = mentioned.get(name).into_iter().flatten();
+            open.extend(next.filter(|name| told.insert(**name)));
+        }
+        told
     }
 
     /// Reports what nothing used.
     pub fn unused(&self, out: &mut Vec<Diagnostic>) {
         // What only an unused group, set or service mentions is told with that one.
-        let mentioned = self.mentioned_by_unused();
-        fn each<T>(kind: &str, table: &Table<'_, T>, mentioned: &FxHashSet<&str>, out: &mut Vec<Diagnostic>) {
+        let told = self.told_with_others();
+        fn each<T>(kind: &str, table: &Table<'_, T>, told: &FxHashSet<&str>, out: &mut Vec<Diagnostic>) {
             let unused = table.iter().filter(|(_, declared)| !declared.library && !declared.used.get());
-            for (name, declared) in unused.filter(|(name, _)| !mentioned.contains(*name)) {
+            for (name, declared) in unused.filter(|(name, _)| !told.contains(*name)) {
                 out.push(
                     Diagnostic::new(&UNUSED_NAME, declared.location, format!("nothing uses {kind} `{name}`"))
                         .help("use it in a rule, or delete the line"),
                 );
             }
         }
-        each("interface", &self.interfaces, &mentioned, out);
-        each("set", &self.sets, &mentioned, out);
-        each("service", &self.services, &mentioned, out);
-        each("group", &self.groups, &mentioned, out);
+        each("interface", &self.interfaces, &told, out);
+        each("set", &self.sets, &told, out);
+        each("service", &self.services, &told, out);
+        each("group", &self.groups, &told, out);
     }
 }
 

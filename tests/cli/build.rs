@@ -112,7 +112,7 @@ fn a_place_that_cannot_be_written_ends_with_2_and_nothing_is_touched() {
     assert_eq!(place.names("out"), ["site.rules.v4", "site.rules.v6"]);
     let file = place.run(&["build", "site.fw", "-o", "file"]);
     assert_eq!(file.code, Some(2), "{}", file.err);
-    assert!(file.err.contains("cannot write `file`"), "{}", file.err);
+    assert!(file.err.contains("cannot write into `file`: it is a file, and a directory is asked for"), "{}", file.err);
 }
 
 #[test]

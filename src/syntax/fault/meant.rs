@@ -59,15 +59,15 @@ pub(super) fn misspelt(case: &Case<'_>) -> Option<Diagnostic> {
             change,
         ));
     }
-    if matches!(case.found(), "per" | "a") && case.at > 0 && !case.before().contains('/') {
+    if matches!(case.found(), "per" | "a" | "/") && case.at > 0 && !case.before().contains('/') {
         let range = case.range_of(case.at - 1).start..case.range_of(case.at + 1).end;
         let rate = format!("{}/{}", case.before(), case.text_of(case.at + 1));
         if let Some(change) = case.try_replace(range, rate) {
-            return Some(case.fix(
-                cannot(case.at, "a rate is written with `/`, not with"),
-                "write it in one word",
-                change,
-            ));
+            let what = match case.found() {
+                "/" => "a rate has no blanks around its",
+                _ => "a rate is written with `/`, not with",
+            };
+            return Some(case.fix(cannot(case.at, what), "write it in one word", change));
         }
     }
     if matches!(case.found(), ":" | ":=" | "==" | "is")
