@@ -12,15 +12,16 @@ use crate::netfilter::{
 };
 use crate::packet::Cube;
 use crate::program::{Counters, Does, End, Event, Program, Space, Step, describe, flatten};
-use crate::prove::align::aligned;
 use crate::prove::compare::differences;
 use crate::prove::cover::Budget;
 use crate::read;
 use crate::span::FileId;
 use rustc_hash::FxHashMap;
 
-/// What a comparison of one entry may cost before it is given up, and the build says so.
-const BUDGET: u64 = 60_000;
+/// What a comparison of one entry may cost before it is given up, and the build says so: at least, for each step, and at most.
+const LEAST: u64 = 1_000_000;
+const EACH: u64 = 60;
+const MOST: u64 = 3_000_000;
 
 /// A place at which the files do not mean what the policy means; what a person needs to know of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -310,11 +311,9 @@ impl Sides<'_> {
         if !self.left.complete || !self.right.complete {
             return Ok(false);
         }
-        if aligned(self.left, self.right, &self.space.universe) {
-            return Ok(true);
-        }
         let mut found = None;
-        let mut budget = Budget::new(BUDGET);
+        let steps = u64::from(self.left.len()) + u64::from(self.right.len());
+        let mut budget = Budget::new((LEAST + EACH * steps).min(MOST));
         let all = differences(self.left, self.right, &Cube::all(), self.space, &mut budget, |difference| {
             found = Some(difference);
             ControlFlow::Break(())

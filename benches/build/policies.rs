@@ -1,7 +1,12 @@
 //! Policies of any length, the same at each run: lines of one kind, and a mix as hosts have it.
 
+#[path = "firewall.rs"]
+pub mod firewall;
+
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
+
+use firewall::Line;
 
 /// Which rules a policy is made of.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -10,15 +15,18 @@ pub enum Kind {
     Addresses,
     /// Services, sets, ports, cards, addresses, containers, limits and logs, for a host with Docker.
     Host,
+    /// A firewall between networks: rules overlap widely.
+    Firewall,
 }
 
 impl Kind {
-    pub const ALL: [Self; 2] = [Self::Addresses, Self::Host];
+    pub const ALL: [Self; 3] = [Self::Addresses, Self::Host, Self::Firewall];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Addresses => "addresses",
             Self::Host => "host",
+            Self::Firewall => "firewall",
         }
     }
 
@@ -27,6 +35,7 @@ impl Kind {
         match self {
             Self::Addresses => addresses(rules),
             Self::Host => host(rules),
+            Self::Firewall => between_networks(rules),
         }
     }
 }
@@ -90,6 +99,27 @@ fn host(rules: u32) -> String {
         if number % 100 == 99 {
             let _ = writeln!(text, "allow ssh from {address} to host limit 10/minute per source");
         }
+    }
+    text
+}
+
+fn between_networks(rules: u32) -> String {
+    let mut text = String::from("interface wan = ens33\ninterface lan = eth1\n\n");
+    for line in firewall::lines(rules) {
+        let Line { deny, between: [source, destination], protocol, source_ports, ports } = line;
+        let range =
+            |(first, last): (u32, u32)| if first == last { first.to_string() } else { format!("{first}-{last}") };
+        let ports = ports.map_or_else(String::new, |ports| format!(" {}", range(ports)));
+        let behind = source_ports.map_or_else(String::new, |ports| format!(" source port {}", range(ports)));
+        let _ = writeln!(
+            text,
+            "{} ipv4 {protocol}{ports} from {}/{} on wan to {}/{} on lan{behind}",
+            if deny { "deny" } else { "allow" },
+            source.0,
+            source.1,
+            destination.0,
+            destination.1,
+        );
     }
     text
 }

@@ -310,7 +310,7 @@ fn publication(one: &Published, family: Family) -> Option<Cube> {
     if one.only_family().is_some_and(|only| only != family) {
         return None;
     }
-    let ports = |range: crate::net::PortRange| Values::One((u128::from(range.first), u128::from(range.last)));
+    let ports = |range: crate::net::PortRange| Values::range((u128::from(range.first), u128::from(range.last)));
     let mut cube = Cube::all()
         .with(Field::PROTOCOL, Values::single(u128::from(one.protocol.0)))?
         .with(Field::ORIGINAL_PORT, ports(one.ports))?;

@@ -116,54 +116,79 @@ const WIDEST: usize = 64;
 /// Judgements with more ports than that are not looked up by port.
 const MANY_PORTS: usize = 32;
 
-/// What came of one statement.
-#[derive(Default)]
-struct Fate<'p> {
-    judgements: usize,
-    covered: Vec<(&'p Judgement, &'p Judgement)>,
-}
+/// A judgement and an earlier one that covers it.
+type Covered<'p> = (&'p Judgement, &'p Judgement);
 
 /// The check.
 pub fn check(project: &Project, policy: &Policy, _: Target) -> Vec<Diagnostic> {
-    let mut fates: FxHashMap<Location, Fate<'_>> = FxHashMap::default();
-    for list in policy.flows.values() {
-        flow(list, &mut fates);
+    let mut covered: Vec<Covered> = Vec::new();
+    policy.flows.values().for_each(|list| flow(list, &mut covered));
+    // A statement is late if all are that were made of it: those that have others besides are not.
+    let mut fates: FxHashMap<Location, (usize, Covered)> = FxHashMap::default();
+    for one in covered {
+        fates.entry(one.0.location).or_insert((0, one)).0 += 1;
     }
-    let mut late: Vec<(&Judgement, &Judgement)> = fates
-        .into_values()
-        .filter(|fate| fate.covered.len() == fate.judgements)
-        .filter_map(|fate| fate.covered.first().copied())
-        .collect();
+    for judgement in policy.flows.values().flat_map(|list| compared(list)) {
+        if let Some((count, _)) = fates.get_mut(&judgement.location) {
+            *count = count.wrapping_sub(1);
+        }
+    }
+    let mut late: Vec<Covered> = fates.into_values().filter(|(left, _)| *left == 0).map(|(_, first)| first).collect();
     late.sort_by_key(|(judgement, _)| judgement.location);
     late.into_iter().map(|(judgement, earlier)| report(project, judgement, earlier)).collect()
 }
 
-fn flow<'p>(list: &'p [Judgement], fates: &mut FxHashMap<Location, Fate<'p>>) {
-    let own: Vec<&Judgement> =
-        list.iter().filter(|judgement| matches!(judgement.rank, Rank::Rule | Rank::Default)).collect();
+/// The judgements of a flow that are looked at.
+fn compared(list: &[Judgement]) -> impl Iterator<Item = &Judgement> {
+    list.iter().filter(|judgement| matches!(judgement.rank, Rank::Rule | Rank::Default))
+}
+
+fn flow<'p>(list: &'p [Judgement], covered: &mut Vec<Covered<'p>>) {
+    let own: Vec<&Judgement> = compared(list).collect();
     let few = own.len() <= COMPARE_ALL;
+    let is_wide = |judgement: &Judgement, widest: usize| {
+        few || (widest < WIDEST && judgement.from.addresses.is_none() && judgement.from.macs.is_empty())
+    };
+    let alike = Alike::new(&own, is_wide);
     let mut earlier = Earlier::default();
-    let mut alike: FxHashMap<u64, Vec<&Judgement>> = FxHashMap::default();
-    for judgement in own {
-        let fate = fates.entry(judgement.location).or_default();
-        fate.judgements += 1;
-        let key = if few { 0 } else { key(judgement) };
-        let same = alike.get(&key).map(Vec::as_slice).unwrap_or_default();
+    for (place, judgement) in own.iter().copied().enumerate() {
         let covers = |wide: &&Judgement| wide.location != judgement.location && cover::covers(wide, judgement);
         let found =
-            earlier.candidates(judgement).find(covers).or_else(|| same.iter().copied().take(WIDEST).find(covers));
-        if let Some(wide) = found {
-            fate.covered.push((judgement, wide));
-        }
-        if judgement.action == Action::Log {
-            continue;
-        }
-        if few || (earlier.list.len() < WIDEST && judgement.from.addresses.is_none() && judgement.from.macs.is_empty())
-        {
+            earlier.candidates(judgement).find(covers).or_else(|| alike.before(place).take(WIDEST).find(covers));
+        covered.extend(found.map(|wide| (judgement, wide)));
+        if judgement.action != Action::Log && is_wide(judgement, earlier.list.len()) {
             earlier.push(judgement);
-        } else {
-            alike.entry(key).or_default().push(judgement);
         }
+    }
+}
+
+/// The judgements that are not compared with every later one, by what equal traffic between equal addresses has in common.
+struct Alike<'f, 'p> {
+    own: &'f [&'p Judgement],
+    /// Keys with places in the list.
+    order: Vec<(u64, usize)>,
+}
+
+impl<'f, 'p> Alike<'f, 'p> {
+    fn new(own: &'f [&'p Judgement], is_wide: impl Fn(&Judgement, usize) -> bool) -> Self {
+        let (mut order, mut widest) = (Vec::new(), 0);
+        for (place, judgement) in own.iter().enumerate().filter(|(_, judgement)| judgement.action != Action::Log) {
+            if is_wide(judgement, widest) {
+                widest += 1;
+            } else {
+                order.push((key(judgement), place));
+            }
+        }
+        order.sort_unstable();
+        Self { own, order }
+    }
+
+    /// Those before a place that may be like the one there.
+    fn before(&self, place: usize) -> impl Iterator<Item = &'p Judgement> {
+        let key = self.own.get(place).filter(|_| !self.order.is_empty()).map_or(0, |judgement| key(judgement));
+        let start = self.order.partition_point(|(own, _)| *own < key);
+        let alike = self.order.iter().skip(start).take_while(move |own| **own < (key, place));
+        alike.filter_map(|(_, place)| self.own.get(*place).copied())
     }
 }
 

@@ -6,6 +6,7 @@ pub mod reach;
 pub mod rectangles;
 pub mod sequence;
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use crate::host::{Host, words};
@@ -14,7 +15,6 @@ use crate::netfilter::Hook;
 use crate::packet::field::name_number;
 use crate::packet::{Cube, Field, Universe, Values};
 use crate::program::{Does, Event, EventId, Place, Program, Space};
-use crate::prove::align::aligned;
 use crate::prove::compare::differences;
 use crate::prove::cover::{Budget, Spent, Stretch, all_left_over};
 
@@ -74,7 +74,7 @@ pub struct Effort {
 
 impl Default for Effort {
     fn default() -> Self {
-        Self { search: 2_000_000, pair: 500_000 }
+        Self { search: 8_000_000, pair: 500_000 }
     }
 }
 
@@ -117,7 +117,7 @@ fn worlds(hook: Hook, family: Family, all_states: bool) -> Vec<Cube> {
     if !all_states {
         parts.extend([(Field::STATE, Values::single(0)), (Field::DIRECTION, Values::single(0))]);
     }
-    let named = Values::One((name_number("!"), u128::MAX));
+    let named = Values::range((name_number("!"), u128::MAX));
     let none = Values::single(0);
     let (arrives, leaves) = match hook {
         Hook::Prerouting | Hook::Input => (named, none),
@@ -142,7 +142,7 @@ fn worlds(hook: Hook, family: Family, all_states: bool) -> Vec<Cube> {
         Hook::Forward => unicast.push(local(0)),
         _ => {}
     }
-    let many = flags(1, 0).into_iter().chain([local(0), (Field::DESTINATION, Values::One(multicast))]).collect();
+    let many = flags(1, 0).into_iter().chain([local(0), (Field::DESTINATION, Values::range(multicast))]).collect();
     let broad = flags(0, 1).into_iter().chain([local(0)]).collect();
     let mut worlds: Vec<Vec<(Field, Values)>> = vec![unicast, many];
     if family == Family::Ipv4 && hook != Hook::Forward {
@@ -184,9 +184,7 @@ fn at_hook(
         report.unknown.push(open("the rules cannot be written as one list: marks of one chain are asked for in a later one, or jumps are too many"));
         return;
     }
-    if aligned(&one, &other, &space.universe) {
-        return;
-    }
+    let both = (!translation).then(|| (sequence::verdicts(&one, &mut space), sequence::verdicts(&other, &mut space)));
     let mut task = Task {
         left,
         right,
@@ -200,7 +198,9 @@ fn at_hook(
     for world in worlds(hook, family, all_states) {
         task.region = world;
         let mut verdicts = Vec::new();
-        if !translation && task.verdicts(&one, &other, &mut space, report, &mut verdicts).is_err() {
+        if let Some((one, other)) = &both
+            && task.verdicts(one, other, &space, report, &mut verdicts).is_err()
+        {
             report.unknown.push(open("the search for packets was given up: too many rules overlap"));
             return;
         }
@@ -224,76 +224,87 @@ struct Task<'t> {
 }
 
 impl Task<'_> {
+    /// Pairs of steps that do different things to packets of the region, in order, and all those packets.
+    fn differences(
+        &mut self,
+        one: &Program,
+        other: &Program,
+        space: &Space,
+    ) -> Result<BTreeMap<(u32, u32), Vec<Cube>>, Spent> {
+        let mut pairs: BTreeMap<(u32, u32), Vec<Cube>> = BTreeMap::new();
+        differences(one, other, &self.region, space, &mut self.search, |found| {
+            pairs.entry((found.left, found.right)).or_default().push(found.cube);
+            if pairs.len() > MOST_PAIRS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        if pairs.len() > MOST_PAIRS { Err(Spent) } else { Ok(pairs) }
+    }
+
     /// What becomes allowed and denied. The packets are left in `found`.
     fn verdicts(
         &mut self,
         one: &Program,
         other: &Program,
-        space: &mut Space,
+        space: &Space,
         report: &mut Report,
         found: &mut Vec<Cube>,
     ) -> Result<(), Spent> {
-        let (one, other) = (sequence::verdicts(one, space), sequence::verdicts(other, space));
-        let space = &*space;
-        let mut pairs = Vec::new();
-        differences(&one, &other, &self.region, space, &mut self.search, |difference| {
-            pairs.push(difference);
-            if pairs.len() > MOST_PAIRS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
-        if pairs.len() > MOST_PAIRS {
-            return Err(Spent);
-        }
-        pairs.sort_by_key(|pair| (pair.left, pair.right));
+        let pairs = self.differences(one, other, space)?;
         let (mut allowed, mut denied, mut unsure) = (Vec::new(), Vec::new(), Vec::new());
-        for pair in pairs {
-            let kind = match (decision(&one, pair.left, space), decision(&other, pair.right, space)) {
+        for ((left, right), cubes) in pairs {
+            let kind = match (decision(one, left, space), decision(other, right, space)) {
                 (Some(false), Some(true)) => &mut allowed,
                 (Some(true), Some(false)) => &mut denied,
                 _ => &mut unsure,
             };
-            kind.extend(self.pieces(&one, &other, &pair.cube, pair.left, pair.right, false, space));
+            kind.extend(self.pieces(one, other, cubes, left, right, false, space));
         }
         found.extend(allowed.iter().chain(&denied).chain(&unsure).map(|piece| piece.cube.clone()));
         for (kind, pieces) in [(Kind::Allowed, allowed), (Kind::Denied, denied)] {
-            self.tell(&kind, pieces, &one, &other, &space.universe, report);
+            self.tell(&kind, pieces, one, other, &space.universe, report);
         }
         let what =
             || Kind::Effect("what is not modelled decides".to_owned(), "what is not modelled decides".to_owned());
-        self.tell(&what(), unsure, &one, &other, &space.universe, report);
+        self.tell(&what(), unsure, one, other, &space.universe, report);
         Ok(())
     }
 
-    /// All packets that two steps decide on; if that takes too long, some of them.
+    /// All packets that two steps decide on, as few large cubes; if finding those takes too long, the cubes that are known.
     #[allow(clippy::too_many_arguments)]
     fn pieces(
         &mut self,
         one: &Program,
         other: &Program,
-        some: &Cube,
+        known: Vec<Cube>,
         left: u32,
         right: u32,
         events: bool,
         space: &Space,
     ) -> Vec<Piece> {
-        let piece = |cube: Cube, whole| Piece { cube, left, right, whole };
-        let both = one
-            .step(left)
-            .zip(other.step(right))
-            .and_then(|(one, other)| one.cube.intersection(&other.cube))
-            .and_then(|both| both.intersection(&self.region));
-        let Some(both) = both else { return vec![piece(some.clone(), false)] };
+        let all = self.large(one, other, left, right, events, space).unwrap_or(known);
+        all.into_iter().map(|cube| Piece { cube, left, right, whole: true }).collect()
+    }
+
+    /// The packets for which nothing stands before two steps; `None` if there are others, or that takes too long.
+    fn large(
+        &mut self,
+        one: &Program,
+        other: &Program,
+        left: u32,
+        right: u32,
+        events: bool,
+        space: &Space,
+    ) -> Option<Vec<Cube>> {
+        if events && happens_before(one, left) && happens_before(other, right) {
+            // Those who met the same events before come here, too.
+            return None;
+        }
+        let both = one.step(left)?.cube.intersection(&other.step(right)?.cube)?.intersection(&self.region)?;
         let stretches = [
             Stretch { program: one, from: 0, to: left, events },
             Stretch { program: other, from: 0, to: right, events },
         ];
-        match all_left_over(&both, &stretches, &space.universe, &mut self.pairs) {
-            Ok(all) if !all.is_empty() && all.len() <= MOST_PIECES => {
-                // Those who met the same events before come here, too.
-                let whole = !(events && happens_before(one, left) && happens_before(other, right));
-                all.into_iter().map(|cube| piece(cube, whole)).collect()
-            }
-            _ => vec![piece(some.clone(), false)],
-        }
+        let all = all_left_over(&both, &stretches, &space.universe, &mut self.pairs).ok()?;
+        (!all.is_empty() && all.len() <= MOST_PIECES).then_some(all)
     }
 
     /// What happens otherwise to packets that meet the same verdict.
@@ -305,19 +316,11 @@ impl Task<'_> {
         verdicts: &[Cube],
         report: &mut Report,
     ) -> Result<(), Spent> {
-        let mut pairs = Vec::new();
-        differences(one, other, &self.region, space, &mut self.search, |difference| {
-            pairs.push(difference);
-            if pairs.len() > MOST_PAIRS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
-        if pairs.len() > MOST_PAIRS {
-            return Err(Spent);
-        }
-        pairs.sort_by_key(|pair| (pair.left, pair.right));
+        let pairs = self.differences(one, other, space)?;
         let mut kinds: Vec<(Kind, Vec<Piece>)> = Vec::new();
-        for pair in pairs {
-            let kind = Kind::Effect(happens(one, pair.left, space), happens(other, pair.right, space));
-            for piece in self.pieces(one, other, &pair.cube, pair.left, pair.right, true, space) {
+        for ((left, right), cubes) in pairs {
+            let kind = Kind::Effect(happens(one, left, space), happens(other, right, space));
+            for piece in self.pieces(one, other, cubes, left, right, true, space) {
                 let mut rest = vec![piece.cube.clone()];
                 for gone in verdicts {
                     rest = rest

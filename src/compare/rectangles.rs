@@ -80,7 +80,7 @@ fn merge<P: Packets>(pieces: Vec<P>) -> Vec<(Cube, P)> {
                 let key = format!("{:?}", cube.replaced(field, None).parts());
                 let known = groups.get(&key).copied();
                 match known.and_then(|at| next.get_mut(at)) {
-                    Some((.., ranges)) => ranges.extend(values.ranges()),
+                    Some((.., ranges)) => ranges.extend(values.ranges().iter().copied()),
                     None => {
                         groups.insert(key, next.len());
                         next.push((cube, piece, values.ranges().to_vec()));

@@ -12,7 +12,7 @@ use crate::policy::{Class, LocalCards};
 
 /// Every name that a card can have.
 pub(super) fn named() -> Values {
-    Values::One((name_number("!"), u128::MAX))
+    Values::range((name_number("!"), u128::MAX))
 }
 
 /// The numbers of cards.
@@ -90,7 +90,7 @@ impl Geography {
 
     /// Destinations that are one party's.
     pub(super) fn unicast(&self) -> Values {
-        one_party(self.family).unwrap_or(Values::One((0, u128::MAX)))
+        one_party(self.family).unwrap_or(Values::range((0, u128::MAX)))
     }
 
     fn local(&self, host: &Host) -> Values {
@@ -136,13 +136,14 @@ impl Geography {
         for link in links {
             let Some(card) = &link.card else { continue };
             let network: Range = (address_number(link.network.network()), address_number(link.network.broadcast()));
-            let network = Values::One(network);
+            let network = Values::range(network);
             let Some(here) = rest.as_ref().and_then(|rest| rest.intersection(&network)) else { continue };
             rest = rest.and_then(|rest| rest.difference(&network));
             match by_card.iter_mut().find(|(known, _)| known == card) {
                 Some((_, values)) => {
-                    let both = values.ranges().iter().chain(here.ranges()).copied();
-                    *values = Values::union(both).unwrap_or(here);
+                    let (own, others) = (values.ranges(), here.ranges());
+                    let both = Values::union(own.iter().chain(others.iter()).copied());
+                    *values = both.unwrap_or(here);
                 }
                 None => by_card.push((card.clone(), here)),
             }

@@ -18,8 +18,8 @@ const LISTED: usize = 4;
 /// A field's values as addresses.
 pub(super) fn addresses(values: Option<&Values>, family: Family) -> AddressSet {
     let Some(values) = values else { return AddressSet::all(family) };
-    let ranges = values
-        .ranges()
+    let ranges = values.ranges();
+    let ranges = ranges
         .iter()
         .filter_map(|(first, last)| AddressRange::new(words::address(*first, family), words::address(*last, family)));
     AddressSet::new(ranges)
@@ -121,7 +121,8 @@ pub(super) fn size(set: &AddressSet) -> u128 {
 pub(super) fn cards(values: &Values, all: Option<&Values>, names: &Vocabulary, universe: &Universe) -> String {
     let single = |values: &Values| values.ranges().iter().all(|(first, last)| first == last);
     let each = |values: &Values| {
-        let each = values.ranges().iter().map(|(first, _)| {
+        let ranges = values.ranges();
+        let each = ranges.iter().map(|(first, _)| {
             let name = words::value(Field::IN_INTERFACE, *first, universe);
             match alias(&name, names) {
                 Some(alias) if alias != name => format!("{name} ({alias})"),
@@ -211,7 +212,7 @@ pub(super) fn services(cube: &Cube, region: &Cube, apart: bool, universe: &Unive
         .parts()
         .iter()
         .filter(|(field, _)| !known.contains(field) && !super::asked::is_hidden(*field, universe))
-        .filter(|(field, values)| values.ranges() != [universe.all(*field)] && universe.bits(*field, 0).is_none())
+        .filter(|(field, values)| *values.ranges() != [universe.all(*field)] && universe.bits(*field, 0).is_none())
         .filter(|(field, _)| narrower(cube, *field, region).is_some())
         .map(|(field, values)| format!("{field} {}", words::values(*field, values, universe)))
         .collect();
@@ -408,7 +409,7 @@ pub(super) fn machine(
     cards: Option<&Values>,
     universe: &Universe,
 ) -> Machine {
-    let card = cards.filter(|values| matches!(values.ranges(), [(first, last)] if first == last));
+    let card = cards.filter(|values| matches!(*values.ranges(), [(first, last)] if first == last));
     let card = card.map(|values| words::value(Field::OUT_INTERFACE, values.hull().0, universe));
     let mut machine = Machine { name: None, network: None };
     if let Some(policy) = &host.policy {

@@ -524,7 +524,7 @@ impl<'h> Surveyor<'h, '_> {
         let world = World { tracked: true, translated: true, address_apart: true, port_apart: true };
         let cards = self.geography.cards_of(Class::Container).cloned().unwrap_or_else(named);
         let parts =
-            [flag(Field::LOCAL, 0), (Field::OUT_INTERFACE, cards), (Field::ORIGINAL_PORT, Values::One((0, 65_535)))];
+            [flag(Field::LOCAL, 0), (Field::OUT_INTERFACE, cards), (Field::ORIGINAL_PORT, Values::range((0, 65_535)))];
         let cubes = arrived.iter().filter_map(|cube| rewritten(cube, world, None, None));
         let there = cubes.filter_map(|cube| narrowed(cube, parts.clone())).collect();
         let translation =
@@ -595,7 +595,7 @@ fn rewritten(cube: &Cube, world: World, address: Option<u128>, port: Option<u128
 }
 
 fn range(ports: crate::net::PortRange) -> Values {
-    Values::One((u128::from(ports.first), u128::from(ports.last)))
+    Values::range((u128::from(ports.first), u128::from(ports.last)))
 }
 
 /// The packets that a client sends to what is published; `None` if none of the family are.

@@ -315,7 +315,8 @@ pub fn values(field: Field, values: &Values, universe: &Universe) -> String {
         if !names {
             return Some(values);
         }
-        let real = values.ranges().iter().filter(|range| name_among(range.0, range.1).is_some());
+        let ranges = values.ranges();
+        let real = ranges.iter().filter(|range| name_among(range.0, range.1).is_some());
         Values::union(real.copied())
     };
     let (Some(own), others) = (named(values.clone()), universe.complement(field, values).and_then(named)) else {

@@ -14,6 +14,12 @@ impl Cube {
         Self(Vec::new())
     }
 
+    /// The product of these; `None` if they are not in the order of the fields.
+    #[must_use]
+    pub fn of(parts: Vec<(Field, Values)>) -> Option<Self> {
+        parts.is_sorted_by(|(one, _), (next, _)| one < next).then_some(Self(parts))
+    }
+
     /// The fields that are narrowed, and to what.
     #[must_use]
     pub fn parts(&self) -> &[(Field, Values)] {
@@ -146,8 +152,8 @@ impl Cube {
     #[must_use]
     pub fn hull(&self, other: &Self) -> Self {
         let both = self.0.iter().filter_map(|(field, values)| {
-            let ranges = values.ranges().iter().chain(other.get(*field)?.ranges()).copied();
-            Some((*field, Values::union(ranges)?))
+            let (own, others) = (values.ranges(), other.get(*field)?.ranges());
+            Some((*field, Values::union(own.iter().chain(others.iter()).copied())?))
         });
         Self(both.collect())
     }
@@ -157,6 +163,13 @@ impl Cube {
     pub fn scattered(&self, few: usize) -> Option<(Field, &Values)> {
         let parts = self.0.iter().map(|(field, values)| (*field, values));
         parts.max_by_key(|(_, values)| values.ranges().len()).filter(|(_, values)| values.ranges().len() > few)
+    }
+
+    /// The fixed fields of which there is one value, by their bit.
+    #[must_use]
+    pub fn single_fields(&self) -> u64 {
+        let single = self.0.iter().filter(|(field, values)| field.0 < 63 && matches!(values.hull(), (a, b) if a == b));
+        single.map(|(field, _)| 1u64 << field.0).fold(0, |all, bit| all | bit)
     }
 
     /// Which fields are narrowed, as a key: fixed fields by their bit, all others together in the last.
@@ -170,7 +183,7 @@ impl Universe {
     /// Without parts that say nothing.
     #[must_use]
     pub fn simplified(&self, mut cube: Cube) -> Cube {
-        cube.0.retain(|(field, values)| values.ranges() != [self.all(*field)]);
+        cube.0.retain(|(field, values)| *values.ranges() != [self.all(*field)]);
         cube
     }
 }

@@ -161,7 +161,7 @@ impl Universe {
     /// The values of a field that are not among these.
     #[must_use]
     pub fn complement(&self, field: Field, values: &Values) -> Option<Values> {
-        Values::One(self.all(field)).difference(values)
+        Values::range(self.all(field)).difference(values)
     }
 
     fn group(&self, field: Field) -> Option<u32> {

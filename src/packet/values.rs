@@ -1,24 +1,59 @@
 //! Sets of values of one field: sorted, disjoint ranges that do not touch.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// An inclusive range of values.
 pub type Range = (u128, u128);
 
-/// Some values of a field; never none.
-#[derive(Clone, Debug, Eq)]
-pub enum Values {
-    /// One range.
-    One(Range),
-    /// Two ranges or more, in order, with a gap between any two.
-    Many(Arc<[Range]>),
+/// Some values of a field; never none. Kept small: a large policy is hundreds of thousands of products of them.
+#[derive(Clone, Debug)]
+pub struct Values(Form);
+
+#[derive(Clone, Debug)]
+enum Form {
+    /// One range of small numbers, by its ends.
+    Short(u64, u64),
+    /// One large number: its upper and its lower half.
+    Single(u64, u64),
+    /// Anything else: ranges in order, with a gap between any two.
+    Long(Arc<[Range]>),
 }
+
+/// The ranges of some values, in order. Reads as a slice.
+#[derive(Clone, Copy, Debug)]
+pub enum Ranges<'v> {
+    /// Exactly one.
+    One([Range; 1]),
+    /// Any number.
+    Many(&'v [Range]),
+}
+
+impl Deref for Ranges<'_> {
+    type Target = [Range];
+
+    fn deref(&self) -> &[Range] {
+        match self {
+            Self::One(one) => one,
+            Self::Many(many) => many,
+        }
+    }
+}
+
+impl Default for Ranges<'_> {
+    fn default() -> Self {
+        Self::Many(&[])
+    }
+}
+
+impl Eq for Values {}
 
 impl PartialEq for Values {
     fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Many(a), Self::Many(b)) if Arc::ptr_eq(a, b) => true,
-            _ => self.ranges() == other.ranges(),
+        match (&self.0, &other.0) {
+            (Form::Short(a, b), Form::Short(c, d)) | (Form::Single(a, b), Form::Single(c, d)) => a == c && b == d,
+            (Form::Long(a), Form::Long(b)) => Arc::ptr_eq(a, b) || a == b,
+            _ => false,
         }
     }
 }
@@ -30,7 +65,44 @@ impl Values {
     /// One value.
     #[must_use]
     pub fn single(value: u128) -> Self {
-        Self::One((value, value))
+        Self::range((value, value))
+    }
+
+    /// One range.
+    #[must_use]
+    pub fn range(range: Range) -> Self {
+        Self(match (u64::try_from(range.0), u64::try_from(range.1)) {
+            (Ok(first), Ok(last)) => Form::Short(first, last),
+            _ if range.0 == range.1 => {
+                let half = |number: u128| u64::try_from(number & u128::from(u64::MAX)).unwrap_or(u64::MAX);
+                Form::Single(half(range.0 >> 64), half(range.0))
+            }
+            _ => Form::Long(Arc::from([range])),
+        })
+    }
+
+    /// The value, if there is only one.
+    #[must_use]
+    pub fn only(&self) -> Option<u128> {
+        match self.hull() {
+            (first, last) if first == last => Some(first),
+            _ => None,
+        }
+    }
+
+    /// The only range, unless there are several.
+    fn one(&self) -> Option<Range> {
+        match &self.0 {
+            Form::Short(first, last) => Some((u128::from(*first), u128::from(*last))),
+            Form::Single(upper, lower) => {
+                let number = u128::from(*upper) << 64 | u128::from(*lower);
+                Some((number, number))
+            }
+            Form::Long(list) => match **list {
+                [one] => Some(one),
+                _ => None,
+            },
+        }
     }
 
     /// The union of ranges in any order; `None` if there are none.
@@ -53,107 +125,109 @@ impl Values {
     fn sorted(ranges: Vec<Range>) -> Option<Self> {
         match ranges.as_slice() {
             [] => None,
-            [one] => Some(Self::One(*one)),
-            _ => Some(Self::Many(ranges.into())),
+            [one] => Some(Self::range(*one)),
+            _ => Some(Self(Form::Long(ranges.into()))),
         }
     }
 
     /// The ranges, in order.
     #[must_use]
-    pub fn ranges(&self) -> &[Range] {
-        match self {
-            Self::One(one) => std::slice::from_ref(one),
-            Self::Many(many) => many,
+    pub fn ranges(&self) -> Ranges<'_> {
+        match &self.0 {
+            Form::Long(list) => Ranges::Many(list),
+            _ => Ranges::One([self.hull()]),
         }
     }
 
     /// The smallest and the largest value.
     #[must_use]
     pub fn hull(&self) -> Range {
-        match self {
-            Self::One(one) => *one,
-            Self::Many(many) => {
-                (many.first().map_or(0, |range| range.0), many.last().map_or(u128::MAX, |range| range.1))
+        match (self.one(), &self.0) {
+            (None, Form::Long(list)) => {
+                (list.first().map_or(0, |range| range.0), list.last().map_or(u128::MAX, |range| range.1))
             }
+            (one, _) => one.unwrap_or((0, u128::MAX)),
         }
     }
 
     /// Whether `value` is among them.
     #[must_use]
     pub fn contains(&self, value: u128) -> bool {
-        self.from(value).first().is_some_and(|range| range.0 <= value)
-    }
-
-    /// The ranges that do not end before `value`.
-    fn from(&self, value: u128) -> &[Range] {
-        let ranges = self.ranges();
-        ranges.get(ranges.partition_point(|range| range.1 < value)..).unwrap_or_default()
+        from(&self.ranges(), value).first().is_some_and(|range| range.0 <= value)
     }
 
     /// Whether every value of `other` is among them.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::One(a), Self::One(b)) => a.0 <= b.0 && b.1 <= a.1,
-            (Self::Many(a), Self::Many(b)) if Arc::ptr_eq(a, b) => true,
-            _ => other
-                .ranges()
-                .iter()
-                .all(|range| self.from(range.0).first().is_some_and(|own| own.0 <= range.0 && range.1 <= own.1)),
+        if let Some(b) = other.one() {
+            let within = |own: &Range| own.0 <= b.0 && b.1 <= own.1;
+            return match self.one() {
+                Some(a) => within(&a),
+                None => from(&self.ranges(), b.0).first().is_some_and(within),
+            };
         }
+        if self.is_same_list(other) {
+            return true;
+        }
+        let own = self.ranges();
+        other
+            .ranges()
+            .iter()
+            .all(|range| from(&own, range.0).first().is_some_and(|own| own.0 <= range.0 && range.1 <= own.1))
     }
 
     /// Whether any value is in both.
     #[must_use]
     pub fn meets(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::One(a), Self::One(b)) => a.0 <= b.1 && b.0 <= a.1,
-            _ => {
-                let (few, many) =
-                    if self.ranges().len() <= other.ranges().len() { (self, other) } else { (other, self) };
-                few.ranges().iter().any(|range| many.from(range.0).first().is_some_and(|other| other.0 <= range.1))
-            }
+        if let (Some(a), Some(b)) = (self.one(), other.one()) {
+            return a.0 <= b.1 && b.0 <= a.1;
         }
+        let (own, others) = (self.ranges(), other.ranges());
+        let (few, many) = if own.len() <= others.len() { (own, others) } else { (others, own) };
+        few.iter().any(|range| from(&many, range.0).first().is_some_and(|other| other.0 <= range.1))
     }
 
     /// The values in both.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Option<Self> {
-        match (self, other) {
-            (Self::One(a), Self::One(b)) => {
-                let both = (a.0.max(b.0), a.1.min(b.1));
-                (both.0 <= both.1).then_some(Self::One(both))
-            }
-            (Self::Many(a), Self::Many(b)) if Arc::ptr_eq(a, b) => Some(self.clone()),
-            _ => {
-                let (few, many) =
-                    if self.ranges().len() <= other.ranges().len() { (self, other) } else { (other, self) };
-                let mut found = Vec::new();
-                let mut rest = many.ranges();
-                let search = few.ranges().len() * MUCH_SHORTER < many.ranges().len();
-                for range in few.ranges() {
-                    let skipped = if search {
-                        rest.partition_point(|other| other.1 < range.0)
-                    } else {
-                        rest.iter().take_while(|other| other.1 < range.0).count()
-                    };
-                    rest = rest.get(skipped..).unwrap_or_default();
-                    for other in rest.iter().take_while(|other| other.0 <= range.1) {
-                        found.push((range.0.max(other.0), range.1.min(other.1)));
-                    }
-                }
-                Self::sorted(found)
+        if let (Some(a), Some(b)) = (self.one(), other.one()) {
+            let both = (a.0.max(b.0), a.1.min(b.1));
+            return (both.0 <= both.1).then(|| Self::range(both));
+        }
+        if self.is_same_list(other) {
+            return Some(self.clone());
+        }
+        let (own, others) = (self.ranges(), other.ranges());
+        let (few, many) = if own.len() <= others.len() { (own, others) } else { (others, own) };
+        let mut found = Vec::new();
+        let mut rest: &[Range] = &many;
+        let search = few.len() * MUCH_SHORTER < many.len();
+        for range in few.iter() {
+            let skipped = if search {
+                rest.partition_point(|other| other.1 < range.0)
+            } else {
+                rest.iter().take_while(|other| other.1 < range.0).count()
+            };
+            rest = rest.get(skipped..).unwrap_or_default();
+            for other in rest.iter().take_while(|other| other.0 <= range.1) {
+                found.push((range.0.max(other.0), range.1.min(other.1)));
             }
         }
+        Self::sorted(found)
+    }
+
+    fn is_same_list(&self, other: &Self) -> bool {
+        matches!((&self.0, &other.0), (Form::Long(a), Form::Long(b)) if Arc::ptr_eq(a, b))
     }
 
     /// The values that `other` lacks.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Option<Self> {
         let mut left = Vec::new();
-        for &(first, last) in self.ranges() {
+        let others = other.ranges();
+        for &(first, last) in self.ranges().iter() {
             let mut next = Some(first);
-            for out in other.from(first).iter().take_while(|out| out.0 <= last) {
+            for out in from(&others, first).iter().take_while(|out| out.0 <= last) {
                 let Some(from) = next else { break };
                 if from < out.0 {
                     left.push((from, out.0 - 1));
@@ -166,6 +240,11 @@ impl Values {
         }
         Self::sorted(left)
     }
+}
+
+/// The ranges that do not end before `value`.
+fn from(ranges: &[Range], value: u128) -> &[Range] {
+    ranges.get(ranges.partition_point(|range| range.1 < value)..).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -198,9 +277,23 @@ mod tests {
 
     #[test]
     fn a_difference_ends_at_the_ends_of_the_world() {
-        let all = Values::One((0, u128::MAX));
+        let all = Values::range((0, u128::MAX));
         assert_eq!(all.difference(&all), None);
-        assert_eq!(all.difference(&Values::single(u128::MAX)), Some(Values::One((0, u128::MAX - 1))));
-        assert_eq!(all.difference(&Values::single(0)), Some(Values::One((1, u128::MAX))));
+        assert_eq!(all.difference(&Values::single(u128::MAX)), Some(Values::range((0, u128::MAX - 1))));
+        assert_eq!(all.difference(&Values::single(0)), Some(Values::range((1, u128::MAX))));
+    }
+
+    #[test]
+    fn numbers_of_every_size_are_kept() {
+        let large = u128::from(u64::MAX);
+        for range in
+            [(0, 0), (3, large), (large, large + 1), (large + 1, large + 1), (1 << 64, 1 << 96), (0, u128::MAX)]
+        {
+            let values = Values::range(range);
+            assert_eq!(values.hull(), range);
+            assert_eq!(*values.ranges(), [range]);
+            assert!(values.covers(&values) && values.meets(&values) && values == Values::union([range]).expect("some"));
+            assert_eq!(values.intersection(&Values::range((0, u128::MAX))).as_ref(), Some(&values));
+        }
     }
 }

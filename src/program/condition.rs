@@ -105,7 +105,7 @@ impl<'r> Reader<'r> {
         let family = space.universe.family();
         let flag = |field: Field| (field, Values::single(1));
         if asks_connection(item) {
-            apply(condition, Field::STATE, Some(CONNECTED), false, space);
+            apply(condition, Field::STATE, Some(Values::range(CONNECTED)), false, space);
         }
         let one = match &item.kind {
             MatchKind::InInterface(cards) => names(Field::IN_INTERFACE, cards),
@@ -247,7 +247,7 @@ impl<'r> Reader<'r> {
 }
 
 /// The states of packets that belong to a connection, or open one.
-const CONNECTED: Values = Values::One((0, 2));
+const CONNECTED: Range = (0, 2);
 
 /// Whether a match can hold only for packets of a connection: of others, conntrack says neither direction nor what was dialled, and
 /// whoever asks, negated or not, gets no answer (`conntrack_mt`, `nft_ct_get_eval`). That nothing was translated holds for them.
@@ -272,13 +272,13 @@ pub(super) fn element_cube(fields: &[SetField], element: &[SetValue], family: Fa
                 let original = *field == SetField::OriginalService;
                 let port = if original { Field::ORIGINAL_PORT } else { Field::DESTINATION_PORT };
                 if original {
-                    cube = cube.with(Field::STATE, CONNECTED)?;
+                    cube = cube.with(Field::STATE, Values::range(CONNECTED))?;
                 }
                 cube = cube.with(Field::PROTOCOL, Values::single(u128::from(protocol.0)))?;
                 cube = with_port(cube, port, *ports)?;
             }
             (_, SetValue::Port(ports)) => cube = with_port(cube, single_field(*field)?, *ports)?,
-            (_, value) => cube = cube.with(single_field(*field)?, Values::One(value_range(value, family)?))?,
+            (_, value) => cube = cube.with(single_field(*field)?, Values::range(value_range(value, family)?))?,
         }
     }
     Some(cube)
@@ -286,7 +286,7 @@ pub(super) fn element_cube(fields: &[SetField], element: &[SetValue], family: Fa
 
 fn with_port(cube: Cube, field: Field, ports: PortRange) -> Option<Cube> {
     let ports = (u128::from(ports.first), u128::from(ports.last));
-    if ports == (0, 65_535) { Some(cube) } else { cube.with(field, Values::One(ports)) }
+    if ports == (0, 65_535) { Some(cube) } else { cube.with(field, Values::range(ports)) }
 }
 
 /// The field of a packet that holds one field of a set.
@@ -367,7 +367,7 @@ fn apply(condition: &mut Condition, field: Field, values: Option<Values>, negate
         condition.cubes.clear();
         return;
     };
-    if values.ranges() == [space.universe.all(field)] {
+    if *values.ranges() == [space.universe.all(field)] {
         return;
     }
     let before = std::mem::take(&mut condition.cubes);

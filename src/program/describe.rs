@@ -38,7 +38,8 @@ fn list(words: Vec<String>) -> String {
 /// A value that a person can read, if there is one: a name that an interface can have.
 fn one_of(field: Field, values: &Values) -> u128 {
     let name = [Field::IN_INTERFACE, Field::OUT_INTERFACE, Field::IN_PORT, Field::OUT_PORT].contains(&field);
-    let starts = values.ranges().iter().flat_map(|range| {
+    let ranges = values.ranges();
+    let starts = ranges.iter().flat_map(|range| {
         let usual = ["eth0", "eth1", "wlan0", "x0"].map(crate::packet::field::name_number);
         std::iter::once(range.0).chain(usual.into_iter().filter(|usual| (range.0..=range.1).contains(usual)))
     });

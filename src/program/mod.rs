@@ -9,7 +9,7 @@ mod tidy;
 mod walk;
 
 use std::hash::Hash;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustc_hash::FxHashMap;
 
@@ -194,7 +194,8 @@ pub struct Program {
     pub steps: Vec<Step>,
     /// Whether the list says everything; it does not if writing out all jumps would have taken too many steps.
     pub complete: bool,
-    index: Index,
+    /// Made when it is first asked: who compares programs asks nothing.
+    index: OnceLock<Index>,
 }
 
 impl Does {
@@ -218,10 +219,11 @@ impl Program {
     /// A program of these steps.
     #[must_use]
     pub fn new(steps: Vec<Step>, complete: bool) -> Self {
-        let cube = |number: u32| steps.get(number as usize).map_or(&EVERYTHING, |step| &step.cube);
-        let seen = (0..).zip(&steps).filter(|(_, step)| step.does != Does::Happen(VISIT));
-        let index = Index::new(seen.map(|(number, step)| (number, step.does.class())), cube);
-        Self { steps, complete, index }
+        Self { steps, complete, index: OnceLock::new() }
+    }
+
+    fn index(&self) -> &Index {
+        self.index.get_or_init(|| index(&self.steps))
     }
 
     /// A step.
@@ -238,10 +240,22 @@ impl Program {
         wanted: impl Fn(u32) -> bool,
         visit: impl FnMut(u32) -> std::ops::ControlFlow<B>,
     ) -> std::ops::ControlFlow<B> {
-        self.index.meeting(with, range, wanted, visit)
+        self.index().meeting(with, range, wanted, visit)
     }
 
-    /// As [`Program::meeting`], for steps that may hold all of a cube.
+    /// As [`Program::meeting`], without the steps that narrow none but some fields (the bits of their numbers).
+    pub fn meeting_beyond<B>(
+        &self,
+        fields: u64,
+        with: &Cube,
+        range: std::ops::Range<u32>,
+        wanted: impl Fn(u32) -> bool,
+        visit: impl FnMut(u32) -> std::ops::ControlFlow<B>,
+    ) -> std::ops::ControlFlow<B> {
+        self.index().meeting_beyond(fields, with, range, wanted, visit)
+    }
+
+    /// As [`Program::meeting`], for steps that may hold all of a cube; it may give one more than once.
     pub fn covering<B>(
         &self,
         with: &Cube,
@@ -249,7 +263,33 @@ impl Program {
         wanted: impl Fn(u32) -> bool,
         visit: impl FnMut(u32) -> std::ops::ControlFlow<B>,
     ) -> std::ops::ControlFlow<B> {
-        self.index.covering(with, range, wanted, visit)
+        self.index().covering(with, range, wanted, visit)
+    }
+
+    /// The first step in `range`, of a wanted class, that meets a cube and is the one `sought`. The work is added to `looked`.
+    pub fn first_meeting(
+        &self,
+        with: &Cube,
+        range: std::ops::Range<u32>,
+        wanted: impl Fn(u32) -> bool,
+        looked: &mut u64,
+        mut sought: impl FnMut(&Step) -> bool,
+    ) -> Option<u32> {
+        let sought = |number| self.step(number).is_some_and(|step| step.cube.meets(with) && sought(step));
+        self.index().first_meeting(with, range, wanted, looked, sought)
+    }
+
+    /// As [`Program::first_meeting`], of the steps that hold all of a cube.
+    pub fn first_covering(
+        &self,
+        with: &Cube,
+        range: std::ops::Range<u32>,
+        wanted: impl Fn(u32) -> bool,
+        looked: &mut u64,
+        mut sought: impl FnMut(u32) -> bool,
+    ) -> Option<u32> {
+        let covers = |number| self.step(number).is_some_and(|step| step.cube.covers(with));
+        self.index().first_covering(with, range, wanted, looked, |number| sought(number) && covers(number))
     }
 
     /// How many steps there are.
@@ -263,6 +303,13 @@ impl Program {
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
+}
+
+/// The index of a list of steps; places of rules are not in it.
+fn index(steps: &[Step]) -> Index {
+    let cube = |number: u32| steps.get(number as usize).map_or(&EVERYTHING, |step| &step.cube);
+    let seen = (0..).zip(steps).filter(|(_, step)| step.does != Does::Happen(VISIT));
+    Index::new(seen.map(|(number, step)| (number, step.does.class())), cube)
 }
 
 static EVERYTHING: Cube = Cube::all();

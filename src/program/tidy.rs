@@ -1,19 +1,23 @@
 //! Steps that change nothing are left out: those that lead where their packets come anyway.
 
+use std::cell::OnceCell;
 use std::ops::ControlFlow;
 
-use super::{Does, Program, Step, VISIT};
+use super::{Does, Step, VISIT, index};
+use crate::packet::Index;
+
+/// Steps behind one that are looked at one by one before an index of all is made.
+const NEAR: usize = 64;
 
 /// The list without steps that lead past nothing that their packets would meet.
 pub(super) fn tidy(mut steps: Vec<Step>) -> Vec<Step> {
     let leads = |step: &Step| matches!(step.does, Does::Lead(_));
     while steps.iter().any(leads) {
         let before = steps.len();
-        let program = Program::new(steps, true);
-        let visits = visits_before(&program.steps);
-        let idle: Vec<bool> =
-            (0..).zip(&program.steps).map(|(number, step)| is_idle(&program, &visits, number, step)).collect();
-        steps = without(program.steps, &idle);
+        let list = List { visits: visits_before(&steps), index: OnceCell::new(), steps: &steps };
+        let idle: Vec<bool> = (0..).zip(&steps).map(|(number, step)| list.is_idle(number, step)).collect();
+        drop(list);
+        steps = without(steps, &idle);
         if steps.len() == before {
             break;
         }
@@ -32,29 +36,44 @@ fn visits_before(steps: &[Step]) -> Vec<u32> {
     counted.collect()
 }
 
-fn is_idle(program: &Program, visits: &[u32], number: u32, step: &Step) -> bool {
-    let Does::Lead(to) = step.does else { return false };
-    let before = |step: u32| visits.get(step as usize).or(visits.last());
-    if before(number + 1) != before(to) {
-        // It leads past rules.
-        return false;
-    }
-    let passed = program.meeting(
-        &step.cube,
-        number + 1..to,
-        |_| true,
-        |other| {
-            let Some(other) = program.step(other).filter(|other| other.cube.meets(&step.cube)) else {
-                return ControlFlow::Continue(());
-            };
-            match other.does {
-                // It leads at most as far: whatever it does, its packets come to the same place.
-                Does::Lead(further) if further <= to => ControlFlow::Continue(()),
-                _ => ControlFlow::Break(()),
+struct List<'s> {
+    steps: &'s [Step],
+    visits: Vec<u32>,
+    /// Most steps that lead elsewhere are followed closely by one that their packets would meet: few lists need it.
+    index: OnceCell<Index>,
+}
+
+impl List<'_> {
+    fn is_idle(&self, number: u32, step: &Step) -> bool {
+        let Does::Lead(to) = step.does else { return false };
+        let before = |step: u32| self.visits.get(step as usize).or(self.visits.last());
+        if before(number + 1) != before(to) {
+            // It leads past rules.
+            return false;
+        }
+        let met = |other: &Step| {
+            // What leads at most as far does not count: whatever it does, its packets come to the same place.
+            let no_farther = matches!(other.does, Does::Lead(further) if further <= to);
+            !no_farther && other.does != Does::Happen(VISIT) && other.cube.meets(&step.cube)
+        };
+        let end = self.steps.len().min(to as usize);
+        let passed = self.steps.get(number as usize + 1..end).unwrap_or_default();
+        if passed.iter().take(NEAR).any(met) {
+            return false;
+        }
+        if passed.len() <= NEAR {
+            return true;
+        }
+        let index = self.index.get_or_init(|| index(self.steps));
+        let visit = |other: u32| {
+            if self.steps.get(other as usize).is_some_and(met) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
             }
-        },
-    );
-    passed.is_continue()
+        };
+        index.meeting(&step.cube, number + 1..to, |_| true, visit).is_continue()
+    }
 }
 
 fn without(steps: Vec<Step>, idle: &[bool]) -> Vec<Step> {

@@ -159,7 +159,8 @@ fn walk(
                     && !by.get(field).is_none_or(|other| other.covers(values))
                 {
                     budget.spend(values.ranges().len() as u64 / 4)?;
-                    let pieces = values.ranges().iter().map(|range| cube.replaced(field, Some(Values::One(*range))));
+                    let ranges = values.ranges();
+                    let pieces = ranges.iter().map(|range| cube.replaced(field, Some(Values::range(*range))));
                     open.extend(pieces.map(|cube| Open { cube, stretches: stretches.clone() }));
                     continue;
                 }
@@ -251,11 +252,13 @@ fn keeper<'p>(cube: &Cube, stretches: &[Stretch<'p>], budget: &mut Budget) -> Re
         }
     }
     let mut best: Option<(usize, usize, u32, &Cube)> = None;
+    // Where the cube has one value in all fields that a step narrows, the step would hold all of it.
+    let single = cube.single_fields();
     for (number, stretch) in stretches.iter().enumerate() {
         let program: &'p Program = stretch.program;
         let wanted = |class: u32| stretch.events || class != HAPPENS;
         let mut seen = 0;
-        let _ = program.meeting(cube, stretch.from..stretch.to, wanted, |step| {
+        let _ = program.meeting_beyond(single, cube, stretch.from..stretch.to, wanted, |step| {
             looked += 1;
             let Some(keeps) = stretch.keeps(step).filter(|keeps| keeps.meets(cube)) else {
                 return ControlFlow::Continue(());

@@ -19,7 +19,7 @@ use crate::net::Family;
 use crate::netfilter::{Chain, Owner, Ruleset, Table, TableFamily, Verdict};
 use crate::packet::field::name_number;
 use crate::packet::{Cube, Field, Values};
-use crate::program::{Does, End, Place, Program, Space, Step, VISIT, can_match, flatten_with_visits};
+use crate::program::{Does, End, HAPPENS, Place, Program, Space, Step, VISIT, can_match, flatten_with_visits};
 use crate::span::Location;
 
 /// Work for one question.
@@ -419,6 +419,11 @@ impl<'r> Examiner<'r, '_> {
         for way in 0..3 {
             for cube in cubes().take(4) {
                 let point = point(cube, way);
+                match self.ask(|budget| comes(program, &point, one.at, budget)) {
+                    Ok(Some(true)) => return Ok(Some(point)),
+                    Ok(Some(false)) => continue,
+                    Ok(None) | Err(Spent) => {}
+                }
                 let answer = self.ask(|budget| left_over(&point, &stretch, &space.universe, budget, |_, _| ()));
                 if let Ok(Some(witness)) = answer {
                     return Ok(Some(witness));
@@ -535,6 +540,21 @@ impl<'r> Examiner<'r, '_> {
     }
 }
 
+/// Whether packets that are alike in all that steps ask for come to a step; `None` if they are not.
+fn comes(program: &Program, packets: &Cube, to: u32, budget: &mut Budget) -> Result<Option<bool>, Spent> {
+    let (mut from, mut looked) = (0, 0);
+    while let Some(number) = program.first_meeting(packets, from..to, |class| class != HAPPENS, &mut looked, |_| true) {
+        budget.take(1 + std::mem::take(&mut looked) / 64)?;
+        match program.step(number).filter(|step| step.cube.covers(packets)).map(|step| step.does) {
+            Some(Does::Lead(further)) if further <= to => from = further,
+            Some(_) => return Ok(Some(false)),
+            None => return Ok(None),
+        }
+    }
+    budget.take(1 + looked / 64)?;
+    Ok(Some(true))
+}
+
 /// The rule at a place.
 #[must_use]
 pub fn rule(ruleset: &Ruleset, place: Place) -> Option<&crate::netfilter::Rule> {
@@ -543,16 +563,18 @@ pub fn rule(ruleset: &Ruleset, place: Place) -> Option<&crate::netfilter::Rule> 
 
 /// A packet of a cube, as far as fields are always there; what other rules rarely ask for is taken where the cube leaves it open.
 fn point(cube: &Cube, way: u64) -> Cube {
-    let mut point = cube.clone();
+    let mut own = cube.parts().iter().peekable();
+    let mut parts = Vec::with_capacity(usize::from(Field::MAC.0) + 1);
     for number in 0..=Field::MAC.0 {
         let field = Field(number);
-        let value = match cube.get(field) {
-            Some(values) => chosen(values, way, number),
+        let value = match own.next_if(|(own, _)| *own == field) {
+            Some((_, values)) => chosen(values, way, number),
             None => rare(field, way),
         };
-        point = point.replaced(field, Some(Values::single(value)));
+        parts.push((field, Values::single(value)));
     }
-    point
+    parts.extend(own.cloned());
+    Cube::of(parts).unwrap_or_else(|| cube.clone())
 }
 
 /// A number that looks like chance and is the same at each run.

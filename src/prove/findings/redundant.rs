@@ -2,11 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use super::{Examiner, Occurrence, rule};
+use super::{Examiner, Occurrence, point, rule};
 use crate::netfilter::{Effect, MatchKind, Ruleset, Verdict};
 use crate::packet::Cube;
-use crate::program::{Does, EventId, LEADS, Place, Program, Space};
-use crate::prove::cover::{Spent, Stretch, left_over};
+use crate::program::{Does, EventId, LEADS, Place, Program, Space, Step};
+use crate::prove::cover::{Budget, Spent, Stretch, left_over};
 
 impl Examiner<'_, '_> {
     /// Whether a rule does nothing but decide, so that another could do it in its place.
@@ -35,7 +35,8 @@ impl Examiner<'_, '_> {
             return Ok(None);
         };
         // The quick way to a no: what becomes of a packet that comes here.
-        let Some(follower) = follower(program, witness.clone(), one.end, space) else { return Ok(None) };
+        let follower = self.ask(|budget| follower(program, point(witness, 0), one.end, space, budget))?;
+        let Some(follower) = follower else { return Ok(None) };
         if !alike(self.ruleset, program, follower, event, one.place) {
             return Ok(None);
         }
@@ -48,10 +49,13 @@ impl Examiner<'_, '_> {
             for step in one.does..one.end {
                 let Some(cube) = program.step(step).map(|step| &step.cube) else { continue };
                 let mut spent = false;
-                let met = program.meeting(cube, one.end..program.len(), wanted, |other| {
+                let last = decided_by(program, cube, one.end, event, budget, same_verdict)?;
+                let met = program.meeting(cube, one.end..last, wanted, |other| {
                     let answer = budget.take(1).and_then(|()| {
-                        let both = program.step(other).and_then(|other| other.cube.intersection(cube));
-                        let Some(both) = both.filter(|_| !same_verdict(other)) else { return Ok(None) };
+                        let differs = program.step(other).filter(|_| !same_verdict(other));
+                        let Some(both) = differs.and_then(|other| other.cube.intersection(cube)) else {
+                            return Ok(None);
+                        };
                         let stretches = [
                             Stretch { program, from: 0, to: one.at, events: false },
                             Stretch { program, from: one.end, to: other, events: true },
@@ -74,38 +78,56 @@ impl Examiner<'_, '_> {
     }
 }
 
+/// The step behind which no packet of a cube comes that stands at `from`, because one that is `alike` decides all of them; the end if
+/// there is none.
+fn decided_by(
+    program: &Program,
+    cube: &Cube,
+    from: u32,
+    event: EventId,
+    budget: &mut Budget,
+    alike: impl Fn(u32) -> bool,
+) -> Result<u32, Spent> {
+    let (all, mut looked) = (program.len(), 0);
+    let first = program.first_covering(cube, from..all, |class| class == event.0, &mut looked, &alike);
+    let leads_past = |step: &Step, first: u32| matches!(step.does, Does::Lead(to) if to > first);
+    let last = first.filter(|first| {
+        let leads = |class| class == LEADS;
+        program.first_meeting(cube, from..*first, leads, &mut looked, |step| leads_past(step, *first)).is_none()
+    });
+    budget.take(looked / 64)?;
+    Ok(last.unwrap_or(all))
+}
+
 /// Whether a step gives that verdict, and is of another statement: one that is left out is left out everywhere.
 fn alike(ruleset: &Ruleset, program: &Program, step: u32, event: EventId, place: Place) -> bool {
     let Some(step) = program.step(step) else { return false };
     let origin = |place| rule(ruleset, place).and_then(|rule| rule.origin);
-    let own = step.place == place || (origin(place).is_some() && origin(step.place) == origin(place));
-    step.does == Does::Decide(event) && !own
+    let own = || step.place == place || (origin(place).is_some() && origin(step.place) == origin(place));
+    step.does == Does::Decide(event) && !own()
 }
 
 /// The first step that some packets of a cube meet from a place on.
-fn follower(program: &Program, mut cube: Cube, mut from: u32, space: &Space) -> Option<u32> {
+fn follower(
+    program: &Program,
+    mut cube: Cube,
+    mut from: u32,
+    space: &Space,
+    budget: &mut Budget,
+) -> Result<Option<u32>, Spent> {
     loop {
-        let mut next: Option<u32> = None;
-        let _ = program.meeting(
-            &cube,
-            from..program.len(),
-            |_| true,
-            |step| {
-                if next.is_none_or(|known| step < known)
-                    && program.step(step).is_some_and(|step| step.cube.meets(&cube))
-                {
-                    next = Some(step);
-                }
-                ControlFlow::<()>::Continue(())
-            },
-        );
-        let number = next?;
-        let step = program.step(number)?;
+        let mut looked = 64;
+        let number = program.first_meeting(&cube, from..program.len(), |_| true, &mut looked, |_| true);
+        budget.take(looked / 64)?;
+        let Some((number, step)) = number.and_then(|number| Some((number, program.step(number)?))) else {
+            return Ok(None);
+        };
         match (step.cube.covers(&cube), step.does) {
             (true, Does::Lead(to)) => from = to,
-            (true, _) => return Some(number),
+            (true, _) => return Ok(Some(number)),
             (false, _) => {
-                cube = cube.difference(&step.cube, &space.universe).pop()?;
+                let Some(rest) = cube.difference(&step.cube, &space.universe).pop() else { return Ok(None) };
+                cube = rest;
                 from = number + 1;
             }
         }

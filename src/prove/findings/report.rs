@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::codes::{
     COVERED, EMPTY_SET, LEFT_OPEN, NEVER_MATCHES, OVERLAP, POLICY_NEVER_REACHED, REPEATED_BEHIND, SHADOWED,
@@ -167,12 +167,11 @@ impl<'a> Report<'a> {
     /// The rules that take the packets of some others, those that are dead themselves replaced by what takes theirs.
     fn keepers(&self, fates: &[(Place, &Fate)]) -> Vec<Place> {
         let mut open: Vec<Place> = fates.iter().flat_map(|(_, fate)| fate.keepers.iter().copied()).collect();
-        let (mut seen, mut keepers) = (Vec::new(), Vec::new());
+        let (mut seen, mut keepers) = (FxHashSet::default(), Vec::new());
         while let Some(place) = open.pop() {
-            if seen.contains(&place) {
+            if !seen.insert(place) {
                 continue;
             }
-            seen.push(place);
             match self.findings.fate(place).filter(|fate| fate.reached == Some(false)) {
                 Some(dead) => open.extend(&dead.keepers),
                 None => keepers.push(place),

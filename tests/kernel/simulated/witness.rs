@@ -118,7 +118,7 @@ impl Witnesses<'_> {
         let foreign = || {
             let own = values(own.iter().copied());
             let all = if family == Family::Ipv4 { u128::from(u32::MAX) } else { u128::MAX };
-            (Field::DESTINATION, Values::One((0, all)).difference(&own).expect("there are others"))
+            (Field::DESTINATION, Values::range((0, all)).difference(&own).expect("there are others"))
         };
         let local = |is: u128| (Field::LOCAL, Values::single(is));
         let from_here = |is: u128| (Field::SOURCE_LOCAL, Values::single(is));
@@ -286,8 +286,8 @@ impl Witnesses<'_> {
         let mut found: Vec<u128> = pool.iter().copied().filter(fits).collect();
         let edges = values
             .into_iter()
-            .flat_map(Values::ranges)
-            .flat_map(|(first, last)| [*first, first + 1, first + (last - first) / 2, last.saturating_sub(1), *last]);
+            .flat_map(|values| values.ranges().to_vec())
+            .flat_map(|(first, last)| [first, first + 1, first + (last - first) / 2, last.saturating_sub(1), last]);
         if values.is_some() {
             found.extend(edges.filter(fits));
         }
