@@ -3,8 +3,8 @@
 use std::cell::OnceCell;
 use std::ops::ControlFlow;
 
-use super::{Does, Step, VISIT, index};
-use crate::packet::Index;
+use super::{Does, Step, VISIT};
+use crate::packet::{Cube, Index};
 
 /// Steps behind one that are looked at one by one before an index of all is made.
 const NEAR: usize = 64;
@@ -75,6 +75,15 @@ impl List<'_> {
         index.meeting(&step.cube, number + 1..to, |_| true, visit).is_continue()
     }
 }
+
+/// The index of steps that packets may meet. All are of one class: with one for each of ten thousand decisions, a search has as many trees.
+fn index(steps: &[Step]) -> Index {
+    let cube = |number: u32| steps.get(number as usize).map_or(&EVERYTHING, |step| &step.cube);
+    let seen = (0..).zip(steps).filter(|(_, step)| step.does != Does::Happen(VISIT));
+    Index::new(seen.map(|(number, _)| (number, 0)), cube)
+}
+
+static EVERYTHING: Cube = Cube::all();
 
 fn without(steps: Vec<Step>, idle: &[bool]) -> Vec<Step> {
     // Where each place is afterwards: a place that was left out is the next one.
