@@ -6,6 +6,7 @@ use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::netfilter::{RESERVED_MARKS, Target};
 use crate::policy::Policy;
 use crate::policy::names::at;
+use crate::policy::resolve::loggable;
 use crate::policy::who::card_fault;
 use crate::project::Project;
 use crate::span::{FileId, Location};
@@ -102,8 +103,8 @@ pub static MARK_RESERVED: Code = Code {
     explanation: "\
 # A mark that cannot be set
 
-fwc keeps two bits of the packet mark for itself: 0x20000000 (a group has allowed the packet) and 0x10000000 (the packet is to be
-masqueraded). A policy's own marks leave them alone. A mark of 0 is what every packet has already.
+fwc keeps three bits of the packet mark for itself: 0x40000000 (its nft table accepted the packet, beside Docker), 0x20000000 (a group
+has allowed it) and 0x10000000 (it is to be masqueraded). A policy's own marks leave them alone. A mark of 0 is what every packet has already.
 
 **Why it hurts.** With one of these bits set a packet would pass guests that do not want it, or leave with another address.
 
@@ -317,18 +318,7 @@ pub fn comment(here: Location, text: &str, target: Target, out: &mut Vec<Diagnos
 
 fn changed(here: Location, text: &str, out: &mut Vec<Diagnostic>) {
     if text.contains(|letter: char| letter == '\\' || letter.is_control()) {
-        let kept: String = text
-            .chars()
-            .map(|letter| {
-                if letter == '\\' {
-                    '/'
-                } else if letter.is_control() {
-                    ' '
-                } else {
-                    letter
-                }
-            })
-            .collect();
+        let kept = loggable(text);
         out.push(
             Diagnostic::new(&TEXT_CHANGED, here, "this text cannot be written as it is")
                 .label("a backslash or control character is replaced")

@@ -187,7 +187,8 @@ fn capabilities(client: &Client) -> ServerCapabilities {
             ..SignatureHelpOptions::default()
         }),
         workspace_symbol_provider: Some(true.into()),
-        diagnostic_provider: client.pulls.then(|| pull.into()),
+        // Who asks and cannot be told when to would be pushed everything besides, and show it twice.
+        diagnostic_provider: (client.pulls && client.refreshes).then(|| pull.into()),
         workspace: Some(WorkspaceOptions {
             workspace_folders: Some(WorkspaceFoldersServerCapabilities {
                 supported: Some(true),
