@@ -53,8 +53,6 @@ pub struct Change {
     pub kind: Kind,
     /// The packets: field and values, in words. None: all.
     pub packets: Vec<(String, String)>,
-    /// Whether those are all packets between the two rules; otherwise they are some of them.
-    pub whole: bool,
     /// One of them, as `fwc trace` takes it.
     pub example: String,
     /// The rule of the first that decides on the example.
@@ -281,7 +279,7 @@ impl Task<'_> {
         space: &Space,
     ) -> Vec<Piece> {
         let all = self.large(one, other, left, right, events, space).unwrap_or(known);
-        all.into_iter().map(|cube| Piece { cube, left, right, whole: true }).collect()
+        all.into_iter().map(|cube| Piece { cube, left, right }).collect()
     }
 
     /// The packets for which nothing stands before two steps; `None` if there are others, or that takes too long.
@@ -376,7 +374,6 @@ impl Task<'_> {
                 hook: self.hook,
                 kind: kind.clone(),
                 packets: words::cube(&cube, &self.unicast_or(), universe),
-                whole: piece.whole,
                 example,
                 left: one.step(piece.left).map_or(nowhere, |step| step.place),
                 right: other.step(piece.right).map_or(nowhere, |step| step.place),

@@ -11,7 +11,6 @@ pub(super) struct Piece {
     pub(super) cube: Cube,
     pub(super) left: u32,
     pub(super) right: u32,
-    pub(super) whole: bool,
 }
 
 /// What has packets.

@@ -59,8 +59,7 @@ fn ordered<'b>(both: &'b Both<'_>) -> Vec<(String, Vec<&'b Change>)> {
 
 /// One change: its packets, one of them, and what decides before and after.
 fn entry(both: &Both<'_>, change: &Change) -> String {
-    let some = if change.whole { "" } else { " (among others)" };
-    let mut out = format!("- {}{some}\n", code(&packets(change)));
+    let mut out = format!("- {}\n", code(&packets(change)));
     if let Kind::Effect(left, right) = &change.kind {
         let _ = writeln!(out, "  - before {}, after {}", code(left), code(right));
     }

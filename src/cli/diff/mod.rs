@@ -171,8 +171,7 @@ impl Both<'_> {
             };
             let _ = writeln!(out, "\n{}", paint(code, &title));
             for change in changes {
-                let some = if change.whole { "" } else { " (among others)" };
-                let _ = writeln!(out, "  {}{some}", packets(change));
+                let _ = writeln!(out, "  {}", packets(change));
                 if let Kind::Effect(left, right) = &change.kind {
                     let _ = writeln!(out, "    A: {}; B: {}", harmless(left), harmless(right));
                 }
@@ -226,7 +225,6 @@ impl Both<'_> {
                     "family": change.family.to_string(),
                     "hook": change.hook.name(),
                     "packets": packets,
-                    "all": change.whole,
                     "example": change.example,
                     "a": side(self.one, change.left),
                     "b": side(self.other, change.right),
