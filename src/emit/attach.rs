@@ -91,7 +91,8 @@ pub(super) fn script(ruleset: &Ruleset, context: &Context) -> String {
     }
     for family in Family::BOTH {
         let command = iptables::command(family);
-        let of_family = ruleset.attachments.iter().filter(|attachment| attachment.family == family);
+        let wanted = |one: &&Attachment| one.family == family && one.is_for(context.target);
+        let of_family = ruleset.attachments.iter().filter(wanted);
         for (number, attachment) in of_family.enumerate() {
             out.push_str(if number == 0 { "\n" } else { "" });
             rule(&mut out, command, attachment);

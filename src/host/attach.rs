@@ -34,7 +34,7 @@ pub(super) fn attach(host: &mut Ruleset, lowered: Ruleset, target: Target) {
             }
         }
     }
-    for attachment in attachments {
+    for attachment in attachments.iter().filter(|attachment| attachment.is_for(target)) {
         let table = built_in(host, attachment.family, attachment.table);
         if attachment.create_parent && chain(table, &attachment.parent).is_none() {
             table.chains.push(plain(&attachment.parent));

@@ -205,6 +205,17 @@ pub struct Attachment {
     pub create_parent: bool,
 }
 
+impl Attachment {
+    /// Whether a build for this back end makes it: jumps lead to chains that nft does not have.
+    #[must_use]
+    pub fn is_for(&self, target: Target) -> bool {
+        match self.rule {
+            Attached::Jump(_) => target == Target::Iptables,
+            Attached::Accept(_) => target == Target::Nft,
+        }
+    }
+}
+
 /// What the rule of an [`Attachment`] does.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Attached {

@@ -21,8 +21,8 @@ use super::{
 use crate::diagnostic::Code;
 use crate::net::Family;
 use crate::netfilter::{
-    Base, Chain, Effect, Match, MatchKind, Reject, Rule, Ruleset, SetField, Table, TableFamily, TableKind, Verdict,
-    words,
+    Base, Chain, Effect, Match, MatchKind, Reject, Rule, Ruleset, SetField, Table, TableFamily, TableKind, Target,
+    Verdict, words,
 };
 use matches::says_family;
 
@@ -44,7 +44,7 @@ pub(super) fn files(ruleset: &Ruleset, context: &Context, state: &mut State) -> 
         "Load with: nft -f {}.nft. The tables below are ours alone and are replaced in one step.",
         context.stem
     );
-    let attached = !ruleset.attachments.is_empty();
+    let attached = ruleset.attachments.iter().any(|attachment| attachment.is_for(Target::Nft));
     let attach = format!(
         "Run {}.nft.attach after it, once: Docker's FORWARD drops what no rule of iptables accepts, whatever this table accepted.",
         context.stem
