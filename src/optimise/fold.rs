@@ -10,7 +10,7 @@ use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 
 use super::{Field, Item, is_plain};
 use crate::net::{AddressRange, AddressSet, Family, PortRange, PortSet, Protocol};
-use crate::netfilter::{Match, MatchKind, Rule, Set, SetField, SetValue, Target, Verdict};
+use crate::netfilter::{Match, MatchKind, Reject, Rule, Set, SetField, SetValue, Target, Verdict};
 
 /// Ports that one element of an ipset may stand for: `ipset` stores a range port by port.
 const WIDEST_IN_IPSET: u16 = 32;
@@ -232,8 +232,26 @@ fn shared_comment(members: &[Item]) -> Option<Arc<str>> {
     members.iter().all(|item| item.rule.comment.as_ref() == Some(&first)).then_some(first)
 }
 
-/// Where a rule compares an address on `side`, a protocol and a port, once each and positively.
+/// Whether a rule has to name its protocol beside the look-up of its port.
+fn needs_protocol(rule: &Rule) -> bool {
+    let compares = |kind: &MatchKind| {
+        matches!(
+            kind,
+            MatchKind::SourcePort(_)
+                | MatchKind::OriginalDestinationPort(_)
+                | MatchKind::IcmpType(_)
+                | MatchKind::TcpFlags { .. }
+        )
+    };
+    matches!(rule.verdict, Some(Verdict::Reject(Reject::TcpReset)))
+        || rule.matches.iter().any(|item| compares(&item.kind))
+}
+
+/// Where a rule compares an address on `side`, a protocol and a port, once each and positively, and need not name the protocol apart.
 fn pair_places(rule: &Rule, side: Field) -> Option<[usize; 3]> {
+    if needs_protocol(rule) {
+        return None;
+    }
     let address = side.place(rule)?;
     family_of(rule, address)??;
     let port = Field::DestinationPort.place(rule)?;
