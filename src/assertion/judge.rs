@@ -317,7 +317,7 @@ impl<'p> Court<'p> {
         last: u32,
     ) -> Vec<u32> {
         let mut steps = Vec::new();
-        let all = program.meeting(
+        let all = program.index().meeting(
             cube,
             0..last,
             |class| class != HAPPENS && class != LEADS,

@@ -3,10 +3,10 @@
 
 use super::words;
 use crate::diagnostic::{Code, Diagnostic, Level};
+use crate::netfilter::words::quotable;
 use crate::netfilter::{RESERVED_MARKS, Target};
 use crate::policy::Policy;
 use crate::policy::names::at;
-use crate::policy::resolve::loggable;
 use crate::policy::who::card_fault;
 use crate::project::Project;
 use crate::span::{FileId, Location};
@@ -318,7 +318,7 @@ pub fn comment(here: Location, text: &str, target: Target, out: &mut Vec<Diagnos
 
 fn changed(here: Location, text: &str, out: &mut Vec<Diagnostic>) {
     if text.contains(|letter: char| letter == '\\' || letter.is_control()) {
-        let kept = loggable(text);
+        let kept: String = text.chars().map(quotable).collect();
         out.push(
             Diagnostic::new(&TEXT_CHANGED, here, "this text cannot be written as it is")
                 .label("a backslash or control character is replaced")

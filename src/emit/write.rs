@@ -4,24 +4,18 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use crate::net::AddressRange;
+use crate::netfilter::words::quotable;
 
 /// Appends text for a comment line: line ends and control characters become spaces.
 pub(super) fn plain(out: &mut String, text: &str) {
     out.extend(text.chars().map(|c| if c.is_control() { ' ' } else { c }));
 }
 
-/// Appends text between quotation marks. nft knows no escapes inside of them, so that marks, backslashes and control characters
-/// are replaced; iptables would take escapes, but one text for both is easier to search for. Cut at `limit` bytes, at the end of a character.
+/// Appends text between quotation marks, as far as it is [`quotable`]. Cut at `limit` bytes, at the end of a character.
 pub(super) fn quoted(out: &mut String, text: &str, limit: usize) {
     out.push('"');
     let start = out.len();
-    for c in text.chars() {
-        let c = match c {
-            '"' => '\'',
-            '\\' => '/',
-            c if c.is_control() => ' ',
-            c => c,
-        };
+    for c in text.chars().map(quotable) {
         if out.len() - start + c.len_utf8() > limit {
             while out.len() - start + '…'.len_utf8() > limit && out.len() > start {
                 out.pop();

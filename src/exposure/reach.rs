@@ -77,7 +77,7 @@ impl Search<'_, '_> {
     /// The packets of a region that a chain lets through, by the rule that does.
     fn decided(&mut self, program: &Program, region: &Cube, guards: &[Stretch<'_>]) -> Result<Vec<Piece>, Spent> {
         let mut deciding = Vec::new();
-        let all = program.meeting(
+        let all = program.index().meeting(
             region,
             0..program.len(),
             |class| class != HAPPENS && class != LEADS,

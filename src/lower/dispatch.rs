@@ -237,6 +237,7 @@ impl Program<'_> {
     /// version of Docker, also those that never lead IPv6 to DOCKER-USER.
     fn forward_dispatch(&mut self, table: TableKind, apart: bool) -> Vec<Rule> {
         let mut rules = Vec::new();
+        let routed = self.routed();
         let whole = (table == TableKind::Mangle).then_some(Family::Ipv6);
         for to_class in LOCAL.into_iter().chain([Class::Outside]) {
             let target = match to_class {
@@ -278,7 +279,7 @@ impl Program<'_> {
                 let chain =
                     if table == TableKind::Mangle { format!("{}-m", chain_name(flow)) } else { chain_name(flow) };
                 let seat = Seat {
-                    allow: if touches_containers(flow) { Verdict::Return } else { self.routed() },
+                    allow: if touches_containers(flow) { Verdict::Return } else { routed.clone() },
                     families: families.to_vec(),
                     translated: self.has_forwards(),
                     ..Seat::new(Hook::Forward, table, flow)

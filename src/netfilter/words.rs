@@ -5,6 +5,18 @@ use std::ops::Range;
 
 use crate::net::Family;
 
+/// A letter of a log prefix or comment as it is written between quotation marks. nft knows no escapes there, so that marks, backslashes and
+/// control characters are replaced; iptables would take escapes, but one text for both is easier to search for.
+#[must_use]
+pub fn quotable(letter: char) -> char {
+    match letter {
+        '"' => '\'',
+        '\\' => '/',
+        letter if letter.is_control() => ' ',
+        letter => letter,
+    }
+}
+
 /// A word of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Word<'t> {

@@ -163,12 +163,8 @@ impl Index {
         looked: &mut u64,
         mut sought: impl FnMut(u32) -> bool,
     ) -> Option<u32> {
-        let mut search = Search::new(with, range);
         let any = |values| Some(Asked::Any(values));
-        let trees = self.trees.iter().filter(|(class, _)| wanted(*class));
-        let first = trees.filter_map(|(_, tree)| search.first(tree, any, &mut sought)).last();
-        *looked += search.looked;
-        first
+        Search::new(with, range).least(self.trees.iter().filter(|(class, _)| wanted(*class)), any, looked, &mut sought)
     }
 
     /// As [`Index::first_meeting`], among the members that may hold all of `with`.
@@ -180,12 +176,8 @@ impl Index {
         looked: &mut u64,
         mut sought: impl FnMut(u32) -> bool,
     ) -> Option<u32> {
-        let own = with.signature();
-        let mut search = Search::new(with, range);
-        let trees = self.trees.iter().filter(|(class, tree)| tree.signature & !own == 0 && wanted(*class));
-        let first = trees.filter_map(|(_, tree)| search.first(tree, first_range, &mut sought)).last();
-        *looked += search.looked;
-        first
+        let trees = self.able_to_hold(with).filter(|(class, _)| wanted(*class));
+        Search::new(with, range).least(trees, first_range, looked, &mut sought)
     }
 
     /// As [`Index::meeting`], for the members that may hold all of `with`. A member may be visited more than once.
@@ -196,13 +188,15 @@ impl Index {
         wanted: impl Fn(u32) -> bool,
         mut visit: impl FnMut(u32) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
-        // Who narrows a field that `with` leaves open does not hold all of it.
-        let own = with.signature();
         let mut search = Search::new(with, range);
-        self.trees
-            .iter()
-            .filter(|(class, tree)| tree.signature & !own == 0 && wanted(*class))
-            .try_for_each(|(_, tree)| search.through(tree, first_range, &mut visit))
+        let mut trees = self.able_to_hold(with).filter(|(class, _)| wanted(*class));
+        trees.try_for_each(|(_, tree)| search.through(tree, first_range, &mut visit))
+    }
+
+    /// Who narrows a field that `with` leaves open does not hold all of it.
+    fn able_to_hold(&self, with: &Cube) -> impl Iterator<Item = &(u32, Tree)> {
+        let own = with.signature();
+        self.trees.iter().filter(move |(_, tree)| tree.signature & !own == 0)
     }
 }
 
@@ -241,6 +235,19 @@ impl<'v> Search<'v> {
             members.iter().filter(|number| self.range.contains(number)).try_for_each(|number| visit(*number))?;
         }
         ControlFlow::Continue(())
+    }
+
+    /// The smallest number of any of these trees that is `sought`; the work is added to `looked`.
+    fn least<'t>(
+        mut self,
+        trees: impl Iterator<Item = &'t (u32, Tree)>,
+        asked: impl Fn(&'v Values) -> Option<Asked<'v>> + Copy,
+        looked: &mut u64,
+        sought: &mut impl FnMut(u32) -> bool,
+    ) -> Option<u32> {
+        let least = trees.filter_map(|(_, tree)| self.first(tree, asked, sought)).last();
+        *looked += self.looked;
+        least
     }
 
     /// The smallest number of a tree that is `sought`. Greater ones are not looked for afterwards.

@@ -222,7 +222,9 @@ impl Program {
         Self { steps, complete, index: OnceLock::new() }
     }
 
-    fn index(&self) -> &Index {
+    /// Which steps meet a cube.
+    #[must_use]
+    pub fn index(&self) -> &Index {
         self.index.get_or_init(|| index(&self.steps))
     }
 
@@ -230,40 +232,6 @@ impl Program {
     #[must_use]
     pub fn step(&self, number: u32) -> Option<&Step> {
         self.steps.get(number as usize)
-    }
-
-    /// Calls `visit` with the numbers, in `range`, of the steps of wanted classes that may meet a cube.
-    pub fn meeting<B>(
-        &self,
-        with: &Cube,
-        range: std::ops::Range<u32>,
-        wanted: impl Fn(u32) -> bool,
-        visit: impl FnMut(u32) -> std::ops::ControlFlow<B>,
-    ) -> std::ops::ControlFlow<B> {
-        self.index().meeting(with, range, wanted, visit)
-    }
-
-    /// As [`Program::meeting`], without the steps that narrow none but some fields (the bits of their numbers).
-    pub fn meeting_beyond<B>(
-        &self,
-        fields: u64,
-        with: &Cube,
-        range: std::ops::Range<u32>,
-        wanted: impl Fn(u32) -> bool,
-        visit: impl FnMut(u32) -> std::ops::ControlFlow<B>,
-    ) -> std::ops::ControlFlow<B> {
-        self.index().meeting_beyond(fields, with, range, wanted, visit)
-    }
-
-    /// As [`Program::meeting`], for steps that may hold all of a cube; it may give one more than once.
-    pub fn covering<B>(
-        &self,
-        with: &Cube,
-        range: std::ops::Range<u32>,
-        wanted: impl Fn(u32) -> bool,
-        visit: impl FnMut(u32) -> std::ops::ControlFlow<B>,
-    ) -> std::ops::ControlFlow<B> {
-        self.index().covering(with, range, wanted, visit)
     }
 
     /// The first step in `range`, of a wanted class, that meets a cube and is the one `sought`. The work is added to `looked`.

@@ -182,7 +182,7 @@ fn first_detour(
 ) -> Result<Option<(usize, u32, u32)>, Spent> {
     for (number, stretch) in stretches.iter().enumerate() {
         let mut leads = Vec::new();
-        let all = stretch.program.meeting(
+        let all = stretch.program.index().meeting(
             cube,
             stretch.from..stretch.to,
             |class| class == LEADS,
@@ -203,7 +203,7 @@ fn first_detour(
             let Some((to, taking)) = crossing(lead) else { continue };
             let Some(taken) = taking.intersection(cube) else { continue };
             let wanted = |class: u32| stretch.events || class != HAPPENS;
-            let passes = stretch.program.meeting(&taken, lead + 1..to, wanted, |other| {
+            let passes = stretch.program.index().meeting(&taken, lead + 1..to, wanted, |other| {
                 let Some(other) = stretch.program.step(other).filter(|other| other.cube.meets(&taken)) else {
                     return ControlFlow::Continue(());
                 };
@@ -240,7 +240,7 @@ fn keeper<'p>(cube: &Cube, stretches: &[Stretch<'p>], budget: &mut Budget) -> Re
     let mut looked = 0u64;
     for (number, stretch) in stretches.iter().enumerate() {
         let wanted = |class: u32| stretch.events || class != HAPPENS;
-        let whole = stretch.program.covering(cube, stretch.from..stretch.to, wanted, |step| {
+        let whole = stretch.program.index().covering(cube, stretch.from..stretch.to, wanted, |step| {
             looked += 1;
             match stretch.keeps(step) {
                 Some(keeps) if keeps.covers(cube) => ControlFlow::Break(step),
@@ -258,7 +258,7 @@ fn keeper<'p>(cube: &Cube, stretches: &[Stretch<'p>], budget: &mut Budget) -> Re
         let program: &'p Program = stretch.program;
         let wanted = |class: u32| stretch.events || class != HAPPENS;
         let mut seen = 0;
-        let _ = program.meeting_beyond(single, cube, stretch.from..stretch.to, wanted, |step| {
+        let _ = program.index().meeting_beyond(single, cube, stretch.from..stretch.to, wanted, |step| {
             looked += 1;
             let Some(keeps) = stretch.keeps(step).filter(|keeps| keeps.meets(cube)) else {
                 return ControlFlow::Continue(());

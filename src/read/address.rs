@@ -1,6 +1,6 @@
 //! Addresses, ports and numbers as the tools write them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
@@ -82,4 +82,22 @@ pub(super) fn protocol(text: &str) -> Option<Protocol> {
         "st" | "ggp" | "rdp" => return None,
         _ => Protocol::by_name(text).filter(|_| !text.starts_with('+'))?,
     })
+}
+
+/// `10.0.0.1`, `10.0.0.1:80`, `2001:db8::1`, `[2001:db8::1]:80`.
+pub(super) fn socket(text: &str) -> Option<(IpAddr, Option<u16>)> {
+    if let Some(rest) = text.strip_prefix('[') {
+        let (address, after) = rest.split_once(']')?;
+        let address: Ipv6Addr = address.parse().ok()?;
+        return match after.strip_prefix(':') {
+            Some(number) => Some((address.into(), Some(port(number)?))),
+            None => after.is_empty().then_some((address.into(), None)),
+        };
+    }
+    if let Ok(address) = text.parse() {
+        return Some((address, None));
+    }
+    let (address, number) = text.rsplit_once(':')?;
+    let address: Ipv4Addr = address.parse().ok()?;
+    Some((address.into(), Some(port(number)?)))
 }

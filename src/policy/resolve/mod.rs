@@ -8,6 +8,7 @@ use crate::names::closest as nearest;
 use crate::names::{reject, syslog};
 use crate::net::{AddressSet, Family, PortSet};
 use crate::netfilter::Reject;
+use crate::netfilter::words::quotable;
 use crate::policy::host::{
     classes, containers, declared_facts, gather_facts, known_cards, local_cards, name_facts, platforms,
 };
@@ -498,7 +499,8 @@ impl<'a> Resolver<'_, 'a> {
                     let rate =
                         log.rate.as_ref().map_or(DEFAULT_LOG_RATE, |rate| (rate.value.count, seconds(rate.value.unit)));
                     let prefix = log.prefix.as_ref().map_or("fwc ", |prefix| &prefix.value);
-                    options.log = Some(Log { prefix: Arc::from(loggable(prefix)), level, rate });
+                    let prefix: String = prefix.chars().map(quotable).collect();
+                    options.log = Some(Log { prefix: Arc::from(prefix), level, rate });
                 }
                 RuleOption::During(during) => options.during = Some((during.days, during.times)),
                 RuleOption::SourcePort(ports) => options.source_ports = Some(PortSet::new(ports.iter().copied())),
@@ -614,19 +616,6 @@ impl<'a> Resolver<'_, 'a> {
 
 /// Log lines a rule writes at most, unless it says otherwise: enough to see what happens, too few to fill a disk.
 const DEFAULT_LOG_RATE: (u32, u32) = (10, 60);
-
-/// What stands in the log of a prefix: the tools read backslashes and quotation marks each in their own way, and control characters break
-/// the line.
-#[must_use]
-pub fn loggable(prefix: &str) -> String {
-    let kept = |letter| match letter {
-        '"' => '\'',
-        '\\' => '/',
-        letter if letter.is_control() => ' ',
-        letter => letter,
-    };
-    prefix.chars().map(kept).collect()
-}
 
 fn seconds(unit: RateUnit) -> u32 {
     match unit {

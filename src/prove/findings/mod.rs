@@ -490,7 +490,7 @@ impl<'r> Examiner<'r, '_> {
                 continue;
             }
             let mut first = None;
-            let _ = program.meeting(
+            let _ = program.index().meeting(
                 &step.cube,
                 0..number,
                 |class| class < crate::program::LEADS,

@@ -50,7 +50,7 @@ impl Examiner<'_, '_> {
                 let Some(cube) = program.step(step).map(|step| &step.cube) else { continue };
                 let mut spent = false;
                 let last = decided_by(program, cube, one.end, event, budget, same_verdict)?;
-                let met = program.meeting(cube, one.end..last, wanted, |other| {
+                let met = program.index().meeting(cube, one.end..last, wanted, |other| {
                     let answer = budget.take(1).and_then(|()| {
                         let differs = program.step(other).filter(|_| !same_verdict(other));
                         let Some(both) = differs.and_then(|other| other.cube.intersection(cube)) else {

@@ -11,7 +11,7 @@ use super::super::address;
 use super::field::{self, Field};
 use super::lex::{Kind, Token, spaced};
 use super::script::RawTable;
-use super::set::{simple_verdict, socket};
+use super::set::simple_verdict;
 use super::value::seconds;
 use crate::names;
 use crate::net::{Family, Protocol};
@@ -597,7 +597,7 @@ impl<'a> Reader<'a, '_> {
             }
             ("redirect", Some(port)) => port.strip_prefix(':').and_then(address::port).map(Verdict::Redirect),
             ("snat", Some(text)) => text.parse().ok().map(Verdict::Snat),
-            ("dnat", Some(text)) => socket(text).map(|(address, port)| Verdict::Dnat { address, port }),
+            ("dnat", Some(text)) => address::socket(text).map(|(address, port)| Verdict::Dnat { address, port }),
             _ => None,
         };
         match verdict {

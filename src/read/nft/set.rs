@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::super::address;
 use super::super::join::{Folded, fold};
-use super::super::{address, iptables};
 use super::lex::{Kind, Token, spaced};
 use crate::net::{Card, Family, Protocol};
 use crate::netfilter::{SetField, SetValue, Verdict};
@@ -308,9 +308,4 @@ pub(super) fn simple_verdict(words: &[Token]) -> Option<Option<Verdict>> {
         [word, chain] if word.is("goto") => Verdict::Goto(Arc::from(chain.text)),
         _ => return None,
     }))
-}
-
-/// An address with a port.
-pub(super) fn socket(text: &str) -> Option<(std::net::IpAddr, Option<u16>)> {
-    iptables::socket(text)
 }

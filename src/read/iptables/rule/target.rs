@@ -1,0 +1,196 @@
+//! What `-j` and `-g` decide or do.
+
+use std::sync::Arc;
+
+use super::{Builder, Opt, masked};
+use crate::names;
+use crate::net::Family;
+use crate::netfilter::{Effect, Reject, Verdict};
+use crate::read::address;
+
+impl<'w, 't> Builder<'w, 't, '_> {
+    pub(super) fn target(&mut self, name: &'t str, goto: bool, start: usize, end: usize) {
+        let options = std::mem::take(&mut self.options);
+        let declared = self.chains.get_key_value(name).map(|(name, _)| name.clone());
+        let chain = |name: &str| declared.clone().unwrap_or_else(|| Arc::from(name));
+        let text = self.text(start, end);
+        if goto {
+            self.rule.verdict =
+                Some(if options.is_empty() { Verdict::Goto(chain(name)) } else { Verdict::Unknown(text) });
+        } else if declared.is_some() && options.is_empty() {
+            self.rule.verdict = Some(Verdict::Jump(chain(name)));
+        } else {
+            match self.extension(name, &options) {
+                Some(Action::Decides(verdict, detail)) => {
+                    self.rule.effects.extend(detail.map(Effect::Unknown));
+                    self.rule.verdict = Some(verdict);
+                }
+                Some(Action::Does(effects)) => self.rule.effects = effects,
+                None if NEVER_DECIDES.contains(&name) => self.rule.effects.push(Effect::Unknown(text)),
+                None if options.is_empty() && !DECIDES.contains(&name) => {
+                    self.rule.verdict = Some(Verdict::Jump(chain(name)));
+                }
+                None => self.rule.verdict = Some(Verdict::Unknown(text)),
+            }
+        }
+        self.options = options;
+    }
+
+    fn extension(&self, name: &str, options: &[Opt]) -> Option<Action> {
+        use Action::{Decides, Does};
+        let only = || match options {
+            [one] if !one.negated => Some((one.name, one.value().unwrap_or_default())),
+            _ => None,
+        };
+        let decides = |verdict| options.is_empty().then_some(Decides(verdict, None));
+        match name {
+            "ACCEPT" => decides(Verdict::Accept),
+            "DROP" => decides(Verdict::Drop),
+            "RETURN" => decides(Verdict::Return),
+            "REJECT" if options.is_empty() => Some(Decides(Verdict::Reject(Reject::PortUnreachable), None)),
+            "REJECT" => match only()? {
+                ("--reject-with", how) => Some(Decides(Verdict::Reject(names::reject::lookup(how)?), None)),
+                _ => None,
+            },
+            "LOG" => self.log(options),
+            "NOTRACK" if options.is_empty() => Some(Does(vec![Effect::Notrack])),
+            "CT" => Some(Does(vec![match only()? {
+                ("--notrack", "") => Effect::Notrack,
+                ("--helper", helper) if !helper.is_empty() => Effect::Helper(Arc::from(helper)),
+                _ => return None,
+            }])),
+            "MARK" => {
+                let (option, text) = only()?;
+                let (value, mask) = masked(text)?;
+                let bare = !text.contains('/');
+                Some(Does(vec![match option {
+                    "--set-xmark" => Effect::SetMark { value, mask },
+                    "--set-mark" => Effect::SetMark { value, mask: mask | value },
+                    "--and-mark" if bare => Effect::SetMark { value: 0, mask: !value },
+                    "--or-mark" if bare => Effect::SetMark { value, mask: value },
+                    "--xor-mark" if bare => Effect::SetMark { value, mask: 0 },
+                    _ => return None,
+                }]))
+            }
+            "DSCP" => Some(Does(vec![match only()? {
+                ("--set-dscp", value) => {
+                    Effect::SetDscp(u8::try_from(address::number(value)?).ok().filter(|value| *value < 64)?)
+                }
+                ("--set-dscp-class", class) => Effect::SetDscp(names::dscp::lookup(class)?),
+                _ => return None,
+            }])),
+            "TCPMSS" => (only()? == ("--clamp-mss-to-pmtu", "")).then(|| Does(vec![Effect::ClampMss])),
+            "MASQUERADE" => Some(Decides(Verdict::Masquerade, self.rest(options, ""))),
+            "REDIRECT" => {
+                let port = address::port(plain(options, "--to-ports")?)?;
+                Some(Decides(Verdict::Redirect(port), self.rest(options, "--to-ports")))
+            }
+            "SNAT" => {
+                let to: std::net::IpAddr = plain(options, "--to-source")?.parse().ok()?;
+                (Family::of(to) == self.family).then(|| Decides(Verdict::Snat(to), self.rest(options, "--to-source")))
+            }
+            "DNAT" => {
+                let (address, port) = address::socket(plain(options, "--to-destination")?)?;
+                (Family::of(address) == self.family)
+                    .then(|| Decides(Verdict::Dnat { address, port }, self.rest(options, "--to-destination")))
+            }
+            _ => None,
+        }
+    }
+
+    /// The text of all options but one: what is not modelled of a target that is.
+    fn rest(&self, options: &[Opt], but: &str) -> Option<Arc<str>> {
+        let mut out = String::new();
+        for option in options.iter().filter(|option| option.name != but) {
+            if !out.is_empty() {
+                out.push(' ');
+            }
+            out.push_str(self.line.get(option.start..option.end).unwrap_or_default());
+        }
+        (!out.is_empty()).then(|| Arc::from(out))
+    }
+
+    /// What else a line of the log shows is kept beside it.
+    fn log(&self, options: &[Opt]) -> Option<Action> {
+        let (mut prefix, mut level) = (Arc::from(""), 4);
+        let mut shows = String::new();
+        for option in options {
+            match (option.name, option.values) {
+                ("--log-prefix", [text]) => prefix = Arc::from(&*text.value()),
+                ("--log-level", [text]) => level = names::syslog::lookup(text.text)?,
+                _ => {
+                    shows.push_str(if shows.is_empty() { "" } else { " " });
+                    shows.push_str(self.line.get(option.start..option.end).unwrap_or_default());
+                }
+            }
+        }
+        let mut effects = vec![Effect::Log { prefix, level }];
+        if !shows.is_empty() {
+            effects.push(Effect::Unknown(shows.into()));
+        }
+        Some(Action::Does(effects))
+    }
+}
+
+enum Action {
+    /// A verdict, and what is not modelled of it.
+    Decides(Verdict, Option<Arc<str>>),
+    Does(Vec<Effect>),
+}
+
+/// Targets behind which the next rule is considered (`XT_CONTINUE` in their kernel modules).
+const NEVER_DECIDES: &[&str] = &[
+    "AUDIT",
+    "CHECKSUM",
+    "CLASSIFY",
+    "CONNMARK",
+    "CONNSECMARK",
+    "CT",
+    "DNPT",
+    "DSCP",
+    "ECN",
+    "HL",
+    "HMARK",
+    "IDLETIMER",
+    "LED",
+    "LOG",
+    "MARK",
+    "NFLOG",
+    "NOTRACK",
+    "RATEEST",
+    "SECMARK",
+    "SET",
+    "SNPT",
+    "TCPMSS",
+    "TCPOPTSTRIP",
+    "TEE",
+    "TOS",
+    "TRACE",
+    "TTL",
+    "ULOG",
+];
+
+/// Targets that may decide and take no option: their names are no chains.
+const DECIDES: &[&str] = &[
+    "ACCEPT",
+    "CLUSTERIP",
+    "DNAT",
+    "DROP",
+    "MASQUERADE",
+    "NETMAP",
+    "NFQUEUE",
+    "QUEUE",
+    "REDIRECT",
+    "REJECT",
+    "RETURN",
+    "SNAT",
+    "SYNPROXY",
+    "TPROXY",
+];
+
+/// The value of the one option of this name.
+fn plain<'t>(options: &[Opt<'_, 't>], name: &str) -> Option<&'t str> {
+    let mut found = options.iter().filter(|option| option.name == name);
+    let one = found.next().filter(|option| !option.negated)?;
+    if found.next().is_some() { None } else { one.value() }
+}
