@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Db, Judged, Lowered, ProjectInput, Saying, expectations, found, judged, project, relative, resolved};
+use super::{Db, Judged, Lowered, ProjectInput, Saying, expectations, found, named, project, relative, resolved};
 use crate::assertion::{self, Outcome, Proof};
 use crate::diagnostic::Diagnostic;
 use crate::expectation::Expectations;
@@ -15,14 +15,43 @@ use crate::project::Project;
 use crate::span::{FileId, SourceText};
 use crate::syntax;
 
-/// What is proved of a project, as a plain value apart from the database: whoever edits the texts need not wait for it.
+/// A project of which names and kinds are known, as a plain value apart from the database: whoever edits the texts need not wait for it.
 #[derive(Clone)]
-pub struct Case {
+pub struct Unchecked {
     project: Arc<Project>,
     resolved: Arc<(Policy, Vec<Diagnostic>)>,
-    judged: Arc<Judged>,
+    named: Arc<Judged>,
     expectations: Arc<Expectations>,
     levels: Levels,
+}
+
+impl Unchecked {
+    /// The project as it is now.
+    #[must_use]
+    pub fn new(db: &dyn Db, input: ProjectInput) -> Self {
+        let (project, resolved) = (Arc::clone(project(db, input)), Arc::clone(resolved(db, input)));
+        let (named, expectations) = (Arc::clone(named(db, input)), Arc::clone(expectations(db, input)));
+        Self { project, resolved, named, expectations, levels: input.levels(db).clone() }
+    }
+
+    /// What is said before any check.
+    #[must_use]
+    pub fn said(&self) -> &[Diagnostic] {
+        &self.named.said
+    }
+
+    /// Runs the checks.
+    #[must_use]
+    pub fn check(self) -> Case {
+        let checks = Judged::by_checks(&self.project, &self.resolved.0, &self.expectations);
+        Case { texts: self, checks }
+    }
+}
+
+/// A project that was checked, to be proved.
+pub struct Case {
+    texts: Unchecked,
+    checks: Judged,
 }
 
 /// What was proved of the asserts of a [`Case`], and what is to be looked at next.
@@ -38,30 +67,37 @@ pub struct Verdicts {
 }
 
 impl Case {
-    /// The case of a project as it is now.
+    /// What the checks say.
     #[must_use]
-    pub fn new(db: &dyn Db, input: ProjectInput) -> Self {
-        let (project, resolved) = (Arc::clone(project(db, input)), Arc::clone(resolved(db, input)));
-        let (judged, expectations) = (Arc::clone(judged(db, input)), Arc::clone(expectations(db, input)));
-        Self { project, resolved, judged, expectations, levels: input.levels(db).clone() }
+    pub fn checks(&self) -> &[Diagnostic] {
+        &self.checks.said
     }
 
-    /// The project.
-    #[must_use]
-    pub fn project(&self) -> &Project {
-        &self.project
+    /// What of it leaves nothing to be built or proved.
+    pub fn stopping(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.checks.said.iter().filter(|one| self.texts.levels.stops(one))
+    }
+
+    /// Everything that is said before the project is lowered.
+    fn said(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.texts.named.said.iter().chain(&self.checks.said)
+    }
+
+    /// What of that is known.
+    fn excused(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.texts.named.excused.iter().chain(&self.checks.excused)
     }
 
     /// Proves the asserts; nothing is proved of a project with errors. None if it was given up on the way.
     #[must_use]
     pub fn asserts(&self, is_given_up: &dyn Fn() -> bool) -> Option<Verdicts> {
         let mut saying = self.saying();
-        if self.judged.said.iter().any(|one| self.levels.stops(one)) || is_given_up() {
+        if self.said().any(|one| self.texts.levels.stops(one)) || is_given_up() {
             let (diagnostics, proofs, excused) = (Vec::new(), Vec::new(), Vec::new());
             return (!is_given_up()).then_some(Verdicts { diagnostics, proofs, ruleset: None, excused });
         }
-        let (policy, _) = &*self.resolved;
-        let target = self.project.target(&policy.facts);
+        let (policy, _) = &*self.texts.resolved;
+        let target = self.texts.project.target(&policy.facts);
         let (ruleset, notes) = lower::lower(policy, target);
         saying.say(notes);
         if is_given_up() {
@@ -73,7 +109,7 @@ impl Case {
         if is_given_up() {
             return None;
         }
-        let hole = saying.diagnostics.iter().any(|one| self.levels.stops(one) && assertion::is_hole(one));
+        let hole = saying.diagnostics.iter().any(|one| self.texts.levels.stops(one) && assertion::is_hole(one));
         let (diagnostics, excused) = saying.whole();
         Some(Verdicts { diagnostics, proofs, ruleset: (!hole).then_some(ruleset), excused })
     }
@@ -82,29 +118,29 @@ impl Case {
     #[must_use]
     pub fn findings(&self, verdicts: &Verdicts) -> Vec<Diagnostic> {
         let Some(ruleset) = &verdicts.ruleset else { return Vec::new() };
-        let target = self.project.target(&self.resolved.0.facts);
-        let told = self.judged.said.iter().chain(&verdicts.diagnostics).chain(&verdicts.excused).cloned();
+        let target = self.texts.project.target(&self.texts.resolved.0.facts);
+        let told = self.said().chain(&verdicts.diagnostics).chain(&verdicts.excused).cloned();
         let told: Vec<Diagnostic> = told.collect();
-        found(&self.project, ruleset, target, false, &told, &self.expectations)
+        found(&self.texts.project, ruleset, target, false, &told, &self.texts.expectations)
     }
 
     /// With what is known of the texts, and nothing said yet.
     fn saying(&self) -> Saying {
         Saying {
-            expectations: Arc::clone(&self.expectations),
-            levels: self.levels.clone(),
+            expectations: Arc::clone(&self.texts.expectations),
+            levels: self.texts.levels.clone(),
             diagnostics: Vec::new(),
-            excused: self.judged.excused.clone(),
+            excused: self.excused().cloned().collect(),
         }
     }
 
     /// What emission says of the rules.
     #[must_use]
     pub fn emission(&self, ruleset: Ruleset) -> Vec<Diagnostic> {
-        let (policy, _) = &*self.resolved;
-        let target = self.project.target(&policy.facts);
-        let sources = relative(&self.project.files);
-        let told: Vec<Diagnostic> = self.judged.said.iter().chain(&self.judged.excused).cloned().collect();
+        let (policy, _) = &*self.texts.resolved;
+        let target = self.texts.project.target(&policy.facts);
+        let sources = relative(&self.texts.project.files);
+        let told: Vec<Diagnostic> = self.said().chain(self.excused()).cloned().collect();
         let header = lower::summary::header(policy, target, &lower::summary::limits(&told, &sources));
         let mut saying = self.saying();
         Lowered { ruleset, sources, target, header, partial: false }.written("policy", &mut saying);
@@ -115,22 +151,24 @@ impl Case {
     /// have some, or if it was given up on the way.
     #[must_use]
     pub fn would_hold(&self, file: FileId, asserts: &str, is_given_up: &dyn Fn() -> bool) -> Vec<Outcome> {
-        let faulty = |said: &[Diagnostic]| said.iter().any(|one| one.is_error() && assertion::is_hole(one));
-        let Some(source) = self.project.source(file).filter(|_| !faulty(&self.judged.said)) else { return Vec::new() };
+        let is_fault = |one: &Diagnostic| one.is_error() && assertion::is_hole(one);
+        let Some(source) = self.texts.project.source(file).filter(|_| !self.said().any(is_fault)) else {
+            return Vec::new();
+        };
         let before = source.text.len();
         let text = SourceText { path: Arc::clone(&source.path), text: format!("{}\n{asserts}", source.text).into() };
         let parsed = Arc::new(syntax::parse(&text.text, file));
         if !parsed.diagnostics.is_empty() || is_given_up() {
             return Vec::new();
         }
-        let mut project = Project::clone(&self.project);
+        let mut project = Project::clone(&self.texts.project);
         let at = file.0 as usize;
         if let (Some(own), Some(tree)) = (project.files.get_mut(at), project.parsed.get_mut(at)) {
             (*own, *tree) = (text, Some(parsed));
         }
         let (mut policy, faults) = resolve(&project);
         policy.assertions.retain(|one| one.location.file == file && one.location.span.start as usize >= before);
-        if faulty(&faults) || is_given_up() {
+        if faults.iter().any(is_fault) || is_given_up() {
             return Vec::new();
         }
         let target = project.target(&policy.facts);

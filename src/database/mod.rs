@@ -32,7 +32,7 @@ use crate::syntax::outline::Outline;
 use crate::syntax::tree::Target;
 use crate::{assertion, check, emit, lower, optimise, policy, prove, verify};
 
-pub use case::{Case, Verdicts};
+pub use case::{Case, Unchecked, Verdicts};
 
 /// What the queries need of a database.
 #[salsa::db]
@@ -412,23 +412,44 @@ pub fn proofs(db: &dyn Db, input: ProjectInput) -> (Vec<Diagnostic>, Vec<Proof>)
 /// What is said of a project before it is lowered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Judged {
-    /// What could not be read or parsed, what names and kinds are wrong, and what the checks find.
+    /// What there is to say.
     pub said: Vec<Diagnostic>,
-    /// What of that comments say is known.
+    /// What comments say is known.
     pub excused: Vec<Diagnostic>,
 }
 
-/// Everything that is said about a project before it is lowered.
+impl Judged {
+    fn new(mut said: Vec<Diagnostic>, expectations: &Expectations) -> Self {
+        let mut excused = Vec::new();
+        expectations.excuse(&mut said, &mut excused);
+        Self { said, excused }
+    }
+
+    /// What the checks say.
+    fn by_checks(project: &Project, policy: &Policy, expectations: &Expectations) -> Self {
+        Self::new(check::run(project, policy, project.target(&policy.facts)), expectations)
+    }
+}
+
+/// What is said before any check: what could not be read or parsed, and what names and kinds are wrong.
+#[salsa::tracked(returns(ref), no_eq)]
+pub fn named(db: &dyn Db, input: ProjectInput) -> Arc<Judged> {
+    let (_, faults) = &**resolved(db, input);
+    let expectations = expectations(db, input);
+    let said = source_diagnostics(db, input).iter().chain(faults).cloned().collect();
+    let mut named = Judged::new(said, expectations);
+    named.said.extend(expectations.faults.iter().cloned());
+    Arc::new(named)
+}
+
+/// Everything that is said about a project before it is lowered: what [`named`] says, and the checks.
 #[salsa::tracked(returns(ref), no_eq)]
 pub fn judged(db: &dyn Db, input: ProjectInput) -> Arc<Judged> {
-    let project = project(db, input);
-    let (policy, faults) = &**resolved(db, input);
-    let expectations = expectations(db, input);
-    let mut judged = Judged { said: source_diagnostics(db, input).to_vec(), excused: Vec::new() };
-    judged.said.extend(faults.iter().cloned());
-    judged.said.extend(check::run(project, policy, project.target(&policy.facts)));
-    expectations.excuse(&mut judged.said, &mut judged.excused);
-    judged.said.extend(expectations.faults.iter().cloned());
+    let (policy, _) = &**resolved(db, input);
+    let mut judged = Judged::clone(named(db, input));
+    let checks = Judged::by_checks(project(db, input), policy, expectations(db, input));
+    judged.said.extend(checks.said);
+    judged.excused.extend(checks.excused);
     Arc::new(judged)
 }
 

@@ -180,7 +180,7 @@ fn an_edit_redoes_only_what_depends_on_it() {
         text.push_str("set unused = 198.51.100.0/24\n");
     }
     assert_eq!(reload(&mut db, &buffers), 1);
-    let names = ["expectations", "judged", "parse", "project", "resolved", "source_diagnostics"];
+    let names = ["expectations", "judged", "named", "parse", "project", "resolved", "source_diagnostics"];
     assert_eq!(executed(&ran), names.map(|name| (name.to_owned(), 1)));
     // What rests on no part of it (another project's diagnostics, proofs that nobody asks for) does not run at all.
     assert_eq!(reload(&mut db, &buffers), 1);

@@ -2,8 +2,8 @@
 //! where the other speaks to a terminal.
 //!
 //! `session` has the state: open `documents`, the `workspace`'s policies, and for each root a `subject` with its database.
-//! `dispatch` leads messages there. What is said of a text comes in two steps: what reading, types and checks say at once, what is
-//! `proofs` from a worker that is given up as soon as the text changes.
+//! `dispatch` leads messages there. What is said of a text comes in steps: what reading, names and kinds say at once, what checks and
+//! `proofs` say from a worker that is given up as soon as the text changes.
 
 mod actions;
 mod address;

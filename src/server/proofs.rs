@@ -1,4 +1,4 @@
-//! The worker that proves: what takes longer than a keystroke may. It works on plain values, so that nobody who edits waits for it,
+//! The worker that checks and proves: what takes longer than a keystroke may. It works on plain values, so that nobody who edits waits for it,
 //! and gives up what is no longer the text.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_channel::{Receiver, Sender};
 
-use crate::database::Case;
+use crate::database::Unchecked;
 use crate::diagnostic::Diagnostic;
 use crate::expectation::Expectations;
 use crate::host::listing;
@@ -27,14 +27,16 @@ pub struct Job {
     pub now: Arc<AtomicU64>,
     /// What.
     pub work: Work,
+    /// An earlier state, of which nothing is asked any more: to free a large policy takes too long for a keystroke.
+    pub before: Option<Unchecked>,
 }
 
 /// What there is to prove.
 pub enum Work {
-    /// A policy's asserts and findings; or the asserts alone.
+    /// A policy's checks, asserts and findings; or the asserts alone.
     Policy {
         /// The policy.
-        case: Case,
+        unchecked: Unchecked,
         /// It is a file of tests.
         asserts_only: bool,
     },
@@ -49,12 +51,23 @@ pub enum Work {
     Nothing,
 }
 
-/// What was proved.
+/// What of it was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// What single rules say that they cannot mean.
+    Checks,
+    /// What is proved of all of them.
+    Proofs,
+}
+
+/// What was found.
 pub struct Proved {
     /// Of which root.
     pub root: PathBuf,
     /// Of which of its states.
     pub revision: u64,
+    /// What was looked at.
+    pub part: Part,
     /// What is said about it.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -64,9 +77,9 @@ impl Job {
         self.now.load(Ordering::Acquire) != self.revision
     }
 
-    fn tell(&self, results: &Sender<Proved>, diagnostics: Vec<Diagnostic>) {
+    fn tell(&self, results: &Sender<Proved>, part: Part, diagnostics: Vec<Diagnostic>) {
         // A server that has ended wants to know nothing more.
-        let _ = results.send(Proved { root: self.root.clone(), revision: self.revision, diagnostics });
+        let _ = results.send(Proved { root: self.root.clone(), revision: self.revision, part, diagnostics });
     }
 
     fn run(&self, results: &Sender<Proved>) {
@@ -77,24 +90,28 @@ impl Job {
                 Expectations::settle_rules(source, *form, false, &mut found);
                 // Its faults were told at once.
                 let faults = |one: &Diagnostic| one.code == &crate::prove::findings::codes::UNREADABLE;
-                self.tell(results, found.into_iter().filter(|one| !faults(one)).collect());
+                self.tell(results, Part::Proofs, found.into_iter().filter(|one| !faults(one)).collect());
             }
-            Work::Policy { case, asserts_only: true } => {
+            Work::Policy { unchecked, asserts_only: true } => {
+                let case = unchecked.clone().check();
+                self.tell(results, Part::Checks, case.stopping().cloned().collect());
                 let Some(verdicts) = case.asserts(&|| self.is_given_up()) else { return };
                 let missed = |one: &Diagnostic| one.code == &UNFULFILLED && one.primary.location.file == FileId(0);
                 let mut diagnostics: Vec<_> = verdicts.diagnostics.into_iter().filter(missed).collect();
                 diagnostics.extend(verdicts.proofs.into_iter().filter_map(|proof| proof.diagnostic));
-                self.tell(results, diagnostics);
+                self.tell(results, Part::Proofs, diagnostics);
             }
-            Work::Policy { case, asserts_only: false } => {
+            Work::Policy { unchecked, asserts_only: false } => {
+                let case = unchecked.clone().check();
+                self.tell(results, Part::Checks, case.checks().to_vec());
                 let Some(verdicts) = case.asserts(&|| self.is_given_up()) else { return };
                 let findings = case.findings(&verdicts);
-                self.tell(results, verdicts.diagnostics.iter().cloned().chain(findings).collect());
+                self.tell(results, Part::Proofs, verdicts.diagnostics.iter().cloned().chain(findings).collect());
                 let Some(ruleset) = verdicts.ruleset.filter(|_| !self.is_given_up()) else { return };
                 let refused = case.emission(ruleset);
                 if !refused.is_empty() {
                     // Nothing is found of rules that cannot be written.
-                    self.tell(results, verdicts.diagnostics.into_iter().chain(refused).collect());
+                    self.tell(results, Part::Proofs, verdicts.diagnostics.into_iter().chain(refused).collect());
                 }
             }
         }
@@ -107,5 +124,6 @@ pub fn work(jobs: &Receiver<Job>, results: &Sender<Proved>) {
         if !job.is_given_up() {
             let _ = catch_unwind(AssertUnwindSafe(|| job.run(results)));
         }
+        drop(job.before);
     }
 }

@@ -314,7 +314,7 @@ impl Session {
         if !subject.is_current(result.revision) {
             return;
         }
-        subject.second = result.diagnostics;
+        subject.say(result.part, result.diagnostics);
         let files = self.say(&result.root);
         self.tell(files);
     }

@@ -1,16 +1,16 @@
 //! What is diagnosed: a policy with everything that it leads to, a file of tests, a rule set, or a configuration.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::documents::{Documents, Overlay};
-use super::proofs::{Job, Work};
+use super::proofs::{Job, Part, Work};
 use super::text::Moved;
 use crate::assertion::test;
 use crate::configuration::{self, Unusable};
-use crate::database::{self, Case, Database, ProjectInput};
+use crate::database::{self, Database, ProjectInput, Unchecked};
 use crate::diagnostic::{Diagnostic, Level};
 use crate::expectation::Expectations;
 use crate::host::listing;
@@ -23,6 +23,9 @@ use crate::syntax;
 
 /// The file that lies beside a policy.
 const FACTS: &str = "fwc.facts.json";
+
+/// How many states of a text are kept from being freed by whoever edits it.
+const GENERATIONS: usize = 2;
 
 /// What kind of text a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,10 +99,13 @@ pub struct Subject {
     levels: Levels,
     /// The configuration that should say the levels, if it cannot.
     pub misconfigured: Option<Unusable>,
-    /// What reading, types and checks say.
-    pub first: Vec<Diagnostic>,
-    /// What is proved; of an earlier text until it is proved anew, with places moved along.
-    pub second: Vec<Diagnostic>,
+    /// What reading, names and kinds say.
+    at_once: Vec<Diagnostic>,
+    /// What the worker says; of an earlier text until it has looked at this one, with places moved along.
+    later: [Vec<Diagnostic>; 2],
+    /// The states that the worker was given last, the newest behind: the database lets go of a value two changes after it has a new one,
+    /// and who lets go last frees it.
+    given: VecDeque<Unchecked>,
     /// Counts the changes. Whoever proves an earlier one may give it up.
     revision: Arc<AtomicU64>,
 }
@@ -115,8 +121,9 @@ impl Subject {
             asked: BTreeSet::new(),
             levels: Levels::default(),
             misconfigured: None,
-            first: Vec::new(),
-            second: Vec::new(),
+            at_once: Vec::new(),
+            later: Default::default(),
+            given: VecDeque::new(),
             revision: Arc::default(),
         }
     }
@@ -180,13 +187,13 @@ impl Subject {
         self.table = Arc::new(Table { files, keys, own });
     }
 
-    /// Moves what was proved of the texts before along with them.
+    /// Moves what the worker said of the texts before along with them.
     fn keep_places(&mut self, files: &[SourceText]) {
-        if self.second.is_empty() {
+        if self.later.iter().all(Vec::is_empty) {
             return;
         }
         if files.len() != self.table.files.len() {
-            self.second.clear();
+            self.later = Default::default();
             return;
         }
         let moved: Vec<Option<Moved>> = self
@@ -206,31 +213,35 @@ impl Subject {
                 None => false,
             }
         };
-        self.second.retain_mut(|one| {
-            one.helps.retain_mut(|help| help.edits.iter_mut().all(|edit| place(&mut edit.location)));
-            one.related.retain_mut(|label| place(&mut label.location));
-            place(&mut one.primary.location)
-        });
+        for part in &mut self.later {
+            part.retain_mut(|one| {
+                one.helps.retain_mut(|help| help.edits.iter_mut().all(|edit| place(&mut edit.location)));
+                one.related.retain_mut(|label| place(&mut label.location));
+                place(&mut one.primary.location)
+            });
+        }
     }
 
-    /// What can be said at once. Then what there is to prove, for the worker.
+    /// What can be said at once. Then what there is to check and to prove, for the worker.
     pub fn check(&mut self) -> Job {
+        let mut before = None;
         let work = match (&self.policy, self.kind) {
             (Some((db, input)), kind) => {
-                self.first = database::judged(db, *input).said.clone();
+                let unchecked = Unchecked::new(db, *input);
+                self.at_once = unchecked.said().to_vec();
                 if kind == Kind::Test {
                     // A policy's warnings stand at the policy.
-                    self.first.retain(|one| self.levels.stops(one));
+                    self.at_once.retain(|one| self.levels.stops(one));
                     let project = database::project(db, *input);
                     let tree = project.parsed.first().and_then(Option::as_ref).map(|parsed| &parsed.tree);
-                    self.first.extend(tree.map(|tree| test::rules_in(tree, FileId(0))).unwrap_or_default());
+                    self.at_once.extend(tree.map(|tree| test::rules_in(tree, FileId(0))).unwrap_or_default());
                 }
-                if self.first.iter().any(|one| self.levels.stops(one)) {
-                    self.second.clear();
-                    Work::Nothing
-                } else {
-                    Work::Policy { case: Case::new(db, *input), asserts_only: kind == Kind::Test }
+                if self.at_once.iter().any(|one| self.levels.stops(one)) {
+                    self.say(Part::Proofs, Vec::new());
                 }
+                self.given.push_back(unchecked.clone());
+                before = (self.given.len() > GENERATIONS).then(|| self.given.pop_front()).flatten();
+                Work::Policy { unchecked, asserts_only: kind == Kind::Test }
             }
             (None, Kind::Rules(form)) => {
                 let source = self
@@ -240,8 +251,8 @@ impl Subject {
                     .cloned()
                     .unwrap_or_else(|| SourceText { path: "".into(), text: "".into() });
                 let reading = read(&source, form, listing::family(&source.path));
-                self.first = reading.faults.iter().map(unreadable).collect();
-                Expectations::of_rules(&source, form).excuse(&mut self.first, &mut Vec::new());
+                self.at_once = reading.faults.iter().map(unreadable).collect();
+                Expectations::of_rules(&source, form).excuse(&mut self.at_once, &mut Vec::new());
                 Work::Rules { source, form }
             }
             (None, _) => Work::Nothing,
@@ -251,12 +262,22 @@ impl Subject {
             revision: self.revision.load(Ordering::Acquire),
             now: Arc::clone(&self.revision),
             work,
+            before,
         }
+    }
+
+    /// Takes in what the worker says.
+    pub fn say(&mut self, part: Part, diagnostics: Vec<Diagnostic>) {
+        let [checks, proofs] = &mut self.later;
+        *match part {
+            Part::Checks => checks,
+            Part::Proofs => proofs,
+        } = diagnostics;
     }
 
     /// Everything that is said, with what it weighs here; what is not told here is left out.
     pub fn diagnostics(&self) -> impl Iterator<Item = (Level, &Diagnostic)> {
-        self.first.iter().chain(&self.second).filter_map(|one| Some((self.levels.of(one.code)?, one)))
+        self.at_once.iter().chain(self.later.iter().flatten()).filter_map(|one| Some((self.levels.of(one.code)?, one)))
     }
 
     /// Whether a file takes part, or would if it existed.

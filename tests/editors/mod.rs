@@ -5,6 +5,9 @@ mod vscode;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 /// A policy with one word misspelt.
 const POLICY: &str = "\
@@ -12,6 +15,9 @@ set office = 192.0.2.0/24
 allow { ssh, ping } from ofice to host
 allow https from office to host
 ";
+
+/// A client that has not come to its end by then waits for something that never comes.
+const LIMIT: Duration = Duration::from_secs(300);
 
 fn scripts() -> PathBuf {
     project("tests/editors")
@@ -67,7 +73,19 @@ fn run(test: &str, client: &mut Command, asks: &[&str]) -> Option<Output> {
         return None;
     }
     client.env("FWC", env!("CARGO_BIN_EXE_fwc")).env("NO_COLOR", "1").stdin(Stdio::null());
-    Some(client.output().expect("it runs"))
+    let child = client.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let process = child.id().to_string();
+    let (done, ended) = mpsc::channel::<()>();
+    let watch = thread::spawn(move || {
+        if ended.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
+            let killed = Command::new("kill").args(["-9", &process]).status();
+            println!("the client was ended after {LIMIT:?}: {killed:?}");
+        }
+    });
+    let output = child.wait_with_output().expect("it ends");
+    drop(done);
+    watch.join().expect("it ends");
+    Some(output)
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -3,7 +3,7 @@
 
 use super::{Action, ActionKind, touches};
 use crate::assertion::Outcome;
-use crate::database::{self, Case, Db, ProjectInput};
+use crate::database::{self, Db, ProjectInput, Unchecked};
 use crate::diagnostic::Edit;
 use crate::span::{FileId, Location, Span, Spanned};
 use crate::syntax;
@@ -63,7 +63,7 @@ pub fn asserts(db: &dyn Db, input: ProjectInput, file: FileId, span: Span) -> Ve
         database::give_way(db);
         false
     };
-    let outcomes = Case::new(db, input).would_hold(file, &(written.join("\n") + "\n"), &is_given_up);
+    let outcomes = Unchecked::new(db, input).check().would_hold(file, &(written.join("\n") + "\n"), &is_given_up);
     if outcomes.len() != candidates.len() {
         return Vec::new();
     }
