@@ -18,10 +18,21 @@ pub(super) enum Style {
 pub(super) struct Comment {
     /// The line that it is about, counted from 1.
     pub line: u32,
-    /// Codes, and where they stand.
-    pub codes: Vec<(&'static Code, Span)>,
+    /// What it names.
+    pub codes: Vec<Named>,
     /// `expect`, not `allow`.
     pub expects: bool,
+}
+
+/// A code in a comment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    /// It.
+    pub code: &'static Code,
+    /// Where it stands.
+    pub span: Span,
+    /// What to delete to be without it: it and its comma, or the comment if it names nothing else.
+    pub removal: Span,
 }
 
 /// How it is written, for messages.
@@ -40,8 +51,12 @@ pub(super) fn comments(text: &str, style: Style, file: FileId, faults: &mut Vec<
             out.extend(waiting.drain(..).map(|(comment, _)| Comment { line: number, ..comment }));
         }
         if let Some(hash) = hash {
-            let read =
-                Reader { text: line.get(hash + 1..).unwrap_or_default(), base: start + hash + 1, file, faults }.read();
+            let before = line.get(..hash).unwrap_or_default().trim_end().len();
+            // A line that it has for itself goes with it.
+            let end = if before == 0 { line.len() + 1 } else { line.trim_end_matches('\r').len() };
+            let whole = Span::new(start + before, (start + end).min(text.len()));
+            let text = line.get(hash + 1..).unwrap_or_default();
+            let read = Reader { text, base: start + hash + 1, whole, file, faults }.read();
             match read {
                 Some(comment) if said.is_empty() => {
                     waiting.push((comment, Span::new(start + hash, start + line.len())))
@@ -76,6 +91,8 @@ struct Reader<'a, 'f> {
     text: &'a str,
     /// Where it begins in the file.
     base: usize,
+    /// The comment with the space before it.
+    whole: Span,
     file: FileId,
     faults: &'f mut Vec<Diagnostic>,
 }
@@ -112,14 +129,26 @@ impl Reader<'_, '_> {
             return None;
         }
         let mut codes = Vec::new();
-        for name in list.split(',').map(str::trim) {
+        let (list_start, list_end) = (at(list), at(list) + list.len());
+        for part in list.split(',') {
+            let (name, start, end) = (part.trim(), at(part), at(part) + part.len());
+            let removal = match (start == list_start, end == list_end) {
+                (true, true) => self.whole,
+                (true, false) => Span::new(start, end + 1 + spaces(self.text, end + 1 - self.base)),
+                (false, _) => Span::new(start - 1, end),
+            };
             match codes::find(name) {
-                Some(code) => codes.push((code, span(name))),
+                Some(code) => codes.push(Named { code, span: span(name), removal }),
                 None => self.faults.push(unknown(name, Location { file: self.file, span: span(name) })),
             }
         }
         Some(Comment { line: 0, codes, expects })
     }
+}
+
+/// How much space there is at a place.
+fn spaces(text: &str, at: usize) -> usize {
+    text.get(at..).map_or(0, |rest| rest.len() - rest.trim_start().len())
 }
 
 fn unknown(name: &str, location: Location) -> Diagnostic {

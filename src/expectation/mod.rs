@@ -17,7 +17,7 @@ use crate::prove;
 use crate::read::Form;
 use crate::span::{FileId, LineIndex, Location, SourceText, Span};
 use crate::syntax::tree::{Statement, StatementKind, Tree};
-use comment::{Comment, Style};
+use comment::{Comment, Named, Style};
 
 /// Everything that comments say in some texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,7 +34,7 @@ struct Expectation {
     file: FileId,
     /// The lines of the statement that it is about.
     lines: RangeInclusive<u32>,
-    codes: Vec<(&'static Code, Span)>,
+    codes: Vec<Named>,
     /// Whether it is a finding if nothing comes.
     expects: bool,
 }
@@ -107,8 +107,8 @@ impl Expectations {
         let index = LineIndex::new(&source.text);
         for Comment { line, codes, expects } in comments {
             let lines = tree.and_then(|tree| extent(&tree.statements, &index, line)).unwrap_or(line..=line);
-            let (codes, refused): (Vec<_>, Vec<_>) = codes.into_iter().partition(|(code, _)| can_be_expected(code));
-            self.faults.extend(refused.into_iter().map(|(code, span)| {
+            let (codes, refused): (Vec<_>, Vec<_>) = codes.into_iter().partition(|named| can_be_expected(named.code));
+            self.faults.extend(refused.into_iter().map(|Named { code, span, .. }| {
                 let message = format!("`{}` cannot be expected or allowed", code.name);
                 Diagnostic::new(&CANNOT_BE_EXPECTED, Location { file, span }, message)
                     .label("the policy would have no meaning with it")
@@ -143,7 +143,7 @@ impl Expectations {
     fn covers(&self, expectation: &Expectation, diagnostic: &Diagnostic) -> bool {
         let Location { file, span } = diagnostic.primary.location;
         expectation.file == file
-            && expectation.codes.iter().any(|(code, _)| *code == diagnostic.code)
+            && expectation.codes.iter().any(|named| named.code == diagnostic.code)
             && self.lines.get(&file).is_some_and(|index| expectation.lines.contains(&index.line_column(span.start).0))
     }
 
@@ -153,16 +153,21 @@ impl Expectations {
         let mut out = Vec::new();
         for expectation in self.all.iter().filter(|known| known.expects) {
             let come = |code: &Code| excused.iter().any(|one| one.code == code && self.covers(expectation, one));
-            for &(code, span) in expectation.codes.iter().filter(|(code, _)| sought.includes(code) && !come(code)) {
-                let location = Location { file: expectation.file, span };
+            let missed = |named: &&Named| sought.includes(named.code) && !come(named.code);
+            for &Named { code, span, removal } in expectation.codes.iter().filter(missed) {
+                let location = |span| Location { file: expectation.file, span };
                 out.push(
                     Diagnostic::new(
                         &UNFULFILLED,
-                        location,
+                        location(span),
                         format!("`{}` is expected here and does not come", code.name),
                     )
                     .label(format!("nothing of the kind is found on line {}", expectation.lines.start()))
-                    .help("take it out of the comment, or write `allow` if it comes only at times"),
+                    .fix(
+                        "take it out of the comment, or write `allow` if it comes only at times",
+                        location(removal),
+                        "",
+                    ),
                 );
             }
         }

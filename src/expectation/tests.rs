@@ -58,3 +58,31 @@ fn a_text_of_any_kind_is_read() {
         assert_eq!(read.faults.is_empty(), text.starts_with('"'), "{text}");
     }
 }
+
+#[test]
+fn what_is_missed_can_be_taken_out() {
+    let names = ["shadowed-rule", "redundant-rule", "never-matches"].map(|name| find(name).expect("the code").name);
+    let missed = |text: &str| {
+        let expectations = Expectations::of_rules(&source(text), Form::Nft);
+        assert_eq!(expectations.faults, [], "{text}");
+        expectations.unfulfilled(&[], Sought::Rules { all: true })
+    };
+    for before in [
+        "accept\n  # fwc: expect(LIST) -- why\n\taccept # more\r\n",
+        "accept\n\taccept  # fwc: expect(LIST) -- why\r\n",
+    ] {
+        for count in 1..=names.len() {
+            let mut text = before.replace("LIST", &names[..count].join(", "));
+            assert_eq!(missed(&text).len(), count, "{text}");
+            // Whichever is taken out first, one less is missed, and in the end no comment is left.
+            for left in (0..count).rev() {
+                let found = missed(&text);
+                let edit = found[left / 2].helps[0].edits[0].clone();
+                text.replace_range(edit.location.span.range(), &edit.replacement);
+                assert_eq!(missed(&text).len(), left, "{text}");
+            }
+            let rest = if before.contains("more") { "accept\n\taccept # more\r\n" } else { "accept\n\taccept\r\n" };
+            assert_eq!(text, rest);
+        }
+    }
+}

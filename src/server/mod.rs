@@ -28,7 +28,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, never, select, tick, unbounded};
+use crossbeam_channel::{Receiver, select, tick, unbounded};
 use gen_lsp_types::{
     CodeActionOptions, CompletionOptions, DiagnosticOptions, DocumentLinkOptions, InitializeResult, RenameOptions,
     Save, SemanticTokensOptions, ServerCapabilities, ServerInfo, SignatureHelpOptions, TextDocumentSyncKind,
@@ -44,7 +44,7 @@ use session::Session;
 
 /// Room for trees that are deeply nested, as the command line has.
 const STACK: usize = 64 << 20;
-/// How often files on disk are looked at for a client that does not watch them.
+/// How often files on disk are looked at that the client does not watch.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// How a session ended.
@@ -85,7 +85,7 @@ pub fn serve(connection: &Connection, options: Options) -> Ended {
         return Ended::Abruptly;
     }
     let Ok((questions, answers)) = pool::start() else { return Ended::Abruptly };
-    let looking = if client.watches { never() } else { tick(LOOK) };
+    let looking = tick(LOOK);
     let mut session = Session::new(connection.sender.clone(), client, jobs, questions);
     let ended = attend(connection, &mut session, &proved, &answers, &looking);
     session.give_up();

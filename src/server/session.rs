@@ -145,9 +145,12 @@ impl Session {
         self.subjects.values().for_each(Subject::give_up);
     }
 
-    /// For a client that does not watch files: finds those that changed on disk.
+    /// Finds the files that changed on disk and that the client does not watch: those outside its folders, or all.
     pub fn look_at_disk(&mut self) {
-        let asked: BTreeSet<PathBuf> = self.subjects.values().flat_map(|subject| &subject.asked).cloned().collect();
+        let is_watched =
+            |path: &&PathBuf| self.client.watches && self.folders.iter().any(|folder| path.starts_with(folder));
+        let asked = self.subjects.values().flat_map(|subject| &subject.asked).filter(|path| !is_watched(path));
+        let asked: BTreeSet<PathBuf> = asked.cloned().collect();
         let mut now = BTreeMap::new();
         for path in asked {
             let time = std::fs::metadata(&path).and_then(|data| data.modified()).ok();

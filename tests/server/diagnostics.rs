@@ -131,6 +131,19 @@ fn a_client_that_does_not_watch_files_is_told_of_them_as_well() {
 }
 
 #[test]
+fn what_lies_outside_the_folders_that_a_client_watches_is_looked_at() {
+    let mut client = Client::new(&[("inner/site.fw", DEAD)]);
+    let folder = |name: &str| json!([{ "uri": client.uri(name), "name": "folder" }]);
+    let change = json!({ "event": { "removed": folder(""), "added": folder("inner") } });
+    client.tell("workspace/didChangeWorkspaceFolders", change);
+    client.open("inner/site.fw", DEAD);
+    client.until("inner/site.fw", has("FW0801"));
+    std::thread::sleep(std::time::Duration::from_millis(2_500));
+    client.write("fwc.toml", "[levels]\nshadowed-rule = \"allow\"\n");
+    client.until("inner/site.fw", <[_]>::is_empty);
+}
+
+#[test]
 fn who_asks_for_diagnostics_is_answered_and_not_told_twice() {
     let mut offered = capabilities();
     offered["textDocument"]["diagnostic"] = json!({});
