@@ -122,82 +122,42 @@ impl fmt::Display for AddressRange {
     }
 }
 
-/// Ranges in order. Nearly every set has one, kept without memory of its own; a long list is shared by all that name it.
-#[derive(Clone, Debug, Eq)]
-enum Ranges<T> {
-    /// Exactly one.
-    One([T; 1]),
-    /// None, or several.
-    Many(Arc<[T]>),
-}
-
-impl<T: PartialEq> PartialEq for Ranges<T> {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Many(a), Self::Many(b)) if Arc::ptr_eq(a, b) => true,
-            _ => self.as_slice() == other.as_slice(),
-        }
-    }
-}
-
 /// The length and the ends: a list of 100,000 is put into tables as often as rules name it.
-impl<T: Hash> Hash for Ranges<T> {
+fn hash_ends<T: Hash, H: Hasher>(all: &[T], state: &mut H) {
+    all.len().hash(state);
+    all.iter().take(4).chain(all.iter().rev().take(4)).for_each(|range| range.hash(state));
+}
+
+/// Whether two shared lists are equal; most that are equal are one.
+fn same<T: PartialEq>(one: &Arc<[T]>, other: &Arc<[T]>) -> bool {
+    Arc::ptr_eq(one, other) || one == other
+}
+
+/// A set of addresses of both families: sorted, disjoint, merged ranges. IPv4 stands before IPv6. Shared by all that name it: a range
+/// takes 34 bytes, and what holds a set is small that way.
+#[derive(Clone, Debug, Default, Eq)]
+pub struct AddressSet(Arc<[AddressRange]>);
+
+impl PartialEq for AddressSet {
+    fn eq(&self, other: &Self) -> bool {
+        same(&self.0, &other.0)
+    }
+}
+
+impl Hash for AddressSet {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let all = self.as_slice();
-        all.len().hash(state);
-        all.iter().take(4).chain(all.iter().rev().take(4)).for_each(|range| range.hash(state));
+        hash_ends(&self.0, state);
     }
 }
-
-impl<T> Ranges<T> {
-    /// None or one, or all of several, as they came.
-    fn gather(ranges: impl IntoIterator<Item = T>) -> Result<Self, Vec<T>> {
-        let mut ranges = ranges.into_iter();
-        let Some(first) = ranges.next() else { return Ok(Self::default()) };
-        let Some(second) = ranges.next() else { return Ok(Self::One([first])) };
-        let mut all = Vec::with_capacity(ranges.size_hint().0.saturating_add(2));
-        all.push(first);
-        all.push(second);
-        all.extend(ranges);
-        Err(all)
-    }
-
-    fn collect(ranges: impl IntoIterator<Item = T>) -> Self {
-        Self::gather(ranges).unwrap_or_else(|many| Self::Many(many.into()))
-    }
-
-    fn as_slice(&self) -> &[T] {
-        match self {
-            Self::One(one) => one,
-            Self::Many(many) => many,
-        }
-    }
-}
-
-impl<T> From<Vec<T>> for Ranges<T> {
-    fn from(ranges: Vec<T>) -> Self {
-        <[T; 1]>::try_from(ranges).map_or_else(|many| Self::Many(many.into()), Self::One)
-    }
-}
-
-impl<T> Default for Ranges<T> {
-    fn default() -> Self {
-        Self::Many(Arc::from([]))
-    }
-}
-
-/// A set of addresses of both families: sorted, disjoint, merged ranges. IPv4 stands before IPv6.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct AddressSet(Ranges<AddressRange>);
 
 impl AddressSet {
     /// The union of `ranges`.
     #[must_use]
     pub fn new(ranges: impl IntoIterator<Item = AddressRange>) -> Self {
-        let mut ranges = match Ranges::gather(ranges) {
-            Ok(one) => return Self(one),
-            Err(many) => many,
-        };
+        let mut ranges = ranges.into_iter();
+        let Some(first) = ranges.next() else { return Self::default() };
+        let Some(second) = ranges.next() else { return Self(Arc::from([first])) };
+        let mut ranges: Vec<AddressRange> = [first, second].into_iter().chain(ranges).collect();
         ranges.sort_unstable();
         let mut merged: Vec<AddressRange> = Vec::with_capacity(ranges.len());
         for range in ranges {
@@ -218,7 +178,7 @@ impl AddressSet {
     #[must_use]
     pub fn all(family: Family) -> Self {
         let max = if family == Family::Ipv4 { u128::from(u32::MAX) } else { u128::MAX };
-        Self(Ranges::One([AddressRange {
+        Self(Arc::from([AddressRange {
             first: AddressRange::address(family, 0),
             last: AddressRange::address(family, max),
         }]))
@@ -227,7 +187,7 @@ impl AddressSet {
     /// The ranges, in order.
     #[must_use]
     pub fn ranges(&self) -> &[AddressRange] {
-        self.0.as_slice()
+        &self.0
     }
 
     /// Whether nothing is in it.
@@ -244,7 +204,7 @@ impl AddressSet {
         {
             return self.clone();
         }
-        Self(Ranges::collect(self.ranges().iter().copied().filter(|range| range.family() == family)))
+        Self(self.ranges().iter().copied().filter(|range| range.family() == family).collect())
     }
 
     /// Whether it has members of one family.
@@ -312,7 +272,7 @@ impl AddressSet {
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
         let gaps = Family::BOTH.into_iter().flat_map(|family| other.gaps(family));
-        self.intersection(&Self(Ranges::collect(gaps)))
+        self.intersection(&Self(gaps.collect()))
     }
 
     fn gaps(&self, family: Family) -> Vec<AddressRange> {
@@ -395,16 +355,61 @@ impl PortRange {
 
 /// A set of ports: sorted, disjoint, merged. Empty means none, not any.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct PortSet(Ranges<PortRange>);
+pub struct PortSet(PortRanges);
+
+/// Port ranges in order. Nearly every set has one, kept without memory of its own; a long list is shared by all that name it.
+#[derive(Clone, Debug, Eq)]
+enum PortRanges {
+    /// Exactly one.
+    One([PortRange; 1]),
+    /// None, or several.
+    Many(Arc<[PortRange]>),
+}
+
+impl PortRanges {
+    fn as_slice(&self) -> &[PortRange] {
+        match self {
+            Self::One(one) => one,
+            Self::Many(many) => many,
+        }
+    }
+}
+
+impl PartialEq for PortRanges {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Many(one), Self::Many(other)) => same(one, other),
+            _ => self.as_slice() == other.as_slice(),
+        }
+    }
+}
+
+impl Hash for PortRanges {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_ends(self.as_slice(), state);
+    }
+}
+
+impl From<Vec<PortRange>> for PortRanges {
+    fn from(ranges: Vec<PortRange>) -> Self {
+        <[PortRange; 1]>::try_from(ranges).map_or_else(|many| Self::Many(many.into()), Self::One)
+    }
+}
+
+impl Default for PortRanges {
+    fn default() -> Self {
+        Self::Many(Arc::default())
+    }
+}
 
 impl PortSet {
     /// The union of `ranges`.
     #[must_use]
     pub fn new(ranges: impl IntoIterator<Item = PortRange>) -> Self {
-        let mut ranges = match Ranges::gather(ranges) {
-            Ok(one) => return Self(one),
-            Err(many) => many,
-        };
+        let mut ranges = ranges.into_iter();
+        let Some(first) = ranges.next() else { return Self::default() };
+        let Some(second) = ranges.next() else { return Self(PortRanges::One([first])) };
+        let mut ranges: Vec<PortRange> = [first, second].into_iter().chain(ranges).collect();
         ranges.sort_unstable();
         let mut merged: Vec<PortRange> = Vec::with_capacity(ranges.len());
         for range in ranges {

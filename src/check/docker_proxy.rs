@@ -10,7 +10,7 @@ use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::{Family, PortRange, PortSet};
 use crate::netfilter::Target;
 use crate::policy::resolve::families;
-use crate::policy::{Action, Class, Flow, Judgement, Policy, Rank, Traffic};
+use crate::policy::{Action, Class, Flow, Judgement, Party, Policy, Rank, Special, Traffic};
 use crate::span::Location;
 use crate::syntax::tree::View;
 
@@ -350,7 +350,7 @@ fn second_leg(policy: &Policy) -> Vec<Diagnostic> {
         judgement.action == Action::Allow
             && judgement.from.is_whole_class()
             && *judgement.to
-                == crate::policy::Party { view: judgement.to.view, ..crate::policy::Party::of(Class::Container) }
+                == Party::special(Class::Container, Special { view: judgement.to.view, ..Special::default() })
             && judgement.traffic.contains(&Traffic::ALL)
     };
     if list().any(open) {

@@ -7,7 +7,7 @@ use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::AddressSet;
 use crate::netfilter::Target;
 use crate::policy::resolve::families;
-use crate::policy::{Action, Class, Judgement, Party, Policy, Rank, cover, who};
+use crate::policy::{Action, Class, Judgement, Party, Policy, Rank, Special, cover, who};
 use crate::span::Location;
 
 /// Two defaults of which neither is the more specific.
@@ -146,19 +146,19 @@ fn both(a: &Party, b: &Party) -> Option<Party> {
     {
         return None;
     }
-    Some(Party {
-        class: a.class,
-        cards,
-        addresses: addresses(a.addresses.as_ref(), b.addresses.as_ref()),
+    let special = Special {
         live: a.live.clone().or_else(|| b.live.clone()),
         macs: if a.macs.is_empty() { b.macs.clone() } else { a.macs.clone() },
         user: a.user.clone().or_else(|| b.user.clone()),
-        at: addresses(a.at.as_deref(), b.at.as_deref()).map(Box::new),
+        at: addresses(a.at.as_ref(), b.at.as_ref()),
         view: a.view,
         member: a.member.clone().or_else(|| b.member.clone()),
         published: a.published.clone().or_else(|| b.published.clone()),
         except: a.except.iter().chain(&b.except).cloned().collect(),
-    })
+    };
+    let mut party = Party::special(a.class, special);
+    (party.cards, party.addresses) = (cards, addresses(a.addresses.as_ref(), b.addresses.as_ref()));
+    Some(party)
 }
 
 fn report(earlier: Location, later: Location) -> Diagnostic {

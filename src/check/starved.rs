@@ -4,6 +4,8 @@
 use std::net::Ipv6Addr;
 
 use super::{lockout, words};
+use thin_vec::thin_vec;
+
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::{AddressRange, AddressSet, Family, PortRange, Protocol};
 use crate::netfilter::{IcmpType, Target};
@@ -121,7 +123,7 @@ fn without(policy: &Policy, part: &str, off: Location) -> Option<Diagnostic> {
     let icmp = |kind| Traffic {
         family: Some(Family::Ipv6),
         protocol: Some(Protocol::ICMPV6),
-        icmp: Some(vec![IcmpType { kind, code: None }]),
+        icmp: Some(thin_vec![IcmpType { kind, code: None }]),
         ..Traffic::ALL
     };
     let untracked = policy.changes.iter().any(|change| change.kind == ChangeKind::Notrack);

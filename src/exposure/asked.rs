@@ -191,15 +191,16 @@ mod tests {
     fn conditions_are_read_as_they_are_written() {
         let limit = |source_prefix| Limit { count: 10, seconds: 60, burst: 5, source_prefix, name: "ssh".into() };
         let said = |text: &str| vec![Asked::Limit(text.to_owned())];
-        assert_eq!(words(MatchKind::Limit(limit(Some(32))), false), said("10/minute per source"));
-        assert_eq!(words(MatchKind::Limit(limit(None)), false), said("10/minute"));
-        assert_eq!(words(MatchKind::Limit(limit(None)), true), said("beyond 10/minute"));
+        assert_eq!(words(MatchKind::Limit(Box::new(limit(Some(32)))), false), said("10/minute per source"));
+        assert_eq!(words(MatchKind::Limit(Box::new(limit(None))), false), said("10/minute"));
+        assert_eq!(words(MatchKind::Limit(Box::new(limit(None))), true), said("beyond 10/minute"));
         let connections = MatchKind::ConnectionsAbove { count: 20, source_prefix: 32, name: "c".into() };
         assert_eq!(words(connections, true), said("20 connections per source"));
         let time = MatchKind::Time { days: 0b001_1111, times: Some((480, 1080)) };
         assert_eq!(words(time, false), said("only Mon, Tue, Wed, Thu, Fri, 08:00 to 18:00"));
         assert_eq!(words(MatchKind::User("www".to_owned()), false), said("from user www"));
-        let set = MatchKind::InSet { set: "banned".into(), fields: vec![crate::netfilter::SetField::Source] };
+        let set =
+            MatchKind::InSet { set: "banned".into(), fields: thin_vec::thin_vec![crate::netfilter::SetField::Source] };
         assert_eq!(words(set, true), vec![Asked::Open("unless set `banned` lists it".to_owned())]);
         let unknown = MatchKind::Unknown("-m geoip --src-cc DE".into());
         assert_eq!(words(unknown, false), vec![Asked::Open("if `-m geoip --src-cc DE`".to_owned())]);

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Cards, Host, Vocabulary, attach};
+use thin_vec::ThinVec;
+
 use crate::database::{self, Database};
 use crate::diagnostic::Diagnostic;
 use crate::facts::{Facts, ForwardPolicy};
@@ -159,7 +161,7 @@ fn vocabulary(project: &Project, policy: &Policy) -> Vocabulary {
         let member = One {
             negated: false,
             place: Spanned { value: Place::Name((*name).into()), span: declared.node.name.span },
-            on: Vec::new(),
+            on: ThinVec::new(),
             at: None,
             view: None,
         };

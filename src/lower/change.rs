@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use std::sync::Arc;
 
+use thin_vec::thin_vec;
+
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::Protocol;
 use crate::netfilter::{Effect, Hook, Match, MatchKind, Rule, TableFamily, TableKind};
-use crate::policy::{Change, ChangeKind, Class, Judgement, Nat, Party};
+use crate::policy::{Change, ChangeKind, Class, Judgement, Nat};
 
 use super::condition::{self, Seat};
 use super::{LOCAL, Program};
@@ -157,8 +159,8 @@ impl Program<'_> {
         let early = hook == Hook::Prerouting;
         if early {
             // The target's cards are not known before routing, and a container is still an address of the host.
-            judgement.to =
-                Arc::new(Party { at: None, published: None, cards: None, view: None, ..Party::clone(&judgement.to) });
+            let to = Arc::make_mut(&mut judgement.to);
+            (to.cards, to.at, to.published, to.view) = (None, None, None, None);
         }
         let routed = early && change.flow.to == Class::Outside && judgement.to.addresses.is_none();
         let mut rules = Vec::new();
@@ -173,7 +175,7 @@ impl Program<'_> {
                 rules.push(Rule {
                     family: conjunction.family,
                     matches,
-                    effects: vec![effect.clone()],
+                    effects: thin_vec![effect.clone()],
                     origin: Some(judgement.location),
                     ..Rule::default()
                 });
@@ -228,7 +230,7 @@ impl Program<'_> {
             rules.push(Rule {
                 family: conjunction.family,
                 matches,
-                effects: vec![Effect::ClampMss],
+                effects: thin_vec![Effect::ClampMss],
                 origin: Some(judgement.location),
                 ..Rule::default()
             });

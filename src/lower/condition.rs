@@ -3,6 +3,8 @@
 
 use std::net::IpAddr;
 
+use thin_vec::thin_vec;
+
 use crate::net::{AddressRange, AddressSet, Card, Family, PortRange, PortSet, Protocol};
 use crate::netfilter::{Hook, Match, MatchKind, SetField, State, TableFamily, TableKind, Verdict};
 use crate::policy::{Action, CardSet, Class, Flow, Judgement, Party, Policy, Published, Rank, Traffic};
@@ -309,7 +311,7 @@ fn roads(
 }
 
 fn at(judgement: &Judgement) -> Option<AddressSet> {
-    judgement.to.at.as_deref().cloned()
+    judgement.to.at.clone()
 }
 
 fn single(address: IpAddr) -> AddressSet {
@@ -484,7 +486,7 @@ pub fn party_matches(party: &Party, from: bool, seat: &Seat, family: Option<Fami
     }
     if let Some(live) = &party.live {
         let field = if from { SetField::Source } else { SetField::Destination };
-        matches.push(Match::is(MatchKind::InSet { set: live_set(live, family?), fields: vec![field] }));
+        matches.push(Match::is(MatchKind::InSet { set: live_set(live, family?), fields: thin_vec![field] }));
     }
     if !party.macs.is_empty() && from && arrives_known {
         matches.push(Match::is(MatchKind::SourceMac(party.macs.clone())));

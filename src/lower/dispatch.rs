@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use thin_vec::thin_vec;
+
 use crate::check::roads;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::facts::{Backend, ForwardPolicy};
@@ -178,7 +180,8 @@ impl Program<'_> {
 
     /// Where routed traffic is let through by a mark: the chain that sets it. What comes with the mark had it from elsewhere.
     fn mark_accepted(&mut self, forward: &mut Vec<Rule>) {
-        let set = |value| Rule { effects: vec![Effect::SetMark { value, mask: ACCEPTED_MARK }], ..Rule::default() };
+        let set =
+            |value| Rule { effects: thin_vec![Effect::SetMark { value, mask: ACCEPTED_MARK }], ..Rule::default() };
         let table = self.table(TableKind::Filter);
         let uses = |rule: &Rule| matches!(&rule.verdict, Some(Verdict::Goto(to)) if &**to == ACCEPTED);
         if table.chains.iter().flat_map(|chain| &chain.rules).any(uses) {

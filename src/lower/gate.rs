@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use thin_vec::thin_vec;
+
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::{AddressRange, AddressSet, Card, Family};
 use crate::netfilter::Target;
@@ -231,7 +233,7 @@ impl Program<'_> {
         let mut rules: Vec<Rule> = rules.into_iter().map(|(_, rule)| rule).collect();
         rules.splice(0..0, borrowed(&gates, family));
         // The judges have consented; the flows that the policy speaks of judge the rest of what is new.
-        rules.push(Rule { effects: vec![Effect::SetMark { value: 0, mask: CONSENT_MARK }], ..Rule::default() });
+        rules.push(Rule { effects: thin_vec![Effect::SetMark { value: 0, mask: CONSENT_MARK }], ..Rule::default() });
         if has_part(policy, "established") {
             rules.push(state(State::ESTABLISHED | State::RELATED, Verdict::Accept));
         }
@@ -348,7 +350,8 @@ impl Program<'_> {
         let lines: Vec<&GateLine> =
             gate.lines.iter().filter(|(way, _)| *way == direction).map(|(_, line)| line).collect();
         if lines.iter().any(|line| matches!(line, GateLine::Apply(..))) {
-            rules.push(Rule { effects: vec![Effect::SetMark { value: 0, mask: CONSENT_MARK }], ..Rule::default() });
+            rules
+                .push(Rule { effects: thin_vec![Effect::SetMark { value: 0, mask: CONSENT_MARK }], ..Rule::default() });
         }
         rules.extend(self.gate_lines(&lines, direction, peer, &seat));
         if direction == Direction::In {
@@ -485,7 +488,7 @@ impl Program<'_> {
         for rule in marked {
             let already = rule.matches.contains(&consent());
             if rule.verdict == Some(Verdict::Return) && !already {
-                let effects = vec![Effect::SetMark { value: CONSENT_MARK, mask: CONSENT_MARK }];
+                let effects = thin_vec![Effect::SetMark { value: CONSENT_MARK, mask: CONSENT_MARK }];
                 rules.push(Rule { effects, verdict: None, ..rule });
                 undecided = true;
                 continue;

@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use thin_vec::thin_vec;
+
 use crate::diagnostic::Diagnostic;
 use crate::net::{Card, Family};
 use crate::netfilter::Target;
@@ -386,13 +388,13 @@ impl<'p> Program<'p> {
                     if limit.per_source { &[Some(Family::Ipv4), Some(Family::Ipv6)] } else { &[None] };
                 for &family in families {
                     let source_prefix = family.map(|family| if family == Family::Ipv4 { 32 } else { 64 });
-                    let kind = MatchKind::Limit(Limit {
+                    let kind = MatchKind::Limit(Box::new(Limit {
                         count: limit.count,
                         seconds,
                         burst: limit.burst,
                         source_prefix,
                         name: state_name.clone(),
-                    });
+                    }));
                     let base = Rule { family, matches: vec![Match::is(kind)], origin, ..Rule::default() };
                     rules.push(Rule { verdict: Some(seat.allow.clone()), ..base });
                 }
@@ -495,15 +497,15 @@ fn state(states: u8, verdict: Verdict) -> Rule {
 /// A log line in front of the rule it speaks of, limited by itself so that it never changes what is decided.
 fn log_rule(mut base: Rule, log: &crate::policy::Log, statement: u32) -> Rule {
     let (count, seconds) = log.rate;
-    base.matches.push(Match::is(MatchKind::Limit(Limit {
+    base.matches.push(Match::is(MatchKind::Limit(Box::new(Limit {
         count,
         seconds,
         // At less than five a day, the kernel cannot count five at once.
         burst: if seconds == 86_400 { LOG_BURST.min(count) } else { LOG_BURST },
         source_prefix: None,
         name: Arc::from(format!("fwc-log-{statement}")),
-    })));
-    base.effects = vec![Effect::Log { prefix: log.prefix.clone(), level: log.level }];
+    }))));
+    base.effects = thin_vec![Effect::Log { prefix: log.prefix.clone(), level: log.level }];
     base.verdict = None;
     base
 }

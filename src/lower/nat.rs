@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use thin_vec::thin_vec;
+
 use crate::net::Family;
 use crate::netfilter::Target;
 use crate::netfilter::{Effect, Hook, Match, MatchKind, Rule, TableFamily, TableKind, Verdict};
-use crate::policy::{Class, Flow, Judgement, Nat, Party};
+use crate::policy::{Class, Flow, Judgement, Nat, Party, Special};
 
 use super::condition::{self, Seat};
 use super::dispatch::to;
@@ -74,7 +76,7 @@ impl Program<'_> {
             marks.push(Rule {
                 family: conjunction.family,
                 matches,
-                effects: vec![Effect::SetMark { value: MASQUERADE_MARK, mask: MASQUERADE_MARK }],
+                effects: thin_vec![Effect::SetMark { value: MASQUERADE_MARK, mask: MASQUERADE_MARK }],
                 origin: Some(judgement.location),
                 ..Rule::default()
             });
@@ -122,7 +124,7 @@ fn translate(
 ) -> Vec<Rule> {
     let mut judgement = judgement.clone();
     // In PREROUTING the target is not known yet: the packet still goes to the host.
-    judgement.to = Arc::new(Party { at: at.cloned().map(Box::new), ..Party::of(Class::Host) });
+    judgement.to = Arc::new(Party::special(Class::Host, Special { at: at.cloned(), ..Special::default() }));
     judgement.forwarded = false;
     let local = at.is_none();
     let flow = Flow { from: judgement.from.class, to: Class::Host };

@@ -6,6 +6,8 @@ pub mod words;
 
 use std::sync::Arc;
 
+use thin_vec::ThinVec;
+
 use crate::net::{AddressSet, Card, Family, Mac, PortRange, PortSet, Protocol};
 use crate::span::Location;
 
@@ -233,7 +235,7 @@ pub struct Rule {
     /// The matches, in the order in which they are written. Order matters only for stateful ones.
     pub matches: Vec<Match>,
     /// What happens on the way.
-    pub effects: Vec<Effect>,
+    pub effects: ThinVec<Effect>,
     /// What is decided; `None`: the next rule is considered.
     pub verdict: Option<Verdict>,
     /// A remark for the listing, at most 255 bytes.
@@ -336,10 +338,10 @@ pub enum MatchKind {
         /// The set's name.
         set: Arc<str>,
         /// The fields, in the set's order.
-        fields: Vec<SetField>,
+        fields: ThinVec<SetField>,
     },
     /// At most so many in a time; stateful.
-    Limit(Limit),
+    Limit(Box<Limit>),
     /// More than so many connections open (`connlimit --connlimit-above`, `ct count over`); stateful.
     ConnectionsAbove {
         /// How many.
@@ -540,9 +542,9 @@ pub enum Verdict {
     /// Looks the packet's fields up and does what stands there (nft `vmap`); goes on if nothing does. No two keys overlap.
     Map {
         /// The fields.
-        fields: Vec<SetField>,
+        fields: ThinVec<SetField>,
         /// Key and verdict; shared by the rules that look into one map. No verdict is a map.
-        elements: Arc<[(Vec<SetValue>, Verdict)]>,
+        elements: Arc<Vec<(Vec<SetValue>, Verdict)>>,
     },
     /// Something else, which may decide or not: its exact text.
     Unknown(Arc<str>),

@@ -298,7 +298,8 @@ fn fold_pairs(run: Vec<Item>, side: Field, target: Target, sets: &mut Sets) -> V
             let comment = shared_comment(&members);
             members.truncate(1);
             for item in &mut members {
-                let look_up = Match::is(MatchKind::InSet { set: set.name.clone(), fields: set.fields.clone() });
+                let look_up =
+                    Match::is(MatchKind::InSet { set: set.name.clone(), fields: set.fields.as_slice().into() });
                 let mut matches: Vec<Match> = others(&item.rule, &places).cloned().collect();
                 matches.push(look_up);
                 item.rule.matches = matches;

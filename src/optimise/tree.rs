@@ -11,6 +11,8 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Field, is_plain};
+use thin_vec::thin_vec;
+
 use crate::net::{AddressRange, Family, PortRange, Protocol};
 use crate::netfilter::{Chain, Match, MatchKind, Owner, Rule, SetField, SetValue, Target, Verdict};
 
@@ -382,7 +384,7 @@ impl<'a> Tree<'a> {
         }
         // A map whose chains are as long as the list divides nothing.
         (longest * 2 <= members.len())
-            .then(|| Verdict::Map { fields: vec![self.field.set_field()], elements: elements.into() })
+            .then(|| Verdict::Map { fields: thin_vec![self.field.set_field()], elements: elements.into() })
     }
 
     fn without_field(&self, rule: &Rule) -> Rule {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::net::{AddressSet, Card, Family, PortSet};
 use crate::policy::resolve::families;
-use crate::policy::{Action, CardSet, Class, Judgement, Nat, Options, Party, Policy, Traffic};
+use crate::policy::{Action, CardSet, Class, Judgement, Nat, Options, Party, Policy, Special, Traffic};
 use crate::syntax::tree::View;
 
 /// Whether every packet that `narrow` matches is matched by `wide` as well.
@@ -39,7 +39,7 @@ pub fn carried_away<'p>(policy: &'p Policy, rule: &Judgement) -> Option<(&'p Jud
     policy.nat.iter().find_map(|nat| match nat {
         Nat::Forward { judgement, at, address, .. } => {
             let family = Family::of(*address);
-            let to = Party { at: at.clone().map(Box::new), ..Party::of(Class::Host) };
+            let to = Party::special(Class::Host, Special { at: at.clone(), ..Special::default() });
             let options = Options { source_ports: judgement.options.source_ports.clone(), ..Options::default() };
             let arriving = Judgement { to: to.into(), options: options.into(), forwarded: false, ..judgement.clone() };
             let of_family = Judgement { family: Some(family), ..rule.clone() };
@@ -142,7 +142,7 @@ pub fn party(wide: &Party, narrow: &Party) -> bool {
         && macs
         && except
         && holds(wide.addresses.as_ref(), narrow.addresses.as_ref())
-        && holds(wide.at.as_deref(), narrow.at.as_deref())
+        && holds(wide.at.as_ref(), narrow.at.as_ref())
         && cards(wide.cards.as_deref(), narrow.cards.as_deref())
         && (wide.live.is_none() || wide.live == narrow.live)
         && (wide.user.is_none() || wide.user == narrow.user)

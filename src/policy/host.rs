@@ -196,8 +196,8 @@ fn spoken_classes(names: &Names<'_>) -> FxHashSet<Class> {
         }
     }
     fn clauses(found: &mut FxHashSet<Class>, clauses: &Clauses) {
-        who(found, clauses.from.as_ref());
-        who(found, clauses.to.as_ref());
+        who(found, clauses.from.as_deref());
+        who(found, clauses.to.as_deref());
     }
     fn statement(found: &mut FxHashSet<Class>, node: &StatementKind) {
         match node {

@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use thin_vec::ThinVec;
+
 use crate::facts::Facts;
 use crate::net::{AddressSet, Card, Family, Mac, PortRange, PortSet, Protocol};
 use crate::netfilter::{IcmpType, Reject};
@@ -145,8 +147,9 @@ impl CardSet {
     }
 }
 
-/// One end of a connection, as a rule describes it. Everything said must hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One end of a connection, as a rule describes it. Everything said must hold, here and in [`Special`], whose fields are a party's own
+/// (`party.macs`): nearly no party has any of them, and a policy has as many parties as rules.
+#[derive(Clone, Debug)]
 pub struct Party {
     /// The class.
     pub class: Class,
@@ -154,6 +157,12 @@ pub struct Party {
     pub cards: Option<Arc<CardSet>>,
     /// Its address. For a container, instance or guest: its own.
     pub addresses: Option<AddressSet>,
+    special: Option<Box<Special>>,
+}
+
+/// What is seldom said of a party.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Special {
     /// A set that others fill at run time: its name.
     pub live: Option<Arc<str>>,
     /// Its Ethernet address: one of.
@@ -161,7 +170,7 @@ pub struct Party {
     /// As an origin on the host: the local user.
     pub user: Option<Arc<str>>,
     /// As a target: the host address that was dialled.
-    pub at: Option<Box<AddressSet>>,
+    pub at: Option<AddressSet>,
     /// Which of a container's ports are meant.
     pub view: Option<View>,
     /// The one container, instance or guest that is meant.
@@ -171,6 +180,39 @@ pub struct Party {
     /// Taken out again.
     pub except: Vec<Party>,
 }
+
+static NOTHING_SPECIAL: Special = Special {
+    live: None,
+    macs: Vec::new(),
+    user: None,
+    at: None,
+    view: None,
+    member: None,
+    published: None,
+    except: Vec::new(),
+};
+
+impl std::ops::Deref for Party {
+    type Target = Special;
+
+    fn deref(&self) -> &Special {
+        self.special.as_deref().unwrap_or(&NOTHING_SPECIAL)
+    }
+}
+
+impl std::ops::DerefMut for Party {
+    fn deref_mut(&mut self) -> &mut Special {
+        self.special.get_or_insert_default()
+    }
+}
+
+impl PartialEq for Party {
+    fn eq(&self, other: &Self) -> bool {
+        (self.class, &self.cards, &self.addresses) == (other.class, &other.cards, &other.addresses)
+            && (self.special.is_none() && other.special.is_none() || **self == **other)
+    }
+}
+impl Eq for Party {}
 
 impl Published {
     /// The only family in which it is reached; `None`: both.
@@ -184,34 +226,25 @@ impl Party {
     /// Everyone of a class.
     #[must_use]
     pub fn of(class: Class) -> Self {
-        Self {
-            class,
-            cards: None,
-            addresses: None,
-            live: None,
-            macs: Vec::new(),
-            user: None,
-            at: None,
-            view: None,
-            member: None,
-            published: None,
-            except: Vec::new(),
-        }
+        Self { class, cards: None, addresses: None, special: None }
+    }
+
+    /// Of a class, those of whom this is said.
+    #[must_use]
+    pub fn special(class: Class, special: Special) -> Self {
+        Self { special: Some(Box::new(special)), ..Self::of(class) }
+    }
+
+    /// The same, whatever their addresses.
+    #[must_use]
+    pub fn at_any_address(&self) -> Self {
+        Self { addresses: None, ..self.clone() }
     }
 
     /// Whether nothing narrows it.
     #[must_use]
     pub fn is_whole_class(&self) -> bool {
-        self.cards.is_none()
-            && self.addresses.is_none()
-            && self.live.is_none()
-            && self.macs.is_empty()
-            && self.user.is_none()
-            && self.at.is_none()
-            && self.view.is_none()
-            && self.member.is_none()
-            && self.published.is_none()
-            && self.except.is_empty()
+        self.cards.is_none() && self.addresses.is_none() && **self == NOTHING_SPECIAL
     }
 }
 
@@ -246,7 +279,7 @@ pub struct Traffic {
     /// Ports that the client dials; `None`: every port.
     pub ports: Option<PortSet>,
     /// ICMP types; `None`: every type.
-    pub icmp: Option<Vec<IcmpType>>,
+    pub icmp: Option<ThinVec<IcmpType>>,
 }
 
 impl Traffic {

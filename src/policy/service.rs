@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use thin_vec::ThinVec;
+
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::names::{closest as nearest, icmp};
 use crate::net::{Family, PortRange, PortSet, Protocol};
@@ -181,7 +183,7 @@ fn unknown_service(names: &Names<'_>, file: FileId, item: &Spanned<Item>, name: 
 
 fn icmp_traffic(family: Family, types: Option<Vec<crate::netfilter::IcmpType>>) -> Traffic {
     let protocol = if family == Family::Ipv4 { Protocol::ICMP } else { Protocol::ICMPV6 };
-    Traffic { family: Some(family), protocol: Some(protocol), ports: None, icmp: types }
+    Traffic { family: Some(family), protocol: Some(protocol), ports: None, icmp: types.map(ThinVec::from) }
 }
 
 /// One entry a protocol: ports of the same protocol together, in order of first mention.

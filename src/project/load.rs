@@ -172,8 +172,8 @@ impl Loader<'_> {
 
     fn statement(&mut self, file: FileId, directory: &Path, statement: &Statement) {
         let (kind, name) = match &statement.value {
-            StatementKind::Include(name) => (ImportKind::Include, name),
-            StatementKind::Compose(name) => (ImportKind::Compose, name),
+            StatementKind::Include(name) => (ImportKind::Include, &**name),
+            StatementKind::Compose(name) => (ImportKind::Compose, &**name),
             StatementKind::Set(set) => match &set.value {
                 SetValue::File(name) => (ImportKind::SetFile, name),
                 _ => return,

@@ -83,8 +83,8 @@ fn read(text: &str) -> Arc<Parsed> {
         let start = span.start as usize + words.len();
         let name = Spanned::new(name.into(), Span::new(start, start + name.len() + 2));
         let kind = match words.split_whitespace().next() {
-            Some("include") => StatementKind::Include(name),
-            Some("compose") => StatementKind::Compose(name),
+            Some("include") => StatementKind::Include(Box::new(name)),
+            Some("compose") => StatementKind::Compose(Box::new(name)),
             Some("set") => StatementKind::Set(Box::new(Set { name: name.clone(), value: SetValue::File(name) })),
             _ => continue,
         };

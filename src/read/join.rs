@@ -85,7 +85,7 @@ pub fn join(ruleset: &mut Ruleset, sets: &[Set]) {
                 if named.insert(set.name.clone()) {
                     table.sets.push(Set { fields: fields.clone(), ..(*set).clone() });
                 }
-                MatchKind::InSet { set: set.name.clone(), fields }
+                MatchKind::InSet { set: set.name.clone(), fields: fields.into() }
             });
             *item = Match { negated: item.negated != negated, kind };
         }

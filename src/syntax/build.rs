@@ -5,6 +5,8 @@
 
 use pest::iterators::{Pair, Pairs};
 
+use thin_vec::ThinVec;
+
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::{AddressRange, Card, Family, PortRange, Protocol};
 use crate::span::{FileId, Location, Span, Spanned};
@@ -88,7 +90,7 @@ struct Parts {
     at: Option<Spanned<AddressRange>>,
     port: Option<Spanned<u16>>,
     source: Option<Spanned<AddressRange>>,
-    options: Vec<Spanned<RuleOption>>,
+    options: ThinVec<Spanned<RuleOption>>,
 }
 
 impl<'r> Builder<'r> {
@@ -122,9 +124,9 @@ impl<'r> Builder<'r> {
                 let clauses = self.parts(pairs).sentence.clauses;
                 StatementKind::Scope(Box::new(Scope { clauses, body: Vec::new() }))
             }
-            Rule::apply_line => StatementKind::Apply(self.first_name(pairs)?),
-            Rule::include_line => StatementKind::Include(self.first_name(pairs)?),
-            Rule::compose_line => StatementKind::Compose(self.first_name(pairs)?),
+            Rule::apply_line => StatementKind::Apply(Box::new(self.first_name(pairs)?)),
+            Rule::include_line => StatementKind::Include(Box::new(self.first_name(pairs)?)),
+            Rule::compose_line => StatementKind::Compose(Box::new(self.first_name(pairs)?)),
             Rule::use_line | Rule::target_line => self.use_or_target(pairs)?,
             Rule::fact_line => StatementKind::Fact(self.fact(pairs)?),
             Rule::interface_line => StatementKind::Interface(self.interface(pairs)?),
@@ -268,9 +270,9 @@ impl<'r> Builder<'r> {
         Some(Spanned::new(kind, span))
     }
 
-    fn names(&mut self, pair: Text<'_>) -> Vec<Name> {
+    fn names(&mut self, pair: Text<'_>) -> ThinVec<Name> {
         let inner = pair.into_inner();
-        let mut names = Vec::with_capacity(inner.len());
+        let mut names = ThinVec::with_capacity(inner.len());
         names.extend(inner.map(|pair| self.name(&pair)));
         names
     }
@@ -311,8 +313,8 @@ impl<'r> Builder<'r> {
         ports
     }
 
-    fn clause(&mut self, pair: Text<'_>) -> Option<Who> {
-        pair.into_inner().next().map(|inner| self.who(inner))
+    fn clause(&mut self, pair: Text<'_>) -> Option<Box<Who>> {
+        pair.into_inner().next().map(|inner| Box::new(self.who(inner)))
     }
 
     fn who(&mut self, pair: Text<'_>) -> Who {
@@ -332,7 +334,7 @@ impl<'r> Builder<'r> {
     fn one(&mut self, pair: Text<'_>) -> Option<One> {
         let mut negated = false;
         let mut place = None;
-        let (mut on, mut at, mut view) = (Vec::new(), None, None);
+        let (mut on, mut at, mut view) = (ThinVec::new(), None, None);
         for pair in pair.into_inner() {
             match pair.as_rule() {
                 Rule::not => negated = true,
@@ -365,7 +367,7 @@ impl<'r> Builder<'r> {
         Some(Spanned::new(place, span))
     }
 
-    fn option(&mut self, pair: Text<'_>, options: &mut Vec<Spanned<RuleOption>>) {
+    fn option(&mut self, pair: Text<'_>, options: &mut ThinVec<Spanned<RuleOption>>) {
         let span = self.tight(&pair);
         let rule = pair.as_rule();
         let option = match rule {
@@ -472,7 +474,7 @@ impl<'r> Builder<'r> {
         let name = self.name(&first);
         let except = match pairs.next() {
             Some(pair) if pair.as_rule() == Rule::except => self.names(pair),
-            _ => Vec::new(),
+            _ => ThinVec::new(),
         };
         Some(StatementKind::Use(Box::new(Use { name, except })))
     }

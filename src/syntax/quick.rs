@@ -2,6 +2,8 @@
 //! are made of such lines, and pest takes fifteen times as long for one. Whatever is not plainly of this form is left to the
 //! grammar, faults above all; a test holds that both give the same tree for whatever is read here.
 
+use thin_vec::{ThinVec, thin_vec};
+
 use crate::net::Protocol;
 use crate::span::{FileId, Location, Span, Spanned};
 use crate::syntax::grammar::RESERVED;
@@ -139,19 +141,19 @@ pub(super) fn rule(text: &str, base: usize, span: Span) -> Option<Statement> {
         Some("{") => words.list(item)?.0,
         Some(_) => vec![item(&mut words)?],
     };
-    let from = if words.skip("from") { Some(who(&mut words)?) } else { None };
-    let to = if words.skip("to") { Some(who(&mut words)?) } else { None };
+    let from = if words.skip("from") { Some(Box::new(who(&mut words)?)) } else { None };
+    let to = if words.skip("to") { Some(Box::new(who(&mut words)?)) } else { None };
     let via = if words.skip("via") {
         let (word, at) = words.take().filter(|(word, _)| is_card(word))?;
-        vec![Name::new(word.into(), at)]
+        thin_vec![Name::new(word.into(), at)]
     } else {
-        Vec::new()
+        ThinVec::new()
     };
     if words.next.is_some() || words.strange {
         return None;
     }
     let sentence = Sentence { family: None, what, clauses: Clauses { from, to, via } };
-    let rule = PolicyRule { action: Spanned::new(action, action_span), sentence, options: Vec::new() };
+    let rule = PolicyRule { action: Spanned::new(action, action_span), sentence, options: ThinVec::new() };
     Some(Statement::new(StatementKind::Rule(Box::new(rule)), span))
 }
 
@@ -211,9 +213,9 @@ fn one(words: &mut Words<'_>) -> Option<(One, Span)> {
     let on = if words.skip("on") {
         let (word, at) = words.take().filter(|(word, _)| is_card(word))?;
         span = span.to(at);
-        vec![Name::new(word.into(), at)]
+        thin_vec![Name::new(word.into(), at)]
     } else {
-        Vec::new()
+        ThinVec::new()
     };
     Some((One { negated: false, place, on, at: None, view: None }, span))
 }

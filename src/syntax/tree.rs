@@ -1,5 +1,8 @@
 //! The syntax tree: what the author wrote, nothing resolved. Names are as written; every value that a diagnostic may
-//! point at carries its span. Owns its data: no parser pair leaves this module's parent.
+//! point at carries its span. Owns its data: no parser pair leaves this module's parent. A long policy is a tree of as many rules: what
+//! a rule seldom has stands in boxes and in thin vectors, which take the room of one pointer while they are empty.
+
+use thin_vec::ThinVec;
 
 use crate::net::{AddressRange, Card, Family, Mac, PortRange};
 use crate::span::{Span, Spanned};
@@ -25,9 +28,9 @@ pub enum StatementKind {
     /// `target nft`, also `use target nft`.
     Target(Spanned<Target>),
     /// `include "base.fw"`; may hold globs.
-    Include(Name),
+    Include(Box<Name>),
     /// `compose "docker-compose.yml"`.
-    Compose(Name),
+    Compose(Box<Name>),
     /// `fact docker.version = "28.5"`: one value of the facts file, said in source.
     Fact(Box<Fact>),
     /// `interface wan = default-route`.
@@ -55,7 +58,7 @@ pub enum StatementKind {
     /// `masquerade`, `forward`, `redirect`.
     Nat(Box<Nat>),
     /// `apply web`.
-    Apply(Name),
+    Apply(Box<Name>),
     /// Clauses said once for a block.
     Scope(Box<Scope>),
     /// `chain filter INPUT { netfilter's own words }`.
@@ -70,7 +73,7 @@ pub struct Use {
     /// A file of the standard library: a platform or the prelude.
     pub name: Name,
     /// Its parts that are not wanted.
-    pub except: Vec<Name>,
+    pub except: ThinVec<Name>,
 }
 
 /// `fact PATH = VALUE`.
@@ -172,7 +175,7 @@ pub struct Guest {
     /// Its Ethernet address.
     pub mac: Option<Spanned<Mac>>,
     /// Its addresses.
-    pub address: Option<Who>,
+    pub address: Option<Box<Who>>,
     /// Its judges, in source order. `None`: no block, no gate.
     pub gates: Option<Vec<Gate>>,
 }
@@ -203,7 +206,7 @@ pub struct Network {
     /// Its bridge.
     pub cards: Vec<Spanned<Card>>,
     /// Its subnets.
-    pub address: Option<Who>,
+    pub address: Option<Box<Who>>,
 }
 
 /// `container NAME on NETWORK …`.
@@ -214,7 +217,7 @@ pub struct Container {
     /// The network it is on.
     pub network: Name,
     /// Its fixed addresses.
-    pub address: Option<Who>,
+    pub address: Option<Box<Who>>,
     /// What it publishes.
     pub publish: Vec<Publish>,
 }
@@ -251,7 +254,7 @@ pub struct Rule {
     /// To whom.
     pub sentence: Sentence,
     /// How.
-    pub options: Vec<Spanned<RuleOption>>,
+    pub options: ThinVec<Spanned<RuleOption>>,
 }
 
 /// `[family] [what] clauses`.
@@ -269,11 +272,11 @@ pub struct Sentence {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Clauses {
     /// Who opens the connection.
-    pub from: Option<Who>,
+    pub from: Option<Box<Who>>,
     /// Whom it is meant for.
-    pub to: Option<Who>,
+    pub to: Option<Box<Who>>,
     /// The card where it crosses between outside and this machine: names of interfaces or cards.
-    pub via: Vec<Name>,
+    pub via: ThinVec<Name>,
 }
 
 /// One service.
@@ -320,7 +323,7 @@ pub struct One {
     /// The place.
     pub place: Spanned<Place>,
     /// The cards it is on: names of interfaces or cards.
-    pub on: Vec<Name>,
+    pub on: ThinVec<Name>,
     /// The host address that was dialled. Seldom there and large, hence in a box.
     pub at: Option<Box<Spanned<AddressRange>>>,
     /// Which of a container's ports are meant.
@@ -483,7 +486,7 @@ pub enum Nat {
         /// The port at the target, if another.
         port: Option<Spanned<u16>>,
         /// Options of the allow that it implies.
-        options: Vec<Spanned<RuleOption>>,
+        options: ThinVec<Spanned<RuleOption>>,
     },
     /// `redirect [family] what [from who] to port NUM`.
     Redirect {

@@ -10,6 +10,7 @@ use fwc::netfilter::{
     SetField, SetValue, State, TableFamily, TableKind, Verdict,
 };
 use fwc::span::{FileId, Location, SourceText, Span};
+use thin_vec::thin_vec;
 
 pub fn addresses(text: &str) -> AddressSet {
     text.split_whitespace().map(|part| part.parse::<AddressRange>().expect(part)).collect()
@@ -44,7 +45,7 @@ pub fn rule(matches: Vec<Match>, verdict: Verdict) -> Rule {
 }
 
 pub fn limit(source_prefix: Option<u8>) -> Match {
-    is(MatchKind::Limit(Limit { count: 10, seconds: 60, burst: 5, source_prefix, name: "fwc-ssh".into() }))
+    is(MatchKind::Limit(Box::new(Limit { count: 10, seconds: 60, burst: 5, source_prefix, name: "fwc-ssh".into() })))
 }
 
 pub fn chain(name: &str, rules: Vec<Rule>) -> Chain {
@@ -133,13 +134,13 @@ pub fn matches() -> Vec<Vec<Match>> {
             "1e:0b:85:27:8d:65".parse().expect("MAC"),
             "1e:0b:85:27:8d:66".parse().expect("MAC"),
         ]))],
-        vec![is(MatchKind::InSet { set: "fwc-office".into(), fields: vec![SetField::Source] })],
-        vec![not(MatchKind::InSet { set: "fwc-office".into(), fields: vec![SetField::Source] })],
+        vec![is(MatchKind::InSet { set: "fwc-office".into(), fields: thin_vec![SetField::Source] })],
+        vec![not(MatchKind::InSet { set: "fwc-office".into(), fields: thin_vec![SetField::Source] })],
         vec![is(MatchKind::InSet {
             set: "fwc-pairs".into(),
-            fields: vec![SetField::Source, SetField::DestinationService],
+            fields: thin_vec![SetField::Source, SetField::DestinationService],
         })],
-        vec![is(MatchKind::InSet { set: "fwc-banned".into(), fields: vec![SetField::Source] })],
+        vec![is(MatchKind::InSet { set: "fwc-banned".into(), fields: thin_vec![SetField::Source] })],
         vec![limit(None)],
         vec![limit(Some(64))],
         vec![is(MatchKind::ConnectionsAbove { count: 20, source_prefix: 0, name: "fwc-all".into() })],
@@ -212,10 +213,10 @@ pub fn everything() -> Ruleset {
     let mut input = all;
     let tcp = || protocol(Protocol::TCP);
     let log = || Effect::Log { prefix: "fwc \"input\": ".into(), level: 4 };
-    input.push(Rule { effects: vec![log()], ..Rule::default() });
+    input.push(Rule { effects: thin_vec![log()], ..Rule::default() });
     input.push(Rule {
         matches: vec![is(MatchKind::InInterface(cards("eth0 wg0"))), limit(Some(32))],
-        effects: vec![log(), Effect::SetMark { value: 1, mask: 0xff }],
+        effects: thin_vec![log(), Effect::SetMark { value: 1, mask: 0xff }],
         verdict: Some(Verdict::Drop),
         comment: Some("says \"why\"".into()),
         origin: Some(Location { file: FileId(0), span: Span::new(20, 21) }),
@@ -234,19 +235,18 @@ pub fn everything() -> Ruleset {
     input.push(rule(vec![tcp()], Verdict::Reject(Reject::TcpReset)));
     input.push(Rule {
         matches: vec![is(MatchKind::InInterface(cards("eth0 wg0"))), tcp(), limit(None)],
-        effects: vec![log()],
+        effects: thin_vec![log()],
         verdict: Some(Verdict::Reject(Reject::TcpReset)),
         ..Rule::default()
     });
     input.push(rule(
         vec![],
         Verdict::Map {
-            fields: vec![SetField::DestinationService],
-            elements: [(
+            fields: thin_vec![SetField::DestinationService],
+            elements: Arc::new(vec![(
                 vec![SetValue::Service(Protocol::TCP, PortRange::single(22))],
                 Verdict::Goto("fwc-sub".into()),
-            )]
-            .into(),
+            )]),
         },
     ));
     at_hook(&mut ruleset, TableKind::Filter, Hook::Input, input);
@@ -265,9 +265,9 @@ pub fn everything() -> Ruleset {
         TableKind::Mangle,
         Hook::Forward,
         vec![
-            Rule { matches: vec![tcp()], effects: vec![Effect::ClampMss], ..Rule::default() },
+            Rule { matches: vec![tcp()], effects: thin_vec![Effect::ClampMss], ..Rule::default() },
             Rule {
-                effects: vec![Effect::SetDscp(46), Effect::SetMark { value: 7, mask: u32::MAX }],
+                effects: thin_vec![Effect::SetDscp(46), Effect::SetMark { value: 7, mask: u32::MAX }],
                 ..Rule::default()
             },
         ],
@@ -279,10 +279,10 @@ pub fn everything() -> Ruleset {
         vec![
             Rule {
                 matches: vec![tcp(), is(MatchKind::DestinationPort(ports("21")))],
-                effects: vec![Effect::Helper("ftp".into())],
+                effects: thin_vec![Effect::Helper("ftp".into())],
                 ..Rule::default()
             },
-            Rule { matches: vec![protocol(Protocol::UDP)], effects: vec![Effect::Notrack], ..Rule::default() },
+            Rule { matches: vec![protocol(Protocol::UDP)], effects: thin_vec![Effect::Notrack], ..Rule::default() },
         ],
     );
     at_hook(
@@ -400,14 +400,18 @@ fn what_a_back_end_cannot_say_is_an_error_at_its_source() {
     let bridged = rule(vec![is(MatchKind::InPort(cards("tap0")))], Verdict::Drop);
     assert_eq!(fault(TableKind::Filter, Target::Nft, bridged), ["FW0603"]);
     let long = Rule {
-        effects: vec![Effect::Log { prefix: "a prefix of more than 29 bytes: ".into(), level: 4 }],
+        effects: thin_vec![Effect::Log { prefix: "a prefix of more than 29 bytes: ".into(), level: 4 }],
         ..Rule::default()
     };
     assert_eq!(fault(TableKind::Filter, Target::Iptables, long), ["FW0601"]);
     for (burst, source_prefix) in [(10, None), (2, None), (2, Some(32))] {
         let slow = Limit { count: 1, seconds: 86_400, burst, source_prefix, name: "fwc-x".into() };
         assert_eq!(
-            fault(TableKind::Filter, Target::Iptables, rule(vec![is(MatchKind::Limit(slow))], Verdict::Accept)),
+            fault(
+                TableKind::Filter,
+                Target::Iptables,
+                rule(vec![is(MatchKind::Limit(Box::new(slow)))], Verdict::Accept)
+            ),
             ["FW0604"]
         );
     }

@@ -171,7 +171,7 @@ impl Loader<'_> {
                     kind: guest.kind,
                     name: guest.name.value.to_string(),
                     mac: guest.mac.as_ref().map(|mac| mac.value),
-                    address: guest.address.clone(),
+                    address: guest.address.as_deref().cloned(),
                     gates,
                 });
             }
@@ -197,7 +197,7 @@ impl Loader<'_> {
             let to = sentence.clauses.to.clone().expect("a forward says where to");
             let port = port.as_ref().map(|port| port.value);
             let at = at.as_ref().map(|at| at.value);
-            self.policy.forwards.push(Forward { rule: rule.clone(), at, to, port });
+            self.policy.forwards.push(Forward { rule: rule.clone(), at, to: *to, port });
             push(self, rule);
         }
     }
@@ -264,7 +264,7 @@ fn read_set(path: &Path, name: &fwc::syntax::tree::Name) -> Who {
     let members = lines.filter(|line| !line.is_empty()).map(|line| One {
         negated: false,
         place: Spanned::new(Place::Address(line.parse().expect("an address a line")), name.span),
-        on: Vec::new(),
+        on: thin_vec::ThinVec::new(),
         at: None,
         view: None,
     });

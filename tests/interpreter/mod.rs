@@ -365,8 +365,8 @@ impl Policy {
         let via = |rule: &FlatRule| -> Vec<String> {
             rule.clauses.iter().flat_map(|clauses| &clauses.via).map(|name| name.value.to_string()).collect()
         };
-        who(from(inner).as_ref(), from(outer).as_ref())
-            && who(to(inner).as_ref(), to(outer).as_ref())
+        who(from(inner).as_deref(), from(outer).as_deref())
+            && who(to(inner).as_deref(), to(outer).as_deref())
             && (via(outer).is_empty() || via(inner) == via(outer))
             && (outer.what.is_empty() || inner.what == outer.what)
             && (outer.family.is_none() || inner.family == outer.family)

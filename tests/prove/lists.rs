@@ -11,6 +11,7 @@ use fwc::netfilter::{
 };
 use fwc::packet::{Cube, Field};
 use fwc::program::{Packet, Space};
+use thin_vec::thin_vec;
 
 pub struct Lists {
     state: u64,
@@ -117,8 +118,8 @@ impl Lists {
                 let plain =
                     |verdict: Verdict| if matches!(verdict, Verdict::Map { .. }) { Verdict::Drop } else { verdict };
                 Verdict::Map {
-                    fields: vec![SetField::Source],
-                    elements: Arc::from(vec![
+                    fields: thin_vec![SetField::Source],
+                    elements: Arc::new(vec![
                         (vec![SetValue::Address(address(0))], plain(first)),
                         (vec![SetValue::Address(address(3))], plain(second)),
                     ]),
@@ -143,7 +144,7 @@ impl Lists {
             8 => MatchKind::InInterface(vec![self.one(&[Card::exact("eth0"), Card::parse("e+")])]),
             _ => MatchKind::InSet {
                 set: Arc::from("pairs"),
-                fields: vec![SetField::Source, SetField::DestinationService],
+                fields: thin_vec![SetField::Source, SetField::DestinationService],
             },
         }
     }

@@ -72,7 +72,7 @@ fn targets_have_their_details() {
         r#"-m limit --limit 3/min --limit-burst 10 -m comment --comment "a \"b\"" -j LOG --log-prefix "[X] " --log-uid"#,
     );
     let limit = Limit { count: 3, seconds: 60, burst: 10, source_prefix: None, name: "".into() };
-    assert_eq!(read.matches, [Match::is(MatchKind::Limit(limit))]);
+    assert_eq!(read.matches, [Match::is(MatchKind::Limit(Box::new(limit)))]);
     assert_eq!(read.effects, [Effect::Log { prefix: "[X] ".into(), level: 4 }, Effect::Unknown("--log-uid".into())]);
     assert_eq!(read.comment.as_deref(), Some("a \"b\""));
     let masquerade = rule("-j MASQUERADE --to-ports 1024-65535");

@@ -82,6 +82,7 @@ pub(super) fn files(ruleset: &Ruleset, context: &Context, state: &mut State) -> 
             if declarations.is_empty() {
                 continue;
             }
+            rules.reserve(declarations.len() + body.len() + later.len() + 32);
             for (text, full) in [(&mut rules, true), (&mut emptied, false)] {
                 text.push('*');
                 text.push_str(kind.name());
@@ -101,6 +102,7 @@ pub(super) fn files(ruleset: &Ruleset, context: &Context, state: &mut State) -> 
     if !members.is_empty() {
         let load = format!("Load with: ipset restore -exist -file {}.ipset", context.stem);
         let mut text = header(context, &[&load]);
+        text.reserve_exact(members.len());
         text.push_str(&members);
         files.push(OutputFile { name: format!("{}.ipset", context.stem), text });
     }

@@ -36,8 +36,8 @@ impl Slot {
     fn who(self, rule: &Rule) -> Option<&Who> {
         match self {
             Self::What => None,
-            Self::From => rule.sentence.clauses.from.as_ref(),
-            Self::To => rule.sentence.clauses.to.as_ref(),
+            Self::From => rule.sentence.clauses.from.as_deref(),
+            Self::To => rule.sentence.clauses.to.as_deref(),
         }
     }
 }

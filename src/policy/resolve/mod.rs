@@ -228,7 +228,7 @@ impl<'a> Resolver<'_, 'a> {
     fn enter(&mut self, file: FileId, clauses: &'a Clauses, outer: Context<'a>) -> Option<Context<'a>> {
         let mut fault = None;
         let mut twice = |word: &str, span| fault = Some((word.to_owned(), span));
-        let from = match (&clauses.from, outer.from) {
+        let from = match (clauses.from.as_deref(), outer.from) {
             (Some(who), None) => Some((file, who)),
             (Some(who), Some(_)) => {
                 twice("from", who.span);
@@ -236,7 +236,7 @@ impl<'a> Resolver<'_, 'a> {
             }
             (None, from) => from,
         };
-        let to = match (&clauses.to, outer.to) {
+        let to = match (clauses.to.as_deref(), outer.to) {
             (Some(who), None) => Some((file, who)),
             (Some(who), Some(_)) => {
                 twice("to", who.span);

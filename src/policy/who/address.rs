@@ -46,11 +46,9 @@ impl Places<'_, '_> {
     /// An address or prefix that lies in a network on this machine. A wider prefix, which merely holds one, is a party outside.
     fn inner_address(&self, here: Location, range: AddressRange) -> Option<Diagnostic> {
         let within = |net: &ipnet::IpNet| net.contains(&range.first) && net.contains(&range.last);
-        let words = range.prefix().map_or_else(|| range.to_string(), |prefix| prefix.to_string());
-        let words = if range.first == range.last { range.first.to_string() } else { words };
         if let Some((name, network)) = self.bridge_networks().find(|(_, network)| network.subnets.iter().any(within)) {
             let fault =
-                Diagnostic::new(&CONTAINER_ADDRESS, here, format!("`{words}` lies in the container network `{name}`"))
+                Diagnostic::new(&CONTAINER_ADDRESS, here, format!("`{range}` lies in the container network `{name}`"))
                     .fix("name the network", here, format!("network {name}"))
                     .help("or name the container: `container NAME`");
             return Some(network.location.map_or(fault.clone(), |location| fault.related(location, "the network")));
@@ -62,7 +60,7 @@ impl Places<'_, '_> {
             Diagnostic::new(
                 &CONTAINER_ADDRESS,
                 here,
-                format!("`{words}` lies on this machine, behind bridge `{bridge}`"),
+                format!("`{range}` lies on this machine, behind bridge `{bridge}`"),
             )
             .help(format!("name who has it: `{word} NAME`")),
         )

@@ -17,7 +17,7 @@ use crate::names::closest as nearest;
 use crate::net::{AddressRange, AddressSet, Card};
 use crate::platform::{self, Platform};
 use crate::policy::names::{Names, at, find, too_deep};
-use crate::policy::{Class, LocalCards, Party};
+use crate::policy::{Class, LocalCards, Party, Special};
 use crate::project::Project;
 use crate::span::{FileId, Location, Spanned};
 use crate::syntax::tree::{GuestKind, Name, One, Place, SetValue, View, Who};
@@ -190,7 +190,7 @@ impl<'r, 'a> Places<'r, 'a> {
                 );
             }
             for party in &mut parties {
-                party.at = Some(Box::new(AddressSet::new([address.value])));
+                party.at = Some(AddressSet::new([address.value]));
             }
         }
         if let Some(view) = &one.view {
@@ -236,7 +236,7 @@ impl<'r, 'a> Places<'r, 'a> {
                         .help("write `from host user NAME`, or leave the user out"),
                     );
                 }
-                vec![Party { user: Some(Arc::from(&*user.value)), ..Party::of(Class::Host) }]
+                vec![Party::special(Class::Host, Special { user: Some(Arc::from(&*user.value)), ..Special::default() })]
             }
             Place::Address(range) => vec![self.address(here, *range, out)],
             Place::Mac(mac) => {
@@ -246,7 +246,7 @@ impl<'r, 'a> Places<'r, 'a> {
                             .help("netfilter sees no destination MAC for routed traffic: write `from mac …`, or use the address"),
                     );
                 }
-                vec![Party { macs: vec![*mac], ..Party::of(Class::Outside) }]
+                vec![Party::special(Class::Outside, Special { macs: vec![*mac], ..Special::default() })]
             }
             Place::Container(None) => vec![Party::of(Class::Container)],
             Place::Container(Some(name)) => self.container(file, here, name, view, role, out).into_iter().collect(),
@@ -319,7 +319,9 @@ impl<'r, 'a> Places<'r, 'a> {
         let parties = match &set.node.value {
             SetValue::Who(who) => self.who(set.file, who, role, inside, out),
             SetValue::File(path) => self.set_file(set.statement, path, out),
-            SetValue::Live => vec![Party { live: Some(Arc::from(name)), ..Party::of(Class::Outside) }],
+            SetValue::Live => {
+                vec![Party::special(Class::Outside, Special { live: Some(Arc::from(name)), ..Special::default() })]
+            }
             SetValue::Parameter => Vec::new(),
         };
         inside.pop();

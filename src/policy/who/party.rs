@@ -6,14 +6,14 @@ use crate::diagnostic::Diagnostic;
 use crate::net::AddressSet;
 use crate::policy::who::codes::NESTED_NEGATION;
 use crate::policy::who::unite;
-use crate::policy::{CardSet, Class, Party};
+use crate::policy::{CardSet, Class, Party, Special};
 use crate::span::Location;
 
 /// Everyone but these. Parties outside are taken from the world alone; others from everyone.
 pub(super) fn complement(parties: Vec<Party>, here: Location, out: &mut Vec<Diagnostic>) -> Vec<Party> {
     if let [only] = parties.as_slice()
         && !only.except.is_empty()
-        && (Party { except: Vec::new(), ..only.clone() }).is_whole_class()
+        && *only == Party::special(only.class, Special { except: only.except.clone(), ..Special::default() })
     {
         return only.except.clone();
     }
@@ -25,21 +25,21 @@ pub(super) fn complement(parties: Vec<Party>, here: Location, out: &mut Vec<Diag
         return Vec::new();
     }
     if parties.iter().all(|party| party.class == Class::Outside) {
-        return vec![Party { except: parties, ..Party::of(Class::Outside) }];
+        return vec![Party::special(Class::Outside, Special { except: parties, ..Special::default() })];
     }
     Class::ALL
         .into_iter()
         .filter(|&class| !parties.iter().any(|party| party.class == class && party.is_whole_class()))
         .map(|class| {
             let except = parties.iter().filter(|party| party.class == class).cloned().collect();
-            Party { except, ..Party::of(class) }
+            Party::special(class, Special { except, ..Special::default() })
         })
         .collect()
 }
 
 /// Whether nothing narrows it but addresses.
 fn differs_in_addresses_alone(party: &Party) -> bool {
-    Party { addresses: None, ..party.clone() }.is_whole_class()
+    party.at_any_address().is_whole_class()
 }
 
 /// Parties that differ in their addresses alone, or in their cards alone, become one.
@@ -61,7 +61,7 @@ pub(super) fn merge(parties: Vec<Party>) -> Vec<Party> {
         let mut taken = false;
         for known in &mut merged {
             if let (Some(a), Some(b)) = (&known.addresses, &party.addresses)
-                && (Party { addresses: None, ..known.clone() }) == (Party { addresses: None, ..party.clone() })
+                && known.at_any_address() == party.at_any_address()
                 && party.published.is_none()
             {
                 known.addresses = Some(a.union(b));

@@ -11,7 +11,7 @@ use crate::policy::who::codes::{
     CONTAINER_ORIGIN, HOST_NETWORK, MISPLACED_WORD, OFF_BRIDGE, UNKNOWN_CONTAINER, UNPUBLISHED_CONTAINER,
 };
 use crate::policy::who::{Places, Role};
-use crate::policy::{CardSet, Class, Party, Published};
+use crate::policy::{CardSet, Class, Party, Published, Special};
 use crate::span::{FileId, Location, Spanned};
 use crate::syntax::tree::{GuestKind, Name, Place, View, Who};
 
@@ -55,16 +55,20 @@ impl Places<'_, '_> {
                 out.push(unpublished(here, &name.value, container));
             }
             let addresses = (!container.addresses.is_empty()).then(|| own_addresses(container));
-            return Some(Party { member, published: Some(published), addresses, ..Party::of(Class::Container) });
+            let special = Special { member, published: Some(published), ..Special::default() };
+            return Some(Party { addresses, ..Party::special(Class::Container, special) });
         }
         if !container.addresses.is_empty() {
-            return Some(Party { member, addresses: Some(own_addresses(container)), ..Party::of(Class::Container) });
+            let addresses = Some(own_addresses(container));
+            let special = Special { member, ..Special::default() };
+            return Some(Party { addresses, ..Party::special(Class::Container, special) });
         }
         if let [network] = container.networks.as_slice()
-            && let Some((party, alone)) = self.network_party(network)
+            && let Some((mut party, alone)) = self.network_party(network)
             && alone
         {
-            return Some(Party { member, ..party });
+            party.member = member;
+            return Some(party);
         }
         let mut fault = Diagnostic::new(
             &CONTAINER_ORIGIN,
@@ -208,19 +212,16 @@ impl Places<'_, '_> {
                 addresses = fact.and_then(known_addresses);
             }
             let macs = guest.node.mac.iter().map(|mac| mac.value).collect();
-            return Some(Party {
-                cards: Some(Arc::new(CardSet::only(cards))),
-                addresses,
-                macs,
-                member,
-                ..Party::of(class)
-            });
+            let special = Special { macs, member, ..Special::default() };
+            let cards = Some(Arc::new(CardSet::only(cards)));
+            return Some(Party { cards, addresses, ..Party::special(class, special) });
         }
         if let Some(fact) = fact {
             let cards = fact.tap.as_ref().or(fact.bridge.as_ref());
             let cards = cards.map(|card| Arc::new(CardSet::only(vec![Card::exact(card.clone())])));
             let macs = fact.mac.iter().filter_map(|mac| mac.parse().ok()).collect();
-            return Some(Party { cards, addresses: known_addresses(fact), macs, member, ..Party::of(class) });
+            let special = Special { macs, member, ..Special::default() };
+            return Some(Party { cards, addresses: known_addresses(fact), ..Party::special(class, special) });
         }
         if self.names.is_unreadable(&name.value) {
             self.failed.set(true);
@@ -262,7 +263,7 @@ impl Places<'_, '_> {
                 Place::Name(name) if !one.negated && !who.negated && self.names.sets.contains_key(&**name) => {
                     let parties = self.name(at(file, one.place.span), name, Role::From, &mut Vec::new(), out);
                     let plain = |party: &Party| {
-                        let rest = Party { addresses: None, ..party.clone() };
+                        let rest = party.at_any_address();
                         party.addresses.is_some() && rest == Party::of(Class::Outside)
                     };
                     if !parties.iter().all(plain) {

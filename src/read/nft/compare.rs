@@ -8,6 +8,8 @@ use super::lex::{Kind, Token};
 use super::rule::{Item, Reader, closing, is_stateless};
 use super::set::{Elements, Type, card, simple_verdict, values};
 use super::value::{clock, day, icmp_code, icmp_pair, mark, state, tcp_flag};
+use thin_vec::thin_vec;
+
 use crate::names;
 use crate::net::{AddressSet, Card, Family, PortRange, PortSet, Protocol};
 use crate::netfilter::{Effect, IcmpType, Match, MatchKind, SetField, SetValue, State, TableFamily, Verdict};
@@ -233,7 +235,7 @@ impl<'a> Reader<'a, '_> {
                     Addresses::Known(set) => MatchKind::Destination(set),
                     Addresses::Named(set) => MatchKind::InSet {
                         set,
-                        fields: vec![if source { SetField::Source } else { SetField::Destination }],
+                        fields: thin_vec![if source { SetField::Source } else { SetField::Destination }],
                     },
                 };
                 self.push(negated, kind);
@@ -486,7 +488,7 @@ impl<'a> Reader<'a, '_> {
         {
             return Some(kind);
         }
-        Some(MatchKind::InSet { set: Arc::from(name), fields: fields.to_vec() })
+        Some(MatchKind::InSet { set: Arc::from(name), fields: fields.into() })
     }
 
     /// Several fields at once: a set of concatenations.
@@ -637,7 +639,7 @@ impl<'a> Reader<'a, '_> {
         };
         if let (Some(key), Some(elements)) = (key, elements) {
             self.implied(&key);
-            self.verdict = Some(Verdict::Map { fields: key.fields, elements });
+            self.verdict = Some(Verdict::Map { fields: key.fields.into(), elements });
             return true;
         }
         if let ([field], None) = (fields, right)

@@ -13,6 +13,8 @@ use super::lex::{Kind, Token, spaced};
 use super::script::RawTable;
 use super::set::simple_verdict;
 use super::value::seconds;
+use thin_vec::{ThinVec, thin_vec};
+
 use crate::names;
 use crate::net::{Family, Protocol};
 use crate::netfilter::{Effect, Limit, Match, MatchKind, Reject, Rule, TableFamily, Verdict};
@@ -429,7 +431,7 @@ impl<'a> Reader<'a, '_> {
             return true;
         }
         match self.rate() {
-            Some(Some((over, limit))) => self.push(over, MatchKind::Limit(limit)),
+            Some(Some((over, limit))) => self.push(over, MatchKind::Limit(Box::new(limit))),
             Some(None) => self.unknown_match(start),
             None => return false,
         }
@@ -534,7 +536,7 @@ impl<'a> Reader<'a, '_> {
         let found = match (self.word(0), self.word(1)) {
             ("limit", _) => {
                 let (over, limit) = self.rate()??;
-                (family, over, MatchKind::Limit(Limit { source_prefix: Some(prefix), name, ..limit }))
+                (family, over, MatchKind::Limit(Box::new(Limit { source_prefix: Some(prefix), name, ..limit })))
             }
             ("ct", "count") => {
                 let over = self.word(2) == "over";
@@ -617,7 +619,7 @@ impl<'a> Reader<'a, '_> {
         let Reader { items, family, family_from, verdict, comment, alternatives, tokens, .. } = self;
         let base = Rule { family, comment, origin: Some(origin), ..Rule::default() };
         let mut matches: Vec<Match> = Vec::with_capacity(items.len());
-        let mut effects: Vec<Effect> = Vec::new();
+        let mut effects: ThinVec<Effect> = ThinVec::new();
         let mut rules: Vec<Rule> = Vec::new();
         for (at, item) in items.into_iter().enumerate() {
             match item {
@@ -637,7 +639,7 @@ impl<'a> Reader<'a, '_> {
                     if !again {
                         let text: Arc<str> = Arc::from(spaced(tokens));
                         let matches = vec![Match::is(MatchKind::Unknown(text.clone()))];
-                        let effects = vec![Effect::Unknown(text.clone())];
+                        let effects = thin_vec![Effect::Unknown(text.clone())];
                         out.push(Rule { matches, effects, verdict: Some(Verdict::Unknown(text)), ..base });
                         return;
                     }

@@ -53,7 +53,7 @@ impl Type {
 const LONG: usize = 1000;
 
 /// The elements of a verdict map.
-pub(super) type Elements = Arc<[(Vec<SetValue>, Verdict)]>;
+pub(super) type Elements = Arc<Vec<(Vec<SetValue>, Verdict)>>;
 
 /// A set or a map.
 #[derive(Clone, Default)]
@@ -176,7 +176,7 @@ impl<'t> RawSet<'t> {
             });
             (values.collect(), verdict.clone())
         });
-        let elements: Elements = elements.collect();
+        let elements: Elements = Arc::new(elements.collect());
         self.maps.insert(key, elements.clone());
         Some(elements)
     }

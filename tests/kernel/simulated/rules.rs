@@ -8,6 +8,7 @@ use fwc::netfilter::{
     Chain, Effect, Hook, IcmpType, Match, MatchKind, Owner, Reject, Rule, Ruleset, Set, SetField, SetValue, State,
     TableFamily, TableKind, Verdict,
 };
+use thin_vec::{ThinVec, thin_vec};
 
 use crate::emit::{addresses, at_hook, cards, is, ports, protocol, rule};
 use crate::kernel::traffic::Random;
@@ -163,10 +164,10 @@ impl Maker {
         let effects = match kind {
             TableKind::Mangle if verdict.is_none() || self.chance(2) => {
                 let (value, mask) = self.one(&[(1, 1), (2, 3), (7, u32::MAX), (0x100, 0xff00)]);
-                vec![Effect::SetMark { value, mask }]
+                thin_vec![Effect::SetMark { value, mask }]
             }
-            TableKind::Raw if verdict.is_none() => vec![Effect::Notrack],
-            _ => Vec::new(),
+            TableKind::Raw if verdict.is_none() => thin_vec![Effect::Notrack],
+            _ => ThinVec::new(),
         };
         // A rule that names addresses is one family's.
         let names_addresses = |item: &Match| {
@@ -277,8 +278,8 @@ impl Maker {
             16 => {
                 let suffix = if spot.family == Some(Family::Ipv6) { 6 } else { 4 };
                 let (name, fields) = self.one(&[
-                    ("lone", vec![SetField::Source]),
-                    ("pairs", vec![SetField::Source, SetField::DestinationService]),
+                    ("lone", thin_vec![SetField::Source]),
+                    ("pairs", thin_vec![SetField::Source, SetField::DestinationService]),
                 ]);
                 MatchKind::InSet { set: format!("fwc-{name}{suffix}-{}", spot.kind.name()).into(), fields }
             }

@@ -156,7 +156,7 @@ impl<'w, 't> Builder<'w, 't, '_> {
                 _ => return None,
             }
         }
-        self.push(false, MatchKind::Limit(limit));
+        self.push(false, MatchKind::Limit(Box::new(limit)));
         Some(())
     }
 
@@ -184,7 +184,7 @@ impl<'w, 't> Builder<'w, 't, '_> {
             }
         }
         limit.source_prefix = Some(limit.source_prefix.map(|_| prefix)?);
-        (limit.count > 0).then(|| self.push(above, MatchKind::Limit(limit)))
+        (limit.count > 0).then(|| self.push(above, MatchKind::Limit(Box::new(limit))))
     }
 
     fn connlimit(&mut self, options: &[Opt]) -> Option<()> {

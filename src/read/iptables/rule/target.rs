@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::{Builder, Opt, masked};
+use thin_vec::{ThinVec, thin_vec};
+
 use crate::names;
 use crate::net::Family;
 use crate::netfilter::{Effect, Reject, Verdict};
@@ -53,8 +55,8 @@ impl<'w, 't> Builder<'w, 't, '_> {
                 _ => None,
             },
             "LOG" => self.log(options),
-            "NOTRACK" if options.is_empty() => Some(Does(vec![Effect::Notrack])),
-            "CT" => Some(Does(vec![match only()? {
+            "NOTRACK" if options.is_empty() => Some(Does(thin_vec![Effect::Notrack])),
+            "CT" => Some(Does(thin_vec![match only()? {
                 ("--notrack", "") => Effect::Notrack,
                 ("--helper", helper) if !helper.is_empty() => Effect::Helper(Arc::from(helper)),
                 _ => return None,
@@ -63,7 +65,7 @@ impl<'w, 't> Builder<'w, 't, '_> {
                 let (option, text) = only()?;
                 let (value, mask) = masked(text)?;
                 let bare = !text.contains('/');
-                Some(Does(vec![match option {
+                Some(Does(thin_vec![match option {
                     "--set-xmark" => Effect::SetMark { value, mask },
                     "--set-mark" => Effect::SetMark { value, mask: mask | value },
                     "--and-mark" if bare => Effect::SetMark { value: 0, mask: !value },
@@ -72,14 +74,14 @@ impl<'w, 't> Builder<'w, 't, '_> {
                     _ => return None,
                 }]))
             }
-            "DSCP" => Some(Does(vec![match only()? {
+            "DSCP" => Some(Does(thin_vec![match only()? {
                 ("--set-dscp", value) => {
                     Effect::SetDscp(u8::try_from(address::number(value)?).ok().filter(|value| *value < 64)?)
                 }
                 ("--set-dscp-class", class) => Effect::SetDscp(names::dscp::lookup(class)?),
                 _ => return None,
             }])),
-            "TCPMSS" => (only()? == ("--clamp-mss-to-pmtu", "")).then(|| Does(vec![Effect::ClampMss])),
+            "TCPMSS" => (only()? == ("--clamp-mss-to-pmtu", "")).then(|| Does(thin_vec![Effect::ClampMss])),
             "MASQUERADE" => Some(Decides(Verdict::Masquerade, self.rest(options, ""))),
             "REDIRECT" => {
                 let port = address::port(plain(options, "--to-ports")?)?;
@@ -124,7 +126,7 @@ impl<'w, 't> Builder<'w, 't, '_> {
                 }
             }
         }
-        let mut effects = vec![Effect::Log { prefix, level }];
+        let mut effects = thin_vec![Effect::Log { prefix, level }];
         if !shows.is_empty() {
             effects.push(Effect::Unknown(shows.into()));
         }
@@ -135,7 +137,7 @@ impl<'w, 't> Builder<'w, 't, '_> {
 enum Action {
     /// A verdict, and what is not modelled of it.
     Decides(Verdict, Option<Arc<str>>),
-    Does(Vec<Effect>),
+    Does(ThinVec<Effect>),
 }
 
 /// Targets behind which the next rule is considered (`XT_CONTINUE` in their kernel modules).
