@@ -29,7 +29,9 @@ impl Cube {
     /// What a field is narrowed to.
     #[must_use]
     pub fn get(&self, field: Field) -> Option<&Values> {
-        self.0.iter().find(|(own, _)| *own == field).map(|(_, values)| values)
+        // Where all fields are narrowed, each stands at its own number.
+        let own = self.0.get(usize::from(field.0)).filter(|(own, _)| *own == field);
+        own.or_else(|| self.0.iter().find(|(own, _)| *own == field)).map(|(_, values)| values)
     }
 
     /// Narrows a field; `None` if nothing is left.
@@ -82,35 +84,14 @@ impl Cube {
     /// Whether any packet is in both.
     #[must_use]
     pub fn meets(&self, other: &Self) -> bool {
-        let mut right = other.0.as_slice();
-        for (field, values) in &self.0 {
-            while let Some(((own, _), rest)) = right.split_first()
-                && own < field
-            {
-                right = rest;
-            }
-            if let Some((own, others)) = right.first()
-                && own == field
-                && !values.meets(others)
-            {
-                return false;
-            }
-        }
-        true
+        let (short, long) = if self.0.len() <= other.0.len() { (self, other) } else { (other, self) };
+        short.0.iter().all(|(field, values)| long.get(*field).is_none_or(|others| values.meets(others)))
     }
 
     /// Whether every packet of `other` is in it.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        let mut right = other.0.as_slice();
-        self.0.iter().all(|(field, values)| {
-            while let Some(((own, _), rest)) = right.split_first()
-                && own < field
-            {
-                right = rest;
-            }
-            right.first().is_some_and(|(own, others)| own == field && values.covers(others))
-        })
+        self.0.iter().all(|(field, values)| other.get(*field).is_some_and(|others| values.covers(others)))
     }
 
     /// On how many fields `other` reaches beyond it: as many pieces a difference has.

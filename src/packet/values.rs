@@ -187,6 +187,12 @@ impl Values {
         few.iter().any(|range| from(&many, range.0).first().is_some_and(|other| other.0 <= range.1))
     }
 
+    /// Whether any value of a range is among them.
+    #[must_use]
+    pub fn meets_range(&self, range: Range) -> bool {
+        from(&self.ranges(), range.0).first().is_some_and(|own| own.0 <= range.1)
+    }
+
     /// The values in both.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Option<Self> {

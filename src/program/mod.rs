@@ -257,7 +257,7 @@ impl Program {
         mut sought: impl FnMut(u32) -> bool,
     ) -> Option<u32> {
         let covers = |number| self.step(number).is_some_and(|step| step.cube.covers(with));
-        self.index().first_covering(with, range, wanted, looked, |number| sought(number) && covers(number))
+        self.index().first_covering(with, range, wanted, looked, |number| covers(number) && sought(number))
     }
 
     /// How many steps there are.

@@ -2,11 +2,16 @@
 
 use std::ops::ControlFlow;
 
-use super::{Examiner, Occurrence, point, rule};
+use super::packets::{comes, point};
+use super::{Examiner, Occurrence, rule};
 use crate::netfilter::{Effect, MatchKind, Ruleset, Verdict};
 use crate::packet::Cube;
 use crate::program::{Does, EventId, LEADS, Place, Program, Space, Step};
 use crate::prove::cover::{Budget, Spent, Stretch, left_over};
+
+/// Packets that are tried before all of a rule's are looked at, and the way in which the first is chosen.
+const TRIED: u64 = 4;
+const FIRST: u64 = 4;
 
 impl Examiner<'_, '_> {
     /// Whether a rule does nothing but decide, so that another could do it in its place.
@@ -34,14 +39,19 @@ impl Examiner<'_, '_> {
         let Some(event) = decides(one.does).filter(|_| (one.does..one.end).all(|step| decides(step).is_some())) else {
             return Ok(None);
         };
-        // The quick way to a no: what becomes of a packet that comes here.
-        let follower = self.ask(|budget| follower(program, point(witness, 0), one.end, space, budget))?;
-        let Some(follower) = follower else { return Ok(None) };
-        if !alike(self.ruleset, program, follower, event, one.place) {
-            return Ok(None);
-        }
         let (ruleset, place) = (self.ruleset, one.place);
         let same_verdict = |other: u32| alike(ruleset, program, other, event, place);
+        // The quick way to a no: what becomes of a packet that comes here, and of some others.
+        let first = self.ask(|budget| follower(program, point(witness, 0), one.end, space, budget))?;
+        let Some(follower) = first.filter(|first| same_verdict(*first)) else { return Ok(None) };
+        let packets = |cube: &Cube, ways: std::ops::Range<u64>, budget: &mut Budget| {
+            some_differ(program, one, cube, ways, space, budget, same_verdict)
+        };
+        if let Some(step) = program.step(one.does)
+            && self.ask(|budget| packets(&step.cube, FIRST..FIRST + TRIED, budget)) == Ok(true)
+        {
+            return Ok(None);
+        }
         let alone = !self.repeated.contains(&one.place);
         let met = self.ask(|budget| {
             // Steps that give the same verdict are of interest only where they are of the same statement.
@@ -54,16 +64,19 @@ impl Examiner<'_, '_> {
                     let answer = budget.take(1).and_then(|()| {
                         let differs = program.step(other).filter(|_| !same_verdict(other));
                         let Some(both) = differs.and_then(|other| other.cube.intersection(cube)) else {
-                            return Ok(None);
+                            return Ok(false);
                         };
+                        if packets(&both, 0..2, budget)? {
+                            return Ok(true);
+                        }
                         let stretches = [
                             Stretch { program, from: 0, to: one.at, events: false },
                             Stretch { program, from: one.end, to: other, events: true },
                         ];
-                        left_over(&both, &stretches, &space.universe, budget, |_, _| ())
+                        left_over(&both, &stretches, &space.universe, budget, |_, _| ()).map(|left| left.is_some())
                     });
                     spent |= answer.is_err();
-                    if matches!(answer, Ok(None)) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                    if answer == Ok(false) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
                 });
                 if spent {
                     return Err(Spent);
@@ -76,6 +89,28 @@ impl Examiner<'_, '_> {
         })?;
         Ok(program.step(follower).filter(|_| !met).map(|step| step.place))
     }
+}
+
+/// Whether any of some packets of a cube comes to a rule and would meet another verdict without it.
+fn some_differ(
+    program: &Program,
+    one: &Occurrence,
+    cube: &Cube,
+    ways: std::ops::Range<u64>,
+    space: &Space,
+    budget: &mut Budget,
+    same_verdict: impl Fn(u32) -> bool,
+) -> Result<bool, Spent> {
+    for way in ways {
+        let packet = point(cube, way);
+        if comes(program, &packet, one.at, budget)? == Some(true)
+            && let Some(next) = follower(program, packet, one.end, space, budget)?
+            && !same_verdict(next)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The step behind which no packet of a cube comes that stands at `from`, because one that is `alike` decides all of them; the end if
