@@ -36,7 +36,7 @@ use packet::{ACK, Packet, Payload, SYN};
 
 const LINES: u32 = 10_000;
 const PACKETS: u32 = 60_000;
-const ROUNDS: usize = 10;
+const ROUNDS: usize = 5;
 /// Of the packets that pass without rules.
 const REACH: f64 = 0.85;
 const LOADS: [&str; 2] = ["opening", "open"];
