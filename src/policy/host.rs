@@ -139,7 +139,12 @@ fn declared_container<'a>(
 }
 
 /// The platforms in use: by `use`, or implied by what the policy speaks of.
-pub(super) fn platforms(names: &Names<'_>, facts: &Facts, out: &mut Vec<Diagnostic>) -> Vec<String> {
+pub(super) fn platforms(
+    names: &Names<'_>,
+    spoken: &FxHashSet<Class>,
+    facts: &Facts,
+    out: &mut Vec<Diagnostic>,
+) -> Vec<String> {
     let mut used = BTreeSet::new();
     for &(file, statement) in &names.statements {
         let StatementKind::Use(node) = &statement.value else { continue };
@@ -160,7 +165,6 @@ pub(super) fn platforms(names: &Names<'_>, facts: &Facts, out: &mut Vec<Diagnost
             out.push(fault);
         }
     }
-    let spoken = spoken_classes(names);
     let has = |used: &BTreeSet<String>, class: Class| {
         used.iter().filter_map(|name| platform::Platform::load(name)).any(|platform| class_of(platform) == Some(class))
     };
@@ -184,7 +188,7 @@ pub(super) fn platforms(names: &Names<'_>, facts: &Facts, out: &mut Vec<Diagnost
 }
 
 /// The classes on this machine that the source mentions by their words.
-fn spoken_classes(names: &Names<'_>) -> FxHashSet<Class> {
+pub(super) fn spoken_classes(names: &Names<'_>) -> FxHashSet<Class> {
     fn who(found: &mut FxHashSet<Class>, list: Option<&Who>) {
         for one in list.iter().flat_map(|who| &who.members) {
             match one.place.value {
@@ -354,8 +358,7 @@ pub(super) fn known_cards(names: &Names<'_>, cards: &LocalCards) -> Vec<Card> {
 }
 
 /// The classes that exist on this host: flows with others are not judged.
-pub(super) fn classes(names: &Names<'_>, platforms: &[String], cards: &LocalCards) -> Vec<Class> {
-    let spoken = spoken_classes(names);
+pub(super) fn classes(spoken: &FxHashSet<Class>, platforms: &[String], cards: &LocalCards) -> Vec<Class> {
     let mut classes = vec![Class::Outside, Class::Host];
     let used = |class| {
         platforms

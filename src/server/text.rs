@@ -59,11 +59,10 @@ impl<'t> Lines<'t> {
     pub fn new(text: &'t str, encoding: Encoding) -> Self {
         let bytes = text.as_bytes();
         let mut starts = vec![0];
-        let ends = bytes
-            .iter()
-            .enumerate()
-            .filter(|&(at, &byte)| byte == b'\n' || (byte == b'\r' && bytes.get(at + 1) != Some(&b'\n')));
-        starts.extend(ends.map(|(at, _)| at + 1));
+        // Half of `\r\n` is no end.
+        let ends = memchr::memchr2_iter(b'\n', b'\r', bytes)
+            .filter(|&at| bytes.get(at) == Some(&b'\n') || bytes.get(at + 1) != Some(&b'\n'));
+        starts.extend(ends.map(|at| at + 1));
         Self { text, starts, encoding }
     }
 

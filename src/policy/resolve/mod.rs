@@ -10,7 +10,7 @@ use crate::net::{AddressSet, Family, PortSet};
 use crate::netfilter::Reject;
 use crate::netfilter::words::quotable;
 use crate::policy::host::{
-    classes, containers, declared_facts, gather_facts, known_cards, local_cards, name_facts, platforms,
+    classes, containers, declared_facts, gather_facts, known_cards, local_cards, name_facts, platforms, spoken_classes,
 };
 use crate::policy::names::{Names, TOO_MANY_RULES, at, find, too_deep};
 use crate::policy::order::finish_flows;
@@ -62,10 +62,11 @@ pub fn resolve(project: &Project) -> (Policy, Vec<Diagnostic>) {
     let names = Names::collect(project, &mut out);
     let mut facts = gather_facts(project, &mut out);
     declared_facts(project, &names, &mut facts, &mut out);
-    let platforms = platforms(&names, &facts, &mut out);
+    let spoken = spoken_classes(&names);
+    let platforms = platforms(&names, &spoken, &facts, &mut out);
     let cards = local_cards(&names, &facts, &platforms);
     let known_cards = known_cards(&names, &cards);
-    let classes = classes(&names, &platforms, &cards);
+    let classes = classes(&spoken, &platforms, &cards);
     let mut resolver = Resolver {
         places: Places::new(project, &names, &facts, &cards, &known_cards),
         classes,
