@@ -39,7 +39,7 @@ use lsp_server::{Connection, Message, Response};
 use client::Client;
 use pages::Pages;
 use pool::Answer;
-use proofs::Proved;
+use proofs::Found;
 use session::Session;
 
 /// Room for trees that are deeply nested, as the command line has.
@@ -78,7 +78,7 @@ pub fn serve(connection: &Connection, options: Options) -> Ended {
         return Ended::Abruptly;
     }
     let (jobs, waiting) = unbounded();
-    let (results, proved) = unbounded();
+    let (results, found) = unbounded();
     // It ends with the session, which has the other end of the channel.
     let worker = move || proofs::work(&waiting, &results);
     if thread::Builder::new().name("fwc proofs".to_owned()).stack_size(STACK).spawn(worker).is_err() {
@@ -87,7 +87,7 @@ pub fn serve(connection: &Connection, options: Options) -> Ended {
     let Ok((questions, answers)) = pool::start() else { return Ended::Abruptly };
     let looking = tick(LOOK);
     let mut session = Session::new(connection.sender.clone(), client, jobs, questions);
-    let ended = attend(connection, &mut session, &proved, &answers, &looking);
+    let ended = attend(connection, &mut session, &found, &answers, &looking);
     session.give_up();
     ended
 }
@@ -96,7 +96,7 @@ pub fn serve(connection: &Connection, options: Options) -> Ended {
 fn attend(
     connection: &Connection,
     session: &mut Session,
-    proved: &Receiver<Proved>,
+    found: &Receiver<Found>,
     answers: &Receiver<Answer>,
     looking: &Receiver<std::time::Instant>,
 ) -> Ended {
@@ -108,9 +108,9 @@ fn attend(
                     return ended;
                 }
             }
-            recv(proved) -> result => {
+            recv(found) -> result => {
                 if let Ok(result) = result {
-                    session.proved(result);
+                    session.found(result);
                 }
             }
             recv(answers) -> answer => {

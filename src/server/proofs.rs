@@ -61,7 +61,7 @@ pub enum Part {
 }
 
 /// What was found.
-pub struct Proved {
+pub struct Found {
     /// Of which root.
     pub root: PathBuf,
     /// Of which of its states.
@@ -77,12 +77,12 @@ impl Job {
         self.now.load(Ordering::Acquire) != self.revision
     }
 
-    fn tell(&self, results: &Sender<Proved>, part: Part, diagnostics: Vec<Diagnostic>) {
+    fn tell(&self, results: &Sender<Found>, part: Part, diagnostics: Vec<Diagnostic>) {
         // A server that has ended wants to know nothing more.
-        let _ = results.send(Proved { root: self.root.clone(), revision: self.revision, part, diagnostics });
+        let _ = results.send(Found { root: self.root.clone(), revision: self.revision, part, diagnostics });
     }
 
-    fn run(&self, results: &Sender<Proved>) {
+    fn run(&self, results: &Sender<Found>) {
         match &self.work {
             Work::Nothing => {}
             Work::Rules { source, form } => {
@@ -119,7 +119,7 @@ impl Job {
 }
 
 /// Proves what comes until nobody can send any more. A fault of fwc costs the one proof.
-pub fn work(jobs: &Receiver<Job>, results: &Sender<Proved>) {
+pub fn work(jobs: &Receiver<Job>, results: &Sender<Found>) {
     for job in jobs {
         if !job.is_given_up() {
             let _ = catch_unwind(AssertUnwindSafe(|| job.run(results)));

@@ -16,7 +16,7 @@ use super::client::Client;
 use super::diagnostics;
 use super::documents::Documents;
 use super::pool::Question;
-use super::proofs::{Job, Proved};
+use super::proofs::{Found, Job};
 use super::snapshot::{Snapshot, View};
 use super::subject::{Kind, Subject};
 use super::workspace::Workspace;
@@ -311,8 +311,8 @@ impl Session {
         (self.of_file(key), count.to_string())
     }
 
-    /// Takes in what was proved.
-    pub fn proved(&mut self, result: Proved) {
+    /// Takes in what the worker found.
+    pub fn found(&mut self, result: Found) {
         let Some(subject) = self.subjects.get_mut(&result.root) else { return };
         if !subject.is_current(result.revision) {
             return;

@@ -339,30 +339,6 @@ fn bytes_that_are_no_text_are_told_once() {
     assert_eq!(read("\u{feff}\n\r\n# nothing"), Parsed::default());
 }
 
-/// Prints how long 100,000 rules take and what their tree weighs; run it by name, in release.
-#[test]
-#[ignore = "a measurement"]
-fn measure_a_hundred_thousand_rules() {
-    let resident = || -> usize {
-        let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-        let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("VmRSS");
-        line.split_whitespace().nth(1).expect("a number").parse::<usize>().expect("a number") * 1024
-    };
-    let text = "allow tcp 443 from 10.1.1.1 to host\n".repeat(100_000);
-    for _ in 0..3 {
-        let before = resident();
-        let start = std::time::Instant::now();
-        let parsed = read(&text);
-        let time = start.elapsed();
-        let bytes = resident().saturating_sub(before);
-        assert_eq!((parsed.tree.statements.len(), parsed.diagnostics.len()), (100_000, 0));
-        println!("{time:?}, {} bytes a rule", bytes / 100_000);
-    }
-    let scan = std::time::Instant::now();
-    assert_eq!(scan::Scanner::new(&text).count(), 100_000);
-    println!("scan alone {:?}", scan.elapsed());
-}
-
 /// What the grammar makes of one rule, without the quick reader.
 fn by_grammar(text: &str) -> (Option<String>, Vec<Diagnostic>) {
     use pest::Parser;
@@ -564,27 +540,5 @@ fn damaged_texts_give_spans_inside_and_edits_that_can_be_carried_out() {
                 let _ = read(&applied(text, help));
             }
         }
-    }
-}
-
-/// Prints what very large texts cost; run it by name, in release.
-#[test]
-#[ignore = "a measurement"]
-fn measure_hostile_texts() {
-    let mut line = String::from("allow from { ");
-    line.push_str(&"10.0.0.1, ".repeat(10 << 20));
-    for (name, text) in [
-        ("100 MB line", line),
-        ("100 MB word", "x".repeat(100 << 20)),
-        ("100 MB of NUL", "\0".repeat(100 << 20)),
-        ("100 MB of quotes", "\"\n".repeat(50 << 20)),
-        ("10,000 braces", "{".repeat(10_000)),
-        ("200,000 bad lines", "allow tcp 443 form x\n".repeat(200_000)),
-        ("200,000 lines", "allow tcp 443 from 10.1.1.1 to host limit 5/minute\n".repeat(200_000)),
-        ("4 MB list", format!("set a = {{ {} 10.0.0.1 }}", "10.0.0.1, ".repeat(400_000))),
-    ] {
-        let start = std::time::Instant::now();
-        let parsed = read(&text);
-        println!("{name}: {:?}, {} diagnostics", start.elapsed(), parsed.diagnostics.len());
     }
 }

@@ -407,27 +407,3 @@ fn ten_thousand_rules_become_a_short_way() {
         }
     }
 }
-
-/// Prints how long a hundred thousand rules take; run it with `--release --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn time_of_a_hundred_thousand_rules() {
-    for target in [Target::Iptables, Target::Nft] {
-        for dialled in [false, true] {
-            let mut ruleset = pairs(100_000, dialled);
-            let start = std::time::Instant::now();
-            optimise(&mut ruleset, target, &[]);
-            let optimised = start.elapsed();
-            let start = std::time::Instant::now();
-            let size: usize = crate::emit::build(&ruleset, target, "site").iter().map(|file| file.text.len()).sum();
-            let emitted = start.elapsed();
-            let plain = pairs(100_000, dialled);
-            let start = std::time::Instant::now();
-            let plain: usize = crate::emit::build(&plain, target, "site").iter().map(|file| file.text.len()).sum();
-            println!(
-                "{target:?} dialled {dialled}: optimise {optimised:?}, emit {emitted:?} ({size}), without optimising {:?} ({plain})",
-                start.elapsed()
-            );
-        }
-    }
-}
