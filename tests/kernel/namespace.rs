@@ -151,8 +151,16 @@ impl Namespace {
     }
 
     fn configure(&mut self) -> Result<(), String> {
-        // No packet of the kernel's own accord may appear among the test's: no multicast, no link-local addresses. No
-        // answer may be held back, so no ICMP rate limit. And any source may come in anywhere: routing is the test's.
+        // No packet of the kernel's own accord may appear among the test's: no multicast, no link-local addresses. A card that
+        // can do multicast when forwarding begins would join the groups of routers, and report them from time to time.
+        let cards: Vec<String> = self.plan.cards.iter().map(|card| card.name.clone()).collect();
+        let lines = |line: &dyn Fn(&str) -> String| cards.iter().map(|name| line(name)).collect::<String>();
+        let quiet = lines(&|name| format!("link set {name} arp off multicast off addrgenmode none\n"));
+        self.run("ip", &["-batch", "-"], &quiet)?;
+        // A card with a queue puts a packet off while another processor serves the queue: it would come out when nobody looks any
+        // more, as if it had been dropped.
+        self.run("tc", &["-batch", "-"], &lines(&|name| format!("qdisc replace dev {name} root noqueue\n")))?;
+        // No answer may be held back, so no ICMP rate limit. And any source may come in anywhere: routing is the test's.
         for (setting, value) in [
             ("ipv4/conf/all/rp_filter", "0"),
             ("ipv4/conf/default/rp_filter", "0"),
@@ -176,7 +184,7 @@ impl Namespace {
             let name = &card.name;
             set(&format!("ipv4/conf/{name}/rp_filter"), "0")?;
             set(&format!("ipv4/conf/{name}/send_redirects"), "0")?;
-            script += &format!("link set {name} arp off multicast off addrgenmode none\nlink set {name} up\n");
+            script += &format!("link set {name} up\n");
             for address in &card.addresses {
                 script += &format!("addr add {address} dev {name}");
                 script += if address.addr().is_ipv6() { " nodad\n" } else { "\n" };
