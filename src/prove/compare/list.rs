@@ -16,7 +16,16 @@ const MOST_MOVED: usize = 32;
 const NEAR: usize = 32;
 
 /// Fields in which lists of rules that do the same differ, one after the other.
-const FOLDED: [Field; 4] = [Field::DESTINATION_PORT, Field::ORIGINAL_PORT, Field::SOURCE, Field::DESTINATION];
+const FOLDED: [Field; 8] = [
+    Field::ICMP,
+    Field::PROTOCOL,
+    Field::IN_INTERFACE,
+    Field::OUT_INTERFACE,
+    Field::DESTINATION_PORT,
+    Field::ORIGINAL_PORT,
+    Field::SOURCE,
+    Field::DESTINATION,
+];
 
 /// A step, as far as it asks more of some packets than what they have in common.
 #[derive(Clone, Debug)]
