@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::inputs::{InputArguments, read_root};
 use super::report::{FormatArguments, Reporter};
 use super::{Color, Ending, disk};
-use crate::database::{self, Database, ProjectInput};
+use crate::database::{self, Database, ProjectInput, Unchecked};
 use crate::diagnostic::Diagnostic;
 use crate::expectation::Expectations;
 use crate::host::listing as given;
@@ -61,7 +61,7 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
         let mut db = Database::default();
         let options = arguments.input.options(root)?;
         let input = db.load(&disk::Disk, text, options);
-        checked.push(Checked::policy(&db, input, arguments.all));
+        checked.push(Checked::policy(db, input, arguments.all));
     }
     agree(&mut checked);
     for one in &checked {
@@ -102,18 +102,21 @@ impl Checked {
         Ok(Self { own: BTreeSet::from([Arc::clone(&source.path)]), files: vec![source], diagnostics, levels })
     }
 
-    /// What is wrong with a policy.
-    fn policy(db: &Database, input: ProjectInput, all: bool) -> Self {
-        let project = database::project(db, input);
-        let compiled = database::compile(db, input, "policy".to_owned());
-        let found = database::findings(db, input, all);
+    /// What is wrong with a policy. The database is let go when its texts are read.
+    fn policy(db: Database, input: ProjectInput, all: bool) -> Self {
+        let project = Arc::clone(database::project(&db, input));
         let policies = project.files.iter().zip(&project.parsed).filter(|(_, parsed)| parsed.is_some());
-        Self {
-            own: policies.map(|(source, _)| Arc::clone(&source.path)).collect(),
-            diagnostics: compiled.diagnostics.iter().chain(&**found).cloned().collect(),
-            files: project.files.clone(),
-            levels: input.levels(db).clone(),
+        let own = policies.map(|(source, _)| Arc::clone(&source.path)).collect();
+        let (files, levels) = (project.files.clone(), input.levels(&db).clone());
+        drop(project);
+        let unchecked = Unchecked::new(&db, input);
+        drop(db);
+        let case = unchecked.check();
+        let mut diagnostics: Vec<Diagnostic> = case.said().cloned().collect();
+        if let Some(verdicts) = case.asserts(&|| false) {
+            diagnostics.extend(case.whole(verdicts, all));
         }
+        Self { files, own, diagnostics, levels }
     }
 
     /// What is said, as it is the same from whichever policy includes the file: path, place, code, message.

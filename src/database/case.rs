@@ -1,19 +1,23 @@
 //! A project apart from the database: what takes long is worked out without a handle that whoever edits the texts would wait for.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Db, Judged, Lowered, ProjectInput, Saying, expectations, found, named, project, relative, resolved};
+use super::{Db, Judged, Lowered, ProjectInput, Saying, expectations, named, project, relative, resolved};
 use crate::assertion::{self, Outcome, Proof};
 use crate::diagnostic::Diagnostic;
-use crate::expectation::Expectations;
+use crate::expectation::{Expectations, Sought};
 use crate::levels::Levels;
 use crate::lower;
 use crate::netfilter::Ruleset;
 use crate::policy::Policy;
 use crate::policy::resolve::resolve;
 use crate::project::Project;
-use crate::span::{FileId, SourceText};
+use crate::prove::findings::report::{Origin, Report};
+use crate::prove::findings::{Search, findings};
+use crate::span::{FileId, Location, SourceText};
 use crate::syntax;
+use crate::syntax::tree::Target;
 
 /// A project of which names and kinds are known, as a plain value apart from the database: whoever edits the texts need not wait for it.
 #[derive(Clone)]
@@ -56,14 +60,21 @@ pub struct Case {
 
 /// What was proved of the asserts of a [`Case`], and what is to be looked at next.
 pub struct Verdicts {
-    /// What lowering and the asserts say, and what was expected of either and did not come.
-    pub diagnostics: Vec<Diagnostic>,
     /// What became of the asserts.
     pub proofs: Vec<Proof>,
-    /// The rules, for [`Case::findings`] and [`Case::emission`]; none if a fault leaves them without a meaning.
-    pub ruleset: Option<Ruleset>,
-    /// What comments say is known.
-    excused: Vec<Diagnostic>,
+    /// The rules; none if a fault leaves them without a meaning.
+    ruleset: Option<Ruleset>,
+    saying: Saying,
+    /// Of how much it is said before anything is lowered.
+    before: usize,
+}
+
+impl Verdicts {
+    /// What lowering and the asserts say, and what was expected of either and did not come.
+    #[must_use]
+    pub fn diagnostics(self) -> Vec<Diagnostic> {
+        self.saying.whole().0.split_off(self.before)
+    }
 }
 
 impl Case {
@@ -79,25 +90,20 @@ impl Case {
     }
 
     /// Everything that is said before the project is lowered.
-    fn said(&self) -> impl Iterator<Item = &Diagnostic> {
+    pub fn said(&self) -> impl Iterator<Item = &Diagnostic> {
         self.texts.named.said.iter().chain(&self.checks.said)
-    }
-
-    /// What of that is known.
-    fn excused(&self) -> impl Iterator<Item = &Diagnostic> {
-        self.texts.named.excused.iter().chain(&self.checks.excused)
     }
 
     /// Proves the asserts; nothing is proved of a project with errors. None if it was given up on the way.
     #[must_use]
     pub fn asserts(&self, is_given_up: &dyn Fn() -> bool) -> Option<Verdicts> {
         let mut saying = self.saying();
-        if self.said().any(|one| self.texts.levels.stops(one)) || is_given_up() {
-            let (diagnostics, proofs, excused) = (Vec::new(), Vec::new(), Vec::new());
-            return (!is_given_up()).then_some(Verdicts { diagnostics, proofs, ruleset: None, excused });
+        let before = saying.diagnostics.len();
+        if saying.stops() || is_given_up() {
+            return (!is_given_up()).then_some(Verdicts { proofs: Vec::new(), ruleset: None, saying, before });
         }
         let (policy, _) = &*self.texts.resolved;
-        let target = self.texts.project.target(&policy.facts);
+        let target = self.target();
         let (ruleset, notes) = lower::lower(policy, target);
         saying.say(notes);
         if is_given_up() {
@@ -106,45 +112,55 @@ impl Case {
         let mut proofs = assertion::prove(policy, &ruleset, target);
         saying.say_proofs(&mut proofs);
         saying.diagnostics.extend(proofs.iter().filter_map(|proof| proof.diagnostic.clone()));
-        if is_given_up() {
-            return None;
-        }
-        let hole = saying.diagnostics.iter().any(|one| self.texts.levels.stops(one) && assertion::is_hole(one));
-        let (diagnostics, excused) = saying.whole();
-        Some(Verdicts { diagnostics, proofs, ruleset: (!hole).then_some(ruleset), excused })
+        let ruleset = (!saying.has_hole()).then_some(ruleset);
+        (!is_given_up()).then_some(Verdicts { proofs, ruleset, saying, before })
     }
 
-    /// What is found of the rules beside what was told of them before.
+    /// What there is to say beside [`Case::said`]: what lowering and the asserts say, what emission says of the rules, what is found of
+    /// them, and what was expected and did not come. With `all`, what is rarely a fault is looked for, too.
     #[must_use]
-    pub fn findings(&self, verdicts: &Verdicts) -> Vec<Diagnostic> {
-        let Some(ruleset) = &verdicts.ruleset else { return Vec::new() };
-        let target = self.texts.project.target(&self.texts.resolved.0.facts);
-        let told = self.said().chain(&verdicts.diagnostics).chain(&verdicts.excused).cloned();
-        let told: Vec<Diagnostic> = told.collect();
-        found(&self.texts.project, ruleset, target, false, &told, &self.texts.expectations)
+    pub fn whole(self, verdicts: Verdicts, all: bool) -> Vec<Diagnostic> {
+        let target = self.target();
+        let Verdicts { ruleset, mut saying, before, .. } = verdicts;
+        let Some(ruleset) = ruleset else { return saying.whole().0.split_off(before) };
+        let Unchecked { project, resolved, expectations, .. } = self.texts;
+        // What nobody else looks at any more makes room.
+        let project = Project { parsed: Vec::new(), ..Arc::unwrap_or_clone(project) };
+        drop(resolved);
+        let mut told: HashSet<Location> = saying.told().map(|one| one.primary.location).collect();
+        let mut found = {
+            let found = findings(&ruleset, Search { policies: target == Target::Nft, overlaps: all });
+            let report = Report::new(&ruleset, &found, &project.files, Origin::Statements, all);
+            let own = |location: Location| !project.library.contains(&location.file) && !told.contains(&location);
+            report.diagnostics(|_, _, rule| rule.origin.is_some_and(own))
+        };
+        // What the files would be is of no interest, but whether they can be written.
+        let sources = relative(&project.files);
+        Lowered { ruleset, sources, target, header: Vec::new(), partial: false }.written("policy", &mut saying);
+        // Of rules that cannot be written nothing is found.
+        if saying.has_hole() {
+            found.clear();
+        }
+        told.extend(saying.told().map(|one| one.primary.location));
+        found.retain(|one| !told.contains(&one.primary.location));
+        expectations.settle(&mut found, Sought::Findings { all });
+        let mut diagnostics = saying.whole().0.split_off(before);
+        diagnostics.extend(found);
+        diagnostics
     }
 
-    /// With what is known of the texts, and nothing said yet.
+    fn target(&self) -> Target {
+        self.texts.project.target(&self.texts.resolved.0.facts)
+    }
+
+    /// With everything that is said before the project is lowered.
     fn saying(&self) -> Saying {
         Saying {
             expectations: Arc::clone(&self.texts.expectations),
             levels: self.texts.levels.clone(),
-            diagnostics: Vec::new(),
-            excused: self.excused().cloned().collect(),
+            diagnostics: self.said().cloned().collect(),
+            excused: self.texts.named.excused.iter().chain(&self.checks.excused).cloned().collect(),
         }
-    }
-
-    /// What emission says of the rules.
-    #[must_use]
-    pub fn emission(&self, ruleset: Ruleset) -> Vec<Diagnostic> {
-        let (policy, _) = &*self.texts.resolved;
-        let target = self.texts.project.target(&policy.facts);
-        let sources = relative(&self.texts.project.files);
-        let told: Vec<Diagnostic> = self.said().chain(self.excused()).cloned().collect();
-        let header = lower::summary::header(policy, target, &lower::summary::limits(&told, &sources));
-        let mut saying = self.saying();
-        Lowered { ruleset, sources, target, header, partial: false }.written("policy", &mut saying);
-        saying.diagnostics
     }
 
     /// What becomes of asserts that are written at the end of a file, in their order. Empty for a project with faults, or if the asserts

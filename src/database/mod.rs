@@ -10,7 +10,7 @@
 
 mod case;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use salsa::Setter as _;
@@ -24,13 +24,12 @@ use crate::policy::Policy;
 use crate::policy::meaning::Meanings;
 use crate::policy::resolve::resolve;
 use crate::project::{Import, Options, Project, Root, System, load};
-use crate::prove::findings::report::{Origin, Report};
 use crate::span::{FileId, Location, SourceText};
 use crate::syntax;
 use crate::syntax::Parsed;
 use crate::syntax::outline::Outline;
 use crate::syntax::tree::Target;
-use crate::{assertion, check, emit, lower, optimise, policy, prove, verify};
+use crate::{assertion, check, emit, lower, optimise, policy, verify};
 
 pub use case::{Case, Unchecked, Verdicts};
 
@@ -311,41 +310,6 @@ pub fn compile_part(db: &dyn Db, input: ProjectInput, stem: String, only: Vec<St
     Arc::new(Compiled { diagnostics, excused, target, outputs, disagreement: None })
 }
 
-/// What is proved of the rules that a project comes to, before their form is changed: statements that no packet comes to, and such.
-/// Nothing is said of a project with errors other than asserts that fail, nor of what other diagnostics stand at. A build does without; `all` asks for what is rarely a fault, too.
-#[salsa::tracked(returns(ref), no_eq)]
-pub fn findings(db: &dyn Db, input: ProjectInput, all: bool) -> Arc<Vec<Diagnostic>> {
-    let compiled = compile(db, input, "policy".to_owned());
-    let levels = input.levels(db);
-    if compiled.diagnostics.iter().any(|one| levels.stops(one) && assertion::is_hole(one)) {
-        return Arc::new(Vec::new());
-    }
-    let project = project(db, input);
-    let (policy, _) = &**resolved(db, input);
-    let (ruleset, _) = lower::lower(policy, compiled.target);
-    let told: Vec<Diagnostic> = compiled.diagnostics.iter().chain(&compiled.excused).cloned().collect();
-    Arc::new(found(project, &ruleset, compiled.target, all, &told, expectations(db, input)))
-}
-
-/// What is found of a project's rules; `told` is what was said of it already, or is known.
-fn found(
-    project: &Project,
-    ruleset: &Ruleset,
-    target: Target,
-    all: bool,
-    told: &[Diagnostic],
-    expectations: &Expectations,
-) -> Vec<Diagnostic> {
-    let policies = target == crate::netfilter::Target::Nft;
-    let found = prove::findings::findings(ruleset, prove::findings::Search { policies, overlaps: all });
-    let report = Report::new(ruleset, &found, &project.files, Origin::Statements, all);
-    let told: HashSet<_> = told.iter().map(|one| one.primary.location).collect();
-    let own = |location: Location| !project.library.contains(&location.file) && !told.contains(&location);
-    let mut diagnostics = report.diagnostics(|_, _, rule| rule.origin.is_some_and(own));
-    expectations.settle(&mut diagnostics, Sought::Findings { all });
-    diagnostics
-}
-
 impl Database {
     /// As [`compile_part`], for a project of which nothing else will be asked: each stage's value is let go when the next stage
     /// has its own, so that a large policy is not held in four forms at once. Gives the texts, too, for showing diagnostics.
@@ -489,6 +453,16 @@ impl Saying {
         self.diagnostics.iter().any(|one| self.levels.stops(one))
     }
 
+    /// Everything that was said, be it known or not.
+    fn told(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.diagnostics.iter().chain(&self.excused)
+    }
+
+    /// Whether a fault leaves the rules without a meaning.
+    fn has_hole(&self) -> bool {
+        self.diagnostics.iter().any(|one| self.levels.stops(one) && assertion::is_hole(one))
+    }
+
     /// What is said and what is known, in the end. What was expected is missed only where everything was looked for.
     fn whole(mut self) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
         if !self.stops() {
@@ -520,7 +494,7 @@ impl Lowered {
         }
         let sources = relative(files);
         // What is known holds all the same.
-        let told: Vec<Diagnostic> = saying.diagnostics.iter().chain(&saying.excused).cloned().collect();
+        let told: Vec<Diagnostic> = saying.told().cloned().collect();
         let header = lower::summary::header(policy, target, &lower::summary::limits(&told, &sources));
         Self { ruleset, sources, target, header, partial: !only.is_empty() }
     }

@@ -97,22 +97,16 @@ impl Job {
                 self.tell(results, Part::Checks, case.stopping().cloned().collect());
                 let Some(verdicts) = case.asserts(&|| self.is_given_up()) else { return };
                 let missed = |one: &Diagnostic| one.code == &UNFULFILLED && one.primary.location.file == FileId(0);
-                let mut diagnostics: Vec<_> = verdicts.diagnostics.into_iter().filter(missed).collect();
-                diagnostics.extend(verdicts.proofs.into_iter().filter_map(|proof| proof.diagnostic));
+                let proofs: Vec<_> = verdicts.proofs.iter().filter_map(|proof| proof.diagnostic.clone()).collect();
+                let mut diagnostics: Vec<_> = verdicts.diagnostics().into_iter().filter(missed).collect();
+                diagnostics.extend(proofs);
                 self.tell(results, Part::Proofs, diagnostics);
             }
             Work::Policy { unchecked, asserts_only: false } => {
                 let case = unchecked.clone().check();
                 self.tell(results, Part::Checks, case.checks().to_vec());
                 let Some(verdicts) = case.asserts(&|| self.is_given_up()) else { return };
-                let findings = case.findings(&verdicts);
-                self.tell(results, Part::Proofs, verdicts.diagnostics.iter().cloned().chain(findings).collect());
-                let Some(ruleset) = verdicts.ruleset.filter(|_| !self.is_given_up()) else { return };
-                let refused = case.emission(ruleset);
-                if !refused.is_empty() {
-                    // Nothing is found of rules that cannot be written.
-                    self.tell(results, Part::Proofs, verdicts.diagnostics.into_iter().chain(refused).collect());
-                }
+                self.tell(results, Part::Proofs, case.whole(verdicts, false));
             }
         }
     }

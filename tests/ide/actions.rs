@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use fwc::assertion::{self, Outcome};
 use fwc::check::late;
-use fwc::database::{self, Database, ProjectInput};
+use fwc::database::{self, Database, ProjectInput, Unchecked};
 use fwc::diagnostic::{Diagnostic, Edit};
 use fwc::ide::action::{self, Action, ActionKind};
 use fwc::levels::codes as comments;
@@ -20,8 +20,11 @@ use super::{Case, agrees, cases};
 
 /// Everything that is said of a policy.
 fn said(db: &Database, input: ProjectInput) -> Vec<Diagnostic> {
-    let compiled = database::compile(db, input, "policy".to_owned());
-    compiled.diagnostics.iter().chain(&**database::findings(db, input, false)).cloned().collect()
+    let case = Unchecked::new(db, input).check();
+    let mut said: Vec<Diagnostic> = case.said().cloned().collect();
+    let verdicts = case.asserts(&|| false).expect("nobody gave it up");
+    said.extend(case.whole(verdicts, false));
+    said
 }
 
 /// Everything that is offered at a place.

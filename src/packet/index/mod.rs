@@ -6,6 +6,7 @@ mod tree;
 
 use std::ops::ControlFlow;
 
+use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::cube::Cube;
@@ -19,6 +20,8 @@ use tree::{Inside, Part, Tree};
 const FEW: usize = 64;
 /// There are no more groups than this that are found by a hash.
 const MOST_HASHED: usize = 16;
+/// From so many members on, groups are made side by side.
+const WORTH_THREADS: usize = 4_096;
 
 /// An index of cubes by number. Each belongs to a class, by which a search may leave it out.
 #[derive(Debug, Default)]
@@ -59,29 +62,35 @@ type Lists = FxHashMap<(u32, u64, u64), Vec<u32>>;
 
 /// Who is searched together: all of a class, for every group costs a search of its own; but those of which a hash tells who may
 /// have a packet, by themselves.
-fn groups<'a>(lists: Lists, cube: &impl Fn(u32) -> &'a Cube) -> Vec<Group> {
-    let many = lists.values().map(Vec::len).sum::<usize>().div_ceil(MOST_HASHED).max(FEW);
+fn groups<'a>(lists: Lists, cube: &(impl Fn(u32) -> &'a Cube + Sync)) -> Vec<Group> {
+    let all = lists.values().map(Vec::len).sum::<usize>();
+    let many = all.div_ceil(MOST_HASHED).max(FEW);
     let mut lists: Vec<_> = lists.into_iter().collect();
     lists.sort_unstable_by_key(|(key, _)| *key);
-    let mut groups = Vec::new();
-    let mut others: Vec<(u32, Vec<u32>)> = Vec::new();
+    let mut hashed: Vec<(u32, Vec<u32>, Option<Exact>)> = Vec::new();
+    let mut others: Vec<(u32, Vec<u32>, Option<Exact>)> = Vec::new();
     for ((class, ..), members) in lists {
         let exact =
             Some(&members).filter(|members| members.len() >= many).and_then(|members| Exact::new(members, cube));
         match (exact, others.last_mut()) {
-            (Some(exact), _) => groups.push(Group::new(class, &members, Some(exact), cube)),
-            (None, Some((own, others))) if *own == class => others.extend(members),
-            (None, _) => others.push((class, members)),
+            (Some(exact), _) => hashed.push((class, members, Some(exact))),
+            (None, Some((own, others, _))) if *own == class => others.extend(members),
+            (None, _) => others.push((class, members, None)),
         }
     }
-    groups.extend(others.into_iter().map(|(class, members)| Group::new(class, &members, None, cube)));
-    groups
+    hashed.append(&mut others);
+    let group = |(class, members, exact): (u32, Vec<u32>, Option<Exact>)| Group::new(class, &members, exact, cube);
+    if all < WORTH_THREADS {
+        hashed.into_iter().map(group).collect()
+    } else {
+        hashed.into_par_iter().map(group).collect()
+    }
 }
 
 impl Index {
     /// Of cubes, each with its number and class.
     #[must_use]
-    pub fn new<'a>(members: impl Iterator<Item = (u32, u32)>, cube: impl Fn(u32) -> &'a Cube) -> Self {
+    pub fn new<'a>(members: impl Iterator<Item = (u32, u32)>, cube: impl Fn(u32) -> &'a Cube + Sync) -> Self {
         let mut lists = Lists::default();
         for (number, class) in members {
             let cube = cube(number);

@@ -8,29 +8,28 @@ pub mod codes;
 pub mod listing;
 mod packets;
 mod policy;
+mod question;
 mod redundant;
 pub mod report;
 
 use std::ops::ControlFlow;
 
+use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::cover::{Budget, Spent, Stretch, left_over};
+use super::cover::{Spent, Stretch, left_over};
 use crate::net::Family;
 use crate::netfilter::{Chain, Owner, Ruleset, Table, TableFamily, Verdict};
-use crate::packet::Cube;
 use crate::program::{Does, End, Place, Program, Space, Step, VISIT, can_match, flatten_with_visits};
 use crate::span::Location;
-use packets::{comes, point};
+use question::{Answer, Asker, QUESTION};
 
-/// Work for one question.
-const QUESTION: u64 = 30_000;
 /// Work for all questions together: so much for each rule.
 const EACH: u64 = 600;
 /// Work for all questions together, at least.
 const LEAST: u64 = 3_000_000;
-/// So many steps that together take all of a rule's packets are tried one by one for whether they are needed.
-const MINIMISED: usize = 24;
+/// So many places are looked at one after the other; others may be looked at meanwhile.
+const PART: usize = 1_024;
 
 /// What is known of a rule after all chains were looked at that lead to it.
 #[derive(Clone, Debug, Default)]
@@ -86,6 +85,47 @@ pub struct Findings {
     pub open: Vec<Place>,
 }
 
+impl Fate {
+    /// Takes in what was found at one of the places where the rule stands.
+    fn note(&mut self, answer: &Answer, own: Place) {
+        match answer {
+            Answer::Comes(redundant) => {
+                self.sought = true;
+                self.reached = Some(true);
+                self.keepers.clear();
+                match redundant {
+                    None | Some(Ok(None)) => self.redundant = Some(false),
+                    Some(Ok(Some(follower))) if self.redundant != Some(false) => {
+                        self.redundant = Some(true);
+                        self.follower = Some(*follower);
+                    }
+                    Some(Ok(Some(_))) => {}
+                    Some(Err(Spent)) => self.redundancy_open = true,
+                }
+            }
+            Answer::Taken(keepers) if self.is_reached_nowhere() => {
+                self.sought = true;
+                self.reached = Some(false);
+                self.keepers.extend(keepers.iter().filter(|keeper| **keeper != own));
+                self.keepers.sort_unstable();
+                self.keepers.dedup();
+            }
+            Answer::Taken(_) => {}
+            Answer::Open => {
+                self.sought = true;
+                self.reached = self.reached.filter(|reached| *reached);
+                self.redundancy_open = true;
+                self.keepers.clear();
+            }
+        }
+    }
+
+    /// Whether no packet came to it at the places that were looked at, if any was.
+    fn is_reached_nowhere(&self) -> bool {
+        self.reached == Some(false) || !self.sought
+    }
+}
+
 impl Findings {
     /// What is known of a rule.
     #[must_use]
@@ -95,6 +135,16 @@ impl Findings {
 
     fn fate_mut(&mut self, place: Place) -> Option<&mut Fate> {
         self.fates.get_mut(place.table as usize)?.get_mut(place.chain as usize)?.get_mut(place.rule as usize)
+    }
+
+    /// Takes in what was found at a place.
+    fn note(&mut self, place: Place, answer: &Answer) {
+        if answer.is_open() {
+            self.open.push(place);
+        }
+        if let Some(fate) = self.fate_mut(place) {
+            fate.note(answer, place);
+        }
     }
 }
 
@@ -128,7 +178,7 @@ pub fn findings(ruleset: &Ruleset, search: Search) -> Findings {
         let mut unreached: FxHashMap<usize, Option<Vec<Place>>> = FxHashMap::default();
         for family in families(table.family) {
             let mut space = Space::new(*family, [ruleset]);
-            let mut examiner = Examiner { ruleset, search, found: &mut found, total, repeated: FxHashSet::default() };
+            let mut examiner = Examiner { ruleset, search, found: &mut found, total };
             for &chain in &entries.chains {
                 examiner.chain(number, chain, &mut space, &mut unreached);
             }
@@ -233,8 +283,6 @@ struct Examiner<'r, 'f> {
     found: &'f mut Findings,
     /// Work that is left.
     total: u64,
-    /// Rules that stand at several places of the program, or share their statement with others.
-    repeated: FxHashSet<Place>,
 }
 
 /// One place in a program at which a rule stands.
@@ -301,12 +349,12 @@ impl<'r> Examiner<'r, '_> {
             self.all_open(table);
             return;
         }
-        self.repeated = self.repeated(&occurrences);
-        for occurrence in &occurrences {
-            self.occurrence(&program, occurrence, space);
-        }
+        let repeated = self.repeated(&occurrences);
+        let ruleset = self.ruleset;
+        let mut asker = Asker { ruleset, program: &program, space, repeated: &repeated, left: self.total };
+        self.look_at_all(&occurrences, &mut asker);
         if end == End::Drop {
-            let keepers = self.end(&program, chain, space);
+            let keepers = asker.end(chain, entry.rules.len());
             let known = unreached.entry(chain).or_insert_with(|| Some(Vec::new()));
             *known = known.take().zip(keepers).map(|(mut known, keepers)| {
                 known.extend(keepers);
@@ -314,8 +362,9 @@ impl<'r> Examiner<'r, '_> {
             });
         }
         if self.search.overlaps {
-            self.overlaps(&program, space);
+            self.overlaps(&mut asker);
         }
+        self.total = asker.left;
     }
 
     fn repeated(&self, occurrences: &[Occurrence]) -> FxHashSet<Place> {
@@ -347,142 +396,45 @@ impl<'r> Examiner<'r, '_> {
                 })
             })
             .collect();
-        places.into_iter().for_each(|place| self.open(place));
+        places.into_iter().for_each(|place| self.found.note(place, &Answer::Open));
     }
 
-    fn open(&mut self, place: Place) {
-        self.found.open.push(place);
-        if let Some(fate) = self.found.fate_mut(place) {
-            fate.sought = true;
-            fate.reached = fate.reached.filter(|reached| *reached);
-            fate.redundancy_open = true;
-            fate.keepers.clear();
-        }
-    }
-
-    /// Work for one question, of what is left.
-    fn ask<T>(&mut self, question: impl FnOnce(&mut Budget) -> Result<T, Spent>) -> Result<T, Spent> {
-        let most = QUESTION.min(self.total);
-        let mut budget = Budget::new(most);
-        let answer = question(&mut budget);
-        self.total -= most - budget.left().min(most);
-        answer
-    }
-
-    fn occurrence(&mut self, program: &Program, one: &Occurrence, space: &Space) {
-        let Some(fate) = self.found.fate(one.place) else { return };
-        let known = fate.reached == Some(true);
-        let candidate = fate.redundant != Some(false) && self.is_candidate(one.place);
-        if known && !candidate {
+    /// Looks at every place of a program at which a rule stands: parts of them side by side, each with its share of the work. What a
+    /// part leaves open because its share is spent is looked at once more, with what the others left.
+    fn look_at_all(&mut self, occurrences: &[Occurrence], asker: &mut Asker<'_>) {
+        if occurrences.is_empty() {
             return;
         }
-        let undecided = fate.sought && fate.reached.is_none();
-        match self.arriving(program, one, space) {
-            Ok(Some(witness)) => {
-                let redundant = candidate.then(|| self.redundant(program, one, &witness, space));
-                let Some(fate) = self.found.fate_mut(one.place) else { return };
-                fate.sought = true;
-                fate.reached = Some(true);
-                fate.keepers.clear();
-                match redundant {
-                    None => fate.redundant = Some(false),
-                    Some(Ok(None)) => fate.redundant = Some(false),
-                    Some(Ok(Some(follower))) => {
-                        fate.redundant = Some(true);
-                        fate.follower = Some(follower);
-                    }
-                    Some(Err(Spent)) => {
-                        fate.redundancy_open = true;
-                        self.found.open.push(one.place);
-                    }
+        // It is made here, once: a thread that makes it in the middle of its part would take up another part while it waits for others to
+        // make theirs of the index, and ask for an index that is not there yet.
+        let _ = asker.program.index();
+        let (found, all) = (&*self.found, occurrences.len() as u128);
+        let share = |part: usize| u64::try_from(u128::from(asker.left) * part as u128 / all).unwrap_or(u64::MAX);
+        let looked: Vec<_> = occurrences
+            .par_chunks(PART)
+            .map(|part| {
+                let mut asker = Asker { left: share(part.len()), ..*asker };
+                (asker.look_at(part, found), asker.left)
+            })
+            .collect();
+        asker.left = looked.iter().map(|(_, left)| left).sum();
+        for (part, (answers, left)) in occurrences.chunks(PART).zip(looked) {
+            for (one, answer) in part.iter().zip(answers) {
+                let Some(mut answer) = answer else { continue };
+                if answer.is_open() && left < QUESTION && asker.left > left {
+                    let again = self.found.fate(one.place).and_then(|fate| asker.look(one, fate));
+                    answer = again.unwrap_or(answer);
                 }
-            }
-            Ok(None) => {
-                let keepers = if known || undecided { Vec::new() } else { self.keepers(program, one, space) };
-                let Some(fate) = self.found.fate_mut(one.place) else { return };
-                if !known && !undecided {
-                    fate.sought = true;
-                    fate.reached = Some(false);
-                    fate.keepers.extend(keepers.into_iter().filter(|keeper| *keeper != one.place));
-                    fate.keepers.sort_unstable();
-                    fate.keepers.dedup();
-                }
-            }
-            Err(Spent) => self.open(one.place),
-        }
-    }
-
-    /// Packets that come to a rule and match.
-    fn arriving(&mut self, program: &Program, one: &Occurrence, space: &Space) -> Result<Option<Cube>, Spent> {
-        let stretch = [Stretch { program, from: 0, to: one.at, events: false }];
-        let cubes = || (one.at..one.does).filter_map(|step| program.step(step)).map(|step| &step.cube);
-        // Single packets answer quickly, where one of them gets through.
-        for way in 0..3 {
-            for cube in cubes().take(4) {
-                let point = point(cube, way);
-                match self.ask(|budget| comes(program, &point, one.at, budget)) {
-                    Ok(Some(true)) => return Ok(Some(point)),
-                    Ok(Some(false)) => continue,
-                    Ok(None) | Err(Spent) => {}
-                }
-                let answer = self.ask(|budget| left_over(&point, &stretch, &space.universe, budget, |_, _| ()));
-                if let Ok(Some(witness)) = answer {
-                    return Ok(Some(witness));
-                }
+                self.found.note(one.place, &answer);
             }
         }
-        for cube in cubes() {
-            if let Some(witness) = self.ask(|budget| left_over(cube, &stretch, &space.universe, budget, |_, _| ()))? {
-                return Ok(Some(witness));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The rules that take all packets of one that none comes to.
-    fn keepers(&mut self, program: &Program, one: &Occurrence, space: &Space) -> Vec<Place> {
-        let stretch = [Stretch { program, from: 0, to: one.at, events: false }];
-        let cubes: Vec<&Cube> =
-            (one.at..one.does).filter_map(|step| program.step(step)).map(|step| &step.cube).collect();
-        let mut used = Vec::new();
-        for cube in &cubes {
-            // The question was answered within the budget before.
-            let _ = self.ask(|budget| left_over(cube, &stretch, &space.universe, budget, |_, step| used.push(step)));
-        }
-        used.sort_unstable();
-        used.dedup();
-        self.needed(program, &cubes, used, space)
-    }
-
-    /// Those of some steps that are needed to take all of the cubes.
-    fn needed(&mut self, program: &Program, cubes: &[&Cube], mut used: Vec<u32>, space: &Space) -> Vec<Place> {
-        let decides = |step: &u32| program.step(*step).is_some_and(|step| matches!(step.does, Does::Decide(_)));
-        if (2..=MINIMISED).contains(&used.len()) && used.iter().all(decides) {
-            for step in used.clone().into_iter().rev() {
-                let fewer: Vec<u32> = used.iter().copied().filter(|other| *other != step).collect();
-                let steps: Vec<Step> = fewer.iter().filter_map(|step| program.step(*step)).cloned().collect();
-                let small = Program::new(steps, true);
-                let stretch = [Stretch { program: &small, from: 0, to: small.len(), events: false }];
-                let covered = cubes.iter().all(|cube| {
-                    let answer = self.ask(|budget| left_over(cube, &stretch, &space.universe, budget, |_, _| ()));
-                    matches!(answer, Ok(None))
-                });
-                if covered {
-                    used = fewer;
-                }
-            }
-        }
-        let mut places: Vec<Place> =
-            used.iter().filter_map(|step| program.step(*step)).map(|step| step.place).collect();
-        places.sort_unstable();
-        places.dedup();
-        places
     }
 
     /// Rules of opposite verdicts that share packets.
-    fn overlaps(&mut self, program: &Program, space: &Space) {
+    fn overlaps(&mut self, asker: &mut Asker<'_>) {
         /// Pairs that are kept.
         const MOST: usize = 10_000;
+        let program = asker.program;
         for (number, step) in (0u32..).zip(&program.steps) {
             let Some(stops) = self.stops(step) else { continue };
             if self.found.overlaps.len() >= MOST
@@ -514,7 +466,8 @@ impl<'r> Examiner<'r, '_> {
             let Some((other, earlier)) = first else { continue };
             let Some(both) = earlier.cube.intersection(&step.cube) else { continue };
             let stretch = [Stretch { program, from: 0, to: other, events: false }];
-            let shared = self.ask(|budget| left_over(&both, &stretch, &space.universe, budget, |_, _| ()));
+            let universe = &asker.space.universe;
+            let shared = asker.ask(|budget| left_over(&both, &stretch, universe, budget, |_, _| ()));
             let pair = (earlier.place, step.place);
             let told = self.found.overlaps.last().is_some_and(|last| (last.first, last.second) == pair);
             if matches!(shared, Ok(Some(_))) && !told {

@@ -1,16 +1,16 @@
 //! Policies that no packet comes to.
 
-use super::Examiner;
+use super::question::Asker;
 use crate::netfilter::Verdict;
 use crate::packet::Cube;
-use crate::program::{Does, Place, Program, Space};
+use crate::program::{Does, Place};
 use crate::prove::cover::{Stretch, left_over};
 
-impl Examiner<'_, '_> {
+impl Asker<'_> {
     /// The rules that decide everything before a chain's end, if an accept is among them; `None` if packets come to the end, or
-    /// that is not known.
-    pub(super) fn end(&mut self, program: &Program, chain: usize, space: &Space) -> Option<Vec<Place>> {
-        let rules = self.found.fates.get(program.steps.last()?.place.table as usize)?.get(chain)?.len();
+    /// that is not known. `rules`: how many the chain has.
+    pub(super) fn end(&mut self, chain: usize, rules: usize) -> Option<Vec<Place>> {
+        let (program, universe) = (self.program, &self.space.universe);
         let mut places = Vec::new();
         for (number, step) in (0u32..).zip(&program.steps) {
             let own = step.place.chain as usize == chain;
@@ -26,14 +26,13 @@ impl Examiner<'_, '_> {
                 let stretch = [Stretch { program, from: 0, to: number, events: false }];
                 let mut used = Vec::new();
                 let all = Cube::all();
-                let left =
-                    self.ask(|budget| left_over(&all, &stretch, &space.universe, budget, |_, step| used.push(step)));
+                let left = self.ask(|budget| left_over(&all, &stretch, universe, budget, |_, step| used.push(step)));
                 if !matches!(left, Ok(None)) {
                     return None;
                 }
                 used.sort_unstable();
                 used.dedup();
-                places.extend(self.needed(program, &[&all], used, space));
+                places.extend(self.needed(&[&all], used));
             }
         }
         places.sort_unstable();

@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use super::packets::{comes, point};
-use super::{Examiner, Occurrence, rule};
+use super::question::Asker;
+use super::{Occurrence, rule};
 use crate::netfilter::{Effect, MatchKind, Ruleset, Verdict};
 use crate::packet::Cube;
 use crate::program::{Does, EventId, LEADS, Place, Program, Space, Step};
@@ -13,7 +14,7 @@ use crate::prove::cover::{Budget, Spent, Stretch, left_over};
 const TRIED: u64 = 4;
 const FIRST: u64 = 4;
 
-impl Examiner<'_, '_> {
+impl Asker<'_> {
     /// Whether a rule does nothing but decide, so that another could do it in its place.
     pub(super) fn is_candidate(&self, place: Place) -> bool {
         let Some(rule) = self.rule(place) else { return false };
@@ -24,13 +25,8 @@ impl Examiner<'_, '_> {
     }
 
     /// Whether the packets that come to a rule would meet the same verdict without it: a step that gives it to some of them.
-    pub(super) fn redundant(
-        &mut self,
-        program: &Program,
-        one: &Occurrence,
-        witness: &Cube,
-        space: &Space,
-    ) -> Result<Option<Place>, Spent> {
+    pub(super) fn redundant(&mut self, one: &Occurrence, witness: &Cube) -> Result<Option<Place>, Spent> {
+        let (program, space) = (self.program, self.space);
         let decides = |step: u32| match program.step(step)?.does {
             Does::Decide(event) => Some(event),
             _ => None,
