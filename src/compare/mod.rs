@@ -14,7 +14,7 @@ use crate::net::Family;
 use crate::netfilter::Hook;
 use crate::packet::field::name_number;
 use crate::packet::{Cube, Field, Universe, Values};
-use crate::program::{Does, Event, EventId, Place, Program, Space};
+use crate::program::{Counters, Does, Event, EventId, Place, Program, Space};
 use crate::prove::compare::differences;
 use crate::prove::cover::{Budget, Spent, Stretch, all_left_over};
 
@@ -87,6 +87,7 @@ const HOOKS: [Hook; 5] = [Hook::Input, Hook::Forward, Hook::Output, Hook::Prerou
 #[must_use]
 pub fn compare(left: &Host, right: &Host, all_states: bool, effort: Effort) -> Report {
     let mut report = Report::default();
+    let counters = Counters::alike(&left.ruleset, &right.ruleset);
     for family in Family::BOTH {
         let (one, other) = (left.families.contains(&family), right.families.contains(&family));
         match (one, other) {
@@ -102,7 +103,7 @@ pub fn compare(left: &Host, right: &Host, all_states: bool, effort: Effort) -> R
         }
         for hook in HOOKS {
             for translation in [false, true] {
-                at_hook(left, right, family, hook, translation, all_states, effort, &mut report);
+                at_hook(left, right, &counters, family, hook, translation, all_states, effort, &mut report);
             }
         }
     }
@@ -166,6 +167,7 @@ fn anywhere(cube: &Cube, world: &Cube) -> Cube {
 fn at_hook(
     left: &Host,
     right: &Host,
+    counters: &[Counters; 2],
     family: Family,
     hook: Hook,
     translation: bool,
@@ -174,7 +176,9 @@ fn at_hook(
     report: &mut Report,
 ) {
     let mut space = Space::new(family, [&left.ruleset, &right.ruleset]);
+    space.compare(&counters[0]);
     let one = sequence::at(left, family, hook, translation, &mut space);
+    space.compare(&counters[1]);
     let other = sequence::at(right, family, hook, translation, &mut space);
     let what = if translation { " (address translation)" } else { "" };
     let open = |why: &str| format!("{family} {}{what}: {why}", hook.chain());

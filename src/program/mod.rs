@@ -8,12 +8,13 @@ mod flatten;
 mod tidy;
 mod walk;
 
+use std::collections::VecDeque;
 use std::hash::Hash;
 use std::sync::{Arc, OnceLock};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::netfilter::{Chain, Effect, MatchKind, Ruleset, Verdict};
+use crate::netfilter::{Chain, Effect, Limit, MatchKind, Rule, Ruleset, Verdict};
 use crate::packet::{Cube, Index, Universe};
 
 pub use flatten::{End, can_match, flatten, flatten_with_visits};
@@ -46,8 +47,7 @@ pub struct Space {
     pub universe: Universe,
     events: Vec<Event>,
     numbers: FxHashMap<Event, EventId>,
-    /// Names of counters are not compared, only which questions go to the same one: a counter is known by the chain that
-    /// asks it.
+    /// Names of counters are not compared, only which questions go to the same one.
     renamed: Option<Counters>,
 }
 
@@ -78,6 +78,65 @@ impl Counters {
         }
         Self(Arc::new(places))
     }
+
+    /// Those of two rule sets that are not made of one another. A counter of the second is called what one of the first is that counts at
+    /// the same rate for the same packets: for those that ask it, and that are led to the chain that asks. Names, and chains, may be made
+    /// of line numbers, and change when a line comes or goes elsewhere.
+    #[must_use]
+    pub fn alike(left: &Ruleset, right: &Ruleset) -> [Self; 2] {
+        let ours = asked(left);
+        let names: FxHashSet<&Arc<str>> = ours.iter().map(|(_, name)| name).collect();
+        let mut same: FxHashMap<&str, VecDeque<&Arc<str>>> = FxHashMap::default();
+        for (question, name) in &ours {
+            same.entry(question).or_default().push_back(name);
+        }
+        let theirs = asked(right).into_iter().map(|(question, name)| {
+            let twin = same.get_mut(&*question).and_then(VecDeque::pop_front).map(ToString::to_string);
+            let own = || if names.contains(&name) { format!("the second's {name}") } else { name.to_string() };
+            let called = twin.unwrap_or_else(own);
+            (name, called)
+        });
+        let theirs = Self(Arc::new(theirs.collect()));
+        [Self(Arc::new(ours.iter().map(|(_, name)| (Arc::clone(name), name.to_string())).collect())), theirs]
+    }
+}
+
+/// The counters of each source that a rule set has, by name, in the order in which they are first asked, and what they are asked.
+fn asked(ruleset: &Ruleset) -> Vec<(String, Arc<str>)> {
+    let chains = || ruleset.tables.iter().flat_map(|table| &table.chains);
+    fn rate(rule: &Rule) -> Option<&Limit> {
+        rule.matches.iter().find_map(|item| match &item.kind {
+            MatchKind::Limit(limit) if limit.source_prefix.is_some() => Some(&**limit),
+            _ => None,
+        })
+    }
+    let others = |rule: &Rule| -> String {
+        let others = rule.matches.iter().filter(|item| !matches!(item.kind, MatchKind::Limit(_)));
+        others.fold(format!("{:?}", rule.family), |text, item| format!("{text} {item:?}"))
+    };
+    let asking: FxHashSet<&str> = chains()
+        .filter(|chain| chain.rules.iter().any(|rule| rate(rule).is_some()))
+        .map(|chain| &*chain.name)
+        .collect();
+    let mut leading: FxHashMap<&str, String> = FxHashMap::default();
+    for rule in chains().flat_map(|chain| &chain.rules) {
+        if let Some(Verdict::Jump(to) | Verdict::Goto(to)) = &rule.verdict
+            && asking.contains(&**to)
+        {
+            leading.entry(to).or_default().push_str(&others(rule));
+        }
+    }
+    let mut seen: FxHashSet<&Arc<str>> = FxHashSet::default();
+    let mut asked = Vec::new();
+    for chain in chains().filter(|chain| asking.contains(&*chain.name)) {
+        let before = leading.get(&*chain.name).map_or("", String::as_str);
+        for rule in &chain.rules {
+            let Some(limit) = rate(rule).filter(|limit| seen.insert(&limit.name)) else { continue };
+            let rate = (limit.count, limit.seconds, limit.burst, limit.source_prefix);
+            asked.push((format!("{rate:?} {before} {}", others(rule)), Arc::clone(&limit.name)));
+        }
+    }
+    asked
 }
 
 impl Space {
@@ -196,6 +255,8 @@ pub struct Program {
     pub complete: bool,
     /// Made when it is first asked: who compares programs asks nothing.
     index: OnceLock<Index>,
+    /// Where steps lead, and which, in order.
+    leads: OnceLock<Vec<(u32, u32)>>,
 }
 
 impl Does {
@@ -219,13 +280,25 @@ impl Program {
     /// A program of these steps.
     #[must_use]
     pub fn new(steps: Vec<Step>, complete: bool) -> Self {
-        Self { steps, complete, index: OnceLock::new() }
+        Self { steps, complete, index: OnceLock::new(), leads: OnceLock::new() }
     }
 
     /// Which steps meet a cube.
     #[must_use]
     pub fn index(&self) -> &Index {
         self.index.get_or_init(|| index(&self.steps))
+    }
+
+    /// The steps that lead no farther than to a step: where each leads, and its number, in the order of where.
+    pub fn leads_up_to(&self, farthest: u32) -> &[(u32, u32)] {
+        let leads = self.leads.get_or_init(|| {
+            let lead =
+                |(number, step): (u32, &Step)| if let Does::Lead(to) = step.does { Some((to, number)) } else { None };
+            let mut leads: Vec<_> = (0..).zip(&self.steps).filter_map(lead).collect();
+            leads.sort_unstable();
+            leads
+        });
+        leads.get(..leads.partition_point(|(to, _)| *to <= farthest)).unwrap_or_default()
     }
 
     /// A step.

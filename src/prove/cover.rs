@@ -173,6 +173,32 @@ fn walk(
     Ok(())
 }
 
+/// Steps that lead, so few that to look at each takes less time than to search for those that meet a cube.
+const FEW_LEADS: usize = 4_096;
+
+/// The steps of a stretch that may lead packets of a cube elsewhere in it, in order.
+fn leads(cube: &Cube, stretch: &Stretch<'_>) -> Vec<u32> {
+    let range = stretch.from..stretch.to;
+    let within = stretch.program.leads_up_to(stretch.to);
+    let mut leads: Vec<u32> = Vec::new();
+    if within.len() <= FEW_LEADS {
+        leads.extend(within.iter().map(|(_, step)| *step).filter(|step| range.contains(step)));
+    } else {
+        let all = stretch.program.index().meeting(
+            cube,
+            range,
+            |class| class == LEADS,
+            |step| {
+                leads.push(step);
+                ControlFlow::<()>::Continue(())
+            },
+        );
+        debug_assert!(all.is_continue());
+    }
+    leads.sort_unstable();
+    leads
+}
+
 /// The first step that leads packets of a cube past steps which keep them, but not past the end: the number of the stretch, the
 /// step, and where it leads.
 fn first_detour(
@@ -181,18 +207,7 @@ fn first_detour(
     budget: &mut Budget,
 ) -> Result<Option<(usize, u32, u32)>, Spent> {
     for (number, stretch) in stretches.iter().enumerate() {
-        let mut leads = Vec::new();
-        let all = stretch.program.index().meeting(
-            cube,
-            stretch.from..stretch.to,
-            |class| class == LEADS,
-            |step| {
-                leads.push(step);
-                ControlFlow::<()>::Continue(())
-            },
-        );
-        debug_assert!(all.is_continue());
-        leads.sort_unstable();
+        let leads = leads(cube, stretch);
         budget.spend(leads.len() as u64 / 16)?;
         let crossing = |lead: u32| -> Option<(u32, &Cube)> {
             let step = stretch.program.step(lead)?;

@@ -53,6 +53,26 @@ fn equal_in_meaning_ends_with_0() {
 }
 
 #[test]
+fn a_line_that_comes_in_front_makes_no_limit_another_one() {
+    let limits = |rate: &str| {
+        format!(
+            "to host {{\n    allow ssh from 10.0.0.0/8 limit {rate} per source\n    allow http limit 9/second\n    \
+             allow ssh from 192.0.2.0/24 limit 3/minute per source\n}}\n"
+        )
+    };
+    let before = limits("3/minute");
+    let moved =
+        format!("# Who may log in.\nset office = {{ 198.51.100.0/24 }}\nallow https from office to host\n{before}");
+    let faster = limits("30/minute");
+    let place = Place::new(&[("before.fw", &before), ("moved.fw", &moved), ("faster.fw", &faster)]);
+    let run = place.run(&["diff", "before.fw", "moved.fw"]);
+    assert!(run.out.ends_with("becomes allowed: 1, becomes denied: 0, other effects: 0\n"), "{}", run.out);
+    let run = place.run(&["diff", "before.fw", "faster.fw"]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.out.contains("30/60 s") && !run.out.contains("192.0.2.0/24"), "{}", run.out);
+}
+
+#[test]
 fn what_changes_is_said_in_few_words() {
     let run = diff(&["one.v4", "other.v4"]);
     assert_eq!(run.code, Some(1));
