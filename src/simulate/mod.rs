@@ -412,22 +412,32 @@ impl Way<'_, '_> {
         }
     }
 
-    /// Notes the rules that possibly matched, where that could change what the chain decides.
+    /// Notes the rules that possibly matched, where that could change what the chain decides, or what later chains see.
     fn doubt(&mut self, stage: &HookStage, verdict: Option<&Verdict>) {
-        for considered in stage.visits.iter().filter(|considered| considered.visit.matched.is_none()) {
-            let Some(rule) = self.host.rule(considered.visit.place) else { continue };
-            let same = match (&rule.verdict, verdict) {
-                (None, _) => {
-                    !rule.effects.iter().any(|effect| matches!(effect, Effect::SetMark { .. } | Effect::Notrack))
-                }
-                (Some(Verdict::Accept), None) => true,
-                (Some(one), Some(other)) => one == other,
+        let rule = |considered: &Considered| self.host.rule(considered.visit.place);
+        let marks = |considered: &Considered| {
+            let tells = |effect: &Effect| matches!(effect, Effect::SetMark { .. } | Effect::Notrack);
+            rule(considered).is_some_and(|rule| rule.effects.iter().any(tells))
+        };
+        let mut doubts = Vec::new();
+        // Whether a rule further behind that is not passed over leaves something for later chains.
+        let mut marked = false;
+        for considered in stage.visits.iter().rev().filter(|considered| considered.visit.matched != Some(false)) {
+            let same = match (rule(considered).map(|rule| &rule.verdict), verdict) {
+                _ if considered.visit.matched.is_some() => true,
+                (Some(None), _) => !marks(considered),
+                // Had it ended the way there, the rules behind it would have done nothing.
+                (Some(Some(Verdict::Accept)), None) => !marked,
+                (Some(Some(one)), Some(other)) => one == other && !marked,
+                (None, _) => true,
                 _ => false,
             };
             if !same {
-                self.trace.doubts.push(considered.visit.place);
+                doubts.push(considered.visit.place);
             }
+            marked |= marks(considered);
         }
+        self.trace.doubts.extend(doubts.into_iter().rev());
     }
 
     /// Why a rule did not match, or may not.

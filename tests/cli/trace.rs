@@ -73,6 +73,23 @@ fn what_our_nft_table_accepts_goes_through_dockers_forward() {
 }
 
 #[test]
+fn a_rule_that_may_pass_over_a_mark_leaves_the_outcome_open() {
+    // Of an answer it is not known whether its connection was translated. If it was, it gets no mark, and is dropped further on.
+    let rules = "*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -m conntrack --ctstate DNAT -j ACCEPT\n\
+                 -A PREROUTING -j MARK --set-xmark 0x1/0x1\nCOMMIT\n\
+                 *filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -m mark --mark 0x0/0x1 -j DROP\nCOMMIT\n";
+    let answer = "udp 192.0.2.1:53 -> 198.51.100.1:4000 in eth1 out eth0 state established reply";
+    let place = Place::new(&[
+        ("host.v4", rules),
+        ("late.v4", &rules.replace("ACCEPT\n-A PREROUTING -j MARK", "LOG\n-A PREROUTING -j MARK")),
+    ]);
+    let run = place.run(&["trace", "host.v4", answer]);
+    assert!(run.out.contains("\npossibly "), "{}{}", run.out, run.err);
+    let run = place.run(&["trace", "late.v4", answer]);
+    assert!(!run.out.contains("\npossibly "), "{}{}", run.out, run.err);
+}
+
+#[test]
 fn what_counts_is_said_with_possibly() {
     let run = traced(&["rules.v4", "tcp 10.1.1.1:40000 -> host:22 in eth0"]);
     assert!(run.out.contains("\npossibly dropped, by the policy of filter INPUT"), "{}", run.out);

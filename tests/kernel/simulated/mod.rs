@@ -195,7 +195,8 @@ fn one(namespace: &mut Namespace, backend: Backend, number: usize, tally: &mut T
     let host = listed(namespace, &plan, backend, &files);
     let probes = witnesses(&ruleset, &plan, seed);
     let mut oracle = Oracle::new(namespace);
-    let outcomes = oracle.judge_each(&probes, is_told_apart);
+    let alone = ports_of_one(&probes);
+    let outcomes = oracle.judge_each(&probes, |probe| is_told_apart(probe, &alone));
     let mut course = Course {
         host: &host,
         plan: &plan,
@@ -210,6 +211,7 @@ fn one(namespace: &mut Namespace, backend: Backend, number: usize, tally: &mut T
         let way = course.compare(&question(probe, &plan, state(&probe.packet), false), probe, *outcome, *seen);
         if let Some(way) = way
             && outcome.passed()
+            && is_told_apart(probe, &alone)
             && is_plain(&way, probe)
             && carried.len() < CONNECTIONS
         {
@@ -272,18 +274,32 @@ fn carry_on(oracle: &mut Oracle<'_>, carried: &[(Probe, Outcome)], course: &mut 
 
 /// Whether a packet got through as it came, as the first of a connection that is tracked.
 fn is_plain(way: &Trace, probe: &Probe) -> bool {
-    let get = |field: Field| way.packet.get(field);
     let untouched = [(Field::TRANSLATED, 0), (Field::SOURCE_TRANSLATED, 0), (Field::STATE, 0)];
-    matches!(probe.packet.payload, Payload::Tcp { source, .. } | Payload::Udp { source, .. } if source >= FRESH)
-        && untouched.into_iter().all(|(field, value)| get(field) == Some(value))
+    matches!(probe.packet.payload, Payload::Tcp { .. } | Payload::Udp { .. })
+        && untouched.into_iter().all(|(field, value)| way.packet.get(field) == Some(value))
+}
+
+/// The source ports among those that are given out, each once, which no other packet has by chance, as the edge of a range.
+fn ports_of_one(probes: &[Probe]) -> BTreeSet<u16> {
+    let (mut once, mut more) = (BTreeSet::new(), BTreeSet::new());
+    for port in probes.iter().filter_map(source_port).filter(|port| *port >= FRESH) {
+        if !once.insert(port) {
+            more.insert(port);
+        }
+    }
+    &once - &more
+}
+
+fn source_port(probe: &Probe) -> Option<u16> {
+    match probe.packet.payload {
+        Payload::Tcp { source, .. } | Payload::Udp { source, .. } | Payload::Sctp { source, .. } => Some(source),
+        _ => None,
+    }
 }
 
 /// Whether no other packet can belong to the same connection, so that nothing need be forgotten before it.
-fn is_told_apart(probe: &Probe) -> bool {
-    match probe.packet.payload {
-        Payload::Tcp { source, .. } | Payload::Udp { source, .. } | Payload::Sctp { source, .. } => source >= FRESH,
-        _ => false,
-    }
+fn is_told_apart(probe: &Probe, alone: &BTreeSet<u16>) -> bool {
+    source_port(probe).is_some_and(|port| alone.contains(&port))
 }
 
 /// What the simulator is asked.
