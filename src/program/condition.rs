@@ -163,14 +163,13 @@ impl<'r> Reader<'r> {
             MatchKind::InSet { set, fields } => return self.set(condition, set, fields, item.negated, space),
             MatchKind::Limit(limit) => {
                 let by = limit.source_prefix.map_or_else(String::new, |prefix| format!(" by /{prefix}"));
-                // What counts all sources together is a counter of the rule's own, whatever it is called.
-                let own = limit.source_prefix.is_none() && space.is_comparison();
-                let name = if own { String::new() } else { space.counter(&limit.name) };
+                // What counts all sources together is a counter of the rule's own, unless a name is shared.
+                let name = space.counter(&limit.name, limit.source_prefix.is_some());
                 let key = format!("{name} limit {}/{} s burst {}{by}", limit.count, limit.seconds, limit.burst);
                 return counted(condition, &key, item.negated, space, occurrence);
             }
             MatchKind::ConnectionsAbove { count, source_prefix, name } => {
-                let name = if space.is_comparison() { String::new() } else { name.to_string() };
+                let name = space.counter(name, false);
                 let key = format!("{name} more than {count} connections by /{source_prefix}");
                 return counted(condition, &key, item.negated, space, occurrence);
             }

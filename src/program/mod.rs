@@ -101,21 +101,30 @@ impl Counters {
     }
 }
 
-/// The counters of each source that a rule set has, by name, in the order in which they are first asked, and what they are asked.
+/// The counter that a rule asks, by name, and what makes it say yes.
+fn counter(rule: &Rule) -> Option<(&Arc<str>, String)> {
+    let asked = rule.matches.iter().find_map(|item| match &item.kind {
+        MatchKind::Limit(limit) => {
+            let Limit { count, seconds, burst, source_prefix, name } = &**limit;
+            Some((name, format!("{count}/{seconds} {burst} {source_prefix:?}")))
+        }
+        MatchKind::ConnectionsAbove { count, source_prefix, name } => Some((name, format!("{count} {source_prefix}"))),
+        _ => None,
+    });
+    // One without a name is its rule's own.
+    asked.filter(|(name, _)| !name.is_empty())
+}
+
+/// The counters of a rule set, by name, in the order in which they are first asked, and what they are asked.
 fn asked(ruleset: &Ruleset) -> Vec<(String, Arc<str>)> {
     let chains = || ruleset.tables.iter().flat_map(|table| &table.chains);
-    fn rate(rule: &Rule) -> Option<&Limit> {
-        rule.matches.iter().find_map(|item| match &item.kind {
-            MatchKind::Limit(limit) if limit.source_prefix.is_some() => Some(&**limit),
-            _ => None,
-        })
-    }
     let others = |rule: &Rule| -> String {
-        let others = rule.matches.iter().filter(|item| !matches!(item.kind, MatchKind::Limit(_)));
+        let counts = |kind: &MatchKind| matches!(kind, MatchKind::Limit(_) | MatchKind::ConnectionsAbove { .. });
+        let others = rule.matches.iter().filter(|item| !counts(&item.kind));
         others.fold(format!("{:?}", rule.family), |text, item| format!("{text} {item:?}"))
     };
     let asking: FxHashSet<&str> = chains()
-        .filter(|chain| chain.rules.iter().any(|rule| rate(rule).is_some()))
+        .filter(|chain| chain.rules.iter().any(|rule| counter(rule).is_some()))
         .map(|chain| &*chain.name)
         .collect();
     let mut leading: FxHashMap<&str, String> = FxHashMap::default();
@@ -131,9 +140,8 @@ fn asked(ruleset: &Ruleset) -> Vec<(String, Arc<str>)> {
     for chain in chains().filter(|chain| asking.contains(&*chain.name)) {
         let before = leading.get(&*chain.name).map_or("", String::as_str);
         for rule in &chain.rules {
-            let Some(limit) = rate(rule).filter(|limit| seen.insert(&limit.name)) else { continue };
-            let rate = (limit.count, limit.seconds, limit.burst, limit.source_prefix);
-            asked.push((format!("{rate:?} {before} {}", others(rule)), Arc::clone(&limit.name)));
+            let Some((name, rate)) = counter(rule).filter(|(name, _)| seen.insert(*name)) else { continue };
+            asked.push((format!("{rate} {before} {}", others(rule)), Arc::clone(name)));
         }
     }
     asked
@@ -178,15 +186,16 @@ impl Space {
         self.renamed = Some(counters.clone());
     }
 
-    /// What tells a counter from others of its rate: its name, or in a comparison the chain that asks it.
-    fn counter(&self, name: &Arc<str>) -> String {
-        let place = self.renamed.as_ref().and_then(|renamed| renamed.0.get(name));
-        place.cloned().unwrap_or_else(|| name.to_string())
-    }
-
-    /// Whether names of counters are left out.
-    fn is_comparison(&self) -> bool {
-        self.renamed.is_some()
+    /// What tells a counter from others of its rate: its name, or what it is called in a comparison. There one that is not called
+    /// anything is known by what is asked of it alone, unless it is one `of_sources`.
+    fn counter(&self, name: &Arc<str>, of_sources: bool) -> String {
+        match &self.renamed {
+            None => name.to_string(),
+            Some(renamed) => {
+                let own = || if of_sources { name.to_string() } else { String::new() };
+                renamed.0.get(name).cloned().unwrap_or_else(own)
+            }
+        }
     }
 
     /// The number of an event.

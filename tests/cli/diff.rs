@@ -73,6 +73,19 @@ fn a_line_that_comes_in_front_makes_no_limit_another_one() {
 }
 
 #[test]
+fn a_limit_that_two_services_share_is_not_one_of_each() {
+    let limits = |lines: &[&str]| format!("to host {{\n    {}\n}}\n", lines.join("\n    "));
+    let place = Place::new(&[
+        ("each.fw", &limits(&["allow ssh limit 9/minute", "allow http limit 9/minute"])),
+        ("shared.fw", &limits(&["allow { ssh, http } limit 9/minute"])),
+    ]);
+    let run = place.run(&["diff", "each.fw", "shared.fw"]);
+    assert_eq!(run.code, Some(1), "{}", run.out);
+    let run = place.run(&["diff", "shared.fw", "shared.fw"]);
+    assert_eq!(run.code, Some(0), "{}", run.out);
+}
+
+#[test]
 fn what_changes_is_said_in_few_words() {
     let run = diff(&["one.v4", "other.v4"]);
     assert_eq!(run.code, Some(1));
