@@ -155,7 +155,7 @@ pub fn flatten(ruleset: &Ruleset, table: usize, chain: &str, end: End, space: &m
     written(ruleset, table, chain, end, space, false)
 }
 
-/// As [`flatten`], with a step in front of each rule that does nothing ([`VISIT`]) to the packets that match it: whether any
+/// As [`flatten`], with a step in front of each rule that does nothing ([`VISIT`](super::VISIT)) to the packets that match it: whether any
 /// packet comes there and matches can then be asked of every rule, of those that decide nothing, too.
 pub fn flatten_with_visits(
     ruleset: &Ruleset,
