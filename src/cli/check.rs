@@ -114,7 +114,7 @@ impl Checked {
         let case = unchecked.check();
         let mut diagnostics: Vec<Diagnostic> = case.said().cloned().collect();
         if let Some(verdicts) = case.asserts(&|| false) {
-            diagnostics.extend(case.whole(verdicts, all));
+            diagnostics.extend(case.whole(verdicts, all, &|| false).into_iter().flatten());
         }
         Self { files, own, diagnostics, levels }
     }

@@ -117,12 +117,12 @@ impl Case {
     }
 
     /// What there is to say beside [`Case::said`]: what lowering and the asserts say, what emission says of the rules, what is found of
-    /// them, and what was expected and did not come. With `all`, what is rarely a fault is looked for, too.
+    /// them, and what was expected and did not come. With `all`, what is rarely a fault is looked for, too. None if it was given up.
     #[must_use]
-    pub fn whole(self, verdicts: Verdicts, all: bool) -> Vec<Diagnostic> {
+    pub fn whole(self, verdicts: Verdicts, all: bool, is_given_up: &dyn Fn() -> bool) -> Option<Vec<Diagnostic>> {
         let target = self.target();
         let Verdicts { ruleset, mut saying, before, .. } = verdicts;
-        let Some(ruleset) = ruleset else { return saying.whole().0.split_off(before) };
+        let Some(ruleset) = ruleset else { return Some(saying.whole().0.split_off(before)) };
         let Unchecked { project, resolved, expectations, .. } = self.texts;
         // What nobody else looks at any more makes room.
         let project = Project { parsed: Vec::new(), ..Arc::unwrap_or_clone(project) };
@@ -134,6 +134,9 @@ impl Case {
             let own = |location: Location| !project.library.contains(&location.file) && !told.contains(&location);
             report.diagnostics(|_, _, rule| rule.origin.is_some_and(own))
         };
+        if is_given_up() {
+            return None;
+        }
         // What the files would be is of no interest, but whether they can be written.
         let sources = relative(&project.files);
         Lowered { ruleset, sources, target, header: Vec::new(), partial: false }.written("policy", &mut saying);
@@ -146,7 +149,7 @@ impl Case {
         expectations.settle(&mut found, Sought::Findings { all });
         let mut diagnostics = saying.whole().0.split_off(before);
         diagnostics.extend(found);
-        diagnostics
+        Some(diagnostics)
     }
 
     fn target(&self) -> Target {

@@ -3,20 +3,21 @@
 //! was read from.
 
 mod condition;
+mod counters;
 pub mod describe;
 mod flatten;
 mod tidy;
 mod walk;
 
-use std::collections::VecDeque;
 use std::hash::Hash;
 use std::sync::{Arc, OnceLock};
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
-use crate::netfilter::{Chain, Effect, Limit, MatchKind, Rule, Ruleset, Verdict};
+use crate::netfilter::{Effect, MatchKind, Ruleset, Verdict};
 use crate::packet::{Cube, Index, Universe};
 
+pub use counters::Counters;
 pub use flatten::{End, can_match, flatten, flatten_with_visits};
 pub use walk::{Packet, Visit, Walk, example, walk};
 
@@ -49,102 +50,6 @@ pub struct Space {
     numbers: FxHashMap<Event, EventId>,
     /// Names of counters are not compared, only which questions go to the same one.
     renamed: Option<Counters>,
-}
-
-/// What tells the counters of a rule set apart, those that count each source by itself: the chain that asks, the first by name if
-/// several do, and a number if it asks several of one rate. A chain has one name in the policy's rules and in what is written of
-/// them; a counter has not.
-#[derive(Clone, Debug)]
-pub struct Counters(Arc<FxHashMap<Arc<str>, String>>);
-
-impl Counters {
-    /// The counters of a rule set.
-    #[must_use]
-    pub fn of(ruleset: &Ruleset) -> Self {
-        let mut chains: Vec<&Chain> = ruleset.tables.iter().flat_map(|table| &table.chains).collect();
-        chains.sort_by(|one, other| one.name.cmp(&other.name));
-        let mut places = FxHashMap::default();
-        for chain in chains {
-            let mut rates = FxHashMap::default();
-            for item in chain.rules.iter().flat_map(|rule| &rule.matches) {
-                let MatchKind::Limit(limit) = &item.kind else { continue };
-                if limit.source_prefix.is_none() || places.contains_key(&limit.name) {
-                    continue;
-                }
-                let rate = (limit.count, limit.seconds, limit.burst, limit.source_prefix);
-                let number = rates.entry(rate).and_modify(|number| *number += 1).or_insert(1);
-                places.insert(Arc::clone(&limit.name), format!("counter {number} of `{}`,", chain.name));
-            }
-        }
-        Self(Arc::new(places))
-    }
-
-    /// Those of two rule sets that are not made of one another. A counter of the second is called what one of the first is that counts at
-    /// the same rate for the same packets: for those that ask it, and that are led to the chain that asks. Names, and chains, may be made
-    /// of line numbers, and change when a line comes or goes elsewhere.
-    #[must_use]
-    pub fn alike(left: &Ruleset, right: &Ruleset) -> [Self; 2] {
-        let ours = asked(left);
-        let names: FxHashSet<&Arc<str>> = ours.iter().map(|(_, name)| name).collect();
-        let mut same: FxHashMap<&str, VecDeque<&Arc<str>>> = FxHashMap::default();
-        for (question, name) in &ours {
-            same.entry(question).or_default().push_back(name);
-        }
-        let theirs = asked(right).into_iter().map(|(question, name)| {
-            let twin = same.get_mut(&*question).and_then(VecDeque::pop_front).map(ToString::to_string);
-            let own = || if names.contains(&name) { format!("the second's {name}") } else { name.to_string() };
-            let called = twin.unwrap_or_else(own);
-            (name, called)
-        });
-        let theirs = Self(Arc::new(theirs.collect()));
-        [Self(Arc::new(ours.iter().map(|(_, name)| (Arc::clone(name), name.to_string())).collect())), theirs]
-    }
-}
-
-/// The counter that a rule asks, by name, and what makes it say yes.
-fn counter(rule: &Rule) -> Option<(&Arc<str>, String)> {
-    let asked = rule.matches.iter().find_map(|item| match &item.kind {
-        MatchKind::Limit(limit) => {
-            let Limit { count, seconds, burst, source_prefix, name } = &**limit;
-            Some((name, format!("{count}/{seconds} {burst} {source_prefix:?}")))
-        }
-        MatchKind::ConnectionsAbove { count, source_prefix, name } => Some((name, format!("{count} {source_prefix}"))),
-        _ => None,
-    });
-    // One without a name is its rule's own.
-    asked.filter(|(name, _)| !name.is_empty())
-}
-
-/// The counters of a rule set, by name, in the order in which they are first asked, and what they are asked.
-fn asked(ruleset: &Ruleset) -> Vec<(String, Arc<str>)> {
-    let chains = || ruleset.tables.iter().flat_map(|table| &table.chains);
-    let others = |rule: &Rule| -> String {
-        let counts = |kind: &MatchKind| matches!(kind, MatchKind::Limit(_) | MatchKind::ConnectionsAbove { .. });
-        let others = rule.matches.iter().filter(|item| !counts(&item.kind));
-        others.fold(format!("{:?}", rule.family), |text, item| format!("{text} {item:?}"))
-    };
-    let asking: FxHashSet<&str> = chains()
-        .filter(|chain| chain.rules.iter().any(|rule| counter(rule).is_some()))
-        .map(|chain| &*chain.name)
-        .collect();
-    let mut leading: FxHashMap<&str, String> = FxHashMap::default();
-    for rule in chains().flat_map(|chain| &chain.rules) {
-        if let Some(Verdict::Jump(to) | Verdict::Goto(to)) = &rule.verdict
-            && asking.contains(&**to)
-        {
-            leading.entry(to).or_default().push_str(&others(rule));
-        }
-    }
-    let mut seen: FxHashSet<&Arc<str>> = FxHashSet::default();
-    let mut asked = Vec::new();
-    for chain in chains().filter(|chain| asking.contains(&*chain.name)) {
-        let before = leading.get(&*chain.name).map_or("", String::as_str);
-        for rule in &chain.rules {
-            let Some((name, rate)) = counter(rule).filter(|(name, _)| seen.insert(*name)) else { continue };
-            asked.push((format!("{rate} {before} {}", others(rule)), Arc::clone(name)));
-        }
-    }
-    asked
 }
 
 impl Space {
@@ -292,7 +197,8 @@ impl Program {
         Self { steps, complete, index: OnceLock::new(), leads: OnceLock::new() }
     }
 
-    /// Which steps meet a cube.
+    /// Which steps meet a cube. It is made at the first call, on all processors if it is large: a program that the threads of the pool
+    /// share is asked for it before they are.
     #[must_use]
     pub fn index(&self) -> &Index {
         self.index.get_or_init(|| index(&self.steps))

@@ -106,7 +106,8 @@ impl Job {
                 let case = unchecked.clone().check();
                 self.tell(results, Part::Checks, case.checks().to_vec());
                 let Some(verdicts) = case.asserts(&|| self.is_given_up()) else { return };
-                self.tell(results, Part::Proofs, case.whole(verdicts, false));
+                let Some(diagnostics) = case.whole(verdicts, false, &|| self.is_given_up()) else { return };
+                self.tell(results, Part::Proofs, diagnostics);
             }
         }
     }

@@ -414,28 +414,22 @@ impl Way<'_, '_> {
 
     /// Notes the rules that possibly matched, where that could change what the chain decides, or what later chains see.
     fn doubt(&mut self, stage: &HookStage, verdict: Option<&Verdict>) {
-        let rule = |considered: &Considered| self.host.rule(considered.visit.place);
-        let marks = |considered: &Considered| {
-            let tells = |effect: &Effect| matches!(effect, Effect::SetMark { .. } | Effect::Notrack);
-            rule(considered).is_some_and(|rule| rule.effects.iter().any(tells))
-        };
         let mut doubts = Vec::new();
-        // Whether a rule further behind that is not passed over leaves something for later chains.
+        // Whether a rule further behind leaves something for later chains. A rule in front that ends the way passes it over.
         let mut marked = false;
         for considered in stage.visits.iter().rev().filter(|considered| considered.visit.matched != Some(false)) {
-            let same = match (rule(considered).map(|rule| &rule.verdict), verdict) {
-                _ if considered.visit.matched.is_some() => true,
-                (Some(None), _) => !marks(considered),
-                // Had it ended the way there, the rules behind it would have done nothing.
-                (Some(Some(Verdict::Accept)), None) => !marked,
-                (Some(Some(one)), Some(other)) => one == other && !marked,
-                (None, _) => true,
+            let Some(rule) = self.host.rule(considered.visit.place) else { continue };
+            let marks = rule.effects.iter().any(|effect| matches!(effect, Effect::SetMark { .. } | Effect::Notrack));
+            let same = match (&rule.verdict, verdict) {
+                (None, _) => !marks,
+                (Some(Verdict::Accept), None) => !marked,
+                (Some(one), Some(other)) => one == other && !marked,
                 _ => false,
             };
-            if !same {
+            if considered.visit.matched.is_none() && !same {
                 doubts.push(considered.visit.place);
             }
-            marked |= marks(considered);
+            marked |= marks;
         }
         self.trace.doubts.extend(doubts.into_iter().rev());
     }

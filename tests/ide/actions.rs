@@ -23,7 +23,7 @@ fn said(db: &Database, input: ProjectInput) -> Vec<Diagnostic> {
     let case = Unchecked::new(db, input).check();
     let mut said: Vec<Diagnostic> = case.said().cloned().collect();
     let verdicts = case.asserts(&|| false).expect("nobody gave it up");
-    said.extend(case.whole(verdicts, false));
+    said.extend(case.whole(verdicts, false, &|| false).expect("nobody gave it up"));
     said
 }
 
