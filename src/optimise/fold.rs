@@ -7,10 +7,12 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
+use thin_vec::ThinVec;
 
-use super::{Field, Item, is_plain};
+use super::{Field, is_plain};
 use crate::net::{AddressRange, AddressSet, Family, PortRange, PortSet, Protocol};
 use crate::netfilter::{Match, MatchKind, Reject, Rule, Set, SetField, SetValue, Target, Verdict};
+use crate::span::Location;
 
 /// Ports that one element of an ipset may stand for: `ipset` stores a range port by port.
 const WIDEST_IN_IPSET: u16 = 32;
@@ -48,19 +50,32 @@ impl<'a> Sets<'a> {
     }
 }
 
-/// Folds every run of the list. New sets go to `sets`; with `concatenate` off, none that join two fields are made.
-pub fn fold(items: Vec<Item>, target: Target, concatenate: bool, sets: &mut Sets) -> Vec<Item> {
-    let mut out = Vec::with_capacity(items.len());
-    let mut run: Vec<Item> = Vec::new();
-    for item in items {
-        let joins = can_fold(&item.rule);
-        if !joins || run.first().is_some_and(|first| first.rule.verdict != item.rule.verdict) {
-            out.append(&mut fold_run(std::mem::take(&mut run), target, concatenate, sets));
-        }
-        if joins { run.push(item) } else { out.push(item) }
+/// The rules of a chain while they are folded, each with the places of all the rules that it was made from.
+struct Folding {
+    rules: Vec<Rule>,
+    /// As many; empty where a rule is still its own.
+    origins: Vec<ThinVec<Location>>,
+    target: Target,
+}
+
+/// Folds every run of the rules. New sets go to `sets`; with `concatenate` off, none that join two fields are made. Gives with each rule
+/// the places of those that it was made from, if they are several.
+pub fn fold(
+    rules: Vec<Rule>,
+    target: Target,
+    concatenate: bool,
+    sets: &mut Sets,
+) -> (Vec<Rule>, Vec<ThinVec<Location>>) {
+    let mut folding = Folding { origins: vec![ThinVec::new(); rules.len()], rules, target };
+    for field in [Field::Source, Field::Destination, Field::DestinationPort, Field::OriginalPort] {
+        folding.by_field(field);
     }
-    out.append(&mut fold_run(run, target, concatenate, sets));
-    out
+    if concatenate {
+        for side in [Field::Source, Field::Destination] {
+            folding.by_pairs(side, sets);
+        }
+    }
+    (folding.rules, folding.origins)
 }
 
 fn can_fold(rule: &Rule) -> bool {
@@ -72,60 +87,171 @@ fn can_fold(rule: &Rule) -> bool {
         && rule.matches.iter().all(|item| is_plain(&item.kind))
 }
 
-fn fold_run(mut run: Vec<Item>, target: Target, concatenate: bool, sets: &mut Sets) -> Vec<Item> {
-    if run.len() < 2 {
-        return run;
-    }
-    for field in [Field::Source, Field::Destination, Field::DestinationPort, Field::OriginalPort] {
-        run = fold_field(run, field, target);
-    }
-    if concatenate && run.len() >= WORTH_A_SET {
-        for side in [Field::Source, Field::Destination] {
-            run = fold_pairs(run, side, target, sets);
-        }
-    }
-    run
+/// The runs of rules that may be regrouped freely, with the number of the first rule of each.
+fn runs(rules: &[Rule]) -> impl Iterator<Item = (usize, &[Rule])> {
+    let joined = |one: &Rule, next: &Rule| one.verdict == next.verdict && can_fold(one) && can_fold(next);
+    let mut at = 0;
+    rules.chunk_by(joined).map(move |run| {
+        at += run.len();
+        (at - run.len(), run)
+    })
 }
 
-/// The items that `key` and `same` say are alike, in the order of the first of each; an item without a key stands alone. `Err` gives the
-/// run back where no two are alike.
-fn groups(
-    run: Vec<Item>,
-    key: impl Fn(&Item) -> Option<u64>,
-    same: impl Fn(&Item, &Item) -> bool,
-) -> Result<Vec<Vec<Item>>, Vec<Item>> {
-    let mut known: FxHashMap<u64, (usize, usize)> = FxHashMap::default();
-    let mut group_of = Vec::with_capacity(run.len());
-    let mut count = 0;
-    for (at, item) in run.iter().enumerate() {
-        let mut found = count;
-        if let Some(mut hash) = key(item) {
-            // Another key with the same hash takes the next free number.
-            while let Some(&(first, group)) = known.get(&hash) {
-                if run.get(first).is_some_and(|first| same(first, item)) {
-                    found = group;
-                    break;
+/// Which rules of a run `key` and `same` say are alike, where there are at least `least`: their numbers, in the order of the first of
+/// each. A rule without a key stands alone.
+fn alike(
+    run: &[Rule],
+    least: usize,
+    key: impl Fn(&Rule) -> Option<u64>,
+    same: impl Fn(&Rule, &Rule) -> bool,
+) -> Vec<Vec<usize>> {
+    if run.len() < least {
+        return Vec::new();
+    }
+    // By hash the group and its first rule; another key with the same hash takes the next free number.
+    let mut known: FxHashMap<u64, (u32, u32)> = FxHashMap::default();
+    let mut group_of: Vec<Option<u32>> = Vec::with_capacity(run.len());
+    let mut sizes: Vec<u32> = Vec::new();
+    for (at, rule) in (0u32..).zip(run) {
+        let Some(mut hash) = key(rule) else {
+            group_of.push(None);
+            continue;
+        };
+        let found = loop {
+            match known.get(&hash) {
+                Some(&(first, group)) if run.get(first as usize).is_some_and(|first| same(first, rule)) => break group,
+                Some(_) => hash = hash.wrapping_add(1),
+                None => {
+                    let group = u32::try_from(sizes.len()).unwrap_or(u32::MAX);
+                    known.insert(hash, (at, group));
+                    sizes.push(0);
+                    break group;
                 }
-                hash = hash.wrapping_add(1);
             }
-            if found == count {
-                known.insert(hash, (at, count));
+        };
+        if let Some(size) = sizes.get_mut(found as usize) {
+            *size += 1;
+        }
+        group_of.push(Some(found));
+    }
+    drop(known);
+    let enough = |size: &u32| *size as usize >= least;
+    if !sizes.iter().any(enough) {
+        return Vec::new();
+    }
+    let room = |size: &u32| if enough(size) { Vec::with_capacity(*size as usize) } else { Vec::new() };
+    let mut groups: Vec<Vec<usize>> = sizes.iter().map(room).collect();
+    for (at, group) in group_of.into_iter().enumerate() {
+        let Some(group) = group.map(|group| group as usize) else { continue };
+        if let (Some(members), true) = (groups.get_mut(group), sizes.get(group).is_some_and(enough)) {
+            members.push(at);
+        }
+    }
+    groups.retain(|members| !members.is_empty());
+    groups
+}
+
+impl Folding {
+    /// Makes one rule of each group that `alike` finds in a run and that `one` makes a rule of.
+    fn merge(&mut self, alike: impl Fn(&[Rule]) -> Vec<Vec<usize>>, mut one: impl FnMut(&[&Rule]) -> Option<Rule>) {
+        let mut merged: Vec<(Vec<usize>, Rule)> = Vec::new();
+        for (begin, run) in runs(&self.rules) {
+            for members in alike(run) {
+                let rules: Vec<&Rule> = members.iter().filter_map(|&at| run.get(at)).collect();
+                if let Some(rule) = one(&rules) {
+                    merged.push((members.into_iter().map(|at| begin + at).collect(), rule));
+                }
             }
         }
-        count += usize::from(found == count);
-        group_of.push(found);
+        if merged.is_empty() {
+            return;
+        }
+        let mut gone = vec![false; self.rules.len()];
+        for (members, rule) in merged {
+            let origins: ThinVec<Location> = members.iter().flat_map(|&at| self.places(at)).copied().collect();
+            let Some((&first, others)) = members.split_first() else { continue };
+            if let (Some(place), Some(own)) = (self.rules.get_mut(first), self.origins.get_mut(first)) {
+                (*place, *own) = (rule, origins);
+            }
+            for &other in others {
+                if let Some(gone) = gone.get_mut(other) {
+                    *gone = true;
+                }
+            }
+        }
+        let mut left = gone.iter().map(|gone| !gone);
+        self.rules.retain(|_| left.next().unwrap_or(true));
+        let mut left = gone.iter().map(|gone| !gone);
+        self.origins.retain(|_| left.next().unwrap_or(true));
     }
-    if count == run.len() {
-        return Err(run);
-    }
-    let mut groups: Vec<Vec<Item>> = Vec::new();
-    groups.resize_with(count, Vec::new);
-    for (item, group) in run.into_iter().zip(group_of) {
-        if let Some(members) = groups.get_mut(group) {
-            members.push(item);
+
+    /// The places of what a rule was made from.
+    fn places(&self, at: usize) -> &[Location] {
+        match (self.origins.get(at), self.rules.get(at)) {
+            (Some(several), _) if !several.is_empty() => several,
+            (_, Some(rule)) => rule.origin.as_slice(),
+            _ => &[],
         }
     }
-    Ok(groups)
+
+    /// Rules that differ in this field alone become one.
+    fn by_field(&mut self, field: Field) {
+        let key = |rule: &Rule| {
+            let at = field.place(rule)?;
+            let family = family_of(rule, at)?;
+            Some(hash_of(rule, family, &[at]))
+        };
+        let same = |left: &Rule, right: &Rule| {
+            let (Some(a), Some(b)) = (field.place(left), field.place(right)) else { return false };
+            left.family == right.family
+                && family_of(left, a) == family_of(right, b)
+                && others(left, &[a]).eq(others(right, &[b]))
+        };
+        let target = self.target;
+        self.merge(
+            |run| alike(run, 2, key, same),
+            |members| {
+                let mut rule = (*members.first()?).clone();
+                rule.matches.get_mut(field.place(members.first()?)?)?.kind = union(members, field, target)?;
+                rule.comment = shared_comment(members);
+                Some(rule)
+            },
+        );
+    }
+
+    /// Rules that name pairs of address and port become a look-up of both at once.
+    fn by_pairs(&mut self, side: Field, sets: &mut Sets) {
+        let target = self.target;
+        let key = |rule: &Rule| {
+            let places = pair_places(rule, side)?;
+            if !fits_in_set(rule, places, target) {
+                return None;
+            }
+            let family = family_of(rule, places[0])?;
+            Some(hash_of(rule, family, &places))
+        };
+        let same = |left: &Rule, right: &Rule| {
+            let (Some(a), Some(b)) = (pair_places(left, side), pair_places(right, side)) else { return false };
+            left.family == right.family
+                && family_of(left, a[0]) == family_of(right, b[0])
+                && others(left, &a).eq(others(right, &b))
+        };
+        self.merge(
+            |run| alike(run, WORTH_A_SET, key, same),
+            |members| {
+                let first = *members.first()?;
+                let (set, family) = pair_set(members, side)?;
+                let look_up =
+                    Match::is(MatchKind::InSet { set: set.name.clone(), fields: set.fields.as_slice().into() });
+                let mut matches: Vec<Match> = others(first, &pair_places(first, side)?).cloned().collect();
+                matches.push(look_up);
+                let rule =
+                    Rule { family: Some(family), matches, comment: shared_comment(members), ..Rule::clone(first) };
+                sets.add(set);
+                Some(rule)
+            },
+        );
+    }
 }
 
 /// The matches of a rule but for those at `without`.
@@ -154,47 +280,9 @@ fn family_of(rule: &Rule, at: usize) -> Option<Option<Family>> {
     }
 }
 
-fn fold_field(run: Vec<Item>, field: Field, target: Target) -> Vec<Item> {
-    let key = |item: &Item| {
-        let at = field.place(&item.rule)?;
-        let family = family_of(&item.rule, at)?;
-        Some(hash_of(&item.rule, family, &[at]))
-    };
-    let same = |left: &Item, right: &Item| {
-        let (Some(a), Some(b)) = (field.place(&left.rule), field.place(&right.rule)) else { return false };
-        left.rule.family == right.rule.family
-            && family_of(&left.rule, a) == family_of(&right.rule, b)
-            && others(&left.rule, &[a]).eq(others(&right.rule, &[b]))
-    };
-    let groups = match groups(run, key, same) {
-        Ok(groups) => groups,
-        Err(run) => return run,
-    };
-    let mut out = Vec::with_capacity(groups.len());
-    for mut members in groups {
-        if members.len() > 1
-            && let Some(kind) = union(&members, field, target)
-            && let Some(at) = members.first().and_then(|first| field.place(&first.rule))
-        {
-            let origins = origins(&members);
-            let comment = shared_comment(&members);
-            members.truncate(1);
-            for item in &mut members {
-                item.origins.clone_from(&origins);
-                item.rule.comment.clone_from(&comment);
-                if let Some(place) = item.rule.matches.get_mut(at) {
-                    place.kind = kind.clone();
-                }
-            }
-        }
-        out.append(&mut members);
-    }
-    out
-}
-
 /// What all members match on the field together; `None` if that cannot be one rule.
-fn union(members: &[Item], field: Field, target: Target) -> Option<MatchKind> {
-    let kinds = || members.iter().flat_map(|item| item.rule.matches.iter().filter(|found| field.of(found)));
+fn union(members: &[&Rule], field: Field, target: Target) -> Option<MatchKind> {
+    let kinds = || members.iter().flat_map(|rule| rule.matches.iter().filter(|found| field.of(found)));
     let addresses = || {
         kinds().flat_map(|found| match &found.kind {
             MatchKind::Source(set) | MatchKind::Destination(set) => set.ranges(),
@@ -222,14 +310,10 @@ fn union(members: &[Item], field: Field, target: Target) -> Option<MatchKind> {
     })
 }
 
-fn origins(members: &[Item]) -> Vec<crate::span::Location> {
-    members.iter().flat_map(Item::places).copied().collect()
-}
-
 /// The remark of a folded rule: kept where all have the same.
-fn shared_comment(members: &[Item]) -> Option<Arc<str>> {
-    let first = members.first()?.rule.comment.clone()?;
-    members.iter().all(|item| item.rule.comment.as_ref() == Some(&first)).then_some(first)
+fn shared_comment(members: &[&Rule]) -> Option<Arc<str>> {
+    let first = members.first()?.comment.clone()?;
+    members.iter().all(|rule| rule.comment.as_ref() == Some(&first)).then_some(first)
 }
 
 /// Whether a rule has to name its protocol beside the look-up of its port.
@@ -268,52 +352,6 @@ fn pair_places(rule: &Rule, side: Field) -> Option<[usize; 3]> {
     }
 }
 
-/// Rules that name pairs of address and port become a look-up of both at once.
-fn fold_pairs(run: Vec<Item>, side: Field, target: Target, sets: &mut Sets) -> Vec<Item> {
-    let key = |item: &Item| {
-        let places = pair_places(&item.rule, side)?;
-        if !fits_in_set(&item.rule, places, target) {
-            return None;
-        }
-        let family = family_of(&item.rule, places[0])?;
-        Some(hash_of(&item.rule, family, &places))
-    };
-    let same = |left: &Item, right: &Item| {
-        let (Some(a), Some(b)) = (pair_places(&left.rule, side), pair_places(&right.rule, side)) else { return false };
-        left.rule.family == right.rule.family
-            && family_of(&left.rule, a[0]) == family_of(&right.rule, b[0])
-            && others(&left.rule, &a).eq(others(&right.rule, &b))
-    };
-    let groups = match groups(run, key, same) {
-        Ok(groups) => groups,
-        Err(run) => return run,
-    };
-    let mut out = Vec::with_capacity(groups.len());
-    for mut members in groups {
-        if members.len() >= WORTH_A_SET
-            && let Some((set, family)) = pair_set(&members, side)
-            && let Some(places) = members.first().and_then(|first| pair_places(&first.rule, side))
-        {
-            let origins = origins(&members);
-            let comment = shared_comment(&members);
-            members.truncate(1);
-            for item in &mut members {
-                let look_up =
-                    Match::is(MatchKind::InSet { set: set.name.clone(), fields: set.fields.as_slice().into() });
-                let mut matches: Vec<Match> = others(&item.rule, &places).cloned().collect();
-                matches.push(look_up);
-                item.rule.matches = matches;
-                item.rule.family = Some(family);
-                item.rule.comment.clone_from(&comment);
-                item.origins.clone_from(&origins);
-            }
-            sets.add(set);
-        }
-        out.append(&mut members);
-    }
-    out
-}
-
 /// Whether the pairs of a rule are worth elements of their own: a list times a list is not.
 fn fits_in_set(rule: &Rule, places: [usize; 3], target: Target) -> bool {
     let kinds = places.map(|at| rule.matches.get(at).map(|item| &item.kind));
@@ -335,11 +373,11 @@ fn fits_in_set(rule: &Rule, places: [usize; 3], target: Target) -> bool {
 
 /// The set of a group's pairs, its elements apart from one another (nft refuses elements that overlap); `None` if that takes too
 /// many.
-fn pair_set(members: &[Item], side: Field) -> Option<(Set, Family)> {
+fn pair_set(members: &[&Rule], side: Field) -> Option<(Set, Family)> {
     let mut pairs: Vec<(Protocol, PortRange, AddressRange)> = Vec::with_capacity(members.len());
-    for item in members {
-        let places = pair_places(&item.rule, side)?;
-        let kinds = places.map(|at| item.rule.matches.get(at).map(|item| &item.kind));
+    for rule in members {
+        let places = pair_places(rule, side)?;
+        let kinds = places.map(|at| rule.matches.get(at).map(|item| &item.kind));
         let [
             Some(MatchKind::Source(addresses) | MatchKind::Destination(addresses)),
             Some(MatchKind::Protocol(protocols)),

@@ -13,6 +13,7 @@ pub mod tree;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use thin_vec::ThinVec;
 
 use crate::netfilter::{Match, MatchKind, Rule, Ruleset, TableFamily, Target};
 use crate::span::{Location, SourceText};
@@ -54,9 +55,10 @@ pub fn optimise(ruleset: &mut Ruleset, target: Target, sources: &[SourceText]) -
         let concatenate = table.family != TableFamily::Bridge;
         let mut made = Vec::new();
         for chain in &mut table.chains {
-            let items = std::mem::take(&mut chain.rules).into_iter().map(Item::new).collect();
-            let items = fold::fold(items, target, concatenate, &mut sets);
-            let rules: Vec<Rule> = items.into_iter().map(|item| item.into_rule(&lines, &mut folded)).collect();
+            let (mut rules, places) = fold::fold(std::mem::take(&mut chain.rules), target, concatenate, &mut sets);
+            for (rule, places) in rules.iter_mut().zip(places).filter(|(_, places)| places.len() > 1) {
+                remark(rule, places, &lines, &mut folded);
+            }
             let rules = protocol::gather(&chain.name, rules, &mut names, &mut made);
             // A chain that drops at its end has to keep its end.
             chain.rules = if chain.base.is_some_and(|base| !base.accept) {
@@ -70,38 +72,18 @@ pub fn optimise(ruleset: &mut Ruleset, target: Target, sources: &[SourceText]) -
     folded
 }
 
-/// A rule, and the places of all the rules that it was made from.
-#[derive(Debug)]
-pub struct Item {
-    rule: Rule,
-    /// Empty until the first fold.
-    origins: Vec<Location>,
-}
-
-impl Item {
-    fn new(rule: Rule) -> Self {
-        Self { rule, origins: Vec::new() }
+/// Says of a rule that was made of several where those stand.
+fn remark(rule: &mut Rule, places: ThinVec<Location>, lines: &origin::Lines, folded: &mut Folded) {
+    rule.origin = places.iter().min().copied();
+    let words = lines.describe(&places);
+    if !words.is_empty() {
+        rule.comment = Some(match rule.comment.take() {
+            Some(comment) => format!("{words} {comment}").into(),
+            None => words.into(),
+        });
     }
-
-    fn places(&self) -> &[Location] {
-        if self.origins.is_empty() { self.rule.origin.as_slice() } else { &self.origins }
-    }
-
-    fn into_rule(mut self, lines: &origin::Lines, folded: &mut Folded) -> Rule {
-        if self.origins.len() > 1 {
-            self.rule.origin = self.origins.iter().min().copied();
-            let places = lines.describe(&self.origins);
-            if !places.is_empty() {
-                self.rule.comment = Some(match self.rule.comment.take() {
-                    Some(comment) => format!("{places} {comment}").into(),
-                    None => places.into(),
-                });
-            }
-            if let (Some(origin), Some(comment)) = (self.rule.origin, &self.rule.comment) {
-                folded.entry((origin, Arc::clone(comment))).or_default().append(&mut self.origins);
-            }
-        }
-        self.rule
+    if let (Some(origin), Some(comment)) = (rule.origin, &rule.comment) {
+        folded.entry((origin, Arc::clone(comment))).or_default().extend(places);
     }
 }
 

@@ -14,10 +14,14 @@ pub(super) fn finish_flows(policy: &mut Policy) {
     policy.flows.retain(|_, judgements| judgements.iter().any(|judgement| judgement.rank > Rank::Prelude));
     for (flow, judgements) in &mut policy.flows {
         // Stable: rules keep source order; defaults go from the more specific to the more general.
-        judgements.sort_by_key(|judgement| {
+        let place = |judgement: &Judgement| {
             let narrowness = if judgement.rank == Rank::Default { specificity(judgement) } else { 0 };
             (judgement.rank, std::cmp::Reverse(narrowness))
-        });
+        };
+        // Most are in order already, and sorting takes room for as many again.
+        if !judgements.is_sorted_by_key(place) {
+            judgements.sort_by_key(place);
+        }
         let defaults = judgements.partition_point(|judgement| judgement.rank < Rank::Default);
         for equals in judgements
             .get_mut(defaults..)
