@@ -30,8 +30,24 @@ struct Entry {
     name: String,
     kind: &'static str,
     family: Option<Family>,
-    members: Vec<String>,
+    members: Members,
     live: bool,
+}
+
+/// The members of a set, in words.
+#[derive(Default)]
+struct Members {
+    /// Each with a line feed behind it: a list may be long, and needs no room beside what is written.
+    lines: String,
+    count: usize,
+}
+
+impl Members {
+    fn push(&mut self, member: &str) {
+        self.lines.push_str(member);
+        self.lines.push('\n');
+        self.count += 1;
+    }
 }
 
 impl Sets {
@@ -67,24 +83,25 @@ impl Sets {
 
     /// The set that holds exactly these addresses, all of `family`.
     pub(super) fn addresses(&mut self, family: Family, ranges: &[AddressRange]) -> &str {
-        let mut members = Vec::with_capacity(ranges.len());
+        let mut members = Members::default();
         for range in ranges {
-            push_nets(range, &mut |net| members.push(net.to_owned()));
+            push_nets(range, &mut |net| members.push(net));
         }
         self.generated("net", "hash:net", Some(family), members)
     }
 
     /// The set that holds exactly these ports, whatever the protocol: the rule says that.
     pub(super) fn ports(&mut self, ranges: &[PortRange]) -> &str {
-        let members = ranges.iter().map(PortRange::to_string).collect();
+        let mut members = Members::default();
+        ranges.iter().for_each(|range| members.push(&range.to_string()));
         self.generated("port", "bitmap:port range 0-65535", None, members)
     }
 
     /// A set whose name follows from its members: rules of an earlier build keep the set that they were made for.
-    fn generated(&mut self, word: &str, kind: &'static str, family: Option<Family>, members: Vec<String>) -> &str {
+    fn generated(&mut self, word: &str, kind: &'static str, family: Option<Family>, members: Members) -> &str {
         // FNV-1a: the name has to be the same on every machine and with every release.
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        for byte in members.iter().flat_map(|member| member.bytes().chain([b'\n'])) {
+        for byte in members.lines.bytes() {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
         let entries = &mut self.entries;
@@ -100,9 +117,15 @@ impl Sets {
         })
     }
 
-    /// The file's content; empty if there are no sets.
-    pub(super) fn text(&self) -> String {
-        let mut out = String::with_capacity(self.entries.iter().map(|entry| 200 + entry.members.len() * 48).sum());
+    /// Whether there is nothing to write.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Writes what makes and fills the sets.
+    pub(super) fn write(&self, out: &mut String) {
+        let room = |entry: &Entry| 200 + entry.members.lines.len() + entry.members.count * 24;
+        out.reserve_exact(self.entries.iter().map(room).sum());
         for entry in &self.entries {
             let parameters = |out: &mut String| {
                 out.push_str(entry.kind);
@@ -117,12 +140,12 @@ impl Sets {
                 }
                 if entry.kind.starts_with("hash") {
                     // Writing to a String cannot fail.
-                    let _ = write!(out, " maxelem {}", entry.members.len().max(BOUND).next_power_of_two());
+                    let _ = write!(out, " maxelem {}", entry.members.count.max(BOUND).next_power_of_two());
                 }
                 out.push_str(" -exist\n");
             };
             let _ = write!(out, "create {} ", entry.name);
-            parameters(&mut out);
+            parameters(out);
             if entry.live {
                 continue;
             }
@@ -131,9 +154,9 @@ impl Sets {
             let word: String = entry.kind.split(' ').next().unwrap_or("").replace([':', ','], "-");
             let spare = format!("fwc-new-{word}{digit}");
             let _ = write!(out, "create {spare} ");
-            parameters(&mut out);
+            parameters(out);
             let _ = writeln!(out, "flush {spare}");
-            for member in &entry.members {
+            for member in entry.members.lines.lines() {
                 out.push_str("add ");
                 out.push_str(&spare);
                 out.push(' ');
@@ -142,7 +165,6 @@ impl Sets {
             }
             let _ = writeln!(out, "swap {spare} {}\ndestroy {spare}", entry.name);
         }
-        out
     }
 }
 
@@ -189,12 +211,13 @@ pub(super) fn flags(fields: &[SetField]) -> String {
     out
 }
 
-fn members(set: &Set) -> Vec<String> {
+fn members(set: &Set) -> Members {
     let mut seen: FxHashSet<&[SetValue]> = FxHashSet::default();
-    let mut ordered = Vec::with_capacity(set.elements.len());
+    let mut ordered = Members::default();
+    let mut word = String::with_capacity(60);
     for element in set.elements.iter().filter(|element| seen.insert(element)) {
-        if let Some(word) = only_member(element) {
-            ordered.push(word);
+        if only_member(element, &mut word).is_some() {
+            ordered.push(&word);
             continue;
         }
         // A range that is no prefix becomes several members, in every field that has one.
@@ -221,14 +244,14 @@ fn members(set: &Set) -> Vec<String> {
                 })
                 .collect();
         }
-        ordered.append(&mut words);
+        words.iter().for_each(|word| ordered.push(word));
     }
     ordered
 }
 
-/// The member of an element that comes to one alone; most do.
-fn only_member(element: &[SetValue]) -> Option<String> {
-    let mut word = String::with_capacity(28);
+/// The member of an element that comes to one alone; most do. None for the others.
+fn only_member(element: &[SetValue], word: &mut String) -> Option<()> {
+    word.clear();
     for value in element {
         if !word.is_empty() {
             word.push(',');
@@ -236,7 +259,7 @@ fn only_member(element: &[SetValue]) -> Option<String> {
         match value {
             SetValue::Address(range) => {
                 write::prefix_length(range).filter(|length| *length > 0)?;
-                write::range(&mut word, range);
+                write::range(word, range);
             }
             SetValue::Service(protocol, ports) => {
                 // Writing to a String cannot fail.
@@ -250,7 +273,7 @@ fn only_member(element: &[SetValue]) -> Option<String> {
             SetValue::Protocol(_) | SetValue::Port(_) => return None,
         }
     }
-    Some(word)
+    Some(())
 }
 
 /// Gives each prefix of a range. ipset's `net` takes no prefix of length 0 (it is written as its halves) and, in IPv6, no range.

@@ -82,7 +82,7 @@ pub(super) fn files(ruleset: &Ruleset, context: &Context, state: &mut State) -> 
             if declarations.is_empty() {
                 continue;
             }
-            rules.reserve(declarations.len() + body.len() + later.len() + 32);
+            rules.reserve_exact(declarations.len() + body.len() + later.len() + 32);
             for (text, full) in [(&mut rules, true), (&mut emptied, false)] {
                 text.push('*');
                 text.push_str(kind.name());
@@ -98,12 +98,10 @@ pub(super) fn files(ruleset: &Ruleset, context: &Context, state: &mut State) -> 
         files.push(OutputFile { name: format!("{}.rules.{suffix}", context.stem), text: rules });
         empty.push(OutputFile { name: format!("{}.empty.{suffix}", context.stem), text: emptied });
     }
-    let members = sets.text();
-    if !members.is_empty() {
+    if !sets.is_empty() {
         let load = format!("Load with: ipset restore -exist -file {}.ipset", context.stem);
         let mut text = header(context, &[&load]);
-        text.reserve_exact(members.len());
-        text.push_str(&members);
+        sets.write(&mut text);
         files.push(OutputFile { name: format!("{}.ipset", context.stem), text });
     }
     if context.partial {

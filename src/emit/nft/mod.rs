@@ -68,7 +68,7 @@ pub(super) fn files(ruleset: &Ruleset, context: &Context, state: &mut State) -> 
         }
         let live = tables.iter().flat_map(|table| &table.sets).any(|set| set.live);
         let mut writer = Writer::new(family == "bridge", live, state);
-        let body = writer.tables(&tables);
+        let chains = writer.chains(&tables);
         text.push_str(&format!("\n{name}\n"));
         if live {
             text.push_str(&format!("flush {name}\n"));
@@ -76,7 +76,7 @@ pub(super) fn files(ruleset: &Ruleset, context: &Context, state: &mut State) -> 
         } else {
             text.push_str(&format!("delete {name}\n"));
         }
-        text.push_str(&format!("{name} {{\n{body}}}\n"));
+        writer.table(&mut text, &name, &chains);
         // A table that holds live sets is only emptied of its rules.
         empty.push_str(&format!("\n{name}\n{} {name}\n", if live { "flush" } else { "delete" }));
     }
@@ -103,7 +103,7 @@ fn part(ruleset: &Ruleset, context: &Context, state: &mut State) -> String {
             continue;
         }
         let mut writer = Writer::new(bridge, false, state);
-        let body = writer.tables(&tables);
+        let written = writer.chains(&tables);
         let chains = || tables.iter().flat_map(|table| table.chains.iter().map(|chain| (table.kind, &chain.name)));
         text.push_str(&format!("\ntable {family} {TABLE} {{\n"));
         for (kind, name) in chains() {
@@ -113,7 +113,7 @@ fn part(ruleset: &Ruleset, context: &Context, state: &mut State) -> String {
         for (kind, name) in chains() {
             text.push_str(&format!("flush chain {family} {TABLE} {}\n", writer.chain_name(kind, name)));
         }
-        text.push_str(&format!("table {family} {TABLE} {{\n{body}}}\n"));
+        writer.table(&mut text, &format!("table {family} {TABLE}"), &written);
     }
     text
 }
@@ -155,7 +155,8 @@ impl<'a, 's> Writer<'a, 's> {
         }
     }
 
-    fn tables(&mut self, tables: &[&Table]) -> String {
+    /// The chains, and in `objects` what they use.
+    fn chains(&mut self, tables: &[&Table]) -> String {
         self.names(tables);
         for set in tables.iter().flat_map(|table| &table.sets) {
             if self.families.insert(set.name.clone(), set.family).is_none() {
@@ -169,9 +170,15 @@ impl<'a, 's> Writer<'a, 's> {
                 self.chain(&mut chains, chain, table.family);
             }
         }
-        let mut out = std::mem::take(&mut self.objects);
-        out.push_str(&chains);
-        out
+        chains
+    }
+
+    /// A table of that name with these chains. A long program is mostly this text: it is not held more often than it must.
+    fn table(&self, out: &mut String, name: &str, chains: &str) {
+        out.reserve_exact(name.len() + self.objects.len() + chains.len() + "{\n}\n ".len());
+        for part in [name, " {\n", &self.objects, chains, "}\n"] {
+            out.push_str(part);
+        }
     }
 
     /// Our four iptables tables share one table here: a name that two of them use is told apart by the table's.
