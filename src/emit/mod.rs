@@ -140,6 +140,10 @@ pub struct Context<'a> {
     pub partial: bool,
 }
 
+/// Room that is set aside for a rule, in bytes. What is not written to is never taken, and a text that grows step by step is held twice at
+/// each.
+const USUAL_LINE: usize = 160;
+
 /// A finished file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputFile {

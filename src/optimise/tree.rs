@@ -168,7 +168,7 @@ pub fn divide(
     if rules.len() < WORTH_A_TREE {
         return rules;
     }
-    let mut out: Vec<Rule> = Vec::new();
+    let mut out: Vec<Rule> = Vec::with_capacity(rules.len());
     // Rules that follow a tree stand in a chain of their own, where undecided packets of the tree go on.
     let mut current: Option<Arc<str>> = None;
     let mut first: Vec<Rule> = Vec::new();

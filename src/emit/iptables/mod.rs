@@ -16,8 +16,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::family::of_family;
 use super::ipset::{self, Sets};
 use super::{
-    Context, INCOMPLETE_MATCH, Line, NOT_IN_BACK_END, OutputFile, RATE_OUT_OF_RANGE, State, UNUSABLE_TEXT, WRONG_TABLE,
-    attach, header, write,
+    Context, INCOMPLETE_MATCH, Line, NOT_IN_BACK_END, OutputFile, RATE_OUT_OF_RANGE, State, UNUSABLE_TEXT, USUAL_LINE,
+    WRONG_TABLE, attach, header, write,
 };
 use crate::diagnostic::Code;
 use crate::net::{Family, Protocol};
@@ -207,6 +207,8 @@ impl<'a, 's> Writer<'a, 's> {
         for chain in led.chain(tables().flat_map(|table| &table.chains).map(|chain| &chain.name)) {
             self.declare(chain);
         }
+        let rules: usize = tables().flat_map(|table: &Table| &table.chains).map(|chain| chain.rules.len()).sum();
+        self.body.reserve(rules * USUAL_LINE);
         for chain in tables().flat_map(|table: &Table| &table.chains) {
             self.chain(chain);
         }

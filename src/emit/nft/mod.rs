@@ -15,8 +15,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::family::{is_neutral, of_family};
 use super::{
-    Context, INCOMPLETE_MATCH, Line, NOT_IN_BACK_END, OutputFile, State, UNUSABLE_TEXT, WRONG_TABLE, attach, header,
-    ipset, write,
+    Context, INCOMPLETE_MATCH, Line, NOT_IN_BACK_END, OutputFile, State, UNUSABLE_TEXT, USUAL_LINE, WRONG_TABLE,
+    attach, header, ipset, write,
 };
 use crate::diagnostic::Code;
 use crate::net::Family;
@@ -163,7 +163,8 @@ impl<'a, 's> Writer<'a, 's> {
                 self.set(set);
             }
         }
-        let mut chains = String::new();
+        let rules: usize = tables.iter().flat_map(|table| &table.chains).map(|chain| chain.rules.len() + 1).sum();
+        let mut chains = String::with_capacity(rules * USUAL_LINE);
         for table in tables {
             self.kind = table.kind;
             for chain in &table.chains {
