@@ -155,6 +155,11 @@ pub fn matches() -> Vec<Vec<Match>> {
             is(MatchKind::DestinationPort(ports("22"))),
             limit(None),
         ],
+        // More comparisons than a rule of the kernel has room for.
+        vec![
+            not(MatchKind::OriginalSource(addresses("198.51.100.0/28 198.51.100.32/27"))),
+            not(MatchKind::OriginalDestination(addresses("10.0.0.1-10.15.255.254"))),
+        ],
     ];
     out.push(vec![is(MatchKind::InInterface(cards("eth0 wg0"))), not(MatchKind::InInterface(cards("lo eth1"))), tcp()]);
     out

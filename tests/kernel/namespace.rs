@@ -85,7 +85,11 @@ pub struct Namespace {
 
 /// Does the jobs a few at a time: most of what they do is wait for programs that they start. The results are in the jobs' order.
 pub fn side_by_side<J: Sync, R: Send>(jobs: &[J], work: impl Fn(&J) -> R + Sync) -> Vec<R> {
-    const WORKERS: usize = 4;
+    at_once(4, jobs, work)
+}
+
+/// As [`side_by_side`], so many at a time.
+pub fn at_once<J: Sync, R: Send>(workers: usize, jobs: &[J], work: impl Fn(&J) -> R + Sync) -> Vec<R> {
     let next = std::sync::atomic::AtomicUsize::new(0);
     let worker = || {
         let mut done = Vec::new();
@@ -96,7 +100,7 @@ pub fn side_by_side<J: Sync, R: Send>(jobs: &[J], work: impl Fn(&J) -> R + Sync)
         }
     };
     let mut results: Vec<(usize, R)> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(worker)).collect();
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(worker)).collect();
         let join = |worker: std::thread::ScopedJoinHandle<'_, Vec<(usize, R)>>| match worker.join() {
             Ok(done) => done,
             Err(panic) => std::panic::resume_unwind(panic),

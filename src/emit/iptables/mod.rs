@@ -23,8 +23,8 @@ use crate::diagnostic::Code;
 use crate::net::{Family, Protocol};
 use crate::netfilter::entry::{ENTRY_CHAINS, entry_chain};
 use crate::netfilter::{
-    Attached, Chain, Effect, Match, MatchKind, Reject, Rule, Ruleset, SetField, SetValue, Table, TableFamily,
-    TableKind, Verdict,
+    Attached, Chain, Effect, Match, MatchKind, Reject, Rule, Ruleset, SetField, SetValue, State as Tracked, Table,
+    TableFamily, TableKind, Verdict,
 };
 use matches::{Part, protocol};
 
@@ -151,6 +151,22 @@ fn counts(kind: &MatchKind) -> bool {
     matches!(kind, MatchKind::Limit(_) | MatchKind::ConnectionsAbove { .. } | MatchKind::Unknown(_))
 }
 
+/// Comparisons with what a connection was opened with that a line takes beside everything else. Each asks connection tracking anew, in 176
+/// bytes, and nf_tables takes 4 KiB for a rule: 22 of them and nothing else.
+const MOST_OF_CONNECTION: usize = 12;
+
+/// How many comparisons with what a connection was opened with a negated match comes to in one line.
+fn of_connection(item: &Match) -> usize {
+    match &item.kind {
+        _ if !item.negated => 0,
+        MatchKind::OriginalSource(set) | MatchKind::OriginalDestination(set) => {
+            set.ranges().iter().map(|range| range.prefixes().len()).sum()
+        }
+        MatchKind::OriginalDestinationPort(ports) => ports.ranges().len(),
+        _ => 0,
+    }
+}
+
 /// Whether a negated match of a rule has no wording in one line.
 fn needs_detour(rule: &Rule, item: &Match) -> bool {
     let same = |other: &Match| std::mem::discriminant(&other.kind) == std::mem::discriminant(&item.kind);
@@ -161,6 +177,11 @@ fn needs_detour(rule: &Rule, item: &Match) -> bool {
                 cards.len() > 1 || rule.matches.iter().filter(|other| same(other)).count() > 1
             }
             MatchKind::Protocol(list) => list.len() > 1,
+            MatchKind::OriginalSource(_)
+            | MatchKind::OriginalDestination(_)
+            | MatchKind::OriginalDestinationPort(_) => {
+                rule.matches.iter().map(of_connection).sum::<usize>() > MOST_OF_CONNECTION
+            }
             MatchKind::Time { .. } | MatchKind::Unknown(_) => true,
             kind => counts(kind),
         }
@@ -246,27 +267,40 @@ impl<'a, 's> Writer<'a, 's> {
     }
 
     fn chain(&mut self, chain: &Chain) {
+        let family = self.family;
         let mut current = chain.name.clone();
         let mut rest = chain.rules.as_slice();
         while let Some(first) = rest.first() {
-            let detours = |rule: &'_ Rule| -> Vec<Match> {
+            // None where nothing is written for this family, and which place that has does not matter.
+            let detours = |rule: &'_ Rule| -> Option<Vec<Match>> {
                 // Most rules have none, and an empty list costs nothing.
-                rule.matches.iter().filter(|item| needs_detour(rule, item)).cloned().collect()
+                if !rule.matches.iter().any(|item| item.negated) {
+                    return Some(Vec::new());
+                }
+                let rule = of_family(rule, family)?;
+                Some(rule.matches.iter().filter(|item| needs_detour(&rule, item)).cloned().collect())
             };
-            let around = detours(first);
+            let around = detours(first).unwrap_or_default();
             // A counter is asked for each rule anew.
             let alone = around.iter().any(|item| counts(&item.kind));
-            let length = if alone { 1 } else { rest.iter().take_while(|rule| detours(rule) == around).count().max(1) };
+            let same = |rule: &&Rule| detours(rule).is_none_or(|own| own == around);
+            let length = if alone { 1 } else { rest.iter().take_while(same).count().max(1) };
             let (group, after) = rest.split_at(length.min(rest.len()));
             rest = after;
-            let family = self.family;
             let shares = group.iter().filter_map(|rule| of_family(rule, family));
             if around.is_empty() {
                 for rule in shares {
                     current = self.rule(&current, &rule);
                 }
             } else if shares.clone().next().is_some() {
-                current = self.detour(&current, &around, &shares.collect::<Vec<_>>());
+                let mut shares: Vec<Cow<Rule>> = shares.collect();
+                if around.iter().any(|item| of_connection(item) > 0) {
+                    // What has no connection was opened by nobody, and the negated match does not hold either: it does not go around, and
+                    // is kept out here.
+                    let none = Match::not(MatchKind::State(Tracked::INVALID | Tracked::UNTRACKED));
+                    shares.iter_mut().for_each(|rule| rule.to_mut().matches.push(none.clone()));
+                }
+                current = self.detour(&current, &around, &shares);
             }
         }
         if chain.base.is_some_and(|base| !base.accept) {

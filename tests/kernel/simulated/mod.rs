@@ -3,7 +3,8 @@
 //! that nft loaded: nft 1.0.6 leaves `meta nfproto ipv4` out of some rules that it lists.
 //!
 //! `FWC_PACKETS=1000000 cargo test kernel::simulated` sends so many packets in place of those of an ordinary run; `FWC_FROM=5000`
-//! begins with the rule set of that number.
+//! begins with the rule set of that number. `FWC_LANES=4` goes over so many rule sets of each program at a time: making and letting go of
+//! namespaces is mostly waiting.
 
 mod rules;
 mod witness;
@@ -23,7 +24,7 @@ use fwc::simulate::{Outcome as Told, Question, Stage, Trace, trace};
 use fwc::verify::verify;
 
 use super::emitted::{Backend, Files, load};
-use super::namespace::{HostPlan, Namespace, inside, side_by_side};
+use super::namespace::{HostPlan, Namespace, at_once, inside};
 use super::oracle::{Entry, Oracle, Outcome, Probe, Seen};
 use super::packet::{ACK, Packet, Payload};
 use rules::ruleset;
@@ -77,29 +78,52 @@ struct Tally {
     faults: Vec<String>,
 }
 
+impl Tally {
+    /// What several come to together.
+    fn of(all: &[Self]) -> Self {
+        let sum = |count: fn(&Self) -> usize| all.iter().map(count).sum();
+        Self {
+            rulesets: sum(|one| one.rulesets),
+            refused: sum(|one| one.refused),
+            proved: sum(|one| one.proved),
+            packets: sum(|one| one.packets),
+            later: sum(|one| one.later),
+            open: sum(|one| one.open),
+            rules: sum(|one| one.rules),
+            matched: sum(|one| one.matched),
+            decided: sum(|one| one.decided),
+            outcomes: std::array::from_fn(|at| all.iter().map(|one| one.outcomes[at]).sum()),
+            faults: all.iter().flat_map(|one| one.faults.clone()).collect(),
+        }
+    }
+}
+
 fn variable(name: &str, usual: usize) -> usize {
     std::env::var(name).map_or(usual, |text| text.parse().expect("a number"))
 }
 
 #[test]
 fn the_simulator_says_what_the_kernel_does() {
-    let wanted = variable("FWC_PACKETS", PACKETS);
-    let share = wanted.div_ceil(Backend::ALL.len());
+    let (wanted, lanes) = (variable("FWC_PACKETS", PACKETS), variable("FWC_LANES", 1));
+    let share = wanted.div_ceil(Backend::ALL.len() * lanes);
     let start = std::time::Instant::now();
-    let tallies = side_by_side(Backend::ALL, |&backend| {
+    let all: Vec<(Backend, usize)> =
+        Backend::ALL.iter().flat_map(|&backend| (0..lanes).map(move |lane| (backend, lane))).collect();
+    let tallies = at_once(all.len(), &all, |&(backend, lane)| {
         let plan = HostPlan::parse(CARDS);
         let mut tally = Tally::default();
-        let mut number = variable("FWC_FROM", 0);
+        let mut number = variable("FWC_FROM", 0) + lane;
         while tally.packets + tally.later < share && tally.faults.len() < ENOUGH {
             let name = format!("the_simulator_says_what_the_kernel_does ({backend:?})");
             inside(&name, &plan, |namespace| one(namespace, backend, number, &mut tally))?;
-            number += 1;
+            number += lanes;
         }
         Some(tally)
     });
+    let Some(tallies) = tallies.into_iter().collect::<Option<Vec<Tally>>>() else { return };
     let (mut total, mut faults) = (0, 0);
-    for (backend, tally) in Backend::ALL.iter().zip(tallies) {
-        let Some(tally) = tally else { return };
+    for (backend, tallies) in Backend::ALL.iter().zip(tallies.chunks(lanes)) {
+        let tally = Tally::of(tallies);
         let [delivered, left, rejected, dropped] = tally.outcomes;
         total += tally.packets + tally.later;
         faults += tally.faults.len();
@@ -189,8 +213,10 @@ fn one(namespace: &mut Namespace, backend: Backend, number: usize, tally: &mut T
         return;
     };
     tally.proved += usize::from(proved);
-    load(namespace, &files, backend)
-        .unwrap_or_else(|error| panic!("rule set {number}: {backend:?}: {error}\n{files:#?}"));
+    if let Err(error) = load(namespace, &files, backend) {
+        tally.faults.push(format!("rule set {number}: {backend:?}: {error}\n{files:#?}"));
+        return;
+    }
     let plan = namespace.plan.clone();
     let host = listed(namespace, &plan, backend, &files);
     let probes = witnesses(&ruleset, &plan, seed);
