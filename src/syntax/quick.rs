@@ -1,14 +1,14 @@
-//! Reads the commonest rules without the grammar: one action, services and places alone or in braces, no options. Long policies
+//! Reads the commonest rules without the grammar: one action, services and places alone or in braces, of the options a source port. Long policies
 //! are made of such lines, and pest takes fifteen times as long for one. Whatever is not plainly of this form is left to the
 //! grammar, faults above all; a test holds that both give the same tree for whatever is read here.
 
 use thin_vec::{ThinVec, thin_vec};
 
-use crate::net::Protocol;
+use crate::net::{Family, PortRange, Protocol};
 use crate::span::{FileId, Location, Span, Spanned};
 use crate::syntax::grammar::RESERVED;
 use crate::syntax::tree::{
-    Action, Clauses, Item, Name, One, Place, Rule as PolicyRule, Sentence, Statement, StatementKind, Who,
+    Action, Clauses, Item, Name, One, Place, Rule as PolicyRule, RuleOption, Sentence, Statement, StatementKind, Who,
 };
 use crate::syntax::values;
 
@@ -136,8 +136,14 @@ pub(super) fn rule(text: &str, base: usize, span: Span) -> Option<Statement> {
         "log" => Action::Log,
         _ => return None,
     };
+    let family = match words.peek() {
+        Some("ipv4") => Some(Family::Ipv4),
+        Some("ipv6") => Some(Family::Ipv6),
+        _ => None,
+    };
+    let family = family.and_then(|family| Some(Spanned::new(family, words.take()?.1)));
     let what = match words.peek() {
-        None | Some("from" | "to" | "via") => Vec::new(),
+        None | Some("from" | "to" | "via" | "source") => Vec::new(),
         Some("{") => words.list(item)?.0,
         Some(_) => vec![item(&mut words)?],
     };
@@ -149,11 +155,12 @@ pub(super) fn rule(text: &str, base: usize, span: Span) -> Option<Statement> {
     } else {
         ThinVec::new()
     };
+    let options = if words.peek() == Some("source") { thin_vec![source_port(&mut words)?] } else { ThinVec::new() };
     if words.next.is_some() || words.strange {
         return None;
     }
-    let sentence = Sentence { family: None, what, clauses: Clauses { from, to, via } };
-    let rule = PolicyRule { action: Spanned::new(action, action_span), sentence, options: ThinVec::new() };
+    let sentence = Sentence { family, what, clauses: Clauses { from, to, via } };
+    let rule = PolicyRule { action: Spanned::new(action, action_span), sentence, options };
     Some(Statement::new(StatementKind::Rule(Box::new(rule)), span))
 }
 
@@ -163,15 +170,48 @@ fn item(words: &mut Words<'_>) -> Option<Spanned<Item>> {
         "tcp" => Protocol::TCP,
         "udp" => Protocol::UDP,
         "sctp" => Protocol::SCTP,
+        "icmp" => return Some(icmp(words, at)),
         _ => return is_name(word).then(|| Spanned::new(Item::Name(word.into()), at)),
     };
     let digit = words.peek().and_then(|word| word.bytes().next()).is_some_and(|byte| byte.is_ascii_digit());
     if !digit {
         return Some(Spanned::new(Item::Ports { protocol, ports: Vec::new() }, at));
     }
-    let (ports, end) = words.take()?;
-    let ports = vec![values::ports(ports, nowhere()).ok()?];
-    Some(Spanned::new(Item::Ports { protocol, ports }, at.to(end)))
+    let (range, end) = ports(words)?;
+    Some(Spanned::new(Item::Ports { protocol, ports: vec![range] }, at.to(end)))
+}
+
+/// A port or a range of them.
+fn ports(words: &mut Words<'_>) -> Option<(PortRange, Span)> {
+    let (word, at) = words.take().filter(|(word, _)| word.starts_with(|letter: char| letter.is_ascii_digit()))?;
+    Some((values::ports(word, nowhere()).ok()?, at))
+}
+
+/// ICMP, perhaps of one type; `at` is where its name stands.
+fn icmp(words: &mut Words<'_>, at: Span) -> Spanned<Item> {
+    let is_type = |word: &str| {
+        word == "redirect"
+            || word.starts_with(|letter: char| letter.is_ascii_alphabetic())
+                && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+                && !is_reserved(word)
+    };
+    match words.next.filter(|(word, _)| is_type(word)) {
+        Some((word, end)) => {
+            words.advance();
+            Spanned::new(Item::Icmp(Some(word.into())), at.to(end))
+        }
+        None => Spanned::new(Item::Icmp(None), at),
+    }
+}
+
+/// `source port 1024-65535`.
+fn source_port(words: &mut Words<'_>) -> Option<Spanned<RuleOption>> {
+    let (_, at) = words.take()?;
+    if !words.skip("port") {
+        return None;
+    }
+    let (range, end) = ports(words)?;
+    Some(Spanned::new(RuleOption::SourcePort(vec![range]), at.to(end)))
 }
 
 fn who(words: &mut Words<'_>) -> Option<Who> {
@@ -186,7 +226,12 @@ fn who(words: &mut Words<'_>) -> Option<Who> {
 
 /// A place, perhaps with its card, and all that it covers.
 fn one(words: &mut Words<'_>) -> Option<(One, Span)> {
-    let (word, at) = words.take()?;
+    let (mut word, mut at) = words.take()?;
+    let begin = at;
+    let negated = word == "not";
+    if negated {
+        (word, at) = words.take()?;
+    }
     let mut span = at;
     let mut named = |words: &mut Words<'_>| {
         let (name, at) = words.next.filter(|(word, _)| is_machine(word))?;
@@ -217,7 +262,7 @@ fn one(words: &mut Words<'_>) -> Option<(One, Span)> {
     } else {
         ThinVec::new()
     };
-    Some((One { negated: false, place, on, at: None, view: None }, span))
+    Some((One { negated, place, on, at: None, view: None }, begin.to(span)))
 }
 
 /// A place for diagnostics that are thrown away: the grammar's reader makes them again.

@@ -459,16 +459,32 @@ fn the_quick_reader_reads_as_the_grammar_does() {
     // Well-formed ones, with a word put in somewhere now and then.
     for _ in 0..40_000 {
         let mut parts = vec![words[random(4)]];
-        parts
-            .extend([vec![], vec!["tcp", "443"], vec!["udp"], vec!["ssh"], vec!["tcp", "8000-8010"]][random(5)].iter());
+        let services: &[&str] = [
+            &[][..],
+            &["tcp", "443"],
+            &["udp"],
+            &["ssh"],
+            &["tcp", "8000-8010"],
+            &["icmp"],
+            &["icmp", "echo-request"],
+            &["icmp", "redirect"],
+        ][random(8)];
+        parts.extend(services);
+        if random(4) == 0 {
+            parts.insert(1, ["ipv4", "ipv6"][random(2)]);
+        }
         for clause in ["from", "to"] {
             if random(3) > 0 {
                 parts.push(clause);
+                parts.extend(["not"].iter().filter(|_| random(6) == 0));
                 parts.push(words[26 + random(28)]);
             }
         }
         if random(3) == 0 {
             parts.extend(["via", words[60 + random(8)]]);
+        }
+        if random(5) == 0 {
+            parts.extend(["source", "port", words[16 + random(8)]]);
         }
         // Lists, and cards behind places.
         if random(3) == 0 {
