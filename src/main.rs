@@ -17,6 +17,6 @@ fn main() -> std::process::ExitCode {
 fn keep_memory() {
     /// In the order of mimalloc's `mi_option_e`.
     const OPTION_PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
-    // SAFETY: it sets a number in a table of the allocator's, and no other thread has begun.
-    unsafe { libmimalloc_sys::mi_option_set(OPTION_PURGE_DELAY, PURGE_DELAY) }
+    // SAFETY: it sets a number in a table of the allocator's, unless the environment (MIMALLOC_PURGE_DELAY) did, and no other thread has begun.
+    unsafe { libmimalloc_sys::mi_option_set_default(OPTION_PURGE_DELAY, PURGE_DELAY) }
 }

@@ -110,9 +110,27 @@ pub static CODES: &[&Code] = &[
     &raw::codes::OVERRIDDEN_ACCEPT,
 ];
 
-/// Runs every check on a policy that is to be built for `target`.
+/// Runs every check on a policy that is to be built for `target`. Between two of them it is asked whether the work was given up; None if
+/// it was.
 #[must_use]
-pub fn run(project: &Project, policy: &Policy, target: Target) -> Vec<Diagnostic> {
-    let of_policy = CHECKS.iter().flat_map(|check| check(policy, target));
-    of_policy.chain(WORD_CHECKS.iter().flat_map(|check| check(project, policy, target))).collect()
+pub fn run(
+    project: &Project,
+    policy: &Policy,
+    target: Target,
+    is_given_up: &dyn Fn() -> bool,
+) -> Option<Vec<Diagnostic>> {
+    let mut out = Vec::new();
+    for check in CHECKS {
+        out.append(&mut check(policy, target));
+        if is_given_up() {
+            return None;
+        }
+    }
+    for check in WORD_CHECKS {
+        out.append(&mut check(project, policy, target));
+        if is_given_up() {
+            return None;
+        }
+    }
+    Some(out)
 }

@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::inputs::{InputArguments, read_root};
 use super::report::{FormatArguments, Reporter};
 use super::{Color, Ending, disk};
-use crate::database::{self, Database, ProjectInput, Unchecked};
+use crate::database::{self, Database, Found, ProjectInput, Unchecked};
 use crate::diagnostic::Diagnostic;
 use crate::expectation::Expectations;
 use crate::host::listing as given;
@@ -111,10 +111,12 @@ impl Checked {
         drop(project);
         let unchecked = Unchecked::new(&db, input);
         drop(db);
-        let case = unchecked.check();
-        let mut diagnostics: Vec<Diagnostic> = case.said().cloned().collect();
-        if let Some(verdicts) = case.asserts(&|| false) {
-            diagnostics.extend(case.whole(verdicts, all, &|| false).into_iter().flatten());
+        let mut diagnostics = Vec::new();
+        if let Some(case) = unchecked.check(&|| false) {
+            diagnostics.extend(case.said().cloned());
+            let verdicts = case.asserts(&|| false);
+            let found = verdicts.and_then(|verdicts| case.found(verdicts, all, &|| false));
+            diagnostics.extend(found.into_iter().flat_map(Found::whole));
         }
         Self { files, own, diagnostics, levels }
     }

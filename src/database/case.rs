@@ -44,11 +44,11 @@ impl Unchecked {
         &self.named.said
     }
 
-    /// Runs the checks.
+    /// Runs the checks. None if they were given up on the way.
     #[must_use]
-    pub fn check(self) -> Case {
-        let checks = Judged::by_checks(&self.project, &self.resolved.0, &self.expectations);
-        Case { texts: self, checks }
+    pub fn check(self, is_given_up: &dyn Fn() -> bool) -> Option<Case> {
+        let checks = Judged::by_checks(&self.project, &self.resolved.0, &self.expectations, is_given_up)?;
+        Some(Case { texts: self, checks })
     }
 }
 
@@ -74,6 +74,58 @@ impl Verdicts {
     #[must_use]
     pub fn diagnostics(self) -> Vec<Diagnostic> {
         self.saying.whole().0.split_off(self.before)
+    }
+}
+
+/// What was found of the rules of a [`Case`].
+pub struct Found {
+    /// The rules; none if a fault leaves them without a meaning, and then nothing was looked for.
+    ruleset: Option<Ruleset>,
+    looked: bool,
+    target: Target,
+    files: Vec<SourceText>,
+    expectations: Arc<Expectations>,
+    /// Whether what is rarely a fault was looked for.
+    all: bool,
+    saying: Saying,
+    /// Of how much it is said before anything is lowered.
+    before: usize,
+    found: Vec<Diagnostic>,
+}
+
+impl Found {
+    /// What [`Found::whole`] comes to if the rules can be written, as nearly all can: for who waits for an answer.
+    #[must_use]
+    pub fn likely(&self) -> Vec<Diagnostic> {
+        self.settled(self.saying.clone(), self.found.clone())
+    }
+
+    /// What there is to say beside [`Case::said`]: what lowering and the asserts say, what emission says of the rules, what is found of
+    /// them, and what was expected and did not come.
+    #[must_use]
+    pub fn whole(mut self) -> Vec<Diagnostic> {
+        let (mut saying, mut found) = (self.saying.clone(), std::mem::take(&mut self.found));
+        if let Some(ruleset) = self.ruleset.take() {
+            // What the files would be is of no interest, but whether they can be written.
+            let (target, sources) = (self.target, relative(&self.files));
+            Lowered { ruleset, sources, target, header: Vec::new(), partial: false }.written("policy", &mut saying);
+            // Of rules that cannot be written nothing is found.
+            if saying.has_hole() {
+                found.clear();
+            }
+        }
+        self.settled(saying, found)
+    }
+
+    fn settled(&self, saying: Saying, mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+        let told: HashSet<Location> = saying.told().map(|one| one.primary.location).collect();
+        found.retain(|one| !told.contains(&one.primary.location));
+        if self.looked {
+            self.expectations.settle(&mut found, Sought::Findings { all: self.all });
+        }
+        let mut diagnostics = saying.whole().0.split_off(self.before);
+        diagnostics.extend(found);
+        diagnostics
     }
 }
 
@@ -116,40 +168,25 @@ impl Case {
         (!is_given_up()).then_some(Verdicts { proofs, ruleset, saying, before })
     }
 
-    /// What there is to say beside [`Case::said`]: what lowering and the asserts say, what emission says of the rules, what is found of
-    /// them, and what was expected and did not come. With `all`, what is rarely a fault is looked for, too. None if it was given up.
+    /// Looks for what is to be found of the rules. With `all`, what is rarely a fault is looked for, too. None if it was given up.
     #[must_use]
-    pub fn whole(self, verdicts: Verdicts, all: bool, is_given_up: &dyn Fn() -> bool) -> Option<Vec<Diagnostic>> {
+    pub fn found(self, verdicts: Verdicts, all: bool, is_given_up: &dyn Fn() -> bool) -> Option<Found> {
         let target = self.target();
-        let Verdicts { ruleset, mut saying, before, .. } = verdicts;
-        let Some(ruleset) = ruleset else { return Some(saying.whole().0.split_off(before)) };
+        let Verdicts { ruleset, saying, before, .. } = verdicts;
         let Unchecked { project, resolved, expectations, .. } = self.texts;
         // What nobody else looks at any more makes room.
         let project = Project { parsed: Vec::new(), ..Arc::unwrap_or_clone(project) };
         drop(resolved);
-        let mut told: HashSet<Location> = saying.told().map(|one| one.primary.location).collect();
-        let mut found = {
-            let found = findings(&ruleset, Search { policies: target == Target::Nft, overlaps: all });
-            let report = Report::new(&ruleset, &found, &project.files, Origin::Statements, all);
+        let told: HashSet<Location> = saying.told().map(|one| one.primary.location).collect();
+        let found = ruleset.as_ref().map_or_else(Vec::new, |ruleset| {
+            let found = findings(ruleset, Search { policies: target == Target::Nft, overlaps: all });
+            let report = Report::new(ruleset, &found, &project.files, Origin::Statements, all);
             let own = |location: Location| !project.library.contains(&location.file) && !told.contains(&location);
             report.diagnostics(|_, _, rule| rule.origin.is_some_and(own))
-        };
-        if is_given_up() {
-            return None;
-        }
-        // What the files would be is of no interest, but whether they can be written.
-        let sources = relative(&project.files);
-        Lowered { ruleset, sources, target, header: Vec::new(), partial: false }.written("policy", &mut saying);
-        // Of rules that cannot be written nothing is found.
-        if saying.has_hole() {
-            found.clear();
-        }
-        told.extend(saying.told().map(|one| one.primary.location));
-        found.retain(|one| !told.contains(&one.primary.location));
-        expectations.settle(&mut found, Sought::Findings { all });
-        let mut diagnostics = saying.whole().0.split_off(before);
-        diagnostics.extend(found);
-        Some(diagnostics)
+        });
+        let (looked, files) = (ruleset.is_some(), project.files);
+        let found = Found { ruleset, looked, target, files, expectations, all, saying, before, found };
+        (!is_given_up()).then_some(found)
     }
 
     fn target(&self) -> Target {

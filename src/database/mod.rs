@@ -31,7 +31,7 @@ use crate::syntax::outline::Outline;
 use crate::syntax::tree::Target;
 use crate::{assertion, check, emit, lower, optimise, policy, verify};
 
-pub use case::{Case, Unchecked, Verdicts};
+pub use case::{Case, Found, Unchecked, Verdicts};
 
 /// What the queries need of a database.
 #[salsa::db]
@@ -389,9 +389,15 @@ impl Judged {
         Self { said, excused }
     }
 
-    /// What the checks say.
-    fn by_checks(project: &Project, policy: &Policy, expectations: &Expectations) -> Self {
-        Self::new(check::run(project, policy, project.target(&policy.facts)), expectations)
+    /// What the checks say; None if they were given up.
+    fn by_checks(
+        project: &Project,
+        policy: &Policy,
+        expectations: &Expectations,
+        is_given_up: &dyn Fn() -> bool,
+    ) -> Option<Self> {
+        let said = check::run(project, policy, project.target(&policy.facts), is_given_up)?;
+        Some(Self::new(said, expectations))
     }
 }
 
@@ -411,13 +417,15 @@ pub fn named(db: &dyn Db, input: ProjectInput) -> Arc<Judged> {
 pub fn judged(db: &dyn Db, input: ProjectInput) -> Arc<Judged> {
     let (policy, _) = &**resolved(db, input);
     let mut judged = Judged::clone(named(db, input));
-    let checks = Judged::by_checks(project(db, input), policy, expectations(db, input));
-    judged.said.extend(checks.said);
-    judged.excused.extend(checks.excused);
+    if let Some(checks) = Judged::by_checks(project(db, input), policy, expectations(db, input), &|| false) {
+        judged.said.extend(checks.said);
+        judged.excused.extend(checks.excused);
+    }
     Arc::new(judged)
 }
 
 /// What is said about a project, stage by stage, and what of it comments say is known.
+#[derive(Clone)]
 struct Saying {
     expectations: Arc<Expectations>,
     levels: Levels,

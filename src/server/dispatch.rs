@@ -1,6 +1,7 @@
 //! Leads messages to what they ask for.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use gen_lsp_types as lsp;
 use gen_lsp_types::Request as _;
@@ -285,7 +286,10 @@ fn pull(session: &mut Session, parameters: lsp::DocumentDiagnosticParams) -> lsp
     }
     lsp::RelatedFullDocumentDiagnosticReport {
         related_documents: None,
-        full_document_diagnostic_report: lsp::FullDocumentDiagnosticReport { result_id: Some(result_id), items },
+        full_document_diagnostic_report: lsp::FullDocumentDiagnosticReport {
+            result_id: Some(result_id),
+            items: Arc::unwrap_or_clone(items),
+        },
     }
     .into()
 }

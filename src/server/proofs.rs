@@ -27,8 +27,6 @@ pub struct Job {
     pub now: Arc<AtomicU64>,
     /// What.
     pub work: Work,
-    /// An earlier state, of which nothing is asked any more: to free a large policy takes too long for a keystroke.
-    pub before: Option<Unchecked>,
 }
 
 /// What there is to prove.
@@ -93,7 +91,7 @@ impl Job {
                 self.tell(results, Part::Proofs, found.into_iter().filter(|one| !faults(one)).collect());
             }
             Work::Policy { unchecked, asserts_only: true } => {
-                let case = unchecked.clone().check();
+                let Some(case) = unchecked.clone().check(&|| self.is_given_up()) else { return };
                 self.tell(results, Part::Checks, case.stopping().cloned().collect());
                 let Some(verdicts) = case.asserts(&|| self.is_given_up()) else { return };
                 let missed = |one: &Diagnostic| one.code == &UNFULFILLED && one.primary.location.file == FileId(0);
@@ -103,11 +101,20 @@ impl Job {
                 self.tell(results, Part::Proofs, diagnostics);
             }
             Work::Policy { unchecked, asserts_only: false } => {
-                let case = unchecked.clone().check();
+                let Some(case) = unchecked.clone().check(&|| self.is_given_up()) else { return };
                 self.tell(results, Part::Checks, case.checks().to_vec());
                 let Some(verdicts) = case.asserts(&|| self.is_given_up()) else { return };
-                let Some(diagnostics) = case.whole(verdicts, false, &|| self.is_given_up()) else { return };
-                self.tell(results, Part::Proofs, diagnostics);
+                let Some(found) = case.found(verdicts, false, &|| self.is_given_up()) else { return };
+                // That the rules cannot be written is seldom found, and only when they were.
+                let likely = found.likely();
+                self.tell(results, Part::Proofs, likely.clone());
+                if self.is_given_up() {
+                    return;
+                }
+                let whole = found.whole();
+                if whole != likely {
+                    self.tell(results, Part::Proofs, whole);
+                }
             }
         }
     }
@@ -119,6 +126,5 @@ pub fn work(jobs: &Receiver<Job>, results: &Sender<Found>) {
         if !job.is_given_up() {
             let _ = catch_unwind(AssertUnwindSafe(|| job.run(results)));
         }
-        drop(job.before);
     }
 }

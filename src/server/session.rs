@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crossbeam_channel::Sender;
-use gen_lsp_types::{
-    Diagnostic as Published, Notification, PublishDiagnosticsNotification, PublishDiagnosticsParams, Request,
-};
+use gen_lsp_types::{Diagnostic as Published, Notification, PublishDiagnosticsNotification, Request, Uri};
 use lsp_server::{Message, Request as Asked, RequestId};
+use serde::Serialize;
 
 use super::client::Client;
 use super::diagnostics;
@@ -24,6 +23,15 @@ use crate::database;
 
 /// Files include others; a change of that changes which are roots. It settles at once, unless files change meanwhile.
 const ROUNDS: usize = 4;
+
+/// The protocol's `PublishDiagnosticsParams`, of a list that is kept: it may be long, and goes out at each keystroke.
+#[derive(Serialize)]
+struct PublishParameters<'a> {
+    uri: Uri,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<i32>,
+    diagnostics: &'a [Published],
+}
 
 /// A session.
 pub struct Session {
@@ -49,9 +57,9 @@ pub struct Session {
     /// Texts that were edited since diagnostics were told.
     edited: BTreeSet<PathBuf>,
     /// What is said of each root, by file.
-    said: BTreeMap<PathBuf, BTreeMap<PathBuf, Vec<Published>>>,
+    said: BTreeMap<PathBuf, BTreeMap<PathBuf, Arc<Vec<Published>>>>,
     /// What was told of each file, and how often that changed.
-    told: BTreeMap<PathBuf, (Vec<Published>, u64)>,
+    told: BTreeMap<PathBuf, (Arc<Vec<Published>>, u64)>,
     /// Texts of which the client asks for diagnostics itself.
     pulled: BTreeSet<PathBuf>,
     /// When each file on disk was changed, as far as it is looked at.
@@ -89,11 +97,6 @@ impl Session {
     /// Sends a message. A client that is gone is noticed where messages are received.
     pub fn send(&self, message: impl Into<Message>) {
         let _ = self.sender.send(message.into());
-    }
-
-    /// Tells the client something.
-    pub fn notify<N: Notification>(&self, parameters: N::Params) {
-        self.send(lsp_server::Notification::new(N::METHOD.into(), parameters));
     }
 
     /// Asks the client for something; what it answers is of no consequence.
@@ -197,15 +200,19 @@ impl Session {
                 unchecked.insert(path);
             }
         }
+        let mut done = Vec::new();
         for path in unchecked {
             let Some(subject) = self.subjects.get_mut(&path) else { continue };
-            let job = subject.check();
+            let (job, before) = subject.check();
+            done.extend(before);
             orphans.extend(self.say(&path));
             // The worker lives as long as the session.
             let _ = self.jobs.send(job);
         }
         orphans.append(&mut self.edited.clone());
         self.tell(orphans);
+        // When all is told, and here: memory that another thread gives back comes home one cold block after the other, at the next keystroke.
+        drop(done);
     }
 
     /// Finds the roots of what is open. Returns files of which something was said that nobody says any more.
@@ -241,7 +248,8 @@ impl Session {
     /// Writes down what is said of a root. Returns the files of which it says something, or did.
     fn say(&mut self, root: &Path) -> BTreeSet<PathBuf> {
         let Some(subject) = self.subjects.get(root) else { return BTreeSet::new() };
-        let new = diagnostics::published(subject, &self.documents, &self.client);
+        let new = diagnostics::published(subject, &self.documents, &self.client).into_iter();
+        let new: BTreeMap<PathBuf, Arc<Vec<Published>>> = new.map(|(key, said)| (key, Arc::new(said))).collect();
         let mut files: BTreeSet<PathBuf> = new.keys().cloned().collect();
         files.extend(self.said.insert(root.to_path_buf(), new).into_iter().flat_map(BTreeMap::into_keys));
         files
@@ -249,18 +257,21 @@ impl Session {
 
     /// What is said of a file, by whichever roots. What a comment in it expects is missed if each of its roots misses it; as long as
     /// one of them has not been looked at, nobody knows.
-    fn of_file(&self, key: &Path) -> Vec<Published> {
-        let mut out: Vec<Published> = Vec::new();
-        for own in self.said.values().filter_map(|said| said.get(key)) {
-            let new: Vec<Published> = own.iter().filter(|one| !out.contains(one)).cloned().collect();
-            out.extend(new);
+    fn of_file(&self, key: &Path) -> Arc<Vec<Published>> {
+        let mut lists = self.said.values().filter_map(|said| said.get(key));
+        let Some(first) = lists.next() else { return Arc::default() };
+        let mut out = Arc::clone(first);
+        for list in lists {
+            let new: Vec<Published> = list.iter().filter(|one| !out.contains(one)).cloned().collect();
+            Arc::make_mut(&mut out).extend(new);
         }
         if out.iter().any(diagnostics::is_missed) {
             let roots = self.workspace.roots_of(key);
             let says = |root: &PathBuf, one: &Published| {
                 self.said.get(root).and_then(|said| said.get(key)).is_some_and(|told| told.contains(one))
             };
-            out.retain(|one| !diagnostics::is_missed(one) || roots.iter().all(|root| says(root, one)));
+            Arc::make_mut(&mut out)
+                .retain(|one| !diagnostics::is_missed(one) || roots.iter().all(|root| says(root, one)));
         }
         out
     }
@@ -274,13 +285,13 @@ impl Session {
             let (told, count) = self.told.entry(key.clone()).or_default();
             let differs = *told != new;
             if differs {
-                told.clone_from(&new);
+                *told = Arc::clone(&new);
                 *count += 1;
             }
             if self.is_pulled(&key) {
                 refresh |= differs;
             } else if differs || edited {
-                self.publish(&key, new);
+                self.publish(&key, &new);
             }
         }
         if refresh {
@@ -288,10 +299,10 @@ impl Session {
         }
     }
 
-    fn publish(&self, key: &Path, diagnostics: Vec<Published>) {
+    fn publish(&self, key: &Path, diagnostics: &[Published]) {
         let version = self.documents.get(key).map(|document| document.version);
-        let uri = self.documents.uri(key);
-        self.notify::<PublishDiagnosticsNotification>(PublishDiagnosticsParams { uri, version, diagnostics });
+        let parameters = PublishParameters { uri: self.documents.uri(key), version, diagnostics };
+        self.send(lsp_server::Notification::new(PublishDiagnosticsNotification::METHOD.into(), parameters));
     }
 
     /// Whether the client asks for the diagnostics of a text itself, and can be told when to: then they are not pushed, or it
@@ -301,11 +312,11 @@ impl Session {
     }
 
     /// Answers a client that asks: what there is to say, and a number that changes with it.
-    pub fn pull(&mut self, key: &Path) -> (Vec<Published>, String) {
+    pub fn pull(&mut self, key: &Path) -> (Arc<Vec<Published>>, String) {
         self.settle();
         let first = self.pulled.insert(key.to_path_buf());
         if first && self.is_pulled(key) && self.told.get(key).is_some_and(|(told, _)| !told.is_empty()) {
-            self.publish(key, Vec::new());
+            self.publish(key, &[]);
         }
         let count = self.told.get(key).map_or(0, |(_, count)| *count);
         (self.of_file(key), count.to_string())

@@ -222,8 +222,9 @@ impl Subject {
         }
     }
 
-    /// What can be said at once. Then what there is to check and to prove, for the worker.
-    pub fn check(&mut self) -> Job {
+    /// What can be said at once. Then what there is to check and to prove, for the worker; and an earlier state, of which nothing is asked
+    /// any more, to be let go when there is time: to free a large policy takes as long as to read it.
+    pub fn check(&mut self) -> (Job, Option<Unchecked>) {
         let mut before = None;
         let work = match (&self.policy, self.kind) {
             (Some((db, input)), kind) => {
@@ -257,13 +258,8 @@ impl Subject {
             }
             (None, _) => Work::Nothing,
         };
-        Job {
-            root: self.path.clone(),
-            revision: self.revision.load(Ordering::Acquire),
-            now: Arc::clone(&self.revision),
-            work,
-            before,
-        }
+        let (revision, now) = (self.revision.load(Ordering::Acquire), Arc::clone(&self.revision));
+        (Job { root: self.path.clone(), revision, now, work }, before)
     }
 
     /// Takes in what the worker says.

@@ -94,7 +94,7 @@ fn for_target(text: &str, target: Target, parsed: &mut dyn FnMut(&str, u32) -> A
     diagnostics.extend(project.parsed.iter().flatten().flat_map(|parsed| parsed.diagnostics.iter().cloned()));
     let (policy, faults) = policy::resolve::resolve(&project);
     diagnostics.extend(faults);
-    diagnostics.extend(check::run(&project, &policy, target));
+    diagnostics.extend(check::run(&project, &policy, target, &|| false).into_iter().flatten());
     if !diagnostics.iter().any(Diagnostic::is_error) {
         let (mut ruleset, notes) = lower::lower(&policy, target);
         diagnostics.extend(notes);

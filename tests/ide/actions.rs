@@ -20,10 +20,10 @@ use super::{Case, agrees, cases};
 
 /// Everything that is said of a policy.
 fn said(db: &Database, input: ProjectInput) -> Vec<Diagnostic> {
-    let case = Unchecked::new(db, input).check();
+    let case = Unchecked::new(db, input).check(&|| false).expect("nobody gives it up");
     let mut said: Vec<Diagnostic> = case.said().cloned().collect();
     let verdicts = case.asserts(&|| false).expect("nobody gave it up");
-    said.extend(case.whole(verdicts, false, &|| false).expect("nobody gave it up"));
+    said.extend(case.found(verdicts, false, &|| false).expect("nobody gave it up").whole());
     said
 }
 
