@@ -1,9 +1,9 @@
 //! What a keystroke costs in the editor: `cargo bench --bench server [RULES…] [POLICY…]`.
 //!
 //! Starts `fwc lsp` as an editor does and plays a session over its standard input and output: statements typed letter by letter at
-//! places all over a policy, thirty letters a second or as many as are answered, and edits that make a rule dead. Measured is the time from writing the change to having received the
-//! diagnostics of that version, to their last byte; what an editor makes of them is its own time. The clock counts, other programs included:
-//! look at the machine's load before believing a figure.
+//! places all over a policy, thirty letters a second or as many as are answered, and edits that make a rule dead. Measured is the time
+//! from writing the change to having received the diagnostics of that version, to their last byte; what an editor makes of them is its
+//! own time. The clock counts, other programs included: look at the machine's load before believing a figure.
 
 #[path = "../build/policies.rs"]
 mod policies;

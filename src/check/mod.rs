@@ -119,15 +119,11 @@ pub fn run(
     target: Target,
     is_given_up: &dyn Fn() -> bool,
 ) -> Option<Vec<Diagnostic>> {
+    let of_policy = CHECKS.iter().map(|check| check(policy, target));
+    let of_words = WORD_CHECKS.iter().map(|check| check(project, policy, target));
     let mut out = Vec::new();
-    for check in CHECKS {
-        out.append(&mut check(policy, target));
-        if is_given_up() {
-            return None;
-        }
-    }
-    for check in WORD_CHECKS {
-        out.append(&mut check(project, policy, target));
+    for mut found in of_policy.chain(of_words) {
+        out.append(&mut found);
         if is_given_up() {
             return None;
         }

@@ -79,9 +79,8 @@ impl Verdicts {
 
 /// What was found of the rules of a [`Case`].
 pub struct Found {
-    /// The rules; none if a fault leaves them without a meaning, and then nothing was looked for.
-    ruleset: Option<Ruleset>,
-    looked: bool,
+    /// The rules and what was found of them; none if a fault leaves them without a meaning, and then nothing was looked for.
+    rules: Option<(Ruleset, Vec<Diagnostic>)>,
     target: Target,
     files: Vec<SourceText>,
     expectations: Arc<Expectations>,
@@ -90,40 +89,36 @@ pub struct Found {
     saying: Saying,
     /// Of how much it is said before anything is lowered.
     before: usize,
-    found: Vec<Diagnostic>,
 }
 
 impl Found {
-    /// What [`Found::whole`] comes to if the rules can be written, as nearly all can: for who waits for an answer.
+    /// What [`Found::whole`] begins with if the rules can be written, as nearly all can: for who waits for an answer. What was expected and
+    /// did not come is known in the end alone.
     #[must_use]
     pub fn likely(&self) -> Vec<Diagnostic> {
-        self.settled(self.saying.clone(), self.found.clone())
+        let mut found = self.rules.as_ref().map_or_else(Vec::new, |(_, found)| found.clone());
+        self.expectations.excuse(&mut found, &mut Vec::new());
+        self.saying.diagnostics.iter().skip(self.before).cloned().chain(found).collect()
     }
 
     /// What there is to say beside [`Case::said`]: what lowering and the asserts say, what emission says of the rules, what is found of
     /// them, and what was expected and did not come.
     #[must_use]
-    pub fn whole(mut self) -> Vec<Diagnostic> {
-        let (mut saying, mut found) = (self.saying.clone(), std::mem::take(&mut self.found));
-        if let Some(ruleset) = self.ruleset.take() {
+    pub fn whole(self) -> Vec<Diagnostic> {
+        let Self { rules, target, files, expectations, all, mut saying, before } = self;
+        let mut found = Vec::new();
+        if let Some((ruleset, of_rules)) = rules {
             // What the files would be is of no interest, but whether they can be written.
-            let (target, sources) = (self.target, relative(&self.files));
-            Lowered { ruleset, sources, target, header: Vec::new(), partial: false }.written("policy", &mut saying);
+            let (sources, header) = (relative(&files), Vec::new());
+            Lowered { ruleset, sources, target, header, partial: false }.written("policy", &mut saying);
             // Of rules that cannot be written nothing is found.
-            if saying.has_hole() {
-                found.clear();
+            if !saying.has_hole() {
+                let told: HashSet<Location> = saying.told().map(|one| one.primary.location).collect();
+                found.extend(of_rules.into_iter().filter(|one| !told.contains(&one.primary.location)));
             }
+            expectations.settle(&mut found, Sought::Findings { all });
         }
-        self.settled(saying, found)
-    }
-
-    fn settled(&self, saying: Saying, mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
-        let told: HashSet<Location> = saying.told().map(|one| one.primary.location).collect();
-        found.retain(|one| !told.contains(&one.primary.location));
-        if self.looked {
-            self.expectations.settle(&mut found, Sought::Findings { all: self.all });
-        }
-        let mut diagnostics = saying.whole().0.split_off(self.before);
+        let mut diagnostics = saying.whole().0.split_off(before);
         diagnostics.extend(found);
         diagnostics
     }
@@ -178,14 +173,14 @@ impl Case {
         let project = Project { parsed: Vec::new(), ..Arc::unwrap_or_clone(project) };
         drop(resolved);
         let told: HashSet<Location> = saying.told().map(|one| one.primary.location).collect();
-        let found = ruleset.as_ref().map_or_else(Vec::new, |ruleset| {
-            let found = findings(ruleset, Search { policies: target == Target::Nft, overlaps: all });
-            let report = Report::new(ruleset, &found, &project.files, Origin::Statements, all);
+        let rules = ruleset.map(|ruleset| {
+            let found = findings(&ruleset, Search { policies: target == Target::Nft, overlaps: all });
+            let report = Report::new(&ruleset, &found, &project.files, Origin::Statements, all);
             let own = |location: Location| !project.library.contains(&location.file) && !told.contains(&location);
-            report.diagnostics(|_, _, rule| rule.origin.is_some_and(own))
+            let found = report.diagnostics(|_, _, rule| rule.origin.is_some_and(own));
+            (ruleset, found)
         });
-        let (looked, files) = (ruleset.is_some(), project.files);
-        let found = Found { ruleset, looked, target, files, expectations, all, saying, before, found };
+        let found = Found { rules, target, files: project.files, expectations, all, saying, before };
         (!is_given_up()).then_some(found)
     }
 

@@ -425,7 +425,6 @@ pub fn judged(db: &dyn Db, input: ProjectInput) -> Arc<Judged> {
 }
 
 /// What is said about a project, stage by stage, and what of it comments say is known.
-#[derive(Clone)]
 struct Saying {
     expectations: Arc<Expectations>,
     levels: Levels,

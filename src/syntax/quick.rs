@@ -1,6 +1,6 @@
-//! Reads the commonest rules without the grammar: one action, services and places alone or in braces, of the options a source port. Long policies
-//! are made of such lines, and pest takes fifteen times as long for one. Whatever is not plainly of this form is left to the
-//! grammar, faults above all; a test holds that both give the same tree for whatever is read here.
+//! Reads the commonest rules without the grammar: one action, services and places alone or in braces, of the options a source port.
+//! Long policies are made of such lines, and pest takes fifteen times as long for one. Whatever is not plainly of this form is left to
+//! the grammar, faults above all; a test holds that both give the same tree for whatever is read here.
 
 use thin_vec::{ThinVec, thin_vec};
 

@@ -160,6 +160,10 @@ pub fn matches() -> Vec<Vec<Match>> {
             not(MatchKind::OriginalSource(addresses("198.51.100.0/28 198.51.100.32/27"))),
             not(MatchKind::OriginalDestination(addresses("10.0.0.1-10.15.255.254"))),
         ],
+        vec![tcp(), not(MatchKind::OriginalDestinationPort(ports("1 3 5 7 9 11 13 15 17 19 21 23 25 27 29 31-33")))],
+        vec![not(MatchKind::SourceMac(
+            (0..16).map(|last| format!("02:00:00:00:00:{last:02x}").parse().expect("MAC")).collect(),
+        ))],
     ];
     out.push(vec![is(MatchKind::InInterface(cards("eth0 wg0"))), not(MatchKind::InInterface(cards("lo eth1"))), tcp()]);
     out

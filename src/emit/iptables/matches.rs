@@ -588,7 +588,7 @@ pub(super) fn clock(out: &mut String, minutes: u16) {
 }
 
 /// An address list as iptables' conntrack match takes it, which knows no ranges.
-fn prefixes(set: &AddressSet) -> Vec<AddressRange> {
+pub(super) fn prefixes(set: &AddressSet) -> Vec<AddressRange> {
     set.ranges().iter().flat_map(AddressRange::prefixes).map(AddressRange::from).collect()
 }
 

@@ -1,10 +1,11 @@
 //! `iptables-restore --noflush` files: one for each family, holding our own chains alone.
 //!
 //! A rule of the netfilter form may need several lines: lists are multiplied out, since iptables compares with one interface,
-//! address or protocol at a time. What iptables cannot negate (one of several interfaces) becomes a jump around the rule: the
+//! address or protocol at a time. What iptables cannot negate (one of several interfaces, a long list) becomes a jump around the rule (`detour`): the
 //! excluded packets return from a chain that was called for the rule, or *go to* a new chain that holds the rest. `goto` keeps
 //! the meaning of RETURN, for a chain that was gone to returns to where the first one was called from. A counter (a limit) is never written twice: the lines lead to one chain that holds it.
 
+mod detour;
 mod matches;
 mod verdict;
 
@@ -23,9 +24,10 @@ use crate::diagnostic::Code;
 use crate::net::{Family, Protocol};
 use crate::netfilter::entry::{ENTRY_CHAINS, entry_chain};
 use crate::netfilter::{
-    Attached, Chain, Effect, Match, MatchKind, Reject, Rule, Ruleset, SetField, SetValue, State as Tracked, Table,
-    TableFamily, TableKind, Verdict,
+    Attached, Chain, Effect, Match, MatchKind, Reject, Rule, Ruleset, SetField, SetValue, Table, TableFamily,
+    TableKind, Verdict,
 };
+use detour::{divided, excluded};
 use matches::{Part, protocol};
 
 /// Longest chain name (`XT_EXTENSION_MAXNAMELEN` less the final NUL).
@@ -151,42 +153,6 @@ fn counts(kind: &MatchKind) -> bool {
     matches!(kind, MatchKind::Limit(_) | MatchKind::ConnectionsAbove { .. } | MatchKind::Unknown(_))
 }
 
-/// Comparisons with what a connection was opened with that a line takes beside everything else. Each asks connection tracking anew, in 176
-/// bytes, and nf_tables takes 4 KiB for a rule: 22 of them and nothing else.
-const MOST_OF_CONNECTION: usize = 12;
-
-/// How many comparisons with what a connection was opened with a negated match comes to in one line.
-fn of_connection(item: &Match) -> usize {
-    match &item.kind {
-        _ if !item.negated => 0,
-        MatchKind::OriginalSource(set) | MatchKind::OriginalDestination(set) => {
-            set.ranges().iter().map(|range| range.prefixes().len()).sum()
-        }
-        MatchKind::OriginalDestinationPort(ports) => ports.ranges().len(),
-        _ => 0,
-    }
-}
-
-/// Whether a negated match of a rule has no wording in one line.
-fn needs_detour(rule: &Rule, item: &Match) -> bool {
-    let same = |other: &Match| std::mem::discriminant(&other.kind) == std::mem::discriminant(&item.kind);
-    item.negated
-        && match &item.kind {
-            // A line names one card of each direction.
-            MatchKind::InInterface(cards) | MatchKind::OutInterface(cards) => {
-                cards.len() > 1 || rule.matches.iter().filter(|other| same(other)).count() > 1
-            }
-            MatchKind::Protocol(list) => list.len() > 1,
-            MatchKind::OriginalSource(_)
-            | MatchKind::OriginalDestination(_)
-            | MatchKind::OriginalDestinationPort(_) => {
-                rule.matches.iter().map(of_connection).sum::<usize>() > MOST_OF_CONNECTION
-            }
-            MatchKind::Time { .. } | MatchKind::Unknown(_) => true,
-            kind => counts(kind),
-        }
-}
-
 /// Whether what the rule does on the way could change whether the rule still matches.
 fn alters(rule: &Rule) -> bool {
     rule.effects.iter().any(|effect| !matches!(effect, Effect::Log { .. }))
@@ -271,77 +237,27 @@ impl<'a, 's> Writer<'a, 's> {
         let mut current = chain.name.clone();
         let mut rest = chain.rules.as_slice();
         while let Some(first) = rest.first() {
-            // None where nothing is written for this family, and which place that has does not matter.
-            let detours = |rule: &'_ Rule| -> Option<Vec<Match>> {
-                // Most rules have none, and an empty list costs nothing.
-                if !rule.matches.iter().any(|item| item.negated) {
-                    return Some(Vec::new());
-                }
-                let rule = of_family(rule, family)?;
-                Some(rule.matches.iter().filter(|item| needs_detour(&rule, item)).cloned().collect())
-            };
-            let around = detours(first).unwrap_or_default();
+            let around = excluded(first, family).unwrap_or_default();
             // A counter is asked for each rule anew.
-            let alone = around.iter().any(|item| counts(&item.kind));
-            let same = |rule: &&Rule| detours(rule).is_none_or(|own| own == around);
+            let alone = around.iter().flatten().any(|item| counts(&item.kind));
+            let same = |rule: &&Rule| excluded(rule, family).is_none_or(|own| own == around);
             let length = if alone { 1 } else { rest.iter().take_while(same).count().max(1) };
             let (group, after) = rest.split_at(length.min(rest.len()));
             rest = after;
-            let shares = group.iter().filter_map(|rule| of_family(rule, family));
+            let mut shares = group.iter().filter_map(|rule| of_family(rule, family)).map(|rule| divided(rule).0);
             if around.is_empty() {
                 for rule in shares {
                     current = self.rule(&current, &rule);
                 }
-            } else if shares.clone().next().is_some() {
-                let mut shares: Vec<Cow<Rule>> = shares.collect();
-                if around.iter().any(|item| of_connection(item) > 0) {
-                    // What has no connection was opened by nobody, and the negated match does not hold either: it does not go around, and
-                    // is kept out here.
-                    let none = Match::not(MatchKind::State(Tracked::INVALID | Tracked::UNTRACKED));
-                    shares.iter_mut().for_each(|rule| rule.to_mut().matches.push(none.clone()));
-                }
-                current = self.detour(&current, &around, &shares);
+            } else if let Some(first) = shares.next() {
+                let rules: Vec<Cow<Rule>> = std::iter::once(first).chain(shares).collect();
+                current = self.detour(&current, &around, &rules);
             }
         }
         if chain.base.is_some_and(|base| !base.accept) {
             self.remark.clear();
             self.line(Place::Body, &current, &[], &[], 0, End::Verdict(&Verdict::Drop), None);
         }
-    }
-
-    /// Writes rules that packets with any of the excluded properties go around; gives the chain that the next rule belongs in.
-    ///
-    /// Where none of the rules leaves the chain by RETURN or goto, they stand in a chain that is called and that the excluded leave by
-    /// RETURN. Otherwise the excluded go to a new chain, which holds what follows. That is one goto deeper, and nf_tables counts
-    /// those, so that it is not the rule.
-    fn detour(&mut self, current: &Arc<str>, around: &[Match], rules: &[Cow<Rule>]) -> Arc<str> {
-        let leaves =
-            |rule: &Cow<Rule>| matches!(rule.verdict, Some(Verdict::Return | Verdict::Goto(_) | Verdict::Map { .. }));
-        let deeper = rules.iter().any(leaves);
-        let next = self.fresh(current);
-        let inner = if deeper { current } else { &next };
-        if !deeper {
-            self.remark.clear();
-            self.line(Place::Body, current, &[], &[], 0, End::Jump(&next), None);
-        }
-        if let Some(first) = rules.first() {
-            self.set_remark(first);
-        }
-        for item in around {
-            let origin = rules.first().and_then(|rule| rule.origin);
-            let positive = Rule { matches: vec![Match::is(item.kind.clone())], origin, ..Rule::default() };
-            self.lines(inner, &positive, if deeper { End::Goto(&next) } else { End::Verdict(&Verdict::Return) });
-        }
-        let mut last = inner.clone();
-        for rule in rules {
-            last = self.rule(&last, rule);
-        }
-        if !deeper {
-            return current.clone();
-        }
-        self.remark.clear();
-        self.goto(Place::Body, &last, &next);
-        next
     }
 
     fn goto(&mut self, place: Place, from: &str, to: &str) {
@@ -368,7 +284,7 @@ impl<'a, 's> Writer<'a, 's> {
         if let Some(Verdict::Map { fields, elements }) = &rule.verdict {
             return self.map(current, rule, fields, elements);
         }
-        let Some((parts, product)) = self.parts(rule, |item| !counts(&item.kind) && !needs_detour(rule, item)) else {
+        let Some((parts, product)) = self.parts(rule, |item| !counts(&item.kind)) else {
             return current.clone();
         };
         let counters: Vec<Part> =

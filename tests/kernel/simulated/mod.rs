@@ -24,10 +24,10 @@ use fwc::simulate::{Outcome as Told, Question, Stage, Trace, trace};
 use fwc::verify::verify;
 
 use super::emitted::{Backend, Files, load};
-use super::namespace::{HostPlan, Namespace, at_once, inside};
+use super::namespace::{HostPlan, Namespace, at_once, inside, side_by_side};
 use super::oracle::{Entry, Oracle, Outcome, Probe, Seen};
 use super::packet::{ACK, Packet, Payload};
-use rules::ruleset;
+use rules::{crowded, ruleset};
 use witness::{FRESH, mac, state, witnesses};
 
 const CARDS: &str = "ens33 203.0.113.10/24 2001:db8::10/64
@@ -57,7 +57,7 @@ impl System for Nothing {
 }
 
 /// What came of the rule sets of one program.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Tally {
     rulesets: usize,
     /// Rule sets that the back end has no words for.
@@ -104,7 +104,7 @@ fn variable(name: &str, usual: usize) -> usize {
 
 #[test]
 fn the_simulator_says_what_the_kernel_does() {
-    let (wanted, lanes) = (variable("FWC_PACKETS", PACKETS), variable("FWC_LANES", 1));
+    let (wanted, lanes) = (variable("FWC_PACKETS", PACKETS), variable("FWC_LANES", 1).max(1));
     let share = wanted.div_ceil(Backend::ALL.len() * lanes);
     let start = std::time::Instant::now();
     let all: Vec<(Backend, usize)> =
@@ -115,7 +115,9 @@ fn the_simulator_says_what_the_kernel_does() {
         let mut number = variable("FWC_FROM", 0) + lane;
         while tally.packets + tally.later < share && tally.faults.len() < ENOUGH {
             let name = format!("the_simulator_says_what_the_kernel_does ({backend:?})");
-            inside(&name, &plan, |namespace| one(namespace, backend, number, &mut tally))?;
+            let seed = u64::try_from(number + 1).expect("small");
+            let own = format!("rule set {number}");
+            inside(&name, &plan, |namespace| one(namespace, backend, &own, (&ruleset(seed), seed), &mut tally))?;
             number += lanes;
         }
         Some(tally)
@@ -164,6 +166,26 @@ fn the_simulator_says_what_the_kernel_does() {
     assert!(total >= wanted, "only {total} packets were sent");
 }
 
+#[test]
+fn negated_lists_with_more_members_than_a_line_has_room_for_mean_the_same() {
+    let name = "negated_lists_with_more_members_than_a_line_has_room_for_mean_the_same";
+    let all: Vec<(Backend, Ruleset)> =
+        Backend::ALL.iter().flat_map(|&backend| crowded().into_iter().map(move |one| (backend, one))).collect();
+    let tallies = side_by_side(&all, |(backend, ruleset)| {
+        let (plan, mut tally) = (HostPlan::parse(CARDS), Tally::default());
+        let lists = |namespace: &mut Namespace| one(namespace, *backend, name, (ruleset, 1), &mut tally);
+        inside(&format!("{name} ({backend:?})"), &plan, lists).map(|()| tally)
+    });
+    for ((backend, ruleset), tally) in all.iter().zip(tallies) {
+        let Some(tally) = tally else { return };
+        let shown = || format!("{backend:?}: {tally:#?}\n{}", crate::prove::lists::shown(ruleset));
+        assert!(tally.faults.is_empty() && tally.proved == 1, "{}", shown());
+        // In both chains packets are dropped, go around, and are let through.
+        assert!(tally.packets > 50 && tally.decided >= 4 && tally.outcomes.iter().sum::<usize>() > 50, "{}", shown());
+        assert!(tally.outcomes[3] > 0 && tally.outcomes[0] + tally.outcomes[1] > 0, "{}", shown());
+    }
+}
+
 /// The files of a rule set, folded and divided as in a build, and whether they were proved to mean the same; nothing where the back end
 /// has no words for it.
 fn files(ruleset: &Ruleset, target: Target) -> Option<(Files, bool)> {
@@ -203,23 +225,21 @@ fn listed(namespace: &Namespace, plan: &HostPlan, backend: Backend, files: &File
 }
 
 /// One rule set: packets to each of its rules.
-fn one(namespace: &mut Namespace, backend: Backend, number: usize, tally: &mut Tally) {
-    let seed = u64::try_from(number + 1).expect("small");
-    let ruleset = ruleset(seed);
+fn one(namespace: &mut Namespace, backend: Backend, name: &str, (ruleset, seed): (&Ruleset, u64), tally: &mut Tally) {
     let target = if backend == Backend::Nft { Target::Nft } else { Target::Iptables };
     tally.rulesets += 1;
-    let Some((files, proved)) = files(&ruleset, target) else {
+    let Some((files, proved)) = files(ruleset, target) else {
         tally.refused += 1;
         return;
     };
     tally.proved += usize::from(proved);
     if let Err(error) = load(namespace, &files, backend) {
-        tally.faults.push(format!("rule set {number}: {backend:?}: {error}\n{files:#?}"));
+        tally.faults.push(format!("{name}: {backend:?}: {error}\n{files:#?}"));
         return;
     }
     let plan = namespace.plan.clone();
     let host = listed(namespace, &plan, backend, &files);
-    let probes = witnesses(&ruleset, &plan, seed);
+    let probes = witnesses(ruleset, &plan, seed);
     let mut oracle = Oracle::new(namespace);
     let alone = ports_of_one(&probes);
     let outcomes = oracle.judge_each(&probes, |probe| is_told_apart(probe, &alone));
@@ -253,9 +273,9 @@ fn one(namespace: &mut Namespace, backend: Backend, number: usize, tally: &mut T
     let text =
         || files.iter().filter(|(name, _)| !name.contains(".empty.")).map(|(name, text)| format!("{name}\n{text}"));
     if let (Some(first), true) = (faults.first(), tally.faults.is_empty()) {
-        println!("rule set {number}, {backend:?}: {first}\n{}", text().collect::<String>());
+        println!("{name}, {backend:?}: {first}\n{}", text().collect::<String>());
     }
-    tally.faults.extend(faults.into_iter().map(|fault| format!("rule set {number}: {fault}")));
+    tally.faults.extend(faults.into_iter().map(|fault| format!("{name}: {fault}")));
 }
 
 /// Answers to what got through, and what follows those.

@@ -73,6 +73,38 @@ pub fn ruleset(seed: u64) -> Ruleset {
     ruleset
 }
 
+/// Rule sets each of which drops, or leaves to the host's policy, what is not of a list that has more members than a line of iptables takes
+/// comparisons.
+pub fn crowded() -> Vec<Ruleset> {
+    let odd: Vec<String> = (20..40).map(|number| (2 * number + 1).to_string()).collect();
+    let macs: Vec<Mac> = (0..20)
+        .map(|number| format!("02:00:00:00:00:{number:02x}").parse().expect("a MAC"))
+        .chain(MACS.map(|text| text.parse().expect(text)))
+        .collect();
+    let types = (0..16).map(|kind| IcmpType { kind, code: None }).collect();
+    let lists = [
+        vec![protocol(Protocol::TCP), Match::not(MatchKind::OriginalDestinationPort(ports(&odd.join(" "))))],
+        vec![protocol(Protocol::UDP), Match::not(MatchKind::OriginalSource(addresses("10.0.0.1-10.15.255.254")))],
+        vec![Match::not(MatchKind::OriginalDestination(addresses("128.0.0.1-223.255.255.254")))],
+        vec![protocol(Protocol::ICMP), Match::not(MatchKind::IcmpType(types))],
+        vec![Match::not(MatchKind::SourceMac(macs))],
+    ];
+    let one = |(list, verdict): (Vec<Match>, Verdict)| {
+        let mut ruleset = Ruleset::default();
+        for hook in [Hook::Input, Hook::Forward] {
+            let mut rules = answers(hook);
+            rules.push(Rule { family: Some(Family::Ipv4), ..rule(list.clone(), verdict.clone()) });
+            // What went around, and where the rule leaves the chain what it did not mean.
+            rules.push(rule(vec![protocol(Protocol::TCP), is(MatchKind::DestinationPort(ports("41")))], Verdict::Drop));
+            rules.push(rule(vec![is(MatchKind::InInterface(cards("eth1")))], Verdict::Drop));
+            rules.push(rule(Vec::new(), Verdict::Accept));
+            at_hook(&mut ruleset, TableKind::Filter, hook, rules);
+        }
+        ruleset
+    };
+    lists.into_iter().flat_map(|list| [(list.clone(), Verdict::Drop), (list, Verdict::Return)]).map(one).collect()
+}
+
 /// Where a rule stands, and of which family's packets it speaks.
 #[derive(Clone, Copy)]
 struct Spot {
