@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::matches::prefixes;
 use super::{End, Place, Writer, counts, of_family};
-use crate::net::{AddressSet, Family, PortSet};
+use crate::net::{AddressRange, AddressSet, Family, PortSet};
 use crate::netfilter::{Match, MatchKind, Rule, Verdict};
 
 /// Comparisons that the negated lists of a line may come to, which each of their members takes one of. nf_tables takes 4 KiB for a rule,
@@ -30,18 +30,25 @@ pub(super) fn divided(rule: Cow<Rule>) -> (Cow<Rule>, Vec<Excluded>) {
         return (rule, Vec::new());
     }
     let crowded = rule.matches.iter().map(comparisons).sum::<usize>() > MOST_IN_A_LINE;
-    let (mut kept, mut around) = (Vec::with_capacity(rule.matches.len()), Vec::new());
+    let (mut kept, mut around) = (Vec::<Match>::with_capacity(rule.matches.len()), Vec::new());
     for item in &rule.matches {
-        if has_no_wording(&rule, item) {
-            around.push(vec![Match::is(item.kind.clone())]);
-        } else if let Some((first, others)) = Some(item).filter(|_| crowded).and_then(split) {
-            // A packet that has no connection, or no such header, matches neither the list nor its negation: the member that stays tells it.
-            kept.push(Match::not(first));
-            let asked = rule.matches.iter().filter(|other| asks_protocol(item) && is_protocol(other)).cloned();
-            around.push(asked.chain([Match::is(others)]).collect());
+        let (stays, goes) = if has_no_wording(&rule, item) {
+            (None, Some(item.kind.clone()))
+        } else if !crowded || comparisons(item) == 0 {
+            (Some(item.clone()), None)
+        } else if kept.iter().any(|other| other.negated && is_of_kind(other, item)) {
+            (None, Some(item.kind.clone()))
         } else {
-            kept.push(item.clone());
-        }
+            // A packet that has no connection, or no such header, matches neither the list nor its negation: the member that stays tells it.
+            let (first, others) = split(&item.kind);
+            (Some(Match::not(first)), others)
+        };
+        kept.extend(stays);
+        around.extend(goes.map(|kind| {
+            let item = Match::is(kind);
+            let asked = rule.matches.iter().filter(|other| asks_protocol(&item) && is_protocol(other)).cloned();
+            asked.chain([item.clone()]).collect::<Excluded>()
+        }));
     }
     if around.is_empty() {
         return (rule, around);
@@ -51,12 +58,11 @@ pub(super) fn divided(rule: Cow<Rule>) -> (Cow<Rule>, Vec<Excluded>) {
 
 /// Whether a negated match of a rule has no wording in one line.
 fn has_no_wording(rule: &Rule, item: &Match) -> bool {
-    let same = |other: &Match| std::mem::discriminant(&other.kind) == std::mem::discriminant(&item.kind);
     item.negated
         && match &item.kind {
             // A line names one card of each direction.
             MatchKind::InInterface(cards) | MatchKind::OutInterface(cards) => {
-                cards.len() > 1 || rule.matches.iter().filter(|other| same(other)).count() > 1
+                cards.len() > 1 || rule.matches.iter().filter(|other| is_of_kind(other, item)).count() > 1
             }
             MatchKind::Protocol(list) => list.len() > 1,
             MatchKind::Time { .. } | MatchKind::Unknown(_) => true,
@@ -64,7 +70,7 @@ fn has_no_wording(rule: &Rule, item: &Match) -> bool {
         }
 }
 
-/// How many comparisons a negated list comes to. Lists of addresses and of ports become sets before they are long.
+/// How many comparisons a negated list comes to in a line. Lists of addresses and of ports become sets before they are long.
 fn comparisons(item: &Match) -> usize {
     match &item.kind {
         _ if !item.negated => 0,
@@ -77,30 +83,32 @@ fn comparisons(item: &Match) -> usize {
     }
 }
 
-/// A negated list of which each member takes a comparison: the first member, and the others, if there are any.
-fn split(item: &Match) -> Option<(MatchKind, MatchKind)> {
-    fn addresses(set: &AddressSet, kind: fn(AddressSet) -> MatchKind) -> Option<(MatchKind, MatchKind)> {
-        let all = prefixes(set);
-        let (first, others) = all.split_first().filter(|(_, others)| !others.is_empty())?;
-        Some((kind(AddressSet::new([*first])), kind(AddressSet::new(others.iter().copied()))))
+/// A list of which each member takes a comparison when it is negated: the first member, and the others, if there are any.
+fn split(kind: &MatchKind) -> (MatchKind, Option<MatchKind>) {
+    fn parted<T: Clone>(all: &[T], kind: impl Fn(&[T]) -> MatchKind) -> Option<(MatchKind, Option<MatchKind>)> {
+        let (first, others) = all.split_at_checked(1)?;
+        Some((kind(first), (!others.is_empty()).then(|| kind(others))))
     }
-    fn list<T: Clone>(all: &[T], kind: fn(Vec<T>) -> MatchKind) -> Option<(MatchKind, MatchKind)> {
-        let (first, others) = all.split_first().filter(|(_, others)| !others.is_empty())?;
-        Some((kind(vec![first.clone()]), kind(others.to_vec())))
-    }
-    match &item.kind {
-        _ if !item.negated => None,
-        MatchKind::OriginalSource(set) => addresses(set, MatchKind::OriginalSource),
-        MatchKind::OriginalDestination(set) => addresses(set, MatchKind::OriginalDestination),
-        MatchKind::OriginalDestinationPort(ports) => {
-            list(ports.ranges(), |ports| MatchKind::OriginalDestinationPort(PortSet::new(ports)))
+    let addresses = |ranges: &[AddressRange]| AddressSet::new(ranges.iter().copied());
+    let parts = match kind {
+        MatchKind::OriginalSource(set) => parted(&prefixes(set), |part| MatchKind::OriginalSource(addresses(part))),
+        MatchKind::OriginalDestination(set) => {
+            parted(&prefixes(set), |part| MatchKind::OriginalDestination(addresses(part)))
         }
-        MatchKind::IcmpType(types) => list(types, MatchKind::IcmpType),
-        MatchKind::SourceMac(macs) => list(macs, MatchKind::SourceMac),
-        MatchKind::InPort(cards) => list(cards, MatchKind::InPort),
-        MatchKind::OutPort(cards) => list(cards, MatchKind::OutPort),
+        MatchKind::OriginalDestinationPort(ports) => {
+            parted(ports.ranges(), |part| MatchKind::OriginalDestinationPort(PortSet::new(part.iter().copied())))
+        }
+        MatchKind::IcmpType(types) => parted(types, |part| MatchKind::IcmpType(part.to_vec())),
+        MatchKind::SourceMac(macs) => parted(macs, |part| MatchKind::SourceMac(part.to_vec())),
+        MatchKind::InPort(cards) => parted(cards, |part| MatchKind::InPort(part.to_vec())),
+        MatchKind::OutPort(cards) => parted(cards, |part| MatchKind::OutPort(part.to_vec())),
         _ => None,
-    }
+    };
+    parts.unwrap_or_else(|| (kind.clone(), None))
+}
+
+fn is_of_kind(one: &Match, other: &Match) -> bool {
+    std::mem::discriminant(&one.kind) == std::mem::discriminant(&other.kind)
 }
 
 /// Whether a match means nothing without the protocol beside it.

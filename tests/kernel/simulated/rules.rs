@@ -87,6 +87,7 @@ pub fn crowded() -> Vec<Ruleset> {
         vec![protocol(Protocol::UDP), Match::not(MatchKind::OriginalSource(addresses("10.0.0.1-10.15.255.254")))],
         vec![Match::not(MatchKind::OriginalDestination(addresses("128.0.0.1-223.255.255.254")))],
         vec![protocol(Protocol::ICMP), Match::not(MatchKind::IcmpType(types))],
+        macs.chunks(1).map(|mac| Match::not(MatchKind::SourceMac(mac.to_vec()))).collect(),
         vec![Match::not(MatchKind::SourceMac(macs))],
     ];
     let one = |(list, verdict): (Vec<Match>, Verdict)| {
