@@ -349,7 +349,7 @@ fn second_leg(policy: &Policy) -> Vec<Diagnostic> {
     let open = |judgement: &Judgement| {
         judgement.action == Action::Allow
             && judgement.from.is_whole_class()
-            && *judgement.to
+            && judgement.to
                 == Party::special(Class::Container, Special { view: judgement.to.view, ..Special::default() })
             && judgement.traffic.contains(&Traffic::ALL)
     };

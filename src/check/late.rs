@@ -144,7 +144,8 @@ fn compared(list: &[Judgement]) -> impl Iterator<Item = &Judgement> {
 }
 
 fn flow<'p>(list: &'p [Judgement], covered: &mut Vec<Covered<'p>>) {
-    let own: Vec<&Judgement> = compared(list).collect();
+    let mut own = Vec::with_capacity(list.len());
+    own.extend(compared(list));
     let few = own.len() <= COMPARE_ALL;
     let is_wide = |judgement: &Judgement, widest: usize| {
         few || (widest < WIDEST && judgement.from.addresses.is_none() && judgement.from.macs.is_empty())
@@ -166,13 +167,13 @@ fn flow<'p>(list: &'p [Judgement], covered: &mut Vec<Covered<'p>>) {
 struct Alike<'f, 'p> {
     own: &'f [&'p Judgement],
     /// Keys with places in the list.
-    order: Vec<(u64, usize)>,
+    order: Vec<(u32, u32)>,
 }
 
 impl<'f, 'p> Alike<'f, 'p> {
     fn new(own: &'f [&'p Judgement], is_wide: impl Fn(&Judgement, usize) -> bool) -> Self {
-        let (mut order, mut widest) = (Vec::new(), 0);
-        for (place, judgement) in own.iter().enumerate().filter(|(_, judgement)| judgement.action != Action::Log) {
+        let (mut order, mut widest) = (Vec::with_capacity(own.len()), 0);
+        for (place, judgement) in (0..).zip(own).filter(|(_, judgement)| judgement.action != Action::Log) {
             if is_wide(judgement, widest) {
                 widest += 1;
             } else {
@@ -187,8 +188,8 @@ impl<'f, 'p> Alike<'f, 'p> {
     fn before(&self, place: usize) -> impl Iterator<Item = &'p Judgement> {
         let key = self.own.get(place).filter(|_| !self.order.is_empty()).map_or(0, |judgement| key(judgement));
         let start = self.order.partition_point(|(own, _)| *own < key);
-        let alike = self.order.iter().skip(start).take_while(move |own| **own < (key, place));
-        alike.filter_map(|(_, place)| self.own.get(*place).copied())
+        let alike = self.order.iter().skip(start).take_while(move |own| own.0 == key && (own.1 as usize) < place);
+        alike.filter_map(|(_, place)| self.own.get(*place as usize).copied())
     }
 }
 
@@ -254,13 +255,14 @@ fn named_ports(judgement: &Judgement) -> Option<Vec<(Protocol, u16)>> {
     Some(named)
 }
 
-/// A number that equal traffic between equal addresses has in common.
-fn key(judgement: &Judgement) -> u64 {
+/// A number that equal traffic between equal addresses has in common, and little else.
+fn key(judgement: &Judgement) -> u32 {
     let mut hasher = FxHasher::default();
     judgement.traffic.hash(&mut hasher);
     judgement.from.addresses.hash(&mut hasher);
     judgement.to.addresses.hash(&mut hasher);
-    hasher.finish()
+    // The upper half: the lower one of this hash depends on less.
+    u32::try_from(hasher.finish() >> 32).unwrap_or_default()
 }
 
 fn report(project: &Project, late: &Judgement, earlier: &Judgement) -> Diagnostic {

@@ -122,7 +122,7 @@ fn middle(a: &Judgement, b: &Judgement) -> Option<Judgement> {
         (Some(a), Some(b)) => Some(Arc::new(who::intersect(a, b))),
         (one, other) => one.clone().or_else(|| other.clone()),
     };
-    let (from, to) = (Arc::new(both(&a.from, &b.from)?), Arc::new(both(&a.to, &b.to)?));
+    let (from, to) = (both(&a.from, &b.from)?, both(&a.to, &b.to)?);
     Some(Judgement { traffic: traffic.into(), via, from, to, family: a.family.or(b.family), ..a.clone() })
 }
 

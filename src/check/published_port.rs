@@ -179,7 +179,7 @@ fn helped(
         Some(first) if one_name => format!("container {}", first.container),
         _ => "container".to_owned(),
     };
-    let at = |name: &str| match judgement.to.at.as_ref().map(crate::net::AddressSet::ranges) {
+    let at = |name: &str| match judgement.to.at.as_ref().map(crate::net::AddressSet::ranges).as_deref() {
         Some([range]) if range.first == range.last => Some(format!("{name} at {}", range.first)),
         Some(_) => None,
         None => Some(name.to_owned()),

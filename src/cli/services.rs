@@ -8,7 +8,7 @@ use crate::library;
 use crate::net::PortRange;
 use crate::span::{FileId, Spanned};
 use crate::syntax;
-use crate::syntax::tree::{Item, StatementKind};
+use crate::syntax::tree::{Few, Item, StatementKind};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -20,7 +20,7 @@ pub(super) struct Arguments {
 /// A service: its name, what it means, and the remark behind its declaration.
 struct Known {
     name: String,
-    what: Vec<Spanned<Item>>,
+    what: Few<Spanned<Item>>,
     remark: String,
 }
 

@@ -117,7 +117,7 @@ fn one_card(item: &Match) -> Option<(&str, bool)> {
 }
 
 fn network(set: &crate::net::AddressSet) -> Option<IpNet> {
-    match set.ranges() {
+    match &*set.ranges() {
         [range] => range.prefix().filter(|prefix| prefix.prefix_len() > 0),
         _ => None,
     }

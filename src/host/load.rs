@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Cards, Host, Vocabulary, attach};
+use smallvec::smallvec;
 use thin_vec::ThinVec;
 
 use crate::database::{self, Database};
@@ -165,7 +166,7 @@ fn vocabulary(project: &Project, policy: &Policy) -> Vocabulary {
             at: None,
             view: None,
         };
-        let who = Who { span: declared.node.name.span, negated: false, members: vec![member] };
+        let who = Who { span: declared.node.name.span, negated: false, members: smallvec![member] };
         let mut faults = Vec::new();
         let addresses = places.own(declared.file, &who, &mut faults);
         // A set of more than addresses, or one that others fill, is no name of addresses.

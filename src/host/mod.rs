@@ -10,11 +10,9 @@ pub mod words;
 pub use cards::{Cards, Link};
 pub use load::{Refused, load};
 
-use std::sync::Arc;
-
 use crate::net::{AddressSet, Card, Family};
 use crate::netfilter::{Base, Hook, Rule, Ruleset, TableFamily, TableKind};
-use crate::policy::{Policy, Traffic};
+use crate::policy::{Policy, TrafficList};
 use crate::program::Place;
 use crate::span::{FileId, LineIndex, Location, SourceText};
 
@@ -53,7 +51,7 @@ pub struct Vocabulary {
     /// Interfaces.
     pub interfaces: Vec<(String, Vec<Card>)>,
     /// Services.
-    pub services: Vec<(String, Arc<[Traffic]>)>,
+    pub services: Vec<(String, TrafficList)>,
 }
 
 /// A base chain of a host.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 use super::names::{Declaration, Symbol, SymbolKind};
 use super::{outline, text};
@@ -53,7 +52,7 @@ pub(super) fn cards(set: &CardSet) -> String {
 }
 
 /// How many addresses a set has, in few words: `3 ranges`.
-pub(super) fn size(parties: &[Arc<Party>]) -> Option<String> {
+pub(super) fn size(parties: &[Party]) -> Option<String> {
     let ranges: usize = parties.iter().filter_map(|party| party.addresses.as_ref()).map(|set| set.ranges().len()).sum();
     let live = parties.iter().any(|party| party.live.is_some());
     match (ranges, live) {
@@ -65,7 +64,7 @@ pub(super) fn size(parties: &[Arc<Party>]) -> Option<String> {
 }
 
 /// Everyone whom a set means, one a line.
-fn parties(list: &[Arc<Party>]) -> String {
+fn parties(list: &[Party]) -> String {
     let mut out = String::new();
     for party in list {
         match &party.addresses {

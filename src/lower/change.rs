@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use std::sync::Arc;
-
 use thin_vec::thin_vec;
 
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::Protocol;
 use crate::netfilter::{Effect, Hook, Match, MatchKind, Rule, TableFamily, TableKind};
-use crate::policy::{Change, ChangeKind, Class, Judgement, Nat};
+use crate::policy::{Change, ChangeKind, Class, Judgement, Nat, Traffic};
 
 use super::condition::{self, Seat};
 use super::{LOCAL, Program};
@@ -159,7 +157,7 @@ impl Program<'_> {
         let early = hook == Hook::Prerouting;
         if early {
             // The target's cards are not known before routing, and a container is still an address of the host.
-            let to = Arc::make_mut(&mut judgement.to);
+            let to = &mut judgement.to;
             (to.cards, to.at, to.published, to.view) = (None, None, None, None);
         }
         let routed = early && change.flow.to == Class::Outside && judgement.to.addresses.is_none();
@@ -191,12 +189,12 @@ impl Program<'_> {
         let mut list = vec![Vec::new()];
         if matches!(hook, Hook::Prerouting | Hook::Input | Hook::Forward) {
             let beside = changes().filter(|change| change.judgement.to.class == judgement.to.class);
-            let beside = beside.map(|change| &*change.judgement.from);
+            let beside = beside.map(|change| &change.judgement.from);
             list = self.told_end(judgement, &judgement.from, beside, MatchKind::InInterface);
         }
         if matches!(hook, Hook::Forward | Hook::Output) {
             let beside = changes().filter(|change| change.judgement.from.class == judgement.from.class);
-            let beside = beside.map(|change| &*change.judgement.to);
+            let beside = beside.map(|change| &change.judgement.to);
             let targets = self.told_end(judgement, &judgement.to, beside, MatchKind::OutInterface);
             let both = |told: &Vec<Match>| targets.iter().map(|to| [told.as_slice(), to].concat()).collect::<Vec<_>>();
             list = list.iter().flat_map(both).collect();
@@ -211,8 +209,7 @@ impl Program<'_> {
         let flow = crate::policy::Flow { from: judgement.from.class, to: judgement.to.class };
         let seat = Seat::new(Hook::Forward, TableKind::Mangle, flow);
         let mut judgement = judgement.clone();
-        judgement.traffic =
-            [crate::policy::Traffic { protocol: Some(Protocol::TCP), ..crate::policy::Traffic::ALL }].into();
+        judgement.traffic = Traffic { protocol: Some(Protocol::TCP), ..Traffic::ALL }.into();
         let mut rules = Vec::new();
         let ends = self.class_matches(&judgement, Hook::Forward);
         let conjunctions = condition::of(self.policy, &judgement, &seat);

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use smallvec::{SmallVec, smallvec};
 use thin_vec::thin_vec;
 
 use crate::net::{AddressRange, AddressSet, Card, Family, PortRange, PortSet, Protocol};
@@ -113,10 +114,10 @@ pub fn of(policy: &Policy, judgement: &Judgement, seat: &Seat) -> Vec<Conjunctio
             || bound.is_some()
             || names_address(&judgement.from)
             || names_address(&judgement.to);
-        let both: Vec<Option<Family>> = if apart {
+        let both: SmallVec<[Option<Family>; 2]> = if apart {
             possible.iter().filter(|family| seat.families.contains(family)).map(|&family| Some(family)).collect()
         } else {
-            vec![None]
+            smallvec![None]
         };
         for family in both {
             let fits = |other: Option<Family>| family.is_none() || other.is_none() || family == other;
@@ -166,7 +167,7 @@ fn names_address(party: &Party) -> bool {
 
 /// The services of a judgement: for a named container, only what it publishes. Where docker-proxy takes connections in, the
 /// container's own port is in no header: it is told by the published port that leads to it.
-fn services<'a>(policy: &'a Policy, judgement: &'a Judgement, seat: &Seat) -> Vec<Service<'a>> {
+fn services<'a>(policy: &'a Policy, judgement: &'a Judgement, seat: &Seat) -> SmallVec<[Service<'a>; 1]> {
     let all = (seat.proxied && judgement.to.view == Some(View::Inside)).then_some(&policy.containers.published[..]);
     let plain = |traffic: &Traffic| Service {
         family: traffic.family,
@@ -175,7 +176,7 @@ fn services<'a>(policy: &'a Policy, judgement: &'a Judgement, seat: &Seat) -> Ve
         icmp: None,
         published: None,
     };
-    let mut list = Vec::new();
+    let mut list = SmallVec::new();
     for traffic in judgement.traffic.iter() {
         let known = judgement.to.published.as_deref().or(all.filter(|_| traffic.ports.is_some()));
         let Some(published) = known else {

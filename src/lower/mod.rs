@@ -16,6 +16,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use thin_vec::thin_vec;
 
 use crate::diagnostic::Diagnostic;
+use crate::growth::make_room;
 use crate::net::{Card, Family};
 use crate::netfilter::Target;
 use crate::netfilter::{
@@ -222,7 +223,8 @@ impl<'p> Program<'p> {
             rules.push(state(State::ESTABLISHED | State::RELATED, seat.allow.clone()));
         }
         let list = policy.flows.get(&flow).map(Vec::as_slice).unwrap_or_default();
-        for judgement in list {
+        for (done, judgement) in list.iter().enumerate() {
+            make_room(&mut rules, done, list.len() - done);
             let prelude_before_invalid = judgement.rank == Rank::Prelude && judgement.statement <= policy.invalid_after;
             if invalid_due && !prelude_before_invalid {
                 rules.push(state(State::INVALID, Verdict::Drop));

@@ -124,7 +124,7 @@ fn translate(
 ) -> Vec<Rule> {
     let mut judgement = judgement.clone();
     // In PREROUTING the target is not known yet: the packet still goes to the host.
-    judgement.to = Arc::new(Party::special(Class::Host, Special { at: at.cloned(), ..Special::default() }));
+    judgement.to = Party::special(Class::Host, Special { at: at.cloned(), ..Special::default() });
     judgement.forwarded = false;
     let local = at.is_none();
     let flow = Flow { from: judgement.from.class, to: Class::Host };
@@ -133,7 +133,7 @@ fn translate(
         Nat::Forward { judgement, .. } | Nat::Redirect { judgement, .. } => Some(judgement),
         Nat::Masquerade { .. } => None,
     });
-    let beside = beside.filter(|other| other.statement == judgement.statement).map(|other| &*other.from);
+    let beside = beside.filter(|other| other.statement == judgement.statement).map(|other| &other.from);
     let origins = program.told_end(&judgement, &judgement.from, beside, MatchKind::InInterface);
     condition::of(program.policy, &judgement, &seat)
         .into_iter()

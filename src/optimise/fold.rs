@@ -273,8 +273,9 @@ fn hash_of(rule: &Rule, family: Option<Family>, without: &[usize]) -> u64 {
 fn family_of(rule: &Rule, at: usize) -> Option<Option<Family>> {
     match rule.matches.get(at).map(|item| &item.kind) {
         Some(MatchKind::Source(set) | MatchKind::Destination(set)) => {
-            let family = set.ranges().first()?.family();
-            (set.ranges().last()?.family() == family).then_some(Some(family))
+            let ranges = set.ranges();
+            let family = ranges.first()?.family();
+            (ranges.last()?.family() == family).then_some(Some(family))
         }
         _ => Some(None),
     }
@@ -284,10 +285,11 @@ fn family_of(rule: &Rule, at: usize) -> Option<Option<Family>> {
 fn union(members: &[&Rule], field: Field, target: Target) -> Option<MatchKind> {
     let kinds = || members.iter().flat_map(|rule| rule.matches.iter().filter(|found| field.of(found)));
     let addresses = || {
-        kinds().flat_map(|found| match &found.kind {
-            MatchKind::Source(set) | MatchKind::Destination(set) => set.ranges(),
-            _ => &[],
-        })
+        let sets = kinds().filter_map(|found| match &found.kind {
+            MatchKind::Source(set) | MatchKind::Destination(set) => Some(set),
+            _ => None,
+        });
+        sets.flat_map(AddressSet::iter)
     };
     let ports = || {
         kinds().flat_map(|found| match &found.kind {
@@ -296,8 +298,8 @@ fn union(members: &[&Rule], field: Field, target: Target) -> Option<MatchKind> {
         })
     };
     Some(match field {
-        Field::Source => MatchKind::Source(AddressSet::new(addresses().copied())),
-        Field::Destination => MatchKind::Destination(AddressSet::new(addresses().copied())),
+        Field::Source => MatchKind::Source(AddressSet::new(addresses())),
+        Field::Destination => MatchKind::Destination(AddressSet::new(addresses())),
         Field::DestinationPort => MatchKind::DestinationPort(PortSet::new(ports().copied())),
         Field::OriginalPort => {
             let set = PortSet::new(ports().copied());
@@ -398,8 +400,8 @@ fn pair_set(members: &[&Rule], side: Field) -> Option<(Set, Family)> {
     let mut elements: Vec<Vec<SetValue>> = Vec::with_capacity(pairs.len());
     for of_protocol in pairs.chunk_by(|a, b| a.0 == b.0) {
         for (protocol, ports, addresses) in apart(of_protocol, bound)? {
-            for range in addresses.ranges() {
-                elements.push(vec![SetValue::Address(*range), SetValue::Service(protocol, ports)]);
+            for range in addresses.iter() {
+                elements.push(vec![SetValue::Address(range), SetValue::Service(protocol, ports)]);
             }
         }
     }

@@ -41,7 +41,7 @@ pub fn carried_away<'p>(policy: &'p Policy, rule: &Judgement) -> Option<(&'p Jud
             let family = Family::of(*address);
             let to = Party::special(Class::Host, Special { at: at.clone(), ..Special::default() });
             let options = Options { source_ports: judgement.options.source_ports.clone(), ..Options::default() };
-            let arriving = Judgement { to: to.into(), options: options.into(), forwarded: false, ..judgement.clone() };
+            let arriving = Judgement { to, options: options.into(), forwarded: false, ..judgement.clone() };
             let of_family = Judgement { family: Some(family), ..rule.clone() };
             let meets = families(rule).contains(&family) && covers(&arriving, &of_family);
             meets.then_some((judgement, *address))

@@ -87,7 +87,7 @@ fn declared_container<'a>(
     let cards = LocalCards::default();
     let places = Places::new(project, names, &empty, &cards, &[]);
     let own = node.address.as_ref().map(|who| places.own(file, who, out));
-    let addresses = own.iter().flat_map(|set| set.ranges()).map(|range| range.first).collect();
+    let addresses = own.iter().flat_map(|set| set.iter()).map(|range| range.first).collect();
     let mut ports = Vec::new();
     for publish in &node.publish {
         for traffic in service::traffic(names, file, std::slice::from_ref(&publish.item), out).iter() {
@@ -118,7 +118,7 @@ fn declared_container<'a>(
     if let Some(network) = names.networks.get(&*node.network.value) {
         find(&names.networks, &node.network.value);
         let own = network.node.address.as_ref().map(|who| places.own(network.file, who, out));
-        let prefixes = own.iter().flat_map(|set| set.ranges()).filter_map(crate::net::AddressRange::prefix).collect();
+        let prefixes = own.iter().flat_map(|set| set.iter()).filter_map(|range| range.prefix()).collect();
         docker.networks.entry(node.network.value.to_string()).or_insert_with(|| facts::DockerNetwork {
             bridge: network.node.cards.first().map(|card| card.value.to_string()),
             subnets: prefixes,

@@ -1,12 +1,11 @@
 //! What the names of a policy stand for, found out by the resolver itself: for whoever shows a policy to its author.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use crate::policy::host::known_cards;
 use crate::policy::names::Names;
 use crate::policy::who::Places;
-use crate::policy::{CardSet, Party, Policy, Traffic, service};
+use crate::policy::{CardSet, Party, Policy, TrafficList, service};
 use crate::project::Project;
 use crate::span::Spanned;
 use crate::syntax::tree::Item;
@@ -15,9 +14,9 @@ use crate::syntax::tree::Item;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Meanings {
     /// Sets, those of the standard library too.
-    pub sets: BTreeMap<String, Vec<Arc<Party>>>,
+    pub sets: BTreeMap<String, Vec<Party>>,
     /// Services, those of the standard library too.
-    pub services: BTreeMap<String, Arc<[Traffic]>>,
+    pub services: BTreeMap<String, TrafficList>,
     /// Interfaces.
     pub interfaces: BTreeMap<String, CardSet>,
 }
@@ -31,7 +30,7 @@ pub fn meanings(project: &Project, policy: &Policy) -> Meanings {
     let mut found = Meanings::default();
     for name in names.sets.keys() {
         if let Some(parties) = places.named(name) {
-            found.sets.insert((*name).to_owned(), parties);
+            found.sets.insert((*name).to_owned(), parties.into_vec());
         }
     }
     for (name, declared) in &names.services {
@@ -43,7 +42,7 @@ pub fn meanings(project: &Project, policy: &Policy) -> Meanings {
     }
     for (name, declared) in &names.interfaces {
         if declared.node.value.is_some() {
-            found.interfaces.insert((*name).to_owned(), places.interface(name));
+            found.interfaces.insert((*name).to_owned(), CardSet::clone(&places.interface(name)));
         }
     }
     found

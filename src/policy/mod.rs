@@ -157,7 +157,7 @@ pub struct Party {
     pub cards: Option<Arc<CardSet>>,
     /// Its address. For a container, instance or guest: its own.
     pub addresses: Option<AddressSet>,
-    special: Option<Box<Special>>,
+    special: Option<Arc<Special>>,
 }
 
 /// What is seldom said of a party.
@@ -202,7 +202,7 @@ impl std::ops::Deref for Party {
 
 impl std::ops::DerefMut for Party {
     fn deref_mut(&mut self) -> &mut Special {
-        self.special.get_or_insert_default()
+        Arc::make_mut(self.special.get_or_insert_default())
     }
 }
 
@@ -232,7 +232,7 @@ impl Party {
     /// Of a class, those of whom this is said.
     #[must_use]
     pub fn special(class: Class, special: Special) -> Self {
-        Self { special: Some(Box::new(special)), ..Self::of(class) }
+        Self { special: Some(Arc::new(special)), ..Self::of(class) }
     }
 
     /// The same, whatever their addresses.
@@ -285,6 +285,51 @@ pub struct Traffic {
 impl Traffic {
     /// All of it.
     pub const ALL: Self = Self { family: None, protocol: None, ports: None, icmp: None };
+}
+
+/// The kinds of traffic that a judgement speaks of: at least one, mostly one, which then stands in place. Reads as a slice.
+#[derive(Clone, Debug)]
+pub enum TrafficList {
+    /// Exactly one.
+    One([Traffic; 1]),
+    /// Any number; a service's, shared by all that name it.
+    Many(Arc<[Traffic]>),
+}
+
+impl std::ops::Deref for TrafficList {
+    type Target = [Traffic];
+
+    fn deref(&self) -> &[Traffic] {
+        match self {
+            Self::One(one) => one,
+            Self::Many(many) => many,
+        }
+    }
+}
+
+impl From<Traffic> for TrafficList {
+    fn from(one: Traffic) -> Self {
+        Self::One([one])
+    }
+}
+
+impl From<Vec<Traffic>> for TrafficList {
+    fn from(list: Vec<Traffic>) -> Self {
+        <[Traffic; 1]>::try_from(list).map_or_else(|many| Self::Many(many.into()), Self::One)
+    }
+}
+
+impl PartialEq for TrafficList {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+impl Eq for TrafficList {}
+
+impl std::hash::Hash for TrafficList {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
 }
 
 /// What a judgement does.
@@ -364,11 +409,11 @@ pub struct Judgement {
     /// Only this family.
     pub family: Option<Family>,
     /// The services; at least one.
-    pub traffic: Arc<[Traffic]>,
+    pub traffic: TrafficList,
     /// Who opens.
-    pub from: Arc<Party>,
+    pub from: Party,
     /// Whom it is meant for.
-    pub to: Arc<Party>,
+    pub to: Party,
     /// The card where it crosses between outside and this machine.
     pub via: Option<Arc<CardSet>>,
     /// The rest.

@@ -1,12 +1,11 @@
 //! What names stand for: every declaration of a project, by kind. A declaration may stand anywhere, also in an included file.
 
 use std::cell::{Cell, RefCell};
-use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::policy::Traffic;
+use crate::policy::TrafficList;
 use crate::project::{Import, Project};
 use crate::span::{FileId, Location, Span};
 use crate::syntax::tree::{self, SetValue, Statement, StatementKind};
@@ -50,7 +49,7 @@ pub struct Names<'a> {
     /// The policy's statements in order, includes in their place, standard library left out.
     pub statements: Vec<(FileId, &'a Statement)>,
     /// What each service came to, once somebody asked.
-    pub(super) traffic: RefCell<FxHashMap<&'a str, Arc<[Traffic]>>>,
+    pub(super) traffic: RefCell<FxHashMap<&'a str, TrafficList>>,
     imports: FxHashMap<Location, &'a Import>,
     /// Names whose declarations could not be read: that was told, and what uses them has no fault of its own.
     unreadable: FxHashSet<&'a str>,

@@ -1,14 +1,12 @@
 //! From the words for services to protocols and ports.
 
-use std::sync::Arc;
-
 use thin_vec::ThinVec;
 
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::names::{closest as nearest, icmp};
 use crate::net::{Family, PortRange, PortSet, Protocol};
-use crate::policy::Traffic;
 use crate::policy::names::{Names, at, find, too_deep};
+use crate::policy::{Traffic, TrafficList};
 use crate::span::{FileId, Spanned};
 use crate::syntax::tree::Item;
 
@@ -61,12 +59,14 @@ pub static UNKNOWN_ICMP_TYPE: Code = Code {
 };
 
 /// Resolves services to traffic, merged so that each protocol appears once. An unknown name costs itself alone.
-pub fn traffic(names: &Names<'_>, file: FileId, items: &[Spanned<Item>], out: &mut Vec<Diagnostic>) -> Arc<[Traffic]> {
+pub fn traffic(names: &Names<'_>, file: FileId, items: &[Spanned<Item>], out: &mut Vec<Diagnostic>) -> TrafficList {
     let inside = &mut Vec::new();
-    if let [item] = items
-        && let Item::Name(name) = &item.value
-    {
-        return named(names, file, item, name, inside, out);
+    if let [item] = items {
+        match &item.value {
+            Item::Name(name) => return named(names, file, item, name, inside, out),
+            Item::Ports { protocol, ports } => return ports_traffic(*protocol, ports).into(),
+            _ => {}
+        }
     }
     let mut list = Vec::with_capacity(items.len());
     for item in items {
@@ -83,13 +83,13 @@ fn named<'a>(
     name: &str,
     inside: &mut Vec<&'a str>,
     out: &mut Vec<Diagnostic>,
-) -> Arc<[Traffic]> {
+) -> TrafficList {
     let Some(declared) = find(&names.services, name) else {
         if names.is_unreadable(name) {
-            return Arc::from([]);
+            return Vec::new().into();
         }
         out.push(unknown_service(names, file, item, name));
-        return Arc::from([]);
+        return Vec::new().into();
     };
     let name = &*declared.node.name.value;
     if let Some(known) = names.traffic.borrow().get(name) {
@@ -105,7 +105,7 @@ fn named<'a>(
     };
     if let Some(fault) = refused {
         out.push(fault);
-        return Arc::from([]);
+        return Vec::new().into();
     }
     inside.push(name);
     let mut list = Vec::new();
@@ -113,7 +113,7 @@ fn named<'a>(
         add(names, declared.file, member, inside, &mut list, out);
     }
     inside.pop();
-    let list: Arc<[Traffic]> = merge(list).into();
+    let list: TrafficList = merge(list).into();
     names.traffic.borrow_mut().insert(name, list.clone());
     list
 }
@@ -127,11 +127,7 @@ fn add<'a>(
     out: &mut Vec<Diagnostic>,
 ) {
     match &item.value {
-        Item::Ports { protocol, ports } => list.push(Traffic {
-            protocol: Some(*protocol),
-            ports: (!ports.is_empty()).then(|| PortSet::new(ports.iter().copied())),
-            ..Traffic::ALL
-        }),
+        Item::Ports { protocol, ports } => list.push(ports_traffic(*protocol, ports)),
         Item::Protocol(protocol) => list.push(Traffic { protocol: Some(*protocol), ..Traffic::ALL }),
         Item::Icmp(None) => list.extend(Family::BOTH.map(|family| icmp_traffic(family, None))),
         Item::Icmp(Some(name)) => {
@@ -179,6 +175,11 @@ fn unknown_service(names: &Names<'_>, file: FileId, item: &Spanned<Item>, name: 
         Some(near) => unknown.fix(format!("did you mean `{near}`?"), place, near),
         None => unknown.help("say protocol and port, as in `tcp 8443`, or declare it: `service NAME = tcp 8443`"),
     }
+}
+
+fn ports_traffic(protocol: Protocol, ports: &[PortRange]) -> Traffic {
+    let ports = (!ports.is_empty()).then(|| PortSet::new(ports.iter().copied()));
+    Traffic { protocol: Some(protocol), ports, ..Traffic::ALL }
 }
 
 fn icmp_traffic(family: Family, types: Option<Vec<crate::netfilter::IcmpType>>) -> Traffic {

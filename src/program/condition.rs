@@ -348,7 +348,7 @@ fn state_numbers(states: u8) -> impl Iterator<Item = Range> {
 
 fn addresses(condition: &mut Condition, field: Field, set: &AddressSet, negated: bool, space: &Space) {
     let family = space.universe.family();
-    let own = set.ranges().iter().filter(|range| range.family() == family).map(address_range);
+    let own = set.iter().filter(|range| range.family() == family).map(|range| address_range(&range));
     match Values::union(own) {
         Some(values) => apply(condition, field, Some(values), negated, space),
         // No packet of this family has such an address; `!` of an address of the other family is for that family, too.

@@ -4,6 +4,7 @@
 use pest::Parser;
 
 use crate::diagnostic::{Code, Diagnostic, Level};
+use crate::growth::make_room;
 use crate::span::{FileId, Span, Spanned};
 use crate::syntax::Parsed;
 use crate::syntax::build::{Builder, Report};
@@ -227,9 +228,9 @@ impl Reader<'_> {
             return;
         }
         let text = self.text.get(cut.range.clone()).unwrap_or_default();
-        let (head, _) = split_word(text);
-        self.indentation(&cut, head);
-        let statement = self.read(&cut, text);
+        let words = split_word(text);
+        self.indentation(&cut, words.0);
+        let statement = self.read(&cut, text, words);
         match cut.ending {
             Ending::Line => {
                 // A head without its block can hold nothing; the fault says what is missing.
@@ -244,9 +245,9 @@ impl Reader<'_> {
 
     /// Notes where a block seems to end by its indentation, and closes it there if the statement cannot be inside of it.
     fn indentation(&mut self, cut: &Cut, head: &str) {
-        let top_only = rule_of(head).is_some_and(|rule| !inside_rules(rule));
         while let (Some(indent), Some(block)) = (cut.indent, self.open.last_mut()) {
             let Some(outer) = block.indent.filter(|&outer| indent <= outer) else { return };
+            let top_only = rule_of(head).is_some_and(|rule| !inside_rules(rule));
             let outdented = *block.outdented.get_or_insert(cut.range.start - indent);
             let guest = matches!(rule_of(head), Some(Rule::guest_head)) || block.kind != BlockKind::Gates;
             if !top_only || !guest || block.kind == BlockKind::Bare {
@@ -259,8 +260,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads one statement; tells the fault if it cannot.
-    fn read(&mut self, cut: &Cut, text: &str) -> Option<Statement> {
+    /// Reads one statement, whose first word and what follows it are `words`; tells the fault if it cannot.
+    fn read(&mut self, cut: &Cut, text: &str, (head, rest): (&str, &str)) -> Option<Statement> {
         let span = Span::new(cut.range.start, cut.range.end);
         if let Some(found) = cut.fault {
             if self.report.is_full() {
@@ -275,14 +276,13 @@ impl Reader<'_> {
             return None;
         }
         if text.len() > LONGEST {
-            let at = self.report.at(Span::new(cut.range.start, cut.range.start + split_word(text).0.len()));
+            let at = self.report.at(Span::new(cut.range.start, cut.range.start + head.len()));
             self.report.push(
                 Diagnostic::new(&TOO_LONG, at, format!("this statement has {} bytes, more than {LONGEST}", text.len()))
                     .help("put a long list into a file: `set NAME from file \"…\"`"),
             );
             return None;
         }
-        let (head, rest) = split_word(text);
         let gates = self.open.last().is_some_and(|block| block.kind == BlockKind::Gates);
         let (head, text, base) = match head {
             // The word in front of a guest's rule is taken off; where it may not stand is told when it is placed.
@@ -540,7 +540,8 @@ impl Reader<'_> {
     /// Puts a statement where it belongs.
     fn place(&mut self, statement: Statement) {
         let text = self.text.get(statement.span.range()).unwrap_or_default();
-        let (word, rest) = split_word(text);
+        // No other statement begins like the two words that are looked for.
+        let (word, rest) = if text.starts_with(['i', 'o']) { split_word(text) } else { ("", text) };
         let at = statement.span.start as usize;
         let leave = self.report.at(Span::new(at, at + text.len() - rest.len()));
         let word_span = Span::new(at, at + word.len());
@@ -566,8 +567,12 @@ impl Reader<'_> {
                     .help("outside of guests, clauses say the direction: `from …`, `to …`"),
                 );
             }
-            (Some(block), None) => block.body.push(statement),
-            (None, None) => self.top.push(statement),
+            (block, None) => {
+                let list = block.map_or(&mut self.top, |block| &mut block.body);
+                let done = statement.span.end as usize;
+                make_room(list, done, self.text.len().saturating_sub(done));
+                list.push(statement);
+            }
         }
     }
 

@@ -8,14 +8,14 @@ use pest::iterators::{Pair, Pairs};
 use thin_vec::ThinVec;
 
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::net::{AddressRange, Card, Family, PortRange, Protocol};
+use crate::net::{AddressRange, Card, Family, Protocol};
 use crate::span::{FileId, Location, Span, Spanned};
 use crate::syntax::fault::codes::UNEXPECTED;
 use crate::syntax::grammar::Rule;
 use crate::syntax::tree::{
-    Action, Change, ChangeKind, Container, During, Fact, FactValue, Guest, GuestKind, Interface, InterfaceValue, Item,
-    Limit, LimitAmount, LogOption, Name, Nat, Network, One, Place, Publish, RawChain, Rule as PolicyRule, RuleOption,
-    Scope, Sentence, Service, Set, SetValue, Statement, StatementKind, Target, Use, View, Who,
+    Action, Change, ChangeKind, Container, During, Fact, FactValue, Few, Guest, GuestKind, Interface, InterfaceValue,
+    Item, Limit, LimitAmount, LogOption, Name, Nat, Network, One, Place, Ports, Publish, RawChain, Rule as PolicyRule,
+    RuleOption, Scope, Sentence, Service, Set, SetValue, Statement, StatementKind, Target, Use, View, Who,
 };
 use crate::syntax::values;
 
@@ -277,9 +277,9 @@ impl<'r> Builder<'r> {
         names
     }
 
-    fn what(&mut self, pair: Text<'_>) -> Vec<Spanned<Item>> {
+    fn what(&mut self, pair: Text<'_>) -> Few<Spanned<Item>> {
         let inner = pair.into_inner();
-        let mut items = Vec::with_capacity(inner.len());
+        let mut items = Few::with_capacity(inner.len());
         for pair in inner {
             items.extend(self.item(pair));
         }
@@ -305,8 +305,8 @@ impl<'r> Builder<'r> {
         Some(Spanned::new(item, span))
     }
 
-    fn ports(&mut self, pairs: Pairs<'_, Rule>) -> Vec<PortRange> {
-        let mut ports = Vec::with_capacity(pairs.len());
+    fn ports(&mut self, pairs: Pairs<'_, Rule>) -> Ports {
+        let mut ports = Ports::with_capacity(pairs.len());
         for pair in pairs {
             ports.extend(self.value(&pair, values::ports).map(|ports| ports.value));
         }
@@ -320,7 +320,7 @@ impl<'r> Builder<'r> {
     fn who(&mut self, pair: Text<'_>) -> Who {
         let span = self.tight(&pair);
         let inner = pair.into_inner();
-        let mut members = Vec::with_capacity(inner.len());
+        let mut members = Few::with_capacity(inner.len());
         let mut negated = false;
         for pair in inner {
             if pair.as_rule() == Rule::not { negated = true } else { members.extend(self.one(pair)) }

@@ -2,13 +2,15 @@
 //! Long policies are made of such lines, and pest takes fifteen times as long for one. Whatever is not plainly of this form is left to
 //! the grammar, faults above all; a test holds that both give the same tree for whatever is read here.
 
+use smallvec::smallvec;
 use thin_vec::{ThinVec, thin_vec};
 
 use crate::net::{Family, PortRange, Protocol};
 use crate::span::{FileId, Location, Span, Spanned};
 use crate::syntax::grammar::RESERVED;
 use crate::syntax::tree::{
-    Action, Clauses, Item, Name, One, Place, Rule as PolicyRule, RuleOption, Sentence, Statement, StatementKind, Who,
+    Action, Clauses, Few, Item, Name, One, Place, Ports, Rule as PolicyRule, RuleOption, Sentence, Statement,
+    StatementKind, Who,
 };
 use crate::syntax::values;
 
@@ -86,9 +88,9 @@ impl<'t> Words<'t> {
     }
 
     /// Reads a list in braces, whose first is the next word.
-    fn list<T>(&mut self, mut member: impl FnMut(&mut Self) -> Option<T>) -> Option<(Vec<T>, Span)> {
+    fn list<T>(&mut self, mut member: impl FnMut(&mut Self) -> Option<T>) -> Option<(Few<T>, Span)> {
         let (_, open) = self.take()?;
-        let mut members = Vec::with_capacity(2);
+        let mut members = Few::new();
         loop {
             members.push(member(self)?);
             let comma = self.skip(",");
@@ -103,8 +105,22 @@ impl<'t> Words<'t> {
     }
 }
 
+/// For each first letter the lengths of the reserved words that begin with it, a bit for each length: nearly every other word is told
+/// from them by that alone.
+static RESERVED_LENGTHS: [u32; 256] = {
+    let mut lengths = [0; 256];
+    let mut at = 0;
+    while at < RESERVED.len() {
+        let word = RESERVED[at].as_bytes();
+        lengths[word[0] as usize] |= 1 << word.len();
+        at += 1;
+    }
+    lengths
+};
+
 fn is_reserved(word: &str) -> bool {
-    RESERVED.contains(&word)
+    let lengths = word.bytes().next().and_then(|first| RESERVED_LENGTHS.get(usize::from(first)));
+    lengths.is_some_and(|lengths| word.len() < 32 && lengths >> word.len() & 1 == 1) && RESERVED.contains(&word)
 }
 
 /// A name of the policy, as the grammar's `name` without quotes.
@@ -143,9 +159,9 @@ pub(super) fn rule(text: &str, base: usize, span: Span) -> Option<Statement> {
     };
     let family = family.and_then(|family| Some(Spanned::new(family, words.take()?.1)));
     let what = match words.peek() {
-        None | Some("from" | "to" | "via" | "source") => Vec::new(),
+        None | Some("from" | "to" | "via" | "source") => Few::new(),
         Some("{") => words.list(item)?.0,
-        Some(_) => vec![item(&mut words)?],
+        Some(_) => smallvec![item(&mut words)?],
     };
     let from = if words.skip("from") { Some(Box::new(who(&mut words)?)) } else { None };
     let to = if words.skip("to") { Some(Box::new(who(&mut words)?)) } else { None };
@@ -175,10 +191,10 @@ fn item(words: &mut Words<'_>) -> Option<Spanned<Item>> {
     };
     let digit = words.peek().and_then(|word| word.bytes().next()).is_some_and(|byte| byte.is_ascii_digit());
     if !digit {
-        return Some(Spanned::new(Item::Ports { protocol, ports: Vec::new() }, at));
+        return Some(Spanned::new(Item::Ports { protocol, ports: Ports::new() }, at));
     }
     let (range, end) = ports(words)?;
-    Some(Spanned::new(Item::Ports { protocol, ports: vec![range] }, at.to(end)))
+    Some(Spanned::new(Item::Ports { protocol, ports: smallvec![range] }, at.to(end)))
 }
 
 /// A port or a range of them.
@@ -211,7 +227,7 @@ fn source_port(words: &mut Words<'_>) -> Option<Spanned<RuleOption>> {
         return None;
     }
     let (range, end) = ports(words)?;
-    Some(Spanned::new(RuleOption::SourcePort(vec![range]), at.to(end)))
+    Some(Spanned::new(RuleOption::SourcePort(smallvec![range]), at.to(end)))
 }
 
 fn who(words: &mut Words<'_>) -> Option<Who> {
@@ -219,7 +235,7 @@ fn who(words: &mut Words<'_>) -> Option<Who> {
         words.list(|words| Some(one(words)?.0))?
     } else {
         let (one, span) = one(words)?;
-        (vec![one], span)
+        (smallvec![one], span)
     };
     Some(Who { span, negated: false, members })
 }

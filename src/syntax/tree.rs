@@ -2,6 +2,7 @@
 //! point at carries its span. Owns its data: no parser pair leaves this module's parent. A long policy is a tree of as many rules: what
 //! a rule seldom has stands in boxes and in thin vectors, which take the room of one pointer while they are empty.
 
+use smallvec::SmallVec;
 use thin_vec::ThinVec;
 
 use crate::net::{AddressRange, Card, Family, Mac, PortRange};
@@ -9,6 +10,12 @@ use crate::span::{Span, Spanned};
 
 /// A name as written (quotes taken off).
 pub type Name = Spanned<Box<str>>;
+
+/// A list that mostly has one member, which then stands in place.
+pub type Few<T> = SmallVec<[T; 1]>;
+
+/// Ports as written. As many as the room of a list's own head holds stand in place.
+pub type Ports = SmallVec<[PortRange; 4]>;
 
 /// One file: its statements, in source order. A line that could not be read is absent here and present in the diagnostics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -142,7 +149,7 @@ pub struct Service {
     /// Its name.
     pub name: Name,
     /// Its protocols and ports.
-    pub what: Vec<Spanned<Item>>,
+    pub what: Few<Spanned<Item>>,
 }
 
 /// `group NAME { … }`.
@@ -263,7 +270,7 @@ pub struct Sentence {
     /// `ipv4` or `ipv6`.
     pub family: Option<Spanned<Family>>,
     /// Services; empty: all.
-    pub what: Vec<Spanned<Item>>,
+    pub what: Few<Spanned<Item>>,
     /// From, to, via.
     pub clauses: Clauses,
 }
@@ -287,7 +294,7 @@ pub enum Item {
         /// TCP, UDP or SCTP.
         protocol: crate::net::Protocol,
         /// The ports; empty: all.
-        ports: Vec<PortRange>,
+        ports: Ports,
     },
     /// `icmp [NAME]`: both families where the name exists in both.
     Icmp(Option<Box<str>>),
@@ -305,7 +312,7 @@ pub struct Who {
     /// `not` in front of the braces.
     pub negated: bool,
     /// The members; at least one.
-    pub members: Vec<One>,
+    pub members: Few<One>,
 }
 
 impl PartialEq for Who {
@@ -374,7 +381,7 @@ pub enum RuleOption {
     /// `during mon-fri 08:00-18:00`.
     During(During),
     /// `source port 1024-65535`.
-    SourcePort(Vec<PortRange>),
+    SourcePort(Ports),
     /// `comment "…"`.
     Comment(Name),
     /// Judges every packet, before tracking.

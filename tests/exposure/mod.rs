@@ -292,7 +292,7 @@ fn points(name: &str, host: &Host, report: &Report, chance: &mut Chance, count: 
                 Some(number @ (6 | 17)) => number,
                 _ => continue,
             };
-            let range = chance.of(row.sources.ranges());
+            let range = chance.of(&row.sources.ranges());
             let source = chance.among(range.first, range.last);
             let alike: Vec<_> =
                 row.dialled.ranges().iter().filter(|one| one.family() == Family::of(source)).copied().collect();

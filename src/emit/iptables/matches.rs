@@ -17,7 +17,7 @@ const LINES_FOR_PORTS: usize = 4;
 pub(super) enum Part<'r> {
     Words(&'r Match),
     Cards(&'static str, bool, Vec<&'r Card>),
-    Addresses(Side, bool, &'r [AddressRange]),
+    Addresses(Side, bool, &'r AddressSet),
     AddressSet(Side, bool, String),
     Original(Side, bool, Vec<AddressRange>),
     Protocols(bool, &'r [Protocol]),
@@ -45,7 +45,7 @@ impl Part<'_> {
         match self {
             Self::Words(_) | Self::AddressSet(..) | Self::PortSet(..) => 1,
             Self::Cards(_, negated, list) => alternatives(*negated, list.len()),
-            Self::Addresses(_, negated, list) => alternatives(*negated, list.len()),
+            Self::Addresses(_, negated, set) => alternatives(*negated, set.ranges().len()),
             Self::Original(_, negated, list) => alternatives(*negated, list.len()),
             Self::Protocols(negated, list) => alternatives(*negated, list.len()),
             Self::Ports(_, negated, list) => alternatives(*negated, list.len()),
@@ -80,8 +80,8 @@ impl<'a, 's> Writer<'a, 's> {
                 MatchKind::OutInterface(cards) => self.cards("-o", negated, cards, rule)?,
                 MatchKind::InPort(cards) => self.cards("-m physdev --physdev-in", negated, cards, rule)?,
                 MatchKind::OutPort(cards) => self.cards("-m physdev --physdev-out", negated, cards, rule)?,
-                MatchKind::Source(set) => self.addresses(Side::Source, negated, set.ranges())?,
-                MatchKind::Destination(set) => self.addresses(Side::Destination, negated, set.ranges())?,
+                MatchKind::Source(set) => self.addresses(Side::Source, negated, set)?,
+                MatchKind::Destination(set) => self.addresses(Side::Destination, negated, set)?,
                 MatchKind::OriginalSource(set) => Some(Part::Original(Side::Source, negated, prefixes(set))),
                 MatchKind::OriginalDestination(set) => Some(Part::Original(Side::Destination, negated, prefixes(set))),
                 MatchKind::Protocol(list) => {
@@ -193,21 +193,17 @@ impl<'a, 's> Writer<'a, 's> {
     }
 
     #[allow(clippy::option_option)]
-    pub(super) fn addresses<'r>(
-        &mut self,
-        side: Side,
-        negated: bool,
-        ranges: &'r [AddressRange],
-    ) -> Option<Option<Part<'r>>> {
-        if let [range] = ranges
+    pub(super) fn addresses<'r>(&mut self, side: Side, negated: bool, set: &'r AddressSet) -> Option<Option<Part<'r>>> {
+        let ranges = set.ranges();
+        if let [range] = &*ranges
             && write::prefix_length(range) == Some(0)
         {
             return if negated { None } else { Some(None) };
         }
         if ranges.len() > LINES_FOR_ADDRESSES {
-            return Some(Some(Part::AddressSet(side, negated, self.sets.addresses(self.family, ranges).to_owned())));
+            return Some(Some(Part::AddressSet(side, negated, self.sets.addresses(self.family, &ranges).to_owned())));
         }
-        Some(Some(Part::Addresses(side, negated, ranges)))
+        Some(Some(Part::Addresses(side, negated, set)))
     }
 
     pub(super) fn need_ports(&mut self, protocol: Option<&[Protocol]>, rule: &Rule) {
@@ -278,8 +274,9 @@ impl<'a, 's> Writer<'a, 's> {
                     }
                 }
             }
-            Part::Addresses(side, negated, ranges) => {
-                let list = chosen(*negated, ranges, at);
+            Part::Addresses(side, negated, set) => {
+                let ranges = set.ranges();
+                let list = chosen(*negated, &ranges, at);
                 for range in list {
                     let source = *side == Side::Source;
                     // `-s` can stand once in a line; iprange matches can be repeated.
@@ -589,7 +586,7 @@ pub(super) fn clock(out: &mut String, minutes: u16) {
 
 /// An address list as iptables' conntrack match takes it, which knows no ranges.
 pub(super) fn prefixes(set: &AddressSet) -> Vec<AddressRange> {
-    set.ranges().iter().flat_map(AddressRange::prefixes).map(AddressRange::from).collect()
+    set.iter().flat_map(|range| range.prefixes()).map(AddressRange::from).collect()
 }
 
 pub(super) fn rate(out: &mut String, limit: &Limit) {

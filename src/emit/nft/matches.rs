@@ -37,15 +37,15 @@ impl<'a, 's> Writer<'a, 's> {
                 let message = "nft does not see bridge ports in its inet table".to_owned();
                 self.fault(&NOT_IN_BACK_END, rule, message, "match the guest in the bridge table, or by its address");
             }
-            MatchKind::Source(set) => return self.addresses(out, ip, " saddr", negated, set.ranges()),
-            MatchKind::Destination(set) => return self.addresses(out, ip, " daddr", negated, set.ranges()),
+            MatchKind::Source(set) => return self.addresses(out, ip, " saddr", negated, &set.ranges()),
+            MatchKind::Destination(set) => return self.addresses(out, ip, " daddr", negated, &set.ranges()),
             MatchKind::OriginalDestination(set) => {
                 let words = if family == Some(Family::Ipv6) { " ct original ip6" } else { " ct original ip" };
-                return self.addresses(out, words, " daddr", negated, set.ranges());
+                return self.addresses(out, words, " daddr", negated, &set.ranges());
             }
             MatchKind::OriginalSource(set) => {
                 let words = if family == Some(Family::Ipv6) { " ct original ip6" } else { " ct original ip" };
-                return self.addresses(out, words, " saddr", negated, set.ranges());
+                return self.addresses(out, words, " saddr", negated, &set.ranges());
             }
             MatchKind::SourceLocal => {
                 out.push_str(if negated { " fib saddr type != local" } else { " fib saddr type local" });
@@ -437,7 +437,7 @@ impl<'a, 's> Writer<'a, 's> {
 pub(super) fn says_family(item: &Match) -> bool {
     match &item.kind {
         MatchKind::Source(set) | MatchKind::Destination(set) => {
-            !matches!(set.ranges(), [range] if write::prefix_length(range) == Some(0))
+            !matches!(&*set.ranges(), [range] if write::prefix_length(range) == Some(0))
         }
         _ => false,
     }

@@ -9,7 +9,7 @@ use crate::format;
 use crate::net::{PortRange, Protocol};
 use crate::span::{FileId, Location, Span, Spanned};
 use crate::syntax;
-use crate::syntax::tree::{Action as Verb, Item, One, Place, Rule, RuleOption, Statement, StatementKind, Who};
+use crate::syntax::tree::{Action as Verb, Item, One, Place, Ports, Rule, RuleOption, Statement, StatementKind, Who};
 
 /// More statements than this are not made into one.
 const MOST: usize = 1_000;
@@ -251,7 +251,7 @@ fn reads_as_all(text: &str, lines: &[Line<'_>], slot: Slot) -> bool {
 fn single(item: &Item) -> Vec<(Item, Option<(Protocol, PortRange)>)> {
     match item {
         Item::Ports { protocol, ports } if !ports.is_empty() => {
-            let none = Item::Ports { protocol: *protocol, ports: Vec::new() };
+            let none = Item::Ports { protocol: *protocol, ports: Ports::new() };
             ports.iter().map(|&port| (none.clone(), Some((*protocol, port)))).collect()
         }
         other => vec![(other.clone(), None)],

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use smallvec::smallvec;
+
 use super::faults::*;
 use super::{Context, Resolver, families};
 use crate::diagnostic::Diagnostic;
@@ -136,7 +138,7 @@ impl<'a> Resolver<'_, 'a> {
                 let Some(mut ends) = self.ends(file, &sentence.clauses, Context::default(), &Class::ALL) else {
                     return;
                 };
-                ends.to = vec![self.places.everyone(Class::Host)];
+                ends.to = smallvec![Party::of(Class::Host)];
                 ends.from.retain(|party| party.class != Class::Host);
                 for (_, judgement) in
                     self.judgements(file, here, sentence, ends, Action::Allow, Rank::Rule, Arc::default())
@@ -169,14 +171,13 @@ impl<'a> Resolver<'_, 'a> {
             );
             return;
         };
-        ends.to = vec![party];
+        ends.to = smallvec![party];
         ends.from.retain(|party| party.class != Class::Host);
         // The allow takes dialled ports; what was dialled at which address NAT has decided by then.
         let Some(options) = self.options(file, options) else { return };
         // `via` of a forward is the card of arrival, also where the target is routed to.
         if let Some(via) = ends.via.take() {
             for from in &mut ends.from {
-                let from = Arc::make_mut(from);
                 from.cards = Some(match &from.cards {
                     Some(cards) => Arc::new(who::intersect(cards, &via)),
                     None => via.clone(),
@@ -195,7 +196,7 @@ impl<'a> Resolver<'_, 'a> {
 }
 
 fn one_address(party: &Party) -> Option<IpAddr> {
-    match party.addresses.as_ref()?.ranges() {
+    match &*party.addresses.as_ref()?.ranges() {
         [range] if range.first == range.last => Some(range.first),
         _ => None,
     }

@@ -8,7 +8,7 @@ use crate::diagnostic::Diagnostic;
 use crate::net::AddressSet;
 use crate::policy::names::{at, find};
 use crate::policy::who::{self};
-use crate::policy::{Class, Gate, GateLine, Group, Rank};
+use crate::policy::{Class, Gate, GateLine, Group, Party, Rank};
 use crate::span::FileId;
 use crate::syntax::tree::{self, Direction, GuestKind, Name, Rule, Statement, StatementKind};
 
@@ -100,7 +100,7 @@ impl<'a> Resolver<'_, 'a> {
         let Some(options) = self.options(file, &rule.options) else { return Vec::new() };
         let Some(mut ends) = self.ends(file, clauses, Context::default(), &Class::ALL) else { return Vec::new() };
         let class = gate.map_or(Class::Guest, |(_, kind)| who::class_of(kind));
-        let own = vec![self.places.everyone(class)];
+        let own = smallvec::smallvec![Party::of(class)];
         match gate {
             Some((Direction::Out, _)) => ends.from = own,
             _ => ends.to = own,

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::diagnostic::Diagnostic;
+use crate::growth::make_room;
 use crate::library;
 use crate::names::closest as nearest;
 use crate::names::{reject, syslog};
@@ -14,10 +17,10 @@ use crate::policy::host::{
 };
 use crate::policy::names::{Names, TOO_MANY_RULES, at, find, too_deep};
 use crate::policy::order::finish_flows;
-use crate::policy::who::{Places, Role};
+use crate::policy::who::{Parties, Places, Role};
 use crate::policy::{
     Action, Assertion, CardSet, Class, Early, Flow, Judgement, Limit, LiveSet, Log, Options, Party, Policy, Rank,
-    RawChain, Traffic, service,
+    RawChain, Traffic, TrafficList, service,
 };
 use crate::project::Project;
 use crate::span::{FileId, Location, Spanned};
@@ -46,8 +49,8 @@ struct Context<'a> {
 
 /// The parties and cards of a sentence.
 struct Ends {
-    from: Vec<Arc<Party>>,
-    to: Vec<Arc<Party>>,
+    from: Parties,
+    to: Parties,
     via: Option<Arc<CardSet>>,
     from_said: bool,
     to_said: bool,
@@ -73,8 +76,9 @@ pub fn resolve(project: &Project) -> (Policy, Vec<Diagnostic>) {
         policy: Policy { platforms, ..Policy::default() },
         out,
         statement: 0,
+        rules: 0,
+        all_rules: rules(names.statements.iter().map(|(_, statement)| *statement)),
         no_options: Arc::default(),
-        all_traffic: Arc::from([Traffic::ALL]),
         applied: 0,
     };
     resolver.prelude();
@@ -91,15 +95,27 @@ pub fn resolve(project: &Project) -> (Policy, Vec<Diagnostic>) {
     (policy, out)
 }
 
+/// How many rules and defaults there are, those in blocks included.
+fn rules<'s>(statements: impl Iterator<Item = &'s Statement>) -> usize {
+    let of = |statement: &Statement| match &statement.value {
+        StatementKind::Rule(_) | StatementKind::Default(_) => 1,
+        StatementKind::Scope(scope) => rules(scope.body.iter()),
+        _ => 0,
+    };
+    statements.map(of).sum()
+}
+
 struct Resolver<'r, 'a> {
     places: Places<'r, 'a>,
     classes: Vec<Class>,
     policy: Policy,
     out: Vec<Diagnostic>,
     statement: u32,
+    /// Rules that are resolved, and those that the policy has.
+    rules: usize,
+    all_rules: usize,
     /// What nearly every rule has; shared.
     no_options: Arc<Options>,
-    all_traffic: Arc<[Traffic]>,
     /// Statements that stand in applied groups, counted each time.
     applied: usize,
 }
@@ -268,19 +284,21 @@ impl<'a> Resolver<'_, 'a> {
         let context = self.enter(file, clauses, context)?;
         let before = self.out.len();
         let mut failed = false;
-        let mut resolve = |said: Option<(FileId, &'a Who)>, role, default: &[Class]| match said {
-            Some((file, who)) => match self.places.parties(file, who, role, &mut self.out) {
-                Some(parties) => parties,
-                None => {
-                    failed = true;
-                    Vec::new()
-                }
-            },
-            None => default.iter().map(|class| self.places.everyone(*class)).collect(),
+        let mut resolve = |own: bool, said: Option<(FileId, &'a Who)>, role, default: &[Class]| {
+            let Some((file, who)) = said else {
+                return default.iter().map(|class| Party::of(*class)).collect();
+            };
+            let parties = if own {
+                self.places.parties(file, who, role, &mut self.out)
+            } else {
+                self.places.parties_of_block(file, who, role, &mut self.out)
+            };
+            failed |= parties.is_none();
+            parties.unwrap_or_default()
         };
-        let mut from = resolve(context.from, Role::From, nobody);
-        let mut to = resolve(context.to, Role::To, &Class::ALL);
-        let via = context.via.map(|(file, cards)| Arc::new(self.places.card_set(file, cards, &mut self.out)));
+        let mut from = resolve(clauses.from.is_some(), context.from, Role::From, nobody);
+        let mut to = resolve(clauses.to.is_some(), context.to, Role::To, &Class::ALL);
+        let via = context.via.map(|(file, cards)| self.places.card_set(file, cards, &mut self.out));
         if failed || self.out.get(before..).is_some_and(|new| new.iter().any(Diagnostic::is_error)) {
             return None;
         }
@@ -307,8 +325,12 @@ impl<'a> Resolver<'_, 'a> {
         }
         let rank = if default { Rank::Default } else { Rank::Rule };
         let judgements = self.judgements(file, here, &rule.sentence, ends, action, rank, options);
+        self.rules += 1;
+        let (done, left) = (self.rules, self.all_rules.saturating_sub(self.rules));
         for (flow, judgement) in judgements {
-            self.policy.flows.entry(flow).or_default().push(judgement);
+            let list = self.policy.flows.entry(flow).or_default();
+            make_room(list, done, left);
+            list.push(judgement);
         }
     }
 
@@ -360,21 +382,21 @@ impl<'a> Resolver<'_, 'a> {
         action: Action,
         rank: Rank,
         options: Arc<Options>,
-    ) -> Vec<(Flow, Judgement)> {
+    ) -> SmallVec<[(Flow, Judgement); 1]> {
         let errors = self.out.len();
-        let traffic: Arc<[Traffic]> = if sentence.what.is_empty() {
-            self.all_traffic.clone()
+        let traffic: TrafficList = if sentence.what.is_empty() {
+            Traffic::ALL.into()
         } else {
             service::traffic(self.places.names, file, &sentence.what, &mut self.out)
         };
         if traffic.is_empty() || self.out.get(errors..).is_some_and(|new| new.iter().any(Diagnostic::is_error)) {
-            return Vec::new();
+            return SmallVec::new();
         }
         let family = sentence.family.as_ref().map(|family| family.value);
         self.statement += 1;
         let whole = |class: &Class| ends.from.iter().any(|party| party.class == *class && party.is_whole_class());
         let anyone = self.classes.iter().all(whole);
-        let mut list = Vec::new();
+        let mut list = SmallVec::new();
         let mut crossed = false;
         for from in &ends.from {
             for to in &ends.to {
@@ -412,8 +434,7 @@ impl<'a> Resolver<'_, 'a> {
                     .help("for routed traffic say a card at each end: `from … on wg0 to … on lan`"),
             );
         }
-        let host =
-            |parties: &[Arc<Party>]| !parties.is_empty() && parties.iter().all(|party| party.class == Class::Host);
+        let host = |parties: &[Party]| !parties.is_empty() && parties.iter().all(|party| party.class == Class::Host);
         if list.is_empty() && host(&ends.from) && host(&ends.to) {
             self.out.push(
                 Diagnostic::new(&HOST_TO_ITSELF, here, "what the host sends to itself is not judged")
@@ -543,9 +564,9 @@ impl<'a> Resolver<'_, 'a> {
                 rank: Rank::Rule,
                 action,
                 family: rule.sentence.family.as_ref().map(|family| family.value),
-                traffic: Arc::from([Traffic::ALL]),
+                traffic: Traffic::ALL.into(),
                 from,
-                to: self.places.everyone(Class::Host),
+                to: Party::of(Class::Host),
                 via: ends.via.clone(),
                 options: Arc::new(options.clone()),
                 forwarded: false,
@@ -611,7 +632,7 @@ impl<'a> Resolver<'_, 'a> {
         let Some(action) = self.action(file, &rule.action) else { return };
         let Some(ends) = self.ends(file, &rule.sentence.clauses, context, &Class::ALL) else { return };
         let judgements = self.judgements(file, here, &rule.sentence, ends, action, Rank::Rule, Arc::default());
-        self.policy.assertions.push(Assertion { judgements, location: here });
+        self.policy.assertions.push(Assertion { judgements: judgements.into_vec(), location: here });
     }
 }
 
@@ -629,7 +650,7 @@ fn seconds(unit: RateUnit) -> u32 {
 
 /// The families in which a judgement can match a packet.
 #[must_use]
-pub fn families(judgement: &Judgement) -> Vec<Family> {
+pub fn families(judgement: &Judgement) -> SmallVec<[Family; 2]> {
     let holds = |set: &Option<AddressSet>, family| set.as_ref().is_none_or(|set| set.has_family(family));
     Family::BOTH
         .into_iter()

@@ -1,5 +1,7 @@
 //! Cards: what the name of an interface stands for, which class is behind a card, and sets of cards taken together.
 
+use std::sync::Arc;
+
 use crate::diagnostic::Diagnostic;
 use crate::names::closest as nearest;
 use crate::net::Card;
@@ -8,17 +10,27 @@ use crate::policy::who::Places;
 use crate::policy::who::codes::{CARD_NAME_IMPOSSIBLE, CARD_NAME_TOO_LONG, UNDECLARED_CARD};
 use crate::policy::{CardSet, Class, LocalCards};
 use crate::span::{FileId, Location};
-use crate::syntax::tree::{InterfaceValue, Name};
+use crate::syntax::tree::{Interface, InterfaceValue, Name};
 
 /// What people call a card by what it is for. Few cards are really called so.
 const ROLES: [&str; 11] =
     ["wan", "lan", "vpn", "dmz", "uplink", "internet", "external", "internal", "public", "private", "guests"];
 
 impl Places<'_, '_> {
-    /// The cards that an interface's name stands for.
-    pub(in crate::policy) fn interface(&self, name: &str) -> CardSet {
-        let Some(declared) = find(&self.names.interfaces, name) else { return CardSet::only(Vec::new()) };
-        match &declared.node.value {
+    /// The cards that an interface's name stands for, found out once.
+    pub(in crate::policy) fn interface(&self, name: &str) -> Arc<CardSet> {
+        let Some(declared) = find(&self.names.interfaces, name) else { return Arc::new(CardSet::only(Vec::new())) };
+        let name = &*declared.node.name.value;
+        if let Some(known) = self.interfaces.borrow().get(name) {
+            return Arc::clone(known);
+        }
+        let cards = Arc::new(self.declared_cards(declared.node));
+        self.interfaces.borrow_mut().insert(name, Arc::clone(&cards));
+        cards
+    }
+
+    fn declared_cards(&self, interface: &Interface) -> CardSet {
+        match &interface.value {
             None => CardSet::only(Vec::new()),
             Some(value) => match &value.value {
                 InterfaceValue::Cards(cards) => CardSet::only(cards.iter().map(|card| card.value.clone()).collect()),
@@ -31,19 +43,19 @@ impl Places<'_, '_> {
     }
 
     /// The cards after `via` or `on`: declared interfaces, or cards by their own names.
-    pub fn card_set(&self, file: FileId, cards: &[Name], out: &mut Vec<Diagnostic>) -> CardSet {
-        let mut all = CardSet::only(Vec::new());
-        for name in cards {
-            let here = at(file, name.span);
-            let set = if self.names.interfaces.contains_key(&*name.value) {
-                self.interface(&name.value)
-            } else {
-                self.undeclared_card(here, &name.value, out);
-                CardSet::only(vec![Card::parse(&name.value)])
-            };
-            all = unite(all, set);
+    pub fn card_set(&self, file: FileId, cards: &[Name], out: &mut Vec<Diagnostic>) -> Arc<CardSet> {
+        let mut of_name = |name: &Name| {
+            if self.names.interfaces.contains_key(&*name.value) {
+                return self.interface(&name.value);
+            }
+            self.undeclared_card(at(file, name.span), &name.value, out);
+            Arc::new(CardSet::only(vec![Card::parse(&name.value)]))
+        };
+        if let [one] = cards {
+            return of_name(one);
         }
-        all
+        let all = cards.iter().map(|name| Arc::unwrap_or_clone(of_name(name)));
+        Arc::new(all.fold(CardSet::only(Vec::new()), unite))
     }
 
     fn undeclared_card(&self, here: Location, name: &str, out: &mut Vec<Diagnostic>) {

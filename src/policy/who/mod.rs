@@ -10,6 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use smallvec::{SmallVec, smallvec};
 
 use crate::diagnostic::Diagnostic;
 use crate::facts::Facts;
@@ -17,7 +18,7 @@ use crate::names::closest as nearest;
 use crate::net::{AddressRange, AddressSet, Card};
 use crate::platform::{self, Platform};
 use crate::policy::names::{Names, at, find, too_deep};
-use crate::policy::{Class, LocalCards, Party, Special};
+use crate::policy::{CardSet, Class, LocalCards, Party, Special};
 use crate::project::Project;
 use crate::span::{FileId, Location, Spanned};
 use crate::syntax::tree::{GuestKind, Name, One, Place, SetValue, View, Who};
@@ -36,8 +37,11 @@ pub enum Role {
     To,
 }
 
+/// What a `who` comes to: mostly one party.
+pub type Parties = SmallVec<[Party; 1]>;
+
 /// A `who`, by its place, and what it came to.
-type Resolved = (Location, Option<Vec<Arc<Party>>>);
+type Resolved = (Location, Option<Parties>);
 
 /// What place names are resolved against.
 pub struct Places<'r, 'a> {
@@ -51,11 +55,11 @@ pub struct Places<'r, 'a> {
     pub cards: &'r LocalCards,
     /// Every card that something names, for the meaning of an unknown default route.
     pub known_cards: &'r [Card],
-    /// Each class as a whole, once.
-    classes: [Arc<Party>; 5],
     /// What the names of sets came to; `None`: a fault was reported.
-    sets: RefCell<SetTable>,
-    /// The last answer for each role: the clause of a block is asked for by every line inside.
+    sets: RefCell<SetTable<'a>>,
+    /// What the names of interfaces came to.
+    interfaces: RefCell<FxHashMap<&'a str, Arc<CardSet>>>,
+    /// The last answer for a block's clause, for each role: every line inside asks for it.
     last: RefCell<[Option<Resolved>; 2]>,
     /// Whether what is being resolved names something that is at fault.
     failed: Cell<bool>,
@@ -66,7 +70,7 @@ pub struct Places<'r, 'a> {
 /// Unknown places that get a suggestion.
 const MOST_SEARCHES: u32 = 50;
 
-type SetTable = FxHashMap<(Box<str>, Role), Option<Vec<Arc<Party>>>>;
+type SetTable<'a> = FxHashMap<(&'a str, Role), Option<Parties>>;
 
 impl<'r, 'a> Places<'r, 'a> {
     /// Nothing is resolved yet.
@@ -78,31 +82,30 @@ impl<'r, 'a> Places<'r, 'a> {
         cards: &'r LocalCards,
         known_cards: &'r [Card],
     ) -> Self {
-        let classes = Class::ALL.map(|class| Arc::new(Party::of(class)));
         Self {
             project,
             names,
             facts,
             cards,
             known_cards,
-            classes,
             sets: RefCell::default(),
+            interfaces: RefCell::default(),
             last: RefCell::default(),
             failed: Cell::new(false),
             searches: Cell::new(0),
         }
     }
 
-    /// Everyone of a class.
-    #[must_use]
-    pub fn everyone(&self, class: Class) -> Arc<Party> {
-        let known = self.classes.iter().find(|party| party.class == class);
-        known.map_or_else(|| Arc::new(Party::of(class)), Arc::clone)
-    }
-
     /// Resolves a `who` to the parties that it means. `None`: something in it is at fault, and has been reported, perhaps when
     /// another rule named it.
-    pub fn parties(&self, file: FileId, who: &Who, role: Role, out: &mut Vec<Diagnostic>) -> Option<Vec<Arc<Party>>> {
+    pub fn parties(&self, file: FileId, who: &Who, role: Role, out: &mut Vec<Diagnostic>) -> Option<Parties> {
+        let before = out.len();
+        let parties = self.ask(file, who, role, out);
+        parties.filter(|_| !out.get(before..).is_some_and(|new| new.iter().any(Diagnostic::is_error)))
+    }
+
+    /// The same for the clause of a block, which every line inside asks for.
+    pub fn parties_of_block(&self, file: FileId, who: &Who, role: Role, out: &mut Vec<Diagnostic>) -> Option<Parties> {
         let place = at(file, who.span);
         let slot = usize::from(role == Role::To);
         if let Some(Some((known, parties))) = self.last.borrow().get(slot)
@@ -110,16 +113,14 @@ impl<'r, 'a> Places<'r, 'a> {
         {
             return parties.clone();
         }
-        let before = out.len();
-        let parties = self.fresh(file, who, role, out);
-        let parties = parties.filter(|_| !out.get(before..).is_some_and(|new| new.iter().any(Diagnostic::is_error)));
+        let parties = self.parties(file, who, role, out);
         if let Some(slot) = self.last.borrow_mut().get_mut(slot) {
             *slot = Some((place, parties.clone()));
         }
         parties
     }
 
-    fn fresh(&self, file: FileId, who: &Who, role: Role, out: &mut Vec<Diagnostic>) -> Option<Vec<Arc<Party>>> {
+    fn ask(&self, file: FileId, who: &Who, role: Role, out: &mut Vec<Diagnostic>) -> Option<Parties> {
         // The two commonest: a set or an address alone.
         if let ([one], false) = (who.members.as_slice(), who.negated)
             && !one.negated
@@ -129,10 +130,10 @@ impl<'r, 'a> Places<'r, 'a> {
         {
             match &one.place.value {
                 Place::Address(range) => {
-                    return Some(vec![Arc::new(self.address(at(file, one.place.span), *range, out))]);
+                    return Some(smallvec![self.address(at(file, one.place.span), *range, out)]);
                 }
-                Place::World => return Some(vec![self.everyone(Class::Outside)]),
-                Place::Host(None) => return Some(vec![self.everyone(Class::Host)]),
+                Place::World => return Some(smallvec![Party::of(Class::Outside)]),
+                Place::Host(None) => return Some(smallvec![Party::of(Class::Host)]),
                 Place::Name(name) if self.names.sets.contains_key(&**name) => {
                     return self.set(name, role, &mut Vec::new(), out);
                 }
@@ -141,7 +142,7 @@ impl<'r, 'a> Places<'r, 'a> {
         }
         self.failed.set(false);
         let parties = self.who(file, who, role, &mut Vec::new(), out);
-        (!self.failed.get()).then(|| parties.into_iter().map(Arc::new).collect())
+        (!self.failed.get()).then(|| parties.into())
     }
 
     fn who(
@@ -171,7 +172,7 @@ impl<'r, 'a> Places<'r, 'a> {
     ) -> Vec<Party> {
         let mut parties = self.place(file, &one.place, one.view.as_ref(), role, inside, out);
         if !one.on.is_empty() {
-            let cards = Arc::new(self.card_set(file, &one.on, out));
+            let cards = self.card_set(file, &one.on, out);
             for party in &mut parties {
                 party.cards = Some(match &party.cards {
                     Some(before) => Arc::new(intersect(before, &cards)),
@@ -270,11 +271,10 @@ impl<'r, 'a> Places<'r, 'a> {
         if self.names.sets.contains_key(name) {
             let parties = self.set(name, role, inside, out);
             self.failed.set(self.failed.get() || parties.is_none());
-            return parties.into_iter().flatten().map(Arc::unwrap_or_clone).collect();
+            return parties.into_iter().flatten().collect();
         }
         if find(&self.names.interfaces, name).is_some() {
-            let cards = self.interface(name);
-            return vec![Party { cards: Some(Arc::new(cards)), ..Party::of(Class::Outside) }];
+            return vec![Party { cards: Some(self.interface(name)), ..Party::of(Class::Outside) }];
         }
         if self.names.is_unreadable(name) {
             self.failed.set(true);
@@ -285,20 +285,14 @@ impl<'r, 'a> Places<'r, 'a> {
     }
 
     /// What a set's name stands for, as an origin. `None`: a fault.
-    pub(in crate::policy) fn named(&self, name: &str) -> Option<Vec<Arc<Party>>> {
+    pub(in crate::policy) fn named(&self, name: &str) -> Option<Parties> {
         self.set(name, Role::From, &mut Vec::new(), &mut Vec::new())
     }
 
     /// What a set's name stands for, found out once for each role. `None`: a fault, reported then.
-    fn set(
-        &self,
-        name: &str,
-        role: Role,
-        inside: &mut Vec<String>,
-        out: &mut Vec<Diagnostic>,
-    ) -> Option<Vec<Arc<Party>>> {
+    fn set(&self, name: &str, role: Role, inside: &mut Vec<String>, out: &mut Vec<Diagnostic>) -> Option<Parties> {
         let set = find(&self.names.sets, name)?;
-        let key = (Box::from(name), role);
+        let key = (&*set.node.name.value, role);
         if let Some(known) = self.sets.borrow().get(&key) {
             return known.clone();
         }
@@ -326,7 +320,7 @@ impl<'r, 'a> Places<'r, 'a> {
         };
         inside.pop();
         let failed = self.failed.replace(outer) || out.iter().skip(before).any(Diagnostic::is_error);
-        let parties: Option<Vec<Arc<Party>>> = (!failed).then(|| parties.into_iter().map(Arc::new).collect());
+        let parties: Option<Parties> = (!failed).then(|| parties.into());
         self.sets.borrow_mut().insert(key, parties.clone());
         parties
     }

@@ -53,8 +53,7 @@ pub(super) fn merge(parties: Vec<Party>) -> Vec<Party> {
     let (listed, others): (Vec<Party>, Vec<Party>) = parties.into_iter().partition(plain);
     let mut merged: Vec<Party> = Vec::with_capacity(others.len() + 1);
     if !listed.is_empty() {
-        let ranges =
-            listed.iter().filter_map(|party| party.addresses.as_ref()).flat_map(|set| set.ranges().iter().copied());
+        let ranges = listed.iter().filter_map(|party| party.addresses.as_ref()).flat_map(AddressSet::iter);
         merged.push(Party { addresses: Some(AddressSet::new(ranges)), ..Party::of(Class::Outside) });
     }
     for party in others {

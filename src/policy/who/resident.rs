@@ -274,7 +274,7 @@ impl Places<'_, '_> {
                         );
                     }
                     let sets = parties.iter().filter_map(|party| party.addresses.as_ref());
-                    ranges.extend(sets.flat_map(|set| set.ranges().iter().copied()));
+                    ranges.extend(sets.flat_map(AddressSet::iter));
                 }
                 _ => out.push(
                     Diagnostic::new(

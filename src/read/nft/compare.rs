@@ -243,8 +243,8 @@ impl<'a> Reader<'a, '_> {
             _ if mask.is_some() => return None,
             Field::OriginalSource(family) | Field::OriginalDestination(family) => {
                 let Addresses::Known(set) = self.addresses(right, family, SetField::Source)? else { return None };
-                let mut families = set.ranges().iter().map(|range| range.family());
-                if let Some(family) = family.or(families.next()) {
+                let first = set.iter().next().map(|range| range.family());
+                if let Some(family) = family.or(first) {
                     self.only(family);
                 }
                 let source = matches!(field, Field::OriginalSource(_));
