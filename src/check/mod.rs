@@ -69,6 +69,8 @@ pub static CODES: &[&Code] = &[
     &second_manager::MANAGER_DROPS,
     &swarm::SWARM_KEEPS_PORT,
     &tracking::NAT_WITHOUT_TRACKING,
+    &tracking::UNTRACKED_BY_ROUTE,
+    &tracking::UNTRACKED_ANSWERS_DENIED,
     &options::LIMIT_WITHOUT_ALLOW,
     &options::CARD_OF_HOST,
     &options::SOURCE_PORT_OF_WHAT,

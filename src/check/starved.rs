@@ -3,7 +3,7 @@
 
 use std::net::Ipv6Addr;
 
-use super::{lockout, words};
+use super::{lockout, tracking, words};
 use thin_vec::thin_vec;
 
 use crate::diagnostic::{Code, Diagnostic, Level};
@@ -171,11 +171,7 @@ fn without(policy: &Policy, part: &str, off: Location) -> Option<Diagnostic> {
 }
 
 fn tcp() -> Traffic {
-    Traffic {
-        protocol: Some(Protocol::TCP),
-        ports: Some([PortRange { first: 32768, last: 60999 }].into_iter().collect()),
-        ..Traffic::ALL
-    }
+    Traffic { protocol: Some(Protocol::TCP), ports: Some(tracking::clients()), ..Traffic::ALL }
 }
 
 fn udp(family: Family, port: u16) -> Traffic {

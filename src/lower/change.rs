@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use thin_vec::thin_vec;
+use thin_vec::{ThinVec, thin_vec};
 
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::net::Protocol;
-use crate::netfilter::{Effect, Hook, Match, MatchKind, Rule, TableFamily, TableKind};
-use crate::policy::{Change, ChangeKind, Class, Judgement, Nat, Traffic};
+use crate::net::{Family, Protocol};
+use crate::netfilter::{Effect, Hook, IcmpType, Match, MatchKind, Rule, TableFamily, TableKind};
+use crate::policy::{Change, ChangeKind, Class, Flow, Judgement, Nat, Options, Traffic};
 
 use super::condition::{self, Seat};
 use super::{LOCAL, Program};
@@ -41,6 +41,13 @@ mark 0x1 smtp from lan to world
 If it is not for routes, nothing needs to be changed.
 ",
 };
+
+/// Whether a rule is for the packets that a sentence describes, or for their answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Forth,
+    Back,
+}
 
 /// TCP flag bits SYN and RST.
 const SYN: u8 = 0x02;
@@ -102,11 +109,15 @@ impl Program<'_> {
                 } else {
                     altered
                 };
-                vec![(TableKind::Mangle, hook, self.changed(change, TableKind::Mangle, hook, &effect))]
+                vec![(TableKind::Mangle, hook, self.changed(change, Way::Forth, TableKind::Mangle, hook, &effect))]
             }
             ChangeKind::Dscp(class) => {
                 let effect = Effect::SetDscp(*class);
-                vec![(TableKind::Mangle, altered, self.changed(change, TableKind::Mangle, altered, &effect))]
+                vec![(
+                    TableKind::Mangle,
+                    altered,
+                    self.changed(change, Way::Forth, TableKind::Mangle, altered, &effect),
+                )]
             }
             ChangeKind::ClampMss => {
                 let mut both = self.clamp(judgement);
@@ -116,7 +127,7 @@ impl Program<'_> {
                 vec![(TableKind::Mangle, Hook::Forward, both)]
             }
             ChangeKind::Notrack => {
-                let forth = self.changed(change, TableKind::Raw, arrival, &Effect::Notrack);
+                let forth = self.changed(change, Way::Forth, TableKind::Raw, arrival, &Effect::Notrack);
                 let mut list = vec![(TableKind::Raw, arrival, forth)];
                 // The answers would otherwise open a connection of their own.
                 let hook = if to == Class::Host { Hook::Output } else { Hook::Prerouting };
@@ -124,7 +135,7 @@ impl Program<'_> {
                 list
             }
             ChangeKind::Helper(name) => {
-                let rules = self.changed(change, TableKind::Raw, arrival, &Effect::Helper(name.clone()));
+                let rules = self.changed(change, Way::Forth, TableKind::Raw, arrival, &Effect::Helper(name.clone()));
                 vec![(TableKind::Raw, arrival, rules)]
             }
         }
@@ -151,19 +162,29 @@ impl Program<'_> {
             && !translated
     }
 
-    fn changed(&self, change: &Change, kind: TableKind, hook: Hook, effect: &Effect) -> Vec<Rule> {
+    fn changed(&self, change: &Change, way: Way, kind: TableKind, hook: Hook, effect: &Effect) -> Vec<Rule> {
         let seat = Seat::new(hook, kind, change.flow);
         let mut judgement = change.judgement.clone();
         let early = hook == Hook::Prerouting;
         if early {
             // The target's cards are not known before routing, and a container is still an address of the host.
             let to = &mut judgement.to;
-            (to.cards, to.at, to.published, to.view) = (None, None, None, None);
+            if to.at.is_some() {
+                to.addresses = to.at.take();
+            }
+            (to.cards, to.published, to.view) = (None, None, None);
+            // Nor is the card that the policy's crossing is at, where the packet leaves by it.
+            if change.flow.from != Class::Outside {
+                judgement.via = None;
+            }
         }
         let routed = early && change.flow.to == Class::Outside && judgement.to.addresses.is_none();
         let mut rules = Vec::new();
-        let ends = self.class_matches(&judgement, hook);
-        for conjunction in condition::of(self.policy, &judgement, &seat) {
+        let ends = self.class_matches(&judgement, way, hook);
+        for mut conjunction in condition::of(self.policy, &judgement, &seat) {
+            if kind == TableKind::Raw {
+                before_tracking(&mut conjunction.matches);
+            }
             for told in &ends {
                 let mut matches = told.clone();
                 if routed {
@@ -182,19 +203,22 @@ impl Program<'_> {
         rules
     }
 
-    /// Cards of the classes at both ends, where the hook sees them: alternatives.
-    fn class_matches(&self, judgement: &Judgement, hook: Hook) -> Vec<Vec<Match>> {
+    /// Cards of the classes at both ends, where the hook sees them: alternatives. Beside the judgement stand those of its statement
+    /// that share one end with it.
+    fn class_matches(&self, judgement: &Judgement, way: Way, hook: Hook) -> Vec<Vec<Match>> {
         let statement = judgement.statement;
-        let changes = || self.policy.changes.iter().filter(move |change| change.judgement.statement == statement);
+        let changes = self.policy.changes.iter().filter(move |change| change.judgement.statement == statement);
+        let ends = changes.map(|change| match way {
+            Way::Forth => (&change.judgement.from, &change.judgement.to),
+            Way::Back => (&change.judgement.to, &change.judgement.from),
+        });
         let mut list = vec![Vec::new()];
         if matches!(hook, Hook::Prerouting | Hook::Input | Hook::Forward) {
-            let beside = changes().filter(|change| change.judgement.to.class == judgement.to.class);
-            let beside = beside.map(|change| &change.judgement.from);
+            let beside = ends.clone().filter(|(_, to)| to.class == judgement.to.class).map(|(from, _)| from);
             list = self.told_end(judgement, &judgement.from, beside, MatchKind::InInterface);
         }
         if matches!(hook, Hook::Forward | Hook::Output) {
-            let beside = changes().filter(|change| change.judgement.from.class == judgement.from.class);
-            let beside = beside.map(|change| &change.judgement.to);
+            let beside = ends.filter(|(from, _)| from.class == judgement.from.class).map(|(_, to)| to);
             let targets = self.told_end(judgement, &judgement.to, beside, MatchKind::OutInterface);
             let both = |told: &Vec<Match>| targets.iter().map(|to| [told.as_slice(), to].concat()).collect::<Vec<_>>();
             list = list.iter().flat_map(both).collect();
@@ -206,12 +230,12 @@ impl Program<'_> {
     }
 
     fn clamp(&self, judgement: &Judgement) -> Vec<Rule> {
-        let flow = crate::policy::Flow { from: judgement.from.class, to: judgement.to.class };
+        let flow = Flow { from: judgement.from.class, to: judgement.to.class };
         let seat = Seat::new(Hook::Forward, TableKind::Mangle, flow);
         let mut judgement = judgement.clone();
         judgement.traffic = Traffic { protocol: Some(Protocol::TCP), ..Traffic::ALL }.into();
         let mut rules = Vec::new();
-        let ends = self.class_matches(&judgement, Hook::Forward);
+        let ends = self.class_matches(&judgement, Way::Forth, Hook::Forward);
         let conjunctions = condition::of(self.policy, &judgement, &seat);
         for (conjunction, told) in
             conjunctions.into_iter().flat_map(|one| ends.iter().map(move |told| (one.clone(), told)))
@@ -235,32 +259,66 @@ impl Program<'_> {
         rules
     }
 
-    /// The other direction of untracked traffic: ends and ports the other way round.
+    /// The other direction of untracked traffic: ends and ports the other way round. What tells only who opens a connection (an
+    /// Ethernet address, a user) is not in its answers.
     fn answers(&self, change: &Change, hook: Hook) -> Vec<Rule> {
-        let forth = self.changed(change, TableKind::Raw, Hook::Prerouting, &Effect::Notrack);
-        forth
-            .into_iter()
-            .map(|rule| {
-                let matches = rule
-                    .matches
-                    .into_iter()
-                    .filter_map(|one| {
-                        let kind = match one.kind {
-                            MatchKind::Source(set) => MatchKind::Destination(set),
-                            MatchKind::Destination(set) => MatchKind::Source(set),
-                            MatchKind::DestinationPort(ports) => MatchKind::SourcePort(ports),
-                            MatchKind::SourcePort(ports) => MatchKind::DestinationPort(ports),
-                            MatchKind::InInterface(cards) if hook == Hook::Output => MatchKind::OutInterface(cards),
-                            MatchKind::InInterface(_) | MatchKind::DestinationLocal | MatchKind::SourceMac(_) => {
-                                return None;
-                            }
-                            other => other,
-                        };
-                        Some(Match { negated: one.negated, kind })
-                    })
-                    .collect();
-                Rule { matches, ..rule }
-            })
-            .collect()
+        let forth = &change.judgement;
+        let mut from = forth.to.clone();
+        if from.at.is_some() {
+            from.addresses = from.at.take();
+        }
+        (from.published, from.view) = (None, None);
+        let mut to = forth.from.clone();
+        (to.macs, to.user) = (Vec::new(), None);
+        let mut rules = Vec::new();
+        for traffic in forth.traffic.iter() {
+            let Some(icmp) = traffic.icmp.as_deref().map_or(Some(None), |list| replies(traffic.family, list).map(Some))
+            else {
+                continue;
+            };
+            let options = Options { source_ports: traffic.ports.clone(), ..Options::clone(&forth.options) };
+            let traffic = Traffic { ports: forth.options.source_ports.clone(), icmp, ..traffic.clone() };
+            let judgement = Judgement {
+                traffic: traffic.into(),
+                from: from.clone(),
+                to: to.clone(),
+                options: options.into(),
+                ..forth.clone()
+            };
+            let flow = Flow { from: change.flow.to, to: change.flow.from };
+            let back = Change { kind: change.kind.clone(), flow, judgement };
+            rules.extend(self.changed(&back, Way::Back, TableKind::Raw, hook, &Effect::Notrack));
+        }
+        rules
     }
+}
+
+/// The types that answer these; None if nothing does.
+fn replies(family: Option<Family>, asked: &[IcmpType]) -> Option<ThinVec<IcmpType>> {
+    // Echo, timestamp, information and address mask; echo of ICMPv6 (IANA "ICMP Type Numbers", "ICMPv6 Parameters").
+    let pairs: &[(u8, u8)] = match family {
+        Some(Family::Ipv6) => &[(128, 129)],
+        _ => &[(8, 0), (13, 14), (15, 16), (17, 18)],
+    };
+    let reply = |one: &IcmpType| pairs.iter().find(|(request, _)| *request == one.kind).map(|(_, reply)| *reply);
+    let list: ThinVec<IcmpType> =
+        asked.iter().filter_map(|one| Some(IcmpType { kind: reply(one)?, code: one.code })).collect();
+    (!list.is_empty()).then_some(list)
+}
+
+/// In the words that the raw table has: nothing is tracked there yet, and what was dialled stands in the header.
+fn before_tracking(matches: &mut Vec<Match>) {
+    matches.retain_mut(|one| {
+        let kind = std::mem::replace(&mut one.kind, MatchKind::DirectionOriginal);
+        one.kind = match kind {
+            MatchKind::OriginalSource(set) => MatchKind::Source(set),
+            MatchKind::OriginalDestination(set) => MatchKind::Destination(set),
+            MatchKind::OriginalDestinationPort(ports) => MatchKind::DestinationPort(ports),
+            other => other,
+        };
+        !matches!(
+            one.kind,
+            MatchKind::DirectionOriginal | MatchKind::DestinationTranslated | MatchKind::SourceTranslated
+        )
+    });
 }
