@@ -8,6 +8,7 @@
 //! [`Effect::Unknown`](crate::netfilter::Effect::Unknown), [`Verdict::Unknown`](crate::netfilter::Verdict::Unknown)); what is no rule set at all is a [`Fault`], which costs its line.
 
 mod address;
+mod count;
 mod ipset;
 mod iptables;
 mod join;
@@ -20,6 +21,7 @@ use crate::net::Family;
 use crate::netfilter::{Owner, Ruleset};
 use crate::span::{FileId, Location, Span};
 
+pub use count::{Count, counts};
 pub use ipset::ipset;
 pub use iptables::{iptables, iptables_rule};
 pub use join::{join, merge};

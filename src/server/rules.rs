@@ -5,11 +5,13 @@ use std::path::Path;
 
 use super::documents::{Documents, Overlay};
 use super::snapshot::View;
+use super::subject::Kind;
 use crate::compare::reach::{Reached, reach};
 use crate::host::{self, Host, words};
 use crate::names;
 use crate::program::Place;
 use crate::project::{Options, Root};
+use crate::read::{self, Form};
 use crate::simulate::{self, Considered, HookStage, Outcome, Stage, Trace};
 use crate::span::Span;
 
@@ -25,6 +27,9 @@ pub fn hover(view: &View, documents: &Documents, offset: u32) -> Option<(Span, S
     let (place, span) = rule_at(&host, offset)?;
     let chain = host.chain_name(place.table as usize, place.chain as usize);
     let mut out = format!("rule {} of `{chain}`\n\n", place.rule + 1);
+    if let Kind::Rules(form) = view.kind {
+        out.push_str(&counted(source.text.get(span.range()).unwrap_or_default(), form));
+    }
     match reach(&host, place) {
         Reached::Never => out.push_str("no packet comes to it and matches\n"),
         Reached::Open => {
@@ -41,6 +46,12 @@ pub fn hover(view: &View, documents: &Documents, offset: u32) -> Option<(Span, S
         }
     }
     Some((span, out))
+}
+
+/// What the listing says that the rule counted.
+fn counted(rule: &str, form: Form) -> String {
+    let counts: Vec<String> = read::counts(rule, form).iter().map(ToString::to_string).collect();
+    if counts.is_empty() { String::new() } else { format!("counted: {}\n\n", counts.join(", then ")) }
 }
 
 /// The rule that stands at a byte.

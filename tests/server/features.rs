@@ -257,6 +257,42 @@ fn paths_lead_to_files_that_are_there() {
 }
 
 #[test]
+fn a_rule_of_a_listing_is_shown_with_what_it_counted() {
+    let saved = "*filter\n:INPUT DROP [9:999]\n[12:1720] -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n-A INPUT -j DROP\nCOMMIT\n";
+    let listed = "table inet fw {\n\tchain input {\n\t\ttype filter hook input priority filter; policy drop;\n\t\ttcp dport 22 counter packets 5 bytes 300 accept\n\t\tcounter name \"all\" drop\n\t}\n}\n";
+    let json = r#"{ "nftables": [
+{ "table": { "family": "inet", "name": "fw", "handle": 1 } },
+{ "chain": { "family": "inet", "table": "fw", "name": "input", "handle": 1, "type": "filter", "hook": "input", "prio": 0, "policy": "drop" } },
+{ "rule": { "family": "inet", "table": "fw", "chain": "input", "handle": 2, "expr": [{ "counter": { "packets": 1, "bytes": 60 } }, { "accept": null }] } }
+] }"#;
+    let mut client = Client::new(&[]);
+    let mut said = Vec::new();
+    for (name, text, lines) in
+        [("rules.v4", saved, [2, 3].as_slice()), ("rules.nft", listed, &[3, 4]), ("listing.nftables", json, &[3])]
+    {
+        client.open(name, text);
+        let uri = client.uri(name);
+        for line in lines {
+            let at = json!({ "textDocument": { "uri": uri }, "position": { "line": line, "character": 3 } });
+            let hover = client.ask("textDocument/hover", at).expect("an answer");
+            let text = hover["contents"]["value"].as_str().expect("Markdown");
+            assert!(text.starts_with("rule "), "{text}");
+            said.push(text.lines().find(|line| line.starts_with("counted")).unwrap_or("nothing counted").to_owned());
+        }
+    }
+    assert_eq!(
+        said,
+        [
+            "counted: 12 packets, 1,720 bytes",
+            "nothing counted",
+            "counted: 5 packets, 300 bytes",
+            "nothing counted",
+            "counted: 1 packet, 60 bytes"
+        ]
+    );
+}
+
+#[test]
 fn a_rule_of_a_rule_set_is_shown_with_a_packet_and_its_way() {
     let rules = "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:web - [0:0]\n-A INPUT -s 198.51.100.0/24 -j DROP\n-A INPUT -p tcp -j web\n-A INPUT -s 198.51.100.7/32 -j ACCEPT\n-A web -p tcp -m tcp --dport 443 -j ACCEPT\nCOMMIT\n";
     let mut client = Client::new(&[]);

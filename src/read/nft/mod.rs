@@ -10,8 +10,9 @@ mod script;
 mod set;
 mod value;
 
-use super::Reading;
+use super::{Count, Reading};
 use crate::span::FileId;
+use lex::{Kind, Lexer, Token};
 
 pub use json::nft_json;
 
@@ -21,4 +22,27 @@ pub fn nft(file: FileId, text: &str) -> Reading {
     let mut script = script::Script::new(file, text);
     script.read();
     script.finish()
+}
+
+/// What the counters in a rule's words have counted. Those of a set's members stand in braces.
+pub(super) fn counters(rule: &str) -> Vec<Count> {
+    let mut depth = 0usize;
+    let mut tokens: Vec<Token> = Vec::new();
+    for token in Lexer::new(rule) {
+        match token.text {
+            "{" if token.kind == Kind::Mark => depth += 1,
+            "}" if token.kind == Kind::Mark => depth = depth.saturating_sub(1),
+            _ if depth == 0 => tokens.push(token),
+            _ => {}
+        }
+    }
+    let count = |words: &[Token]| match words {
+        [counter, packets, number, bytes, size]
+            if counter.is("counter") && packets.is("packets") && bytes.is("bytes") =>
+        {
+            Some(Count { packets: number.text.parse().ok()?, bytes: size.text.parse().ok()? })
+        }
+        _ => None,
+    };
+    tokens.windows(5).filter_map(count).collect()
 }
