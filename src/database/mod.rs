@@ -526,9 +526,15 @@ impl Lowered {
 /// The texts under paths relative to the root file's directory: output must be the same bytes wherever the policy lies.
 fn relative(files: &[SourceText]) -> Vec<SourceText> {
     let root = files.first().map_or("", |file| &*file.path);
-    let directory = root.rfind('/').map_or("", |end| root.get(..=end).unwrap_or_default());
-    let short = |path: &Arc<str>| path.strip_prefix(directory).map_or_else(|| Arc::clone(path), Arc::from);
+    let short = |path: &str| Arc::from(relative_path(root, path));
     files.iter().map(|file| SourceText { path: short(&file.path), text: Arc::clone(&file.text) }).collect()
+}
+
+/// A path relative to the directory of the root file, if it lies in there.
+#[must_use]
+pub fn relative_path<'p>(root: &str, path: &'p str) -> &'p str {
+    let directory = root.rfind('/').map_or("", |end| root.get(..=end).unwrap_or_default());
+    path.strip_prefix(directory).unwrap_or(path)
 }
 
 #[cfg(test)]

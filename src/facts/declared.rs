@@ -77,6 +77,12 @@ pub fn values(path: &str) -> Vec<String> {
 #[must_use]
 pub fn read(fact: &Fact, file: FileId) -> (Facts, Vec<Diagnostic>) {
     let path_span = fact.path.span;
+    if fact.path.value.split('.').next() == Some("counters") {
+        let location = Location { file, span: path_span };
+        let message = "what a host counted cannot be said in a policy";
+        let help = "leave it out: `counters` stand in `fwc.facts.json` alone";
+        return (Facts::default(), vec![Diagnostic::new(&decode::UNKNOWN_FACT, location, message).help(help)]);
+    }
     let value = match &fact.value.value {
         FactValue::Bool(value) => Value::Bool(*value),
         FactValue::Number(value) => Value::Number(value.to_string().into()),

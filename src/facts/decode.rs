@@ -83,7 +83,9 @@ fn decode<T: DeserializeOwned>(root: &Node, file: FileId, form: Form) -> (Option
             Ok(value) => return (Some(value), skipped, diagnostics),
             Err(fault) => {
                 let span = fault.span.unwrap_or(root.span);
-                diagnostics.push(fault.diagnostic(Location { file, span }));
+                if !fault.told {
+                    diagnostics.push(fault.diagnostic(Location { file, span }));
+                }
                 // Leaving the root out leaves nothing; the same place twice would never end.
                 if span == root.span || !skipped.insert(span) || diagnostics.len() >= FAULTS {
                     return (None, skipped, diagnostics);
@@ -105,6 +107,12 @@ fn locate(facts: &mut Facts, root: &Node, skipped: &HashSet<Span>, file: FileId)
                 walk.push((path.clone(), &entry.value));
             }
             facts.sources.insert(path, Location { file, span });
+        }
+    }
+    if let Some(Value::List(items)) = root.get("counters").map(|node| &node.value) {
+        let items = items.iter().filter(|item| !skipped.contains(&item.span));
+        for (counter, item) in facts.counters.iter_mut().zip(items) {
+            counter.location = Some(Location { file, span: item.span });
         }
     }
     let places = |networks: &mut std::collections::BTreeMap<String, super::DockerNetwork>,
@@ -144,6 +152,10 @@ struct Fault {
     span: Option<Span>,
     message: String,
     unknown: Option<Unknown>,
+    /// A field that has to be there.
+    missing: Option<&'static str>,
+    /// It is missing because its value was faulty, which has been told.
+    told: bool,
 }
 
 /// A name that the schema does not have, and those that it has there.
@@ -164,7 +176,7 @@ impl Fault {
     }
 
     fn new(message: String) -> Self {
-        Self { span: None, message, unknown: None }
+        Self { span: None, message, unknown: None, missing: None, told: false }
     }
 
     fn at(mut self, span: Span) -> Self {
@@ -204,7 +216,8 @@ fn words(expected: &dyn de::Expected) -> String {
         "a sequence" => "a list".to_owned(),
         "a map" => "an object".to_owned(),
         "u16" => "a number from 0 to 65535".to_owned(),
-        "u32" | "u64" => "a whole number".to_owned(),
+        "u32" => "a whole number".to_owned(),
+        "u64" => format!("a whole number from 0 to {}", u64::MAX),
         other if other.starts_with("struct ") => "an object".to_owned(),
         other if other.contains("network address") => "an address and a prefix length such as `10.0.0.0/8`".to_owned(),
         other if other.to_lowercase().contains("ip address") => "an IP address".to_owned(),
@@ -240,18 +253,18 @@ impl de::Error for Fault {
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self::new(format!("`{field}` is missing here"))
+        Self { missing: Some(field), ..Self::new(format!("`{field}` is missing here")) }
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
         let unknown = Unknown { name: field.to_owned(), known: expected, value: false };
-        Self { span: None, message: format!("there is no fact `{}` here", brief(field)), unknown: Some(unknown) }
+        Self { unknown: Some(unknown), ..Self::new(format!("there is no fact `{}` here", brief(field))) }
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
         let unknown = Unknown { name: variant.to_owned(), known: expected, value: true };
         let message = format!("`{}` is none of the values that this fact can have", brief(variant));
-        Self { span: None, message, unknown: Some(unknown) }
+        Self { unknown: Some(unknown), ..Self::new(message) }
     }
 }
 
@@ -307,7 +320,12 @@ impl<'de> de::Deserializer<'de> for Reader<'de> {
     type Error = Fault;
 
     fn deserialize_any<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        self.any(visitor).map_err(|fault| fault.at(self.node.span))
+        self.any(visitor).map_err(|fault| {
+            // A fault without a place is of this very node.
+            let own = fault.missing.filter(|_| fault.span.is_none()).and_then(|field| self.node.entry(field));
+            let told = fault.told || own.is_some_and(|entry| self.skipped.contains(&entry.value.span));
+            Fault { told, ..fault }.at(self.node.span)
+        })
     }
 
     fn deserialize_option<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {

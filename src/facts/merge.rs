@@ -198,6 +198,7 @@ impl Merge {
             firewalld,
             fail2ban,
             sysctls,
+            counters,
             sources: _,
         } = far;
         self.value("version", &mut near.version, version);
@@ -230,6 +231,10 @@ impl Merge {
                 merge.contradiction(path, &shown(near), &shown(&far));
             }
         });
+        // A listing is taken at one moment: parts of two do not go together.
+        if near.counters.is_empty() {
+            near.counters = counters;
+        }
     }
 
     fn interface(&mut self, path: &str, near: &mut InterfaceFact, far: InterfaceFact) {

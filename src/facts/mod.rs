@@ -2,6 +2,7 @@
 //! `fwc.facts.json`, from declarations in source or from a compose file. Every field may be unknown (`None`, empty).
 
 pub mod compose;
+mod counters;
 pub mod declared;
 mod decode;
 mod document;
@@ -21,6 +22,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Code;
 use crate::span::Location;
+
+pub use counters::{CountedFamily, CountedTable, CounterFact};
 
 /// Everything that is known. The JSON form is `fwc.facts.json`, described in `docs/facts.md`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +58,8 @@ pub struct Facts {
     pub fail2ban: Option<bool>,
     /// Kernel settings that matter, by sysctl name (`net.ipv4.ip_forward`).
     pub sysctls: BTreeMap<String, String>,
+    /// What the host counted for rules of ours, for the editor to show beside them. Nothing that is built or checked rests on it.
+    pub counters: Vec<CounterFact>,
     /// Where each fact is said, by its path (`docker.version`), for diagnostics and for naming the facts that a build used.
     #[serde(skip)]
     pub sources: BTreeMap<String, Location>,

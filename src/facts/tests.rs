@@ -382,3 +382,67 @@ fn the_fact_lines_of_the_page_are_read() {
     assert_eq!(docker.networks["app"].subnets.len(), 1);
     assert_eq!(facts.sysctls["net.bridge.bridge-nf-call-iptables"], "1");
 }
+
+#[test]
+fn what_a_host_counted_is_read_and_its_faults_are_told_where_they_stand() {
+    let rule = r#""rule": "-A fwc-outside-host -p tcp -m tcp --dport 22 -j ACCEPT""#;
+    let counter = |family: &str, table: &str, rule: &str, numbers: &str| {
+        format!(r#"{{ "family": "{family}", "table": "{table}", {rule}, {numbers} }}"#)
+    };
+    let numbers = r#""packets": 1, "bytes": 18446744073709551615"#;
+    let bad_rule = counter("ipv4", "filter", r#""rule": "[1:60] -A fwc-input -j ACCEPT""#, numbers);
+    let no_chain = counter("ipv6", "mangle", r#""rule": "-A -j ACCEPT""#, numbers);
+    let entries = [
+        counter("ipv4", "filter", rule, numbers),
+        bad_rule.clone(),
+        no_chain.clone(),
+        counter("ipv5", "filter", rule, numbers),
+        counter("ipv6", "filters", rule, numbers),
+        counter("ipv6", "filter", rule, r#""packets": -1, "bytes": 0"#),
+        counter("ipv6", "filter", rule, r#""packets": 1, "bytes": 18446744073709551616"#),
+        counter("ipv6", "filter", rule, r#""packets": 1.5, "bytes": 0"#),
+        counter("ipv6", "filter", rule, r#""packets": 1"#),
+        counter("ipv6", "filter", rule, r#""packets": 1, "bytes": 1, "place": "site.fw:1""#),
+        r#""[1:60] -A INPUT""#.to_owned(),
+        counter("ipv6", "filter", rule, r#""packets": 7, "bytes": 420"#),
+    ];
+    let (facts, mut told) = read(&format!(r#"{{ "version": 1, "counters": [{}] }}"#, entries.join(", ")));
+    let missing = counter("ipv6", "filter", rule, r#""packets": 1"#);
+    let mut expected = vec![
+        format!("FW0406 {bad_rule} `[1:60] -A fwc-input -j ACCEPT` is no rule as iptables-save lists it"),
+        format!("FW0406 {no_chain} `-A -j ACCEPT` is no rule as iptables-save lists it"),
+        "FW0403 \"ipv5\" `ipv5` is none of the values that this fact can have".to_owned(),
+        "FW0403 \"filters\" `filters` is none of the values that this fact can have".to_owned(),
+        "FW0403 -1 expected a whole number from 0 to 18446744073709551615, found the number `-1`".to_owned(),
+        "FW0403 18446744073709551616 expected a whole number from 0 to 18446744073709551615, found the number `18446744073709552000`".to_owned(),
+        "FW0403 1.5 expected a whole number from 0 to 18446744073709551615, found the number `1.5`".to_owned(),
+        format!("FW0403 {missing} `bytes` is missing here"),
+        "FW0402 \"place\" there is no fact `place` here".to_owned(),
+        "FW0403 \"[1:60] -A INPUT\" expected an object, found the text `[1:60] -A INPUT`".to_owned(),
+    ];
+    told.sort();
+    expected.sort();
+    assert_eq!(told, expected);
+    let ends = [facts.counters.first(), facts.counters.last()].map(|one| one.expect("a counter"));
+    assert_eq!(ends.map(|one| (one.packets, one.bytes)), [(1, u64::MAX), (7, 420)]);
+    assert_eq!(ends[0].parts(), Some(("fwc-outside-host", "-p tcp -m tcp --dport 22 -j ACCEPT")));
+    let (_, told) = read(r#"{ "version": 1, "counters": { "packets": 1 } }"#);
+    assert_eq!(told, [r#"FW0403 { "packets": 1 } expected a list, found an object"#]);
+}
+
+#[test]
+fn a_policy_cannot_say_what_a_host_counted() {
+    for (path, value) in [
+        ("counters", FactValue::Number(1)),
+        ("counters.packets", FactValue::Number(1)),
+        ("counters.rule", FactValue::Text("-A fwc-input -j ACCEPT".into())),
+    ] {
+        let fact =
+            Fact { path: Spanned::new(path.into(), Span::new(0, 8)), value: Spanned::new(value, Span::new(9, 10)) };
+        let (facts, diagnostics) = declared::read(&fact, FileId(0));
+        let said: Vec<&str> = diagnostics.iter().map(|one| one.message.as_str()).collect();
+        assert_eq!(said, ["what a host counted cannot be said in a policy"], "{path}");
+        assert!(facts.counters.is_empty() && facts.sources.is_empty());
+    }
+    assert!(!declared::paths().iter().any(|path| path.starts_with("counters")));
+}

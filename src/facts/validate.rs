@@ -57,7 +57,7 @@ pub static IMPOSSIBLE_FACT: Code = Code {
     explanation: "\
 The kernel has limits: an interface name has at most 15 bytes and neither spaces nor slashes, a port is a number from 1 to
 65535, a range does not end before it begins, and ports belong to tcp, udp or sctp. Docker has some, too: its nftables backend
-exists from version 29 and not beside Swarm.
+exists from version 29 and not beside Swarm. A counted rule begins with `-A CHAIN`.
 
 A fact beyond them is an error, since a rule that is made from it would not load, or never match.
 
@@ -163,6 +163,7 @@ pub(super) fn version(facts: &Facts, root: &Node, file: FileId) -> Option<Diagno
 pub fn validate(facts: &Facts, whole: Location) -> Vec<Diagnostic> {
     let mut check = Check { facts, whole, diagnostics: Vec::new() };
     check.interfaces();
+    check.counters();
     if let Some(docker) = &facts.docker {
         check.docker(docker);
         check.networks("docker", &docker.networks);
@@ -260,6 +261,16 @@ impl Check<'_> {
             );
             let message = format!("the default route's `{}` is not among `interfaces`", brief(route));
             self.doubtful("default-route", message, &help);
+        }
+    }
+
+    fn counters(&mut self) {
+        // No more is asked of a rule: what a listing has that is not understood must not stop a build.
+        for counter in self.facts.counters.iter().filter(|counter| counter.parts().is_none()) {
+            let location = counter.location.unwrap_or_else(|| self.place("counters"));
+            let message = format!("`{}` is no rule as iptables-save lists it", brief(&counter.rule));
+            let help = "write the line of `iptables-save -c` without its counters: `-A CHAIN …`";
+            self.push(Diagnostic::new(&IMPOSSIBLE_FACT, location, message).help(help));
         }
     }
 

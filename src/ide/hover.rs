@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use super::counted::Counted;
 use super::names::{Index, unquoted};
 use super::{describe, outline, road, text, words};
-use crate::database::{self, Db, ProjectInput, Written};
+use crate::database::{self, Db, ProjectInput, Written, WrittenLine};
 use crate::net::{AddressRange, AddressSet, Family};
 use crate::netfilter::Target;
 use crate::policy::resolve::families;
@@ -157,7 +158,8 @@ fn statement(db: &dyn Db, input: ProjectInput, at: Location) -> String {
     let mut out = String::new();
     for target in [chosen, if chosen == Target::Nft { Target::Iptables } else { Target::Nft }] {
         let written = database::written(db, input, target);
-        let lines = lines(written, target, at);
+        let mut counted = Counted::new(&policy.facts, target);
+        let lines = lines(written, target, at, |alike| counted.remark(db, input, at, alike));
         if lines.is_empty() {
             continue;
         }
@@ -176,16 +178,22 @@ fn statement(db: &dyn Db, input: ProjectInput, at: Location) -> String {
     out.trim_end().to_owned()
 }
 
-/// The lines that come from a statement, under the chain or table that they stand in.
-fn lines(written: &Written, target: Target, at: Location) -> String {
-    let of = |origin: &Location| {
-        origin.file == at.file && at.span.start <= origin.span.start && origin.span.end <= at.span.end
-    };
-    let own: Vec<_> = written.lines.iter().filter(|line| line.origins.iter().any(of)).collect();
+/// The lines that come from a statement, under the chain or table that they stand in, and under each what there is to remark on it: of a line
+/// that is the same for both families, on both.
+fn lines(
+    written: &Written,
+    target: Target,
+    at: Location,
+    mut remark: impl FnMut(&[&WrittenLine]) -> Option<String>,
+) -> String {
+    let own: Vec<_> = written.lines.iter().filter(|line| line.origins.iter().any(|one| lies_in(one, at))).collect();
     // What is the same for both families is shown once.
-    let mut families: BTreeMap<(&str, &str), BTreeSet<Option<Family>>> = BTreeMap::new();
+    let mut families: BTreeMap<(&str, &str), Vec<&WrittenLine>> = BTreeMap::new();
     for one in &own {
-        families.entry((one.line.table.name(), &one.line.text)).or_default().insert(one.line.family);
+        let alike = families.entry((one.line.table.name(), &one.line.text)).or_default();
+        if alike.iter().all(|other| other.line.family != one.line.family) {
+            alike.push(one);
+        }
     }
     let mut shown = BTreeSet::new();
     let mut parts: Vec<(String, String)> = Vec::new();
@@ -195,8 +203,8 @@ fn lines(written: &Written, target: Target, at: Location) -> String {
         if !shown.insert((line.table.name(), line.text.as_str(), chain)) || shown.len() > MOST_LINES {
             continue;
         }
-        let both = families.get(&(line.table.name(), line.text.as_str())).is_some_and(|all| all.len() > 1);
-        let family = match line.family.filter(|_| !both) {
+        let alike = families.get(&(line.table.name(), line.text.as_str())).map(Vec::as_slice).unwrap_or_default();
+        let family = match line.family.filter(|_| alike.len() < 2) {
             None => "IPv4 and IPv6",
             Some(Family::Ipv4) => "IPv4",
             Some(Family::Ipv6) => "IPv6",
@@ -214,6 +222,9 @@ fn lines(written: &Written, target: Target, at: Location) -> String {
         if let Some((_, lines)) = parts.get_mut(at) {
             lines.push_str(&line.text);
             lines.push('\n');
+            if let Some(remark) = remark(alike) {
+                let _ = writeln!(lines, "# {remark}");
+            }
         }
     }
     let mut out: String = parts.into_iter().flat_map(|(heading, lines)| [heading, lines]).collect();
@@ -221,6 +232,12 @@ fn lines(written: &Written, target: Target, at: Location) -> String {
         let _ = writeln!(out, "# and {} lines more", shown.len() - MOST_LINES);
     }
     out
+}
+
+/// Whether a place is a statement or lies in it.
+pub(super) fn lies_in(place: &Location, statement: Location) -> bool {
+    let (own, whole) = (place.span, statement.span);
+    place.file == statement.file && whole.start <= own.start && own.end <= whole.end
 }
 
 /// The judgements of a statement, one for each flow that it speaks of: as a rule or default, in a gate, as a change or a translation.

@@ -8,6 +8,7 @@
 
 pub mod action;
 pub mod complete;
+mod counted;
 pub mod definition;
 mod describe;
 pub mod fold;

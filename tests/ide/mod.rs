@@ -6,6 +6,7 @@
 
 mod actions;
 mod agrees;
+mod counted;
 mod draw;
 mod features;
 mod hostile;
