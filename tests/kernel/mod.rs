@@ -23,3 +23,4 @@ mod mutants;
 mod oracle_proof;
 mod simulated;
 mod traced;
+mod untracked;
