@@ -30,7 +30,7 @@ fact docker.version = \"28.5.2\"
 { \"version\": 1, \"docker\": { \"version\": \"26.1.5\" } }
 ```
 
-Run `fwc facts` on the host again, or take the declaration away.
+Correct the file where the host has changed since, or take the declaration away.
 ",
 };
 

@@ -23,7 +23,7 @@ things that change rules and that this fwc would not see.
 { \"version\": 2 }
 ```
 
-Use the fwc that wrote the file, or let this one write it again with `fwc facts`.
+Use the version of fwc that the file was written for, or write the file as this one reads it: `docs/facts.md` lists every field.
 ",
 };
 
@@ -128,7 +128,7 @@ matches nothing.
 { \"version\": 1, \"docker\": { \"networks\": { \"app\": { \"subnets\": [\"172.18.0.0/16\"], \"gateways\": [\"172.19.0.1\"] } } } }
 ```
 
-Correct the one that is wrong, or write the file again with `fwc facts`.
+Correct the one that is wrong.
 ",
 };
 
@@ -143,7 +143,10 @@ pub(super) fn version(facts: &Facts, root: &Node, file: FileId) -> Option<Diagno
             let location = facts.source("version").unwrap_or(Location { file, span: root.span });
             let message = format!("facts of version {other}, but this fwc reads version {}", Facts::VERSION);
             let diagnostic = Diagnostic::new(&FACTS_VERSION, location, message);
-            Some(diagnostic.help("write the file again with `fwc facts` of this version"))
+            Some(
+                diagnostic
+                    .help(format!("write it in version {}, or use the fwc that it was written for", Facts::VERSION)),
+            )
         }
         // A version that could not be read has had its diagnostic.
         None if root.entry("version").is_some() || !matches!(root.value, Value::Map(_)) => None,

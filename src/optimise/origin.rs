@@ -26,11 +26,12 @@ impl<'a> Lines<'a> {
         Some((&source.path, index.line_column(location.span.start).0))
     }
 
-    /// `site.fw:3-5,9 other.fw:1`, for rules that were made into one.
+    /// `site.fw:3-5,9 other.fw:1`, for rules that were made into one. The first place stands first.
     #[must_use]
     pub fn describe(&self, locations: &[Location]) -> String {
-        let mut places: Vec<(&str, u32)> = locations.iter().filter_map(|&location| self.place(location)).collect();
-        places.sort_unstable();
+        let mut order = locations.to_vec();
+        order.sort_unstable();
+        let mut places: Vec<(&str, u32)> = order.into_iter().filter_map(|location| self.place(location)).collect();
         places.dedup();
         let mut out = String::new();
         let mut rest = places.as_slice();
@@ -66,5 +67,20 @@ impl<'a> Lines<'a> {
             }
         }
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::span::{FileId, Span};
+
+    #[test]
+    fn places_stand_in_the_order_in_which_files_were_read() {
+        let text = |path: &str| SourceText { path: path.into(), text: "a\nb\nc\n".into() };
+        let sources = [text("site.fw"), text("parts/base.fw")];
+        let at = |file, start| Location { file: FileId(file), span: Span::new(start, start + 1) };
+        let said = Lines::new(&sources).describe(&[at(1, 0), at(0, 4), at(0, 2), at(0, 4)]);
+        assert_eq!(said, "site.fw:2-3 parts/base.fw:1");
     }
 }
