@@ -2,7 +2,7 @@
 //! before it (`tests/layout.rs` keeps it so). The library does no input or output: texts come in as values, texts go out as
 //! values; only `disk`, `server` and `cli` touch files, the environment and the terminal.
 
-pub mod growth;
+pub mod list;
 pub mod span;
 pub mod net;
 pub mod diagnostic;

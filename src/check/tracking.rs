@@ -68,9 +68,10 @@ tracked is not translated, and no rule for answers (`established`) lets it throu
 interface lan = eth1
 interface wan = eth0
 notrack udp 123 from 192.168.2.0/24 to 198.51.100.0/24
+allow from lan to wan
+allow udp from 198.51.100.0/24 to 192.168.2.0/24 source port 123
 notrack udp 53 from lan to host
 allow { udp 53, ssh } from lan to host
-allow from lan to wan
 ```
 ",
 };
@@ -127,12 +128,10 @@ fn unknown(policy: &Policy, change: &Change) -> Option<&'static str> {
 
 /// Whether a packet itself tells that it goes to a party.
 fn is_in_the_packet(policy: &Policy, party: &Party) -> bool {
-    let cards = &policy.cards;
-    let nobody_else = cards.container.is_empty() && cards.instance.is_empty() && cards.guest.is_empty();
     match party.class {
         Class::Host => true,
         Class::Outside => {
-            let said = party.addresses.is_some() || party.live.is_some() || nobody_else;
+            let said = party.addresses.is_some() || party.live.is_some() || policy.cards.has_nobody();
             said && party.cards.is_none() && party.macs.is_empty() && party.except.iter().all(|one| one.cards.is_none())
         }
         // What is dialled at an address of the host is not in the packet's own words yet.
@@ -147,8 +146,10 @@ pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
     for fault in [untranslated, untold, unanswered] {
         for change in policy.changes.iter().filter(|change| change.kind == ChangeKind::Notrack) {
             let here = change.judgement.location;
-            if let Some(found) = Some(change).filter(|_| !told.contains(&here)).and_then(|change| fault(policy, change))
-            {
+            if told.contains(&here) {
+                continue;
+            }
+            if let Some(found) = fault(policy, change) {
                 told.push(here);
                 out.push(found);
             }
@@ -206,22 +207,13 @@ fn unanswered(policy: &Policy, change: &Change) -> Option<Diagnostic> {
             options: options.into(),
             ..forth.clone()
         };
-        for rule in list.iter().filter(|rule| rule.rank != Rank::Prelude) {
-            match rule.action {
-                Action::Log => {}
-                Action::Allow
-                    if traffic_meets(rule, &back)
-                        && !roads::apart(&rule.from, &from)
-                        && !roads::apart(&rule.to, &to) =>
-                {
-                    return None;
-                }
-                Action::Allow => {}
-                Action::Deny | Action::Reject(_) if cover::covers(rule, &back) => return Some(rule.location),
-                Action::Deny | Action::Reject(_) => {}
-            }
-        }
-        None
+        let speaks = |rule: &Judgement| {
+            traffic_meets(rule, &back) && !roads::apart(&rule.from, &from) && !roads::apart(&rule.to, &to)
+        };
+        let mut rules = list.iter().filter(|rule| rule.rank != Rank::Prelude && rule.action != Action::Log);
+        let first =
+            rules.find(|rule| if rule.action == Action::Allow { speaks(rule) } else { cover::covers(rule, &back) });
+        first.filter(|rule| rule.action != Action::Allow).map(|rule| rule.location)
     };
     let there = forth.traffic.iter().find_map(denied)?;
     let message = format!("answers of what is not tracked are denied: {flow}");

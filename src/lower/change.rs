@@ -7,10 +7,10 @@ use thin_vec::{ThinVec, thin_vec};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::{Family, Protocol};
 use crate::netfilter::{Effect, Hook, IcmpType, Match, MatchKind, Rule, TableFamily, TableKind};
-use crate::policy::{Change, ChangeKind, Class, Flow, Judgement, Nat, Options, Traffic};
+use crate::policy::{Change, ChangeKind, Class, Flow, Judgement, Nat, Options, Party, Traffic};
 
+use super::Program;
 use super::condition::{self, Seat};
-use super::{LOCAL, Program};
 use crate::netfilter::entry::entry_chain;
 
 /// A mark after routing.
@@ -151,13 +151,12 @@ impl Program<'_> {
             Nat::Forward { address, .. } => to.addresses.as_ref().is_none_or(|set| set.contains(*address)),
             _ => false,
         });
-        let nobody_else = LOCAL.into_iter().all(|class| self.cards(class).is_empty());
         change.flow.to == Class::Outside
             && judgement.via.is_none()
             && to.cards.is_none()
             && to.except.is_empty()
             && to.live.is_none()
-            && (to.addresses.is_some() || nobody_else)
+            && (to.addresses.is_some() || self.policy.cards.has_nobody())
             && (from.cards.is_some() || from.addresses.is_some() || from.class != Class::Outside)
             && !translated
     }
@@ -168,11 +167,8 @@ impl Program<'_> {
         let early = hook == Hook::Prerouting;
         if early {
             // The target's cards are not known before routing, and a container is still an address of the host.
-            let to = &mut judgement.to;
-            if to.at.is_some() {
-                to.addresses = to.at.take();
-            }
-            (to.cards, to.published, to.view) = (None, None, None);
+            judgement.to = as_dialled(judgement.to);
+            judgement.to.cards = None;
             // Nor is the card that the policy's crossing is at, where the packet leaves by it.
             if change.flow.from != Class::Outside {
                 judgement.via = None;
@@ -263,11 +259,7 @@ impl Program<'_> {
     /// Ethernet address, a user) is not in its answers.
     fn answers(&self, change: &Change, hook: Hook) -> Vec<Rule> {
         let forth = &change.judgement;
-        let mut from = forth.to.clone();
-        if from.at.is_some() {
-            from.addresses = from.at.take();
-        }
-        (from.published, from.view) = (None, None);
+        let from = as_dialled(forth.to.clone());
         let mut to = forth.from.clone();
         (to.macs, to.user) = (Vec::new(), None);
         let mut rules = Vec::new();
@@ -293,6 +285,18 @@ impl Program<'_> {
     }
 }
 
+/// A target as a packet's own words have it before translation: the address that was dialled is its destination.
+fn as_dialled(mut party: Party) -> Party {
+    if party.at.is_some() {
+        party.addresses = party.at.take();
+    }
+    // A party of which nothing special is said stays one.
+    if party.published.is_some() || party.view.is_some() {
+        (party.published, party.view) = (None, None);
+    }
+    party
+}
+
 /// The types that answer these; None if nothing does.
 fn replies(family: Option<Family>, asked: &[IcmpType]) -> Option<ThinVec<IcmpType>> {
     // Echo, timestamp, information and address mask; echo of ICMPv6 (IANA "ICMP Type Numbers", "ICMPv6 Parameters").
@@ -306,7 +310,8 @@ fn replies(family: Option<Family>, asked: &[IcmpType]) -> Option<ThinVec<IcmpTyp
     (!list.is_empty()).then_some(list)
 }
 
-/// In the words that the raw table has: nothing is tracked there yet, and what was dialled stands in the header.
+/// In the words that the raw table has: nothing is tracked there yet, so that nobody can say what was translated, and what was dialled
+/// stands in the header.
 fn before_tracking(matches: &mut Vec<Match>) {
     matches.retain_mut(|one| {
         let kind = std::mem::replace(&mut one.kind, MatchKind::DirectionOriginal);

@@ -16,7 +16,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use thin_vec::thin_vec;
 
 use crate::diagnostic::Diagnostic;
-use crate::growth::make_room;
+use crate::list::make_room;
 use crate::net::{Card, Family};
 use crate::netfilter::Target;
 use crate::netfilter::{

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::ops::Deref;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::{Family, hash_ends, same};
+use super::Family;
+use crate::list::{View, hash_ends, same};
 
 /// An inclusive range of addresses of one family. Whether it is a prefix is asked of [`AddressRange::prefix`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -137,24 +137,7 @@ impl From<&[AddressRange]> for AddressForm {
 }
 
 /// The ranges of a set of addresses, in order. Reads as a slice.
-#[derive(Clone, Copy, Debug)]
-pub enum AddressRanges<'s> {
-    /// Exactly one.
-    One([AddressRange; 1]),
-    /// Any number.
-    Many(&'s [AddressRange]),
-}
-
-impl Deref for AddressRanges<'_> {
-    type Target = [AddressRange];
-
-    fn deref(&self) -> &[AddressRange] {
-        match self {
-            Self::One(one) => one,
-            Self::Many(many) => many,
-        }
-    }
-}
+pub type AddressRanges<'s> = View<'s, AddressRange>;
 
 impl fmt::Debug for AddressSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,10 +4,8 @@ mod address;
 mod port;
 
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::str::FromStr;
-use std::sync::Arc;
 
 pub use address::{AddressRange, AddressRanges, AddressSet};
 pub use port::{PortRange, PortSet};
@@ -39,17 +37,6 @@ impl fmt::Display for Family {
             Self::Ipv6 => "ipv6",
         })
     }
-}
-
-/// The length and the ends: a list of 100,000 is put into tables as often as rules name it.
-fn hash_ends<T: Hash, H: Hasher>(all: &[T], state: &mut H) {
-    all.len().hash(state);
-    all.iter().take(4).chain(all.iter().rev().take(4)).for_each(|range| range.hash(state));
-}
-
-/// Whether two shared lists are equal; most that are equal are one.
-fn same<T: PartialEq>(one: &Arc<[T]>, other: &Arc<[T]>) -> bool {
-    Arc::ptr_eq(one, other) || one == other
 }
 
 /// An IP protocol number (IANA "Assigned Internet Protocol Numbers").

@@ -1,10 +1,8 @@
 //! Ports: ranges and sets.
 
 use std::fmt;
-use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 
-use super::{hash_ends, same};
+use crate::list::OneOrMany;
 
 /// An inclusive range of ports (or of any 16-bit field).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,52 +23,7 @@ impl PortRange {
 
 /// A set of ports: sorted, disjoint, merged. Empty means none, not any.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct PortSet(PortRanges);
-
-/// Port ranges in order. Nearly every set has one, kept without memory of its own; a long list is shared by all that name it.
-#[derive(Clone, Debug, Eq)]
-enum PortRanges {
-    /// Exactly one.
-    One([PortRange; 1]),
-    /// None, or several.
-    Many(Arc<[PortRange]>),
-}
-
-impl PortRanges {
-    fn as_slice(&self) -> &[PortRange] {
-        match self {
-            Self::One(one) => one,
-            Self::Many(many) => many,
-        }
-    }
-}
-
-impl PartialEq for PortRanges {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Many(one), Self::Many(other)) => same(one, other),
-            _ => self.as_slice() == other.as_slice(),
-        }
-    }
-}
-
-impl Hash for PortRanges {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        hash_ends(self.as_slice(), state);
-    }
-}
-
-impl From<Vec<PortRange>> for PortRanges {
-    fn from(ranges: Vec<PortRange>) -> Self {
-        <[PortRange; 1]>::try_from(ranges).map_or_else(|many| Self::Many(many.into()), Self::One)
-    }
-}
-
-impl Default for PortRanges {
-    fn default() -> Self {
-        Self::Many(Arc::default())
-    }
-}
+pub struct PortSet(OneOrMany<PortRange>);
 
 impl PortSet {
     /// The union of `ranges`.
@@ -78,7 +31,7 @@ impl PortSet {
     pub fn new(ranges: impl IntoIterator<Item = PortRange>) -> Self {
         let mut ranges = ranges.into_iter();
         let Some(first) = ranges.next() else { return Self::default() };
-        let Some(second) = ranges.next() else { return Self(PortRanges::One([first])) };
+        let Some(second) = ranges.next() else { return Self(OneOrMany::One([first])) };
         let mut ranges: Vec<PortRange> = [first, second].into_iter().chain(ranges).collect();
         ranges.sort_unstable();
         let mut merged: Vec<PortRange> = Vec::with_capacity(ranges.len());
@@ -94,7 +47,7 @@ impl PortSet {
     /// The ranges, in order.
     #[must_use]
     pub fn ranges(&self) -> &[PortRange] {
-        self.0.as_slice()
+        &self.0
     }
 
     /// Whether nothing is in it.

@@ -1,7 +1,8 @@
 //! Sets of values of one field: sorted, disjoint ranges that do not touch.
 
-use std::ops::Deref;
 use std::sync::Arc;
+
+use crate::list::View;
 
 /// An inclusive range of values.
 pub type Range = (u128, u128);
@@ -21,30 +22,7 @@ enum Form {
 }
 
 /// The ranges of some values, in order. Reads as a slice.
-#[derive(Clone, Copy, Debug)]
-pub enum Ranges<'v> {
-    /// Exactly one.
-    One([Range; 1]),
-    /// Any number.
-    Many(&'v [Range]),
-}
-
-impl Deref for Ranges<'_> {
-    type Target = [Range];
-
-    fn deref(&self) -> &[Range] {
-        match self {
-            Self::One(one) => one,
-            Self::Many(many) => many,
-        }
-    }
-}
-
-impl Default for Ranges<'_> {
-    fn default() -> Self {
-        Self::Many(&[])
-    }
-}
+pub type Ranges<'v> = View<'v, Range>;
 
 impl Eq for Values {}
 

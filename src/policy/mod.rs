@@ -17,6 +17,7 @@ use std::sync::Arc;
 use thin_vec::ThinVec;
 
 use crate::facts::Facts;
+use crate::list::OneOrMany;
 use crate::net::{AddressSet, Card, Family, Mac, PortRange, PortSet, Protocol};
 use crate::netfilter::{IcmpType, Reject};
 use crate::span::Location;
@@ -287,48 +288,12 @@ impl Traffic {
     pub const ALL: Self = Self { family: None, protocol: None, ports: None, icmp: None };
 }
 
-/// The kinds of traffic that a judgement speaks of: at least one, mostly one, which then stands in place. Reads as a slice.
-#[derive(Clone, Debug)]
-pub enum TrafficList {
-    /// Exactly one.
-    One([Traffic; 1]),
-    /// Any number; a service's, shared by all that name it.
-    Many(Arc<[Traffic]>),
-}
-
-impl std::ops::Deref for TrafficList {
-    type Target = [Traffic];
-
-    fn deref(&self) -> &[Traffic] {
-        match self {
-            Self::One(one) => one,
-            Self::Many(many) => many,
-        }
-    }
-}
+/// The kinds of traffic that a judgement speaks of: at least one, mostly one; a service's are shared by all that name it.
+pub type TrafficList = OneOrMany<Traffic>;
 
 impl From<Traffic> for TrafficList {
     fn from(one: Traffic) -> Self {
         Self::One([one])
-    }
-}
-
-impl From<Vec<Traffic>> for TrafficList {
-    fn from(list: Vec<Traffic>) -> Self {
-        <[Traffic; 1]>::try_from(list).map_or_else(|many| Self::Many(many.into()), Self::One)
-    }
-}
-
-impl PartialEq for TrafficList {
-    fn eq(&self, other: &Self) -> bool {
-        **self == **other
-    }
-}
-impl Eq for TrafficList {}
-
-impl std::hash::Hash for TrafficList {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        (**self).hash(state);
     }
 }
 

@@ -4,7 +4,7 @@
 use pest::Parser;
 
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::growth::make_room;
+use crate::list::make_room;
 use crate::span::{FileId, Span, Spanned};
 use crate::syntax::Parsed;
 use crate::syntax::build::{Builder, Report};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::diagnostic::Diagnostic;
-use crate::growth::make_room;
 use crate::library;
+use crate::list::make_room;
 use crate::names::closest as nearest;
 use crate::names::{reject, syslog};
 use crate::net::{AddressSet, Family, PortSet};

@@ -115,6 +115,12 @@ pub fn card_fault(here: Location, card: &Card) -> Option<Diagnostic> {
 }
 
 impl LocalCards {
+    /// Whether nobody is behind this host's own bridges: whatever is routed comes from outside, and goes there.
+    #[must_use]
+    pub fn has_nobody(&self) -> bool {
+        self.container.is_empty() && self.instance.is_empty() && self.guest.is_empty()
+    }
+
     /// The class of machines behind a card; `None`: outside.
     #[must_use]
     pub fn class_of(&self, card: &Card) -> Option<Class> {
