@@ -3,6 +3,7 @@
 //! values; only `disk`, `server` and `cli` touch files, the environment and the terminal.
 
 pub mod list;
+pub mod memory;
 pub mod span;
 pub mod net;
 pub mod diagnostic;

@@ -70,7 +70,7 @@ mod tests {
         }
         let one = |name: &str, protocol, port| {
             let range = crate::net::PortRange::single(port);
-            assert_eq!(ports[name], [Item::Ports { protocol, ports: smallvec::smallvec![range] }], "{name}");
+            assert_eq!(ports[name], [Item::Ports { protocol, ports: vec![range].into() }], "{name}");
         };
         one("ssh", crate::net::Protocol::TCP, 22);
         one("https", crate::net::Protocol::TCP, 443);

@@ -148,7 +148,7 @@ fn networks<'p>(policy: &'p Policy, judgement: &Judgement) -> Vec<&'p DockerNetw
     let docker = policy.facts.docker.iter().flat_map(|docker| docker.networks.values());
     let of_card = docker.filter(|network| {
         let bridge = network.bridge.as_ref().map(|bridge| Card::exact(bridge.clone()));
-        judgement.to.cards.as_ref().is_some_and(|cards| bridge.is_some_and(|bridge| cards.cards == [bridge]))
+        judgement.to.cards.as_ref().is_some_and(|cards| bridge.is_some_and(|bridge| *cards.cards == [bridge]))
     });
     named.map_or_else(|| of_card.collect(), |(_, networks)| networks)
 }

@@ -29,7 +29,7 @@ use crate::syntax;
 use crate::syntax::Parsed;
 use crate::syntax::outline::Outline;
 use crate::syntax::tree::Target;
-use crate::{assertion, check, emit, lower, optimise, policy, verify};
+use crate::{assertion, check, emit, lower, memory, optimise, policy, verify};
 
 pub use case::{Case, Found, Unchecked, Verdicts};
 
@@ -310,12 +310,15 @@ pub fn compile_part(db: &dyn Db, input: ProjectInput, stem: String, only: Vec<St
     Arc::new(Compiled { diagnostics, excused, target, outputs, disagreement: None })
 }
 
+/// Bytes of text from which on a policy is long: some 30,000 rules.
+const LONG: usize = 1 << 20;
+
 impl Database {
     /// As [`compile_part`], for a project of which nothing else will be asked: each stage's value is let go when the next stage
     /// has its own, so that a large policy is not held in four forms at once. Gives the texts, too, for showing diagnostics.
-    #[must_use]
     ///
     /// With `verified` the files are read back and compared with the policy.
+    #[must_use]
     pub fn compile_once(
         self,
         input: ProjectInput,
@@ -330,10 +333,19 @@ impl Database {
         // The trees.
         drop(self);
         let files = Arc::try_unwrap(project).map_or_else(|shared| shared.files.clone(), |own| own.files);
+        let long = files.iter().map(|file| file.text.len()).sum::<usize>() > LONG;
+        // What a stage let go seldom fits what the next one asks for, and both would be held. A short policy is done before that matters.
+        let release = || {
+            if long {
+                memory::give_back()
+            }
+        };
+        release();
         let (mut outputs, mut disagreement) = (Vec::new(), None);
         if !saying.stops() {
             let lowered = Lowered::new(&resolved.0, target, only, &files, &mut saying);
             drop(resolved);
+            release();
             let plain = verified.then(|| lowered.ruleset.clone());
             outputs = lowered.written(stem, &mut saying);
             if let Some(plain) = plain.filter(|_| !outputs.is_empty()) {

@@ -225,7 +225,7 @@ fn members(set: &Set) -> Members {
         for value in element {
             let mut alternatives: Vec<String> = Vec::new();
             match value {
-                SetValue::Address(range) => push_nets(range, &mut |net| alternatives.push(net.to_owned())),
+                SetValue::Address(range) => push_nets(&range.unpacked(), &mut |net| alternatives.push(net.to_owned())),
                 SetValue::Service(protocol, ports) => alternatives.push(format!("{}:{ports}", protocol.0)),
                 SetValue::Mac(mac) => alternatives.push(mac.to_string()),
                 SetValue::Interface(card) => alternatives.push(card.name.clone()),
@@ -258,6 +258,7 @@ fn only_member(element: &[SetValue], word: &mut String) -> Option<()> {
         }
         match value {
             SetValue::Address(range) => {
+                let range = &range.unpacked();
                 write::prefix_length(range).filter(|length| *length > 0)?;
                 write::range(word, range);
             }

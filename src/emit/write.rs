@@ -6,6 +6,16 @@ use std::net::IpAddr;
 use crate::net::AddressRange;
 use crate::netfilter::words::quotable;
 
+/// Puts a text behind another. Of a large build nearly all is in one of the two: that one is not held twice while the other joins it.
+pub(super) fn join(head: &mut String, mut tail: String) {
+    if head.len() < tail.len() {
+        tail.insert_str(0, head);
+        *head = tail;
+    } else {
+        head.push_str(&tail);
+    }
+}
+
 /// Appends text for a comment line: line ends and control characters become spaces.
 pub(super) fn plain(out: &mut String, text: &str) {
     out.extend(text.chars().map(|c| if c.is_control() { ' ' } else { c }));

@@ -198,9 +198,8 @@ mod tests {
         assert_eq!(words(connections, true), said("20 connections per source"));
         let time = MatchKind::Time { days: 0b001_1111, times: Some((480, 1080)) };
         assert_eq!(words(time, false), said("only Mon, Tue, Wed, Thu, Fri, 08:00 to 18:00"));
-        assert_eq!(words(MatchKind::User("www".to_owned()), false), said("from user www"));
-        let set =
-            MatchKind::InSet { set: "banned".into(), fields: thin_vec::thin_vec![crate::netfilter::SetField::Source] };
+        assert_eq!(words(MatchKind::User("www".into()), false), said("from user www"));
+        let set = MatchKind::in_set("banned".into(), thin_vec::thin_vec![crate::netfilter::SetField::Source]);
         assert_eq!(words(set, true), vec![Asked::Open("unless set `banned` lists it".to_owned())]);
         let unknown = MatchKind::Unknown("-m geoip --src-cc DE".into());
         assert_eq!(words(unknown, false), vec![Asked::Open("if `-m geoip --src-cc DE`".to_owned())]);

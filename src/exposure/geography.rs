@@ -228,7 +228,7 @@ fn mentioned(ruleset: &Ruleset) -> Vec<String> {
             MatchKind::InInterface(list) | MatchKind::OutInterface(list) => Some(list),
             _ => None,
         })
-        .flatten()
+        .flat_map(|list| list.iter())
         .filter(|card| !card.prefix)
         .map(|card| card.name.clone())
         .collect();

@@ -146,7 +146,7 @@ impl<'h> Surveyor<'h, '_> {
     /// What guests send that are bound to a bridge by a card of their own comes from no other place.
     fn not_by_taps(&self, cube: Cube) -> Option<Cube> {
         let gates = self.host().policy.iter().flat_map(|policy| &policy.gates);
-        let taps: Vec<_> = gates.flat_map(|gate| &gate.cards).cloned().collect();
+        let taps: Vec<_> = gates.flat_map(|gate| &*gate.cards).cloned().collect();
         let others =
             |field| cards(&taps).and_then(|taps| self.universe().complement(field, &taps)).map(|rest| (field, rest));
         narrowed(cube, [Field::IN_PORT, Field::OUT_PORT].into_iter().filter_map(others))

@@ -108,7 +108,7 @@ impl Cards {
 
 fn one_card(item: &Match) -> Option<(&str, bool)> {
     match &item.kind {
-        MatchKind::OutInterface(cards) => match cards.as_slice() {
+        MatchKind::OutInterface(cards) => match &**cards {
             [card] if !card.prefix => Some((&card.name, item.negated)),
             _ => None,
         },

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::{Cards, Host, Vocabulary, attach};
 use smallvec::smallvec;
-use thin_vec::ThinVec;
 
 use crate::database::{self, Database};
 use crate::diagnostic::Diagnostic;
@@ -18,7 +17,7 @@ use crate::policy::{Policy, service};
 use crate::project::{Options, Project, Root, System};
 use crate::read::{self, Form, Reading};
 use crate::span::{FileId, LineIndex, SourceText, Spanned};
-use crate::syntax::tree::{InterfaceValue, One, Place, Who};
+use crate::syntax::tree::{Beside, InterfaceValue, One, Place, Who};
 use crate::{assertion, lower};
 
 /// Why there is no host.
@@ -159,13 +158,8 @@ fn vocabulary(project: &Project, policy: &Policy) -> Vocabulary {
     let places = Places::new(project, &names, &policy.facts, &policy.cards, &[]);
     let mut sets = Vec::new();
     for (name, declared) in &names.sets {
-        let member = One {
-            negated: false,
-            place: Spanned { value: Place::Name((*name).into()), span: declared.node.name.span },
-            on: ThinVec::new(),
-            at: None,
-            view: None,
-        };
+        let place = Spanned { value: Place::Name((*name).into()), span: declared.node.name.span };
+        let member = One::new(place, Beside::default());
         let who = Who { span: declared.node.name.span, negated: false, members: smallvec![member] };
         let mut faults = Vec::new();
         let addresses = places.own(declared.file, &who, &mut faults);

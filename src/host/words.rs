@@ -100,8 +100,8 @@ pub fn asked(item: &Match, family: Family) -> String {
         MatchKind::Mark { value, mask } => format!("mark {value:#x}/{mask:#x}"),
         MatchKind::SourceMac(macs) => format!("source MAC {}", list(macs.iter().map(ToString::to_string))),
         MatchKind::User(user) => format!("user {user}"),
-        MatchKind::InSet { set, fields } => {
-            format!("{} in set {set}", list(fields.iter().map(|field| set_field(*field).to_owned())))
+        MatchKind::InSet(asked) => {
+            format!("{} in set {}", list(asked.fields.iter().map(|field| set_field(*field).to_owned())), asked.set)
         }
         MatchKind::Limit(limit) => format!("at most {} in {} s", limit.count, limit.seconds),
         MatchKind::ConnectionsAbove { count, .. } => format!("more than {count} connections"),

@@ -2,6 +2,7 @@
 //! becomes a list of alternatives, each a conjunction of matches.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use smallvec::{SmallVec, smallvec};
 use thin_vec::thin_vec;
@@ -153,7 +154,7 @@ fn drop_absent_cards(policy: &Policy, seat: &Seat, matches: &mut Vec<Match>) {
         if !one.negated || !outside {
             return true;
         }
-        cards.retain(|card| !elsewhere(card));
+        *cards = cards.iter().filter(|card| !elsewhere(card)).cloned().collect();
         !cards.is_empty()
     });
 }
@@ -255,8 +256,8 @@ pub fn reached<'p>(policy: &'p Policy, allow: &Judgement) -> Vec<&'p Published> 
 pub fn container_side(one: &Published) -> Vec<Match> {
     let ports = PortSet::new([one.container_ports]);
     vec![
-        Match::not(MatchKind::OutInterface(vec![Card::exact("lo")])),
-        Match::is(MatchKind::Protocol(vec![one.protocol])),
+        Match::not(MatchKind::OutInterface([Card::exact("lo")].into())),
+        Match::is(MatchKind::protocol(one.protocol)),
         Match::is(MatchKind::DestinationPort(ports)),
     ]
 }
@@ -388,7 +389,10 @@ fn container_roads(
     if allow && !policy.containers.routed_bridges.is_empty() && service.published.is_none() && judgement.to.at.is_none()
     {
         let bridges = policy.containers.routed_bridges.clone();
-        roads.push(Road { ports: Ports::Header, extra: vec![Match::is(MatchKind::OutInterface(bridges)), original()] });
+        roads.push(Road {
+            ports: Ports::Header,
+            extra: vec![Match::is(MatchKind::OutInterface(bridges.into())), original()],
+        });
     }
     roads
 }
@@ -487,13 +491,13 @@ pub fn party_matches(party: &Party, from: bool, seat: &Seat, family: Option<Fami
     }
     if let Some(live) = &party.live {
         let field = if from { SetField::Source } else { SetField::Destination };
-        matches.push(Match::is(MatchKind::InSet { set: live_set(live, family?), fields: thin_vec![field] }));
+        matches.push(Match::is(MatchKind::in_set(live_set(live, family?), thin_vec![field])));
     }
     if !party.macs.is_empty() && from && arrives_known {
-        matches.push(Match::is(MatchKind::SourceMac(party.macs.clone())));
+        matches.push(Match::is(MatchKind::SourceMac(party.macs.as_slice().into())));
     }
     if let Some(user) = &party.user {
-        matches.push(Match::is(MatchKind::User(user.to_string())));
+        matches.push(Match::is(MatchKind::User(Arc::clone(user))));
     }
     if let Some(at) = &party.at
         && !from
@@ -517,9 +521,9 @@ pub fn party_matches(party: &Party, from: bool, seat: &Seat, family: Option<Fami
 fn service_matches(matches: &mut Vec<Match>, judgement: &Judgement, service: &Service<'_>, road: &Road) {
     matches.extend(road.extra.iter().cloned());
     if let Some(protocol) = service.protocol {
-        matches.push(Match::is(MatchKind::Protocol(vec![protocol])));
+        matches.push(Match::is(MatchKind::protocol(protocol)));
     } else if judgement.options.source_ports.is_some() {
-        matches.push(Match::is(MatchKind::Protocol(vec![Protocol::TCP, Protocol::UDP])));
+        matches.push(Match::is(MatchKind::Protocol(vec![Protocol::TCP, Protocol::UDP].into())));
     }
     if let Some(ports) = &judgement.options.source_ports {
         matches.push(Match::is(MatchKind::SourcePort(ports.clone())));
@@ -531,7 +535,7 @@ fn service_matches(matches: &mut Vec<Match>, judgement: &Judgement, service: &Se
         }));
     }
     if let Some(types) = service.icmp {
-        matches.push(Match::is(MatchKind::IcmpType(types.to_vec())));
+        matches.push(Match::is(MatchKind::IcmpType(types.into())));
     }
     if let Some((days, times)) = judgement.options.during {
         matches.push(Match::is(MatchKind::Time { days, times }));

@@ -63,7 +63,7 @@ impl Program<'_> {
         }
         let mut rules = Vec::new();
         if has_part(self.policy, "loopback") {
-            rules.push(to(vec![Match::is(MatchKind::InInterface(vec![Card::exact("lo")]))], Verdict::Accept));
+            rules.push(to(vec![Match::is(MatchKind::InInterface([Card::exact("lo")].into()))], Verdict::Accept));
         }
         rules.extend(self.gate_calls(Hook::Input));
         for (index, from) in ORIGINS.into_iter().enumerate() {
@@ -111,7 +111,7 @@ impl Program<'_> {
         }
         let mut rules = Vec::new();
         let flow = Flow { from: Class::Host, to: Class::Container };
-        let lo = || Match::is(MatchKind::OutInterface(vec![Card::exact("lo")]));
+        let lo = || Match::is(MatchKind::OutInterface([Card::exact("lo")].into()));
         if self.governed(Class::Host, Class::Container) {
             // The host's connection to its own address, which Docker's NAT turns to a container, still shows the loopback.
             let matches =
@@ -328,12 +328,12 @@ impl Program<'_> {
     /// The matches that tell an origin on INPUT. Guests on taps are told by their bridge port.
     pub(super) fn arrives_from(&self, from: Class) -> Vec<Match> {
         if from == Class::Guest {
-            let taps: Vec<Card> = self
+            let taps: Arc<[Card]> = self
                 .policy
                 .gates
                 .iter()
                 .filter(|gate| gate::is_on_tap(gate))
-                .flat_map(|gate| gate.cards.clone())
+                .flat_map(|gate| gate.cards.iter().cloned())
                 .collect();
             if !taps.is_empty() {
                 return if self.target == Target::Iptables {
@@ -508,7 +508,7 @@ fn published_matches(published: &[Published]) -> Vec<(Option<Family>, Vec<Match>
                 let set = crate::net::AddressSet::new([crate::net::AddressRange::single(address)]);
                 matches.push(Match::is(MatchKind::Destination(set)));
             }
-            matches.push(Match::is(MatchKind::Protocol(vec![protocol])));
+            matches.push(Match::is(MatchKind::protocol(protocol)));
             matches.push(Match::is(MatchKind::DestinationPort(PortSet::new(ports))));
             (family, matches)
         })

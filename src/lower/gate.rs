@@ -68,7 +68,7 @@ fn from(gate: &Gate) -> Vec<(Option<Family>, Vec<Match>)> {
 fn by_address(
     gate: &Gate,
     address: impl Fn(AddressSet) -> MatchKind,
-    card: impl Fn(Vec<Card>) -> MatchKind,
+    card: impl Fn(Arc<[Card]>) -> MatchKind,
 ) -> Vec<(Option<Family>, Vec<Match>)> {
     Family::BOTH
         .into_iter()
@@ -102,7 +102,7 @@ fn borrowed(gates: &[&Gate], family: TableFamily) -> Vec<Rule> {
         .filter_map(|gate| {
             let matches = vec![
                 Match::is(MatchKind::InPort(gate.cards.clone())),
-                Match::not(MatchKind::SourceMac(vec![gate.mac?])),
+                Match::not(MatchKind::SourceMac(thin_vec![gate.mac?])),
             ];
             Some(Rule { origin: Some(gate.location), ..to(matches, Verdict::Drop) })
         })
@@ -215,7 +215,7 @@ impl Program<'_> {
             Target::Nft => (TableFamily::Bridge, "fwc-bridge-forward"),
         };
         let gates: Vec<&Gate> = policy.gates.iter().filter(|gate| is_on_tap(gate)).collect();
-        let taps: Vec<Card> = gates.iter().flat_map(|gate| gate.cards.clone()).collect();
+        let taps: Arc<[Card]> = gates.iter().flat_map(|gate| gate.cards.iter().cloned()).collect();
         let mut rules = Vec::new();
         for gate in &gates {
             for (direction, matches) in [(Direction::Out, from(gate)), (Direction::In, towards(gate, true))] {
@@ -294,7 +294,7 @@ impl Program<'_> {
                 Direction::In => Flow { from: Class::Host, to: Class::Guest },
             };
             if self.policy.flows.contains_key(&flow) {
-                let taps: Vec<Card> = gates.iter().flat_map(|gate| gate.cards.clone()).collect();
+                let taps: Arc<[Card]> = gates.iter().flat_map(|gate| gate.cards.iter().cloned()).collect();
                 let seat =
                     Seat { bridged: true, family: TableFamily::Bridge, ..Seat::new(hook, TableKind::Filter, flow) };
                 let own = self.flow_rules(flow, &seat);
@@ -331,7 +331,7 @@ impl Program<'_> {
             if let Some(mac) = gate.mac
                 && family != TableFamily::Bridge
             {
-                rules.push(drop(vec![Match::not(MatchKind::SourceMac(vec![mac]))], None));
+                rules.push(drop(vec![Match::not(MatchKind::SourceMac(thin_vec![mac]))], None));
             }
             if tap {
                 for known in Family::BOTH {
@@ -456,10 +456,15 @@ impl Program<'_> {
     /// The matches that tell a class at the other end: alternatives.
     fn behind(&self, class: Class, direction: Direction, seat: &Seat) -> Vec<Vec<Match>> {
         let arrives = direction == Direction::In;
-        let taps: Vec<Card> =
-            self.policy.gates.iter().filter(|gate| is_on_tap(gate)).flat_map(|gate| gate.cards.clone()).collect();
+        let taps: Arc<[Card]> = self
+            .policy
+            .gates
+            .iter()
+            .filter(|gate| is_on_tap(gate))
+            .flat_map(|gate| gate.cards.iter().cloned())
+            .collect();
         let card = if arrives { MatchKind::InInterface } else { MatchKind::OutInterface };
-        let port = |cards: Vec<Card>| if arrives { MatchKind::InPort(cards) } else { MatchKind::OutPort(cards) };
+        let port = |cards: Arc<[Card]>| if arrives { MatchKind::InPort(cards) } else { MatchKind::OutPort(cards) };
         match class {
             Class::Outside if seat.bridged => vec![vec![Match::not(port(taps))]],
             Class::Outside => self.told_outside(card),

@@ -118,7 +118,7 @@ impl<'p> Program<'p> {
 
     /// The matches that tell a class of this machine by its cards: without those that the policy calls outside, though a
     /// platform's pattern takes them (`br-lan` beside `br-+`). Empty where it has no cards.
-    fn told_by(&self, class: Class, kind: fn(Vec<Card>) -> MatchKind) -> Vec<Match> {
+    fn told_by(&self, class: Class, kind: fn(Arc<[Card]>) -> MatchKind) -> Vec<Match> {
         let cards = self.cards(class);
         if cards.is_empty() {
             return Vec::new();
@@ -126,22 +126,22 @@ impl<'p> Program<'p> {
         let outside = self.policy.cards.outside.iter();
         let outside: Vec<Card> =
             outside.filter(|one| cards.iter().any(|card| card.covers(one) || one.covers(card))).cloned().collect();
-        let mut matches = vec![Match::is(kind(cards.to_vec()))];
+        let mut matches = vec![Match::is(kind(cards.into()))];
         if !outside.is_empty() {
-            matches.push(Match::not(kind(outside)));
+            matches.push(Match::not(kind(outside.into())));
         }
         matches
     }
 
     /// The matches that tell everybody outside by card: alternatives.
-    fn told_outside(&self, kind: fn(Vec<Card>) -> MatchKind) -> Vec<Vec<Match>> {
+    fn told_outside(&self, kind: fn(Arc<[Card]>) -> MatchKind) -> Vec<Vec<Match>> {
         let local: Vec<Card> = LOCAL.into_iter().flat_map(|class| self.cards(class).iter().cloned()).collect();
         if local.is_empty() {
             return vec![Vec::new()];
         }
         let outside = Some(&self.policy.cards.outside).filter(|cards| !cards.is_empty());
-        let named = outside.map(|cards| vec![Match::is(kind(cards.clone()))]);
-        std::iter::once(vec![Match::not(kind(local))]).chain(named).collect()
+        let named = outside.map(|cards| vec![Match::is(kind(cards.as_slice().into()))]);
+        std::iter::once(vec![Match::not(kind(local.into()))]).chain(named).collect()
     }
 
     /// The matches that tell one end of a translation or change by card: alternatives. Those have no entry chain that has told the
@@ -152,7 +152,7 @@ impl<'p> Program<'p> {
         judgement: &Judgement,
         party: &Party,
         beside: impl Iterator<Item = &'a Party>,
-        kind: fn(Vec<Card>) -> MatchKind,
+        kind: fn(Arc<[Card]>) -> MatchKind,
     ) -> Vec<Vec<Match>> {
         if party.cards.is_some() || party.class == Class::Host {
             return vec![Vec::new()];
@@ -195,7 +195,7 @@ impl<'p> Program<'p> {
         };
         if !self.policy.early.iter().all(by_card) {
             let leave = |matches| Rule { matches, verdict: Some(Verdict::Return), ..Rule::default() };
-            rules.push(leave(vec![Match::is(MatchKind::InInterface(vec![Card::exact("lo")]))]));
+            rules.push(leave(vec![Match::is(MatchKind::InInterface([Card::exact("lo")].into()))]));
             for class in LOCAL {
                 let cards = self.told_by(class, MatchKind::InInterface);
                 let taps = self.arrives_from(class);
@@ -514,8 +514,7 @@ fn log_rule(mut base: Rule, log: &crate::policy::Log, statement: u32) -> Rule {
 
 /// `reject with tcp-reset` holds for TCP; other protocols get the answer that they understand.
 fn reset_for_tcp(verdict: Verdict, matches: &[Match]) -> Verdict {
-    let tcp =
-        matches.iter().any(|one| one.kind == MatchKind::Protocol(vec![crate::net::Protocol::TCP]) && !one.negated);
+    let tcp = matches.iter().any(|one| one.kind == MatchKind::protocol(crate::net::Protocol::TCP) && !one.negated);
     match verdict {
         Verdict::Reject(Reject::TcpReset) if !tcp => Verdict::Reject(Reject::PortUnreachable),
         other => other,

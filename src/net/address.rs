@@ -78,6 +78,36 @@ impl AddressRange {
     }
 }
 
+/// A range in the room of two pointers. Most are of IPv4, and stand in place; the others have memory of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PackedRange(Packed);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Packed {
+    Ipv4(Ipv4Addr, Ipv4Addr),
+    Other(Box<AddressRange>),
+}
+
+impl From<AddressRange> for PackedRange {
+    fn from(range: AddressRange) -> Self {
+        Self(match (range.first, range.last) {
+            (IpAddr::V4(first), IpAddr::V4(last)) => Packed::Ipv4(first, last),
+            _ => Packed::Other(Box::new(range)),
+        })
+    }
+}
+
+impl PackedRange {
+    /// The range.
+    #[must_use]
+    pub fn unpacked(&self) -> AddressRange {
+        match &self.0 {
+            Packed::Ipv4(first, last) => AddressRange { first: IpAddr::V4(*first), last: IpAddr::V4(*last) },
+            Packed::Other(range) => **range,
+        }
+    }
+}
+
 impl From<IpNet> for AddressRange {
     fn from(net: IpNet) -> Self {
         Self { first: net.network(), last: net.broadcast() }

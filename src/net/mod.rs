@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-pub use address::{AddressRange, AddressRanges, AddressSet};
+pub use address::{AddressRange, AddressRanges, AddressSet, PackedRange};
 pub use port::{PortRange, PortSet};
 
 /// An address family.

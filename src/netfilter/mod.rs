@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use thin_vec::ThinVec;
 
-use crate::net::{AddressSet, Card, Family, Mac, PortRange, PortSet, Protocol};
+use crate::list::OneOrMany;
+use crate::net::{AddressSet, Card, Family, Mac, PackedRange, PortRange, PortSet, Protocol};
 use crate::span::Location;
 
 /// Marks a packet that a group allowed, between the group's chain and the guest's.
@@ -267,17 +268,17 @@ impl Match {
     }
 }
 
-/// What a match compares. Lists are alternatives. Every address in one match is of one family, the rule's.
+/// What a match compares. A long program has hundreds of thousands: each takes the room of three pointers. Lists are alternatives. Every address in one match is of one family, the rule's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum MatchKind {
     /// Arrival interface: one of.
-    InInterface(Vec<Card>),
+    InInterface(Arc<[Card]>),
     /// Departure interface: one of.
-    OutInterface(Vec<Card>),
+    OutInterface(Arc<[Card]>),
     /// Bridge port of arrival, of a frame that is bridged or that goes to the host (`physdev --physdev-in`; `iifname` in a bridge table).
-    InPort(Vec<Card>),
+    InPort(Arc<[Card]>),
     /// Bridge port of departure (`physdev --physdev-out`; `oifname` in a bridge table).
-    OutPort(Vec<Card>),
+    OutPort(Arc<[Card]>),
     /// The frame is bridged, not routed (`physdev --physdev-is-bridged`; always so in a bridge forward chain).
     Bridged,
     /// Source address.
@@ -293,13 +294,13 @@ pub enum MatchKind {
     /// Destination is multicast (`pkttype`/`addrtype MULTICAST`).
     DestinationMulticast,
     /// Protocol: one of.
-    Protocol(Vec<Protocol>),
+    Protocol(OneOrMany<Protocol>),
     /// Source port; a [`MatchKind::Protocol`] with ports stands before it.
     SourcePort(PortSet),
     /// Destination port (after any destination NAT that the hook follows).
     DestinationPort(PortSet),
     /// ICMP or ICMPv6 type and code, one of; the rule's family says which protocol. A [`MatchKind::Protocol`] stands before it.
-    IcmpType(Vec<IcmpType>),
+    IcmpType(ThinVec<IcmpType>),
     /// TCP flags: of `mask`, exactly `set` are set (`--tcp-flags SYN,RST SYN`).
     TcpFlags {
         /// Looked at.
@@ -330,16 +331,11 @@ pub enum MatchKind {
         mask: u32,
     },
     /// Ethernet source: one of.
-    SourceMac(Vec<Mac>),
+    SourceMac(ThinVec<Mac>),
     /// Owner of the local socket.
-    User(String),
+    User(Arc<str>),
     /// Membership in a named set of the table (ipset beside iptables): these fields of the packet, concatenated.
-    InSet {
-        /// The set's name.
-        set: Arc<str>,
-        /// The fields, in the set's order.
-        fields: ThinVec<SetField>,
-    },
+    InSet(Box<LookUp>),
     /// At most so many in a time; stateful.
     Limit(Box<Limit>),
     /// More than so many connections open (`connlimit --connlimit-above`, `ct count over`); stateful.
@@ -362,6 +358,29 @@ pub enum MatchKind {
     /// is read from a text that hides its parameters (`xt match "recent"`) has its place added, and what looks into a set has the
     /// set's elements, so that unlike things never have the same text.
     Unknown(Arc<str>),
+}
+
+impl MatchKind {
+    /// This protocol alone.
+    #[must_use]
+    pub fn protocol(protocol: Protocol) -> Self {
+        Self::Protocol(OneOrMany::One([protocol]))
+    }
+
+    /// Membership in a set.
+    #[must_use]
+    pub fn in_set(set: Arc<str>, fields: impl Into<ThinVec<SetField>>) -> Self {
+        Self::InSet(Box::new(LookUp { set, fields: fields.into() }))
+    }
+}
+
+/// What is looked up where ([`MatchKind::InSet`]).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LookUp {
+    /// The set's name.
+    pub set: Arc<str>,
+    /// The fields, in the set's order.
+    pub fields: ThinVec<SetField>,
 }
 
 /// Bits of [`MatchKind::State`].
@@ -441,7 +460,7 @@ pub struct Set {
     /// its values alone (an address, not whose), and [`MatchKind::InSet`] says with what it is asked.
     pub fields: Vec<SetField>,
     /// The elements; each has one value a field. Empty for a live set.
-    pub elements: Vec<Vec<SetValue>>,
+    pub elements: Vec<Box<[SetValue]>>,
     /// Filled by others at run time: never flushed.
     pub live: bool,
 }
@@ -450,13 +469,13 @@ pub struct Set {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SetValue {
     /// An address, prefix or range.
-    Address(crate::net::AddressRange),
+    Address(PackedRange),
     /// A protocol and a port range.
     Service(Protocol, PortRange),
     /// An Ethernet address.
     Mac(Mac),
     /// An interface.
-    Interface(Card),
+    Interface(Box<Card>),
     /// A protocol.
     Protocol(Protocol),
     /// Ports, without a protocol.

@@ -241,8 +241,7 @@ impl Folding {
             |members| {
                 let first = *members.first()?;
                 let (set, family) = pair_set(members, side)?;
-                let look_up =
-                    Match::is(MatchKind::InSet { set: set.name.clone(), fields: set.fields.as_slice().into() });
+                let look_up = Match::is(MatchKind::in_set(set.name.clone(), set.fields.as_slice()));
                 let mut matches: Vec<Match> = others(first, &pair_places(first, side)?).cloned().collect();
                 matches.push(look_up);
                 let rule =
@@ -388,7 +387,7 @@ fn pair_set(members: &[&Rule], side: Field) -> Option<(Set, Family)> {
         else {
             return None;
         };
-        for protocol in protocols {
+        for protocol in protocols.iter() {
             for ports in ports.ranges() {
                 pairs.extend(addresses.ranges().iter().map(|address| (*protocol, *ports, *address)));
             }
@@ -397,11 +396,11 @@ fn pair_set(members: &[&Rule], side: Field) -> Option<(Set, Family)> {
     let family = pairs.first()?.2.family();
     pairs.sort_unstable();
     let bound = 1000 + 4 * pairs.len();
-    let mut elements: Vec<Vec<SetValue>> = Vec::with_capacity(pairs.len());
+    let mut elements: Vec<Box<[SetValue]>> = Vec::with_capacity(pairs.len());
     for of_protocol in pairs.chunk_by(|a, b| a.0 == b.0) {
         for (protocol, ports, addresses) in apart(of_protocol, bound)? {
             for range in addresses.iter() {
-                elements.push(vec![SetValue::Address(range), SetValue::Service(protocol, ports)]);
+                elements.push([SetValue::Address(range.into()), SetValue::Service(protocol, ports)].into());
             }
         }
     }
@@ -452,7 +451,7 @@ fn apart(
 }
 
 /// FNV-1a over the elements: the same name on every machine and with every release.
-fn content_hash(elements: &[Vec<SetValue>]) -> u64 {
+fn content_hash(elements: &[Box<[SetValue]>]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut feed = |bytes: &[u8]| {
         for byte in bytes {
@@ -463,9 +462,10 @@ fn content_hash(elements: &[Vec<SetValue>]) -> u64 {
         std::net::IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
         std::net::IpAddr::V6(address) => address.octets(),
     };
-    for value in elements.iter().flatten() {
+    for value in elements.iter().flat_map(|element| element.iter()) {
         match value {
             SetValue::Address(range) => {
+                let range = range.unpacked();
                 feed(&address(range.first));
                 feed(&address(range.last));
             }

@@ -38,7 +38,7 @@ fn changes_places(rule: &Rule) -> bool {
 /// The kind of ICMP that a rule is about.
 fn icmp(rule: &Rule) -> Option<Protocol> {
     rule.matches.iter().find_map(|item| match &item.kind {
-        MatchKind::Protocol(list) if !item.negated => match list.as_slice() {
+        MatchKind::Protocol(list) if !item.negated => match &**list {
             [one @ (Protocol::ICMP | Protocol::ICMPV6)] => Some(*one),
             _ => None,
         },
@@ -88,7 +88,7 @@ fn gather_run(chain: &Arc<str>, run: Vec<Rule>, names: &mut Names, made: &mut Ve
             let name = names.named(chain, if kind == Protocol::ICMP { "icmp" } else { "icmp6" });
             out.push(Rule {
                 family: Some(family),
-                matches: vec![Match::is(MatchKind::Protocol(vec![kind]))],
+                matches: vec![Match::is(MatchKind::protocol(kind))],
                 verdict: Some(Verdict::Jump(name.clone())),
                 ..Rule::default()
             });

@@ -93,7 +93,7 @@ impl Field {
                 one.then_some(Class::Addresses(family))
             }
             _ => rule.matches.iter().find_map(|item| match &item.kind {
-                MatchKind::Protocol(list) if !item.negated => match list.as_slice() {
+                MatchKind::Protocol(list) if !item.negated => match &**list {
                     [one] => Some(Class::Ports(*one)),
                     _ => None,
                 },
@@ -281,7 +281,7 @@ impl<'a> Tree<'a> {
             let mut tree = Tree { chain, field, class, rest, names, chains: Vec::new(), room };
             let mut entry = Rule::default();
             match class {
-                Class::Ports(protocol) => entry.matches.push(Match::is(MatchKind::Protocol(vec![protocol]))),
+                Class::Ports(protocol) => entry.matches.push(Match::is(MatchKind::protocol(protocol))),
                 Class::Addresses(family) => entry.family = Some(family),
             }
             entry.verdict = Some(match target {
@@ -319,7 +319,7 @@ impl<'a> Tree<'a> {
             let mut lead = Rule { verdict: Some(Verdict::Goto(self.split(part)?)), ..Rule::default() };
             if let Some(end) = end {
                 match self.class {
-                    Class::Ports(protocol) => lead.matches.push(Match::is(MatchKind::Protocol(vec![protocol]))),
+                    Class::Ports(protocol) => lead.matches.push(Match::is(MatchKind::protocol(protocol))),
                     Class::Addresses(family) => lead.family = Some(family),
                 }
                 // What is below `from` was led away before.
@@ -378,7 +378,7 @@ impl<'a> Tree<'a> {
             };
             let value = match self.class {
                 Class::Ports(protocol) => SetValue::Service(protocol, port_range(first, last)),
-                Class::Addresses(_) => SetValue::Address(address_range(self.class, first, last)?),
+                Class::Addresses(_) => SetValue::Address(address_range(self.class, first, last)?.into()),
             };
             elements.push((vec![value], Verdict::Goto(chain)));
         }

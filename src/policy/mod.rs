@@ -132,8 +132,8 @@ impl fmt::Display for Flow {
 /// Some interfaces.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CardSet {
-    /// The cards.
-    pub cards: Vec<Card>,
+    /// The cards; shared by all rules that are made of it.
+    pub cards: Arc<[Card]>,
     /// Every card *but* these is meant: what `default-route` comes to while no fact says which card it is.
     pub complement: bool,
 }
@@ -144,7 +144,7 @@ impl CardSet {
     pub fn only(mut cards: Vec<Card>) -> Self {
         cards.sort();
         cards.dedup();
-        Self { cards, complement: false }
+        Self { cards: cards.into(), complement: false }
     }
 }
 
@@ -401,7 +401,7 @@ pub struct Gate {
     /// Guest or instance.
     pub kind: GuestKind,
     /// Its taps, or its bridge.
-    pub cards: Vec<Card>,
+    pub cards: Arc<[Card]>,
     /// Its Ethernet address.
     pub mac: Option<Mac>,
     /// Its addresses; empty: unknown.

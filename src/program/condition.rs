@@ -160,7 +160,7 @@ impl<'r> Reader<'r> {
                 (number, number)
             }))
             .map(|values| (Field::MAC, values)),
-            MatchKind::InSet { set, fields } => return self.set(condition, set, fields, item.negated, space),
+            MatchKind::InSet(asked) => return self.set(condition, &asked.set, &asked.fields, item.negated, space),
             MatchKind::Limit(limit) => {
                 let by = limit.source_prefix.map_or_else(String::new, |prefix| format!(" by /{prefix}"));
                 // What counts all sources together is a counter of the rule's own, unless a name is shared.
@@ -238,8 +238,8 @@ impl<'r> Reader<'r> {
             return Arc::clone(known);
         }
         let family = space.universe.family();
-        let member = |element: &Vec<SetValue>| element_cube(fields, element, family);
-        let list: Arc<[Cube]> = set.elements.iter().filter_map(member).collect();
+        let elements = set.elements.iter();
+        let list: Arc<[Cube]> = elements.filter_map(|element| element_cube(fields, element, family)).collect();
         self.lists.insert(key, Arc::clone(&list));
         list
     }
@@ -257,7 +257,7 @@ fn asks_connection(item: &Match) -> bool {
         | MatchKind::OriginalDestination(_)
         | MatchKind::OriginalDestinationPort(_) => true,
         MatchKind::DestinationTranslated | MatchKind::SourceTranslated => !item.negated,
-        MatchKind::InSet { fields, .. } => fields.contains(&SetField::OriginalService),
+        MatchKind::InSet(asked) => asked.fields.contains(&SetField::OriginalService),
         _ => false,
     }
 }
@@ -305,7 +305,10 @@ fn single_field(field: SetField) -> Option<Field> {
 
 fn value_range(value: &SetValue, family: Family) -> Option<Range> {
     match value {
-        SetValue::Address(range) => (range.family() == family).then(|| address_range(range)),
+        SetValue::Address(range) => {
+            let range = range.unpacked();
+            (range.family() == family).then(|| address_range(&range))
+        }
         SetValue::Mac(mac) => {
             let number = mac.0.iter().fold(0u128, |number, byte| number << 8 | u128::from(*byte));
             Some((number, number))

@@ -40,7 +40,7 @@ struct Known {
     order: usize,
     kind: Vec<Part>,
     family: Option<Family>,
-    elements: Vec<Vec<SetValue>>,
+    elements: Vec<Box<[SetValue]>>,
     live: bool,
     /// Whether everything about it is modelled.
     whole: bool,
@@ -102,7 +102,7 @@ impl<'t> Reader<'t> {
             "del" => {
                 let set = self.known(name.ok_or_else(missing)?, words)?;
                 match words.get(2).and_then(|word| element(&set.kind, set.family, word.text)) {
-                    Some(gone) => set.elements.retain(|element| *element != gone),
+                    Some(gone) => set.elements.retain(|element| **element != *gone),
                     None => set.whole = false,
                 }
             }
@@ -183,7 +183,7 @@ impl<'t> Reader<'t> {
             return Ok(());
         }
         match element(&set.kind, set.family, word.text) {
-            Some(element) => set.elements.push(element),
+            Some(element) => set.elements.push(element.into()),
             None => {
                 let message = format!("`{}` is no member of a set of this type", quoted(word.text));
                 // What is not read may be anything: the set is no longer known.
@@ -219,9 +219,9 @@ fn element(kind: &[Part], family: Option<Family>, text: &str) -> Option<Vec<SetV
     for part in kind {
         let text = parts.next()?;
         values.push(match part {
-            Part::Address => {
-                SetValue::Address(address::range(text).filter(|range| family.is_none_or(|own| range.family() == own))?)
-            }
+            Part::Address => SetValue::Address(
+                address::range(text).filter(|range| family.is_none_or(|own| range.family() == own))?.into(),
+            ),
             Part::Service => {
                 let (protocol, ports) = text.split_once(':').unwrap_or(("tcp", text));
                 let protocol = address::protocol(protocol).filter(|protocol| protocol.has_ports())?;
@@ -232,7 +232,7 @@ fn element(kind: &[Part], family: Option<Family>, text: &str) -> Option<Vec<SetV
                 SetValue::Port(address::ports(text, '-')?)
             }
             Part::Mac => SetValue::Mac(text.parse().ok()?),
-            Part::Interface if !text.starts_with("physdev:") => SetValue::Interface(Card::exact(text)),
+            Part::Interface if !text.starts_with("physdev:") => SetValue::Interface(Box::new(Card::exact(text))),
             Part::Interface => return None,
         });
     }

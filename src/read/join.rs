@@ -85,7 +85,7 @@ pub fn join(ruleset: &mut Ruleset, sets: &[Set]) {
                 if named.insert(set.name.clone()) {
                     table.sets.push(Set { fields: fields.clone(), ..(*set).clone() });
                 }
-                MatchKind::InSet { set: set.name.clone(), fields: fields.into() }
+                MatchKind::in_set(set.name.clone(), fields)
             });
             *item = Match { negated: item.negated != negated, kind };
         }
@@ -145,18 +145,18 @@ pub(super) enum Folded {
     Other,
 }
 
-pub(super) fn fold(elements: &[Vec<SetValue>]) -> Folded {
-    fn all<T>(elements: &[Vec<SetValue>], pick: impl Fn(&SetValue) -> Option<T>) -> Option<Vec<T>> {
-        let one = |element: &Vec<SetValue>| match element.as_slice() {
+pub(super) fn fold(elements: &[Box<[SetValue]>]) -> Folded {
+    fn all<T>(elements: &[Box<[SetValue]>], pick: impl Fn(&SetValue) -> Option<T>) -> Option<Vec<T>> {
+        let one = |element: &[SetValue]| match element {
             [value] => pick(value),
             _ => None,
         };
-        elements.iter().map(one).collect()
+        elements.iter().map(|element| one(element)).collect()
     }
-    let address = |value: &SetValue| if let SetValue::Address(range) = value { Some(*range) } else { None };
+    let address = |value: &SetValue| if let SetValue::Address(range) = value { Some(range.unpacked()) } else { None };
     let port = |value: &SetValue| if let SetValue::Port(range) = value { Some(*range) } else { None };
     let mac = |value: &SetValue| if let SetValue::Mac(mac) = value { Some(*mac) } else { None };
-    let card = |value: &SetValue| if let SetValue::Interface(card) = value { Some(card.clone()) } else { None };
+    let card = |value: &SetValue| if let SetValue::Interface(card) = value { Some(Card::clone(card)) } else { None };
     let protocol = |value: &SetValue| if let SetValue::Protocol(one) = value { Some(*one) } else { None };
     if let Some(list) = all(elements, address) {
         Folded::Addresses(AddressSet::new(list))
@@ -181,10 +181,10 @@ impl Folded {
             (Self::Addresses(set), SetField::Destination) => MatchKind::Destination(set.clone()),
             (Self::Ports(set), SetField::SourcePort) => MatchKind::SourcePort(set.clone()),
             (Self::Ports(set), SetField::DestinationPort) => MatchKind::DestinationPort(set.clone()),
-            (Self::Macs(list), SetField::SourceMac) => MatchKind::SourceMac(list.clone()),
-            (Self::Cards(list), SetField::InInterface) => MatchKind::InInterface(list.clone()),
-            (Self::Cards(list), SetField::OutInterface) => MatchKind::OutInterface(list.clone()),
-            (Self::Protocols(list), SetField::Protocol) => MatchKind::Protocol(list.clone()),
+            (Self::Macs(list), SetField::SourceMac) => MatchKind::SourceMac(list.as_slice().into()),
+            (Self::Cards(list), SetField::InInterface) => MatchKind::InInterface(list.as_slice().into()),
+            (Self::Cards(list), SetField::OutInterface) => MatchKind::OutInterface(list.as_slice().into()),
+            (Self::Protocols(list), SetField::Protocol) => MatchKind::Protocol(list.clone().into()),
             _ => return None,
         })
     }

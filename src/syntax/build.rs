@@ -8,14 +8,15 @@ use pest::iterators::{Pair, Pairs};
 use thin_vec::ThinVec;
 
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::net::{AddressRange, Card, Family, Protocol};
+use crate::net::{AddressRange, Card, Family, PortRange, Protocol};
 use crate::span::{FileId, Location, Span, Spanned};
 use crate::syntax::fault::codes::UNEXPECTED;
 use crate::syntax::grammar::Rule;
 use crate::syntax::tree::{
-    Action, Change, ChangeKind, Container, During, Fact, FactValue, Few, Guest, GuestKind, Interface, InterfaceValue,
-    Item, Limit, LimitAmount, LogOption, Name, Nat, Network, One, Place, Ports, Publish, RawChain, Rule as PolicyRule,
-    RuleOption, Scope, Sentence, Service, Set, SetValue, Statement, StatementKind, Target, Use, View, Who,
+    Action, Beside, Change, ChangeKind, Container, During, Fact, FactValue, Few, Guest, GuestKind, Interface,
+    InterfaceValue, Item, Limit, LimitAmount, LogOption, Name, Nat, Network, One, Place, Ports, Publish, RawChain,
+    Rule as PolicyRule, RuleOption, Scope, Sentence, Service, Set, SetValue, Statement, StatementKind, Target, Use,
+    View, Who,
 };
 use crate::syntax::values;
 
@@ -306,11 +307,9 @@ impl<'r> Builder<'r> {
     }
 
     fn ports(&mut self, pairs: Pairs<'_, Rule>) -> Ports {
-        let mut ports = Ports::with_capacity(pairs.len());
-        for pair in pairs {
-            ports.extend(self.value(&pair, values::ports).map(|ports| ports.value));
-        }
-        ports
+        let ports: Vec<PortRange> =
+            pairs.filter_map(|pair| self.value(&pair, values::ports)).map(|ports| ports.value).collect();
+        ports.into()
     }
 
     fn clause(&mut self, pair: Text<'_>) -> Option<Box<Who>> {
@@ -332,22 +331,21 @@ impl<'r> Builder<'r> {
     }
 
     fn one(&mut self, pair: Text<'_>) -> Option<One> {
-        let mut negated = false;
         let mut place = None;
-        let (mut on, mut at, mut view) = (ThinVec::new(), None, None);
+        let mut beside = Beside::default();
         for pair in pair.into_inner() {
             match pair.as_rule() {
-                Rule::not => negated = true,
-                Rule::on => on = self.names(pair),
-                Rule::at => at = pair.into_inner().next().and_then(|inner| self.address(&inner)).map(Box::new),
+                Rule::not => beside.negated = true,
+                Rule::on => beside.on = self.names(pair),
+                Rule::at => beside.at = pair.into_inner().next().and_then(|inner| self.address(&inner)),
                 Rule::view => {
                     let which = if pair.as_str() == "inside" { View::Inside } else { View::Direct };
-                    view = Some(Spanned::new(which, self.span(&pair)));
+                    beside.view = Some(Spanned::new(which, self.span(&pair)));
                 }
                 _ => place = self.place(pair),
             }
         }
-        Some(One { negated, place: place?, on, at, view })
+        place.map(|place| One::new(place, beside))
     }
 
     fn place(&mut self, pair: Text<'_>) -> Option<Spanned<Place>> {
@@ -355,13 +353,13 @@ impl<'r> Builder<'r> {
         let place = match pair.as_rule() {
             Rule::any => Place::Any,
             Rule::world => Place::World,
-            Rule::host => Place::Host(self.first_name(pair.into_inner())),
-            Rule::container => Place::Container(self.first_name(pair.into_inner())),
-            Rule::guest => Place::Guest(self.first_name(pair.into_inner())),
-            Rule::instance => Place::Instance(self.first_name(pair.into_inner())),
-            Rule::network => Place::Network(self.first_name(pair.into_inner())?),
+            Rule::host => Place::Host(self.first_name(pair.into_inner()).map(Box::new)),
+            Rule::container => Place::Container(self.first_name(pair.into_inner()).map(Box::new)),
+            Rule::guest => Place::Guest(self.first_name(pair.into_inner()).map(Box::new)),
+            Rule::instance => Place::Instance(self.first_name(pair.into_inner()).map(Box::new)),
+            Rule::network => Place::Network(Box::new(self.first_name(pair.into_inner())?)),
             Rule::mac => Place::Mac(self.inner_value(pair, values::mac)?.value),
-            Rule::address => Place::Address(self.address(&pair)?.value),
+            Rule::address => Place::Address(self.address(&pair)?.value.into()),
             _ => Place::Name(unquoted(pair.as_str()).into()),
         };
         Some(Spanned::new(place, span))

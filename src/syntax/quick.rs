@@ -9,7 +9,7 @@ use crate::net::{Family, PortRange, Protocol};
 use crate::span::{FileId, Location, Span, Spanned};
 use crate::syntax::grammar::RESERVED;
 use crate::syntax::tree::{
-    Action, Clauses, Few, Item, Name, One, Place, Ports, Rule as PolicyRule, RuleOption, Sentence, Statement,
+    Action, Beside, Clauses, Few, Item, Name, One, Place, Ports, Rule as PolicyRule, RuleOption, Sentence, Statement,
     StatementKind, Who,
 };
 use crate::syntax::values;
@@ -191,10 +191,10 @@ fn item(words: &mut Words<'_>) -> Option<Spanned<Item>> {
     };
     let digit = words.peek().and_then(|word| word.bytes().next()).is_some_and(|byte| byte.is_ascii_digit());
     if !digit {
-        return Some(Spanned::new(Item::Ports { protocol, ports: Ports::new() }, at));
+        return Some(Spanned::new(Item::Ports { protocol, ports: Ports::default() }, at));
     }
     let (range, end) = ports(words)?;
-    Some(Spanned::new(Item::Ports { protocol, ports: smallvec![range] }, at.to(end)))
+    Some(Spanned::new(Item::Ports { protocol, ports: Ports::One([range]) }, at.to(end)))
 }
 
 /// A port or a range of them.
@@ -227,7 +227,7 @@ fn source_port(words: &mut Words<'_>) -> Option<Spanned<RuleOption>> {
         return None;
     }
     let (range, end) = ports(words)?;
-    Some(Spanned::new(RuleOption::SourcePort(smallvec![range]), at.to(end)))
+    Some(Spanned::new(RuleOption::SourcePort(Ports::One([range])), at.to(end)))
 }
 
 fn who(words: &mut Words<'_>) -> Option<Who> {
@@ -253,7 +253,7 @@ fn one(words: &mut Words<'_>) -> Option<(One, Span)> {
         let (name, at) = words.next.filter(|(word, _)| is_machine(word))?;
         words.advance();
         span = span.to(at);
-        Some(Name::new(name.into(), at))
+        Some(Box::new(Name::new(name.into(), at)))
     };
     let place = match word {
         "any" => Place::Any,
@@ -265,7 +265,7 @@ fn one(words: &mut Words<'_>) -> Option<(One, Span)> {
         _ if is_name(word) => Place::Name(word.into()),
         _ if is_reserved(word) => return None,
         _ => match values::address(word, nowhere()) {
-            Ok((range, None)) => Place::Address(range),
+            Ok((range, None)) => Place::Address(range.into()),
             // A warning is for the other reader to tell.
             _ => return None,
         },
@@ -278,7 +278,7 @@ fn one(words: &mut Words<'_>) -> Option<(One, Span)> {
     } else {
         ThinVec::new()
     };
-    Some((One { negated, place, on, at: None, view: None }, begin.to(span)))
+    Some((One::new(place, Beside { negated, on, ..Beside::default() }), begin.to(span)))
 }
 
 /// A place for diagnostics that are thrown away: the grammar's reader makes them again.

@@ -2,10 +2,13 @@
 //! point at carries its span. Owns its data: no parser pair leaves this module's parent. A long policy is a tree of as many rules: what
 //! a rule seldom has stands in boxes and in thin vectors, which take the room of one pointer while they are empty.
 
+use std::ops::Deref;
+
 use smallvec::SmallVec;
 use thin_vec::ThinVec;
 
-use crate::net::{AddressRange, Card, Family, Mac, PortRange};
+use crate::list::OneOrMany;
+use crate::net::{AddressRange, Card, Family, Mac, PackedRange, PortRange};
 use crate::span::{Span, Spanned};
 
 /// A name as written (quotes taken off).
@@ -14,8 +17,8 @@ pub type Name = Spanned<Box<str>>;
 /// A list that mostly has one member, which then stands in place.
 pub type Few<T> = SmallVec<[T; 1]>;
 
-/// Ports as written. As many as the room of a list's own head holds stand in place.
-pub type Ports = SmallVec<[PortRange; 4]>;
+/// Ports as written.
+pub type Ports = OneOrMany<PortRange>;
 
 /// One file: its statements, in source order. A line that could not be read is absent here and present in the diagnostics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -322,19 +325,44 @@ impl PartialEq for Who {
 }
 impl Eq for Who {}
 
-/// `[not] place [on cards] [at ADDR] [inside|direct]`.
+/// `[not] place [on cards] [at ADDR] [inside|direct]`. What is said beside the place reads as fields of its own (`one.on`); it stands apart,
+/// for a long policy has as many places as rules, and most are said bare.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct One {
-    /// `not` in front.
-    pub negated: bool,
     /// The place.
     pub place: Spanned<Place>,
+    beside: Option<Box<Beside>>,
+}
+
+/// What is said beside a place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// `not` in front.
+    pub negated: bool,
     /// The cards it is on: names of interfaces or cards.
     pub on: ThinVec<Name>,
-    /// The host address that was dialled. Seldom there and large, hence in a box.
-    pub at: Option<Box<Spanned<AddressRange>>>,
+    /// The host address that was dialled.
+    pub at: Option<Spanned<AddressRange>>,
     /// Which of a container's ports are meant.
     pub view: Option<Spanned<View>>,
+}
+
+static BARE: Beside = Beside { negated: false, on: ThinVec::new(), at: None, view: None };
+
+impl One {
+    /// A place, and what is said beside it.
+    #[must_use]
+    pub fn new(place: Spanned<Place>, beside: Beside) -> Self {
+        Self { place, beside: (beside != BARE).then(|| Box::new(beside)) }
+    }
+}
+
+impl Deref for One {
+    type Target = Beside;
+
+    fn deref(&self) -> &Beside {
+        self.beside.as_deref().unwrap_or(&BARE)
+    }
 }
 
 /// How a container is addressed.
@@ -354,19 +382,19 @@ pub enum Place {
     /// Everything that is not on this machine.
     World,
     /// This machine; `user NAME`: one of its users, as an origin.
-    Host(Option<Name>),
+    Host(Option<Box<Name>>),
     /// An address, prefix or range.
-    Address(AddressRange),
+    Address(PackedRange),
     /// An Ethernet address.
     Mac(Mac),
     /// Containers, or one.
-    Container(Option<Name>),
+    Container(Option<Box<Name>>),
     /// Virtual machines, or one.
-    Guest(Option<Name>),
+    Guest(Option<Box<Name>>),
     /// LXD or Incus instances, or one.
-    Instance(Option<Name>),
+    Instance(Option<Box<Name>>),
     /// A network by name.
-    Network(Name),
+    Network(Box<Name>),
     /// A set or an interface by name.
     Name(Box<str>),
 }

@@ -33,7 +33,11 @@ pub fn not(kind: MatchKind) -> Match {
 }
 
 pub fn protocol(protocol: Protocol) -> Match {
-    is(MatchKind::Protocol(vec![protocol]))
+    is(MatchKind::protocol(protocol))
+}
+
+fn address(text: &str) -> SetValue {
+    SetValue::Address(text.parse::<AddressRange>().expect(text).into())
 }
 
 pub fn cards(text: &str) -> Vec<Card> {
@@ -73,10 +77,10 @@ pub fn matches() -> Vec<Vec<Match>> {
     let tcp = || protocol(Protocol::TCP);
     let mut out = vec![
         vec![],
-        vec![is(MatchKind::InInterface(cards("eth0")))],
-        vec![is(MatchKind::InInterface(cards("eth0 br-+ br-app wg0")))],
-        vec![not(MatchKind::InInterface(cards("eth0")))],
-        vec![not(MatchKind::InInterface(cards("eth0 br-+")))],
+        vec![is(MatchKind::InInterface(cards("eth0").into()))],
+        vec![is(MatchKind::InInterface(cards("eth0 br-+ br-app wg0").into()))],
+        vec![not(MatchKind::InInterface(cards("eth0").into()))],
+        vec![not(MatchKind::InInterface(cards("eth0 br-+").into()))],
         vec![is(MatchKind::Source(addresses("10.0.0.0/8")))],
         vec![is(MatchKind::Source(addresses("2001:db8::/32 2001:db9::1")))],
         vec![is(MatchKind::Source(addresses("10.0.0.1-10.0.0.6 10.9.0.0/16")))],
@@ -90,27 +94,30 @@ pub fn matches() -> Vec<Vec<Match>> {
         vec![not(MatchKind::DestinationLocal)],
         vec![is(MatchKind::DestinationMulticast)],
         vec![tcp()],
-        vec![is(MatchKind::Protocol(vec![Protocol::TCP, Protocol::UDP, Protocol(47)]))],
-        vec![not(MatchKind::Protocol(vec![Protocol::TCP]))],
-        vec![not(MatchKind::Protocol(vec![Protocol::TCP, Protocol::UDP]))],
+        vec![is(MatchKind::Protocol(vec![Protocol::TCP, Protocol::UDP, Protocol(47)].into()))],
+        vec![not(MatchKind::protocol(Protocol::TCP))],
+        vec![not(MatchKind::Protocol(vec![Protocol::TCP, Protocol::UDP].into()))],
         vec![tcp(), is(MatchKind::SourcePort(ports("1024-65535")))],
         vec![tcp(), is(MatchKind::DestinationPort(ports("22")))],
         vec![tcp(), is(MatchKind::DestinationPort(ports("80 443 8000-8010")))],
         vec![tcp(), not(MatchKind::DestinationPort(ports("80 443")))],
         vec![
-            is(MatchKind::Protocol(vec![Protocol::TCP, Protocol::UDP])),
+            is(MatchKind::Protocol(vec![Protocol::TCP, Protocol::UDP].into())),
             is(MatchKind::DestinationPort(ports("1 3 5 7 9 11 13 15 17 19 21 23 25 27 29 31-33"))),
         ],
         vec![protocol(Protocol::SCTP), is(MatchKind::DestinationPort(ports("5060")))],
-        vec![protocol(Protocol::ICMP), is(MatchKind::IcmpType(vec![IcmpType { kind: 8, code: None }]))],
+        vec![protocol(Protocol::ICMP), is(MatchKind::IcmpType(thin_vec![IcmpType { kind: 8, code: None }]))],
         vec![
             protocol(Protocol::ICMP),
-            is(MatchKind::IcmpType(vec![IcmpType { kind: 8, code: None }, IcmpType { kind: 3, code: Some(4) }])),
+            is(MatchKind::IcmpType(thin_vec![IcmpType { kind: 8, code: None }, IcmpType { kind: 3, code: Some(4) }])),
         ],
-        vec![protocol(Protocol::ICMPV6), is(MatchKind::IcmpType(vec![IcmpType { kind: 128, code: None }]))],
+        vec![protocol(Protocol::ICMPV6), is(MatchKind::IcmpType(thin_vec![IcmpType { kind: 128, code: None }]))],
         vec![
             protocol(Protocol::ICMPV6),
-            not(MatchKind::IcmpType(vec![IcmpType { kind: 1, code: Some(4) }, IcmpType { kind: 135, code: None }])),
+            not(MatchKind::IcmpType(thin_vec![
+                IcmpType { kind: 1, code: Some(4) },
+                IcmpType { kind: 135, code: None }
+            ])),
         ],
         vec![tcp(), is(MatchKind::TcpFlags { mask: 0x17, set: 0x02 })],
         vec![tcp(), not(MatchKind::TcpFlags { mask: 0x3f, set: 0 })],
@@ -129,18 +136,15 @@ pub fn matches() -> Vec<Vec<Match>> {
         vec![tcp(), not(MatchKind::OriginalDestinationPort(ports("80 443")))],
         vec![is(MatchKind::Mark { value: 1, mask: 0xff })],
         vec![not(MatchKind::Mark { value: 1, mask: u32::MAX })],
-        vec![is(MatchKind::SourceMac(vec!["1e:0b:85:27:8d:65".parse().expect("MAC")]))],
-        vec![not(MatchKind::SourceMac(vec![
+        vec![is(MatchKind::SourceMac(thin_vec!["1e:0b:85:27:8d:65".parse().expect("MAC")]))],
+        vec![not(MatchKind::SourceMac(thin_vec![
             "1e:0b:85:27:8d:65".parse().expect("MAC"),
             "1e:0b:85:27:8d:66".parse().expect("MAC"),
         ]))],
-        vec![is(MatchKind::InSet { set: "fwc-office".into(), fields: thin_vec![SetField::Source] })],
-        vec![not(MatchKind::InSet { set: "fwc-office".into(), fields: thin_vec![SetField::Source] })],
-        vec![is(MatchKind::InSet {
-            set: "fwc-pairs".into(),
-            fields: thin_vec![SetField::Source, SetField::DestinationService],
-        })],
-        vec![is(MatchKind::InSet { set: "fwc-banned".into(), fields: thin_vec![SetField::Source] })],
+        vec![is(MatchKind::in_set("fwc-office".into(), thin_vec![SetField::Source]))],
+        vec![not(MatchKind::in_set("fwc-office".into(), thin_vec![SetField::Source]))],
+        vec![is(MatchKind::in_set("fwc-pairs".into(), thin_vec![SetField::Source, SetField::DestinationService]))],
+        vec![is(MatchKind::in_set("fwc-banned".into(), thin_vec![SetField::Source]))],
         vec![limit(None)],
         vec![limit(Some(64))],
         vec![is(MatchKind::ConnectionsAbove { count: 20, source_prefix: 0, name: "fwc-all".into() })],
@@ -150,7 +154,7 @@ pub fn matches() -> Vec<Vec<Match>> {
         vec![not(MatchKind::Time { days: 0x7f, times: Some((8 * 60, 24 * 60)) })],
         // A counter beside lists: asked once for a packet.
         vec![
-            is(MatchKind::InInterface(cards("eth0 wg0"))),
+            is(MatchKind::InInterface(cards("eth0 wg0").into())),
             tcp(),
             is(MatchKind::DestinationPort(ports("22"))),
             limit(None),
@@ -165,7 +169,11 @@ pub fn matches() -> Vec<Vec<Match>> {
             (0..16).map(|last| format!("02:00:00:00:00:{last:02x}").parse().expect("MAC")).collect(),
         ))],
     ];
-    out.push(vec![is(MatchKind::InInterface(cards("eth0 wg0"))), not(MatchKind::InInterface(cards("lo eth1"))), tcp()]);
+    out.push(vec![
+        is(MatchKind::InInterface(cards("eth0 wg0").into())),
+        not(MatchKind::InInterface(cards("lo eth1").into())),
+        tcp(),
+    ]);
     out
 }
 
@@ -178,9 +186,7 @@ pub fn everything() -> Ruleset {
             name: "fwc-office".into(),
             family: Some(Family::Ipv4),
             fields: vec![SetField::Source],
-            elements: ["198.51.100.0/24", "10.0.0.1-10.0.0.6", "192.0.2.1"]
-                .map(|text| vec![SetValue::Address(text.parse().expect(text))])
-                .to_vec(),
+            elements: ["198.51.100.0/24", "10.0.0.1-10.0.0.6", "192.0.2.1"].map(|text| [address(text)].into()).to_vec(),
             live: false,
         },
         Set {
@@ -188,14 +194,8 @@ pub fn everything() -> Ruleset {
             family: Some(Family::Ipv6),
             fields: vec![SetField::Source, SetField::DestinationService],
             elements: vec![
-                vec![
-                    SetValue::Address("2001:db8::/32".parse().expect("prefix")),
-                    SetValue::Service(Protocol::TCP, PortRange { first: 80, last: 90 }),
-                ],
-                vec![
-                    SetValue::Address("::1".parse().expect("address")),
-                    SetValue::Service(Protocol::UDP, PortRange::single(53)),
-                ],
+                [address("2001:db8::/32"), SetValue::Service(Protocol::TCP, PortRange { first: 80, last: 90 })].into(),
+                [address("::1"), SetValue::Service(Protocol::UDP, PortRange::single(53))].into(),
             ],
             live: false,
         },
@@ -224,7 +224,7 @@ pub fn everything() -> Ruleset {
     let log = || Effect::Log { prefix: "fwc \"input\": ".into(), level: 4 };
     input.push(Rule { effects: thin_vec![log()], ..Rule::default() });
     input.push(Rule {
-        matches: vec![is(MatchKind::InInterface(cards("eth0 wg0"))), limit(Some(32))],
+        matches: vec![is(MatchKind::InInterface(cards("eth0 wg0").into())), limit(Some(32))],
         effects: thin_vec![log(), Effect::SetMark { value: 1, mask: 0xff }],
         verdict: Some(Verdict::Drop),
         comment: Some("says \"why\"".into()),
@@ -239,11 +239,11 @@ pub fn everything() -> Ruleset {
         Reject::NetworkProhibited,
         Reject::AdminProhibited,
     ] {
-        input.push(rule(vec![is(MatchKind::InInterface(cards("eth0")))], Verdict::Reject(how)));
+        input.push(rule(vec![is(MatchKind::InInterface(cards("eth0").into()))], Verdict::Reject(how)));
     }
     input.push(rule(vec![tcp()], Verdict::Reject(Reject::TcpReset)));
     input.push(Rule {
-        matches: vec![is(MatchKind::InInterface(cards("eth0 wg0"))), tcp(), limit(None)],
+        matches: vec![is(MatchKind::InInterface(cards("eth0 wg0").into())), tcp(), limit(None)],
         effects: thin_vec![log()],
         verdict: Some(Verdict::Reject(Reject::TcpReset)),
         ..Rule::default()
@@ -264,9 +264,9 @@ pub fn everything() -> Ruleset {
         TableKind::Filter,
         Hook::Output,
         vec![
-            rule(vec![is(MatchKind::OutInterface(cards("eth0 wg0")))], Verdict::Accept),
-            rule(vec![is(MatchKind::User("0".to_owned()))], Verdict::Accept),
-            rule(vec![not(MatchKind::User("root".to_owned()))], Verdict::Accept),
+            rule(vec![is(MatchKind::OutInterface(cards("eth0 wg0").into()))], Verdict::Accept),
+            rule(vec![is(MatchKind::User("0".into()))], Verdict::Accept),
+            rule(vec![not(MatchKind::User("root".into()))], Verdict::Accept),
         ],
     );
     at_hook(
@@ -314,7 +314,7 @@ pub fn everything() -> Ruleset {
                 vec![is(MatchKind::Source(addresses("10.0.0.0/8")))],
                 Verdict::Snat("203.0.113.10".parse().expect("address")),
             ),
-            rule(vec![is(MatchKind::OutInterface(cards("eth0")))], Verdict::Masquerade),
+            rule(vec![is(MatchKind::OutInterface(cards("eth0").into()))], Verdict::Masquerade),
         ],
     );
     ruleset
@@ -324,9 +324,9 @@ pub fn everything() -> Ruleset {
 pub fn iptables_alone() -> Ruleset {
     let mut ruleset = Ruleset::default();
     let rules = [
-        vec![is(MatchKind::InPort(cards("tap1 tap2")))],
-        vec![not(MatchKind::InPort(cards("tap1 tap2")))],
-        vec![is(MatchKind::Bridged), is(MatchKind::OutPort(cards("tap+")))],
+        vec![is(MatchKind::InPort(cards("tap1 tap2").into()))],
+        vec![not(MatchKind::InPort(cards("tap1 tap2").into()))],
+        vec![is(MatchKind::Bridged), is(MatchKind::OutPort(cards("tap+").into()))],
         vec![not(MatchKind::Bridged)],
         vec![is(MatchKind::Unknown("-m recent --rcheck --name x --rsource".into()))],
         vec![not(MatchKind::Unknown("-m recent --rcheck --name x --rsource".into()))],
@@ -340,16 +340,16 @@ pub fn iptables_alone() -> Ruleset {
 pub fn bridge() -> Ruleset {
     let mut ruleset = Ruleset::default();
     let rules = [
-        vec![is(MatchKind::InPort(cards("tap1 tap2"))), is(MatchKind::Bridged)],
-        vec![not(MatchKind::OutPort(cards("tap1")))],
+        vec![is(MatchKind::InPort(cards("tap1 tap2").into())), is(MatchKind::Bridged)],
+        vec![not(MatchKind::OutPort(cards("tap1").into()))],
         vec![
             is(MatchKind::Source(addresses("10.0.0.0/8"))),
             protocol(Protocol::TCP),
             is(MatchKind::DestinationPort(ports("22 80"))),
         ],
-        vec![not(MatchKind::SourceMac(vec!["1e:0b:85:27:8d:65".parse().expect("MAC")]))],
+        vec![not(MatchKind::SourceMac(thin_vec!["1e:0b:85:27:8d:65".parse().expect("MAC")]))],
         vec![is(MatchKind::DestinationMulticast)],
-        vec![protocol(Protocol::ICMPV6), is(MatchKind::IcmpType(vec![IcmpType { kind: 135, code: None }]))],
+        vec![protocol(Protocol::ICMPV6), is(MatchKind::IcmpType(thin_vec![IcmpType { kind: 135, code: None }]))],
     ];
     let rules = rules.into_iter().map(|matches| rule(matches, Verdict::Drop)).collect();
     let base = fwc::netfilter::Base { kind: TableKind::Filter, hook: Hook::Forward, priority: -205, accept: false };
@@ -406,7 +406,7 @@ fn what_a_back_end_cannot_say_is_an_error_at_its_source() {
     assert_eq!(fault(TableKind::Filter, Target::Nft, unknown), ["FW0603"]);
     let unconnected = rule(vec![not(MatchKind::DestinationTranslated)], Verdict::Drop);
     assert_eq!(fault(TableKind::Mangle, Target::Nft, unconnected), ["FW0603"]);
-    let bridged = rule(vec![is(MatchKind::InPort(cards("tap0")))], Verdict::Drop);
+    let bridged = rule(vec![is(MatchKind::InPort(cards("tap0").into()))], Verdict::Drop);
     assert_eq!(fault(TableKind::Filter, Target::Nft, bridged), ["FW0603"]);
     let long = Rule {
         effects: thin_vec![Effect::Log { prefix: "a prefix of more than 29 bytes: ".into(), level: 4 }],

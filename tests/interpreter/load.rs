@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use fwc::net::Card;
+use fwc::net::{AddressRange, Card};
 use fwc::span::{FileId, LineIndex, Spanned};
 use fwc::syntax::tree::{
-    Clauses, InterfaceValue, Nat, One, Place, Rule, RuleOption, Sentence, SetValue, Statement, StatementKind, Tree, Who,
+    Beside, Clauses, InterfaceValue, Nat, One, Place, Rule, RuleOption, Sentence, SetValue, Statement, StatementKind,
+    Tree, Who,
 };
 
 use super::{FlatRule, Forward, GuestBlock, Policy};
@@ -261,12 +262,9 @@ fn matching(path: &Path, pattern: &str) -> Vec<PathBuf> {
 fn read_set(path: &Path, name: &fwc::syntax::tree::Name) -> Who {
     let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let lines = text.lines().map(|line| line.split(['#', ';']).next().unwrap_or_default().trim());
-    let members = lines.filter(|line| !line.is_empty()).map(|line| One {
-        negated: false,
-        place: Spanned::new(Place::Address(line.parse().expect("an address a line")), name.span),
-        on: thin_vec::ThinVec::new(),
-        at: None,
-        view: None,
+    let members = lines.filter(|line| !line.is_empty()).map(|line| {
+        let range: AddressRange = line.parse().expect("an address a line");
+        One::new(Spanned::new(Place::Address(range.into()), name.span), Beside::default())
     });
     Who { span: name.span, negated: false, members: members.collect() }
 }

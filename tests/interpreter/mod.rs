@@ -537,14 +537,14 @@ impl Policy {
 
     fn one_holds(&self, one: &One, party: &Party, attempt: &Attempt, target: bool) -> bool {
         let outside = party.class == Class::Outside;
-        let named = |name: &Option<fwc::syntax::tree::Name>| {
+        let named = |name: &Option<Box<fwc::syntax::tree::Name>>| {
             name.as_ref().is_none_or(|name| party.name.as_deref() == Some(&*name.value))
         };
         let place = match &one.place.value {
             Place::Any => true,
             Place::World => outside,
             Place::Host(_) => party.class == Class::Host,
-            Place::Address(range) => outside && range.contains(party.address),
+            Place::Address(range) => outside && range.unpacked().contains(party.address),
             Place::Mac(mac) => outside && party.mac == Some(*mac),
             Place::Container(name) => party.class == Class::Container && named(name),
             Place::Guest(name) => party.class == Class::Guest && named(name),
@@ -605,6 +605,7 @@ impl Policy {
         for one in &who.members {
             match &one.place.value {
                 Place::Address(range) => {
+                    let range = range.unpacked();
                     family_listed |= range.family() == Family::of(address);
                     listed |= range.contains(address);
                 }
@@ -650,7 +651,7 @@ impl Policy {
     fn collect_ranges(&self, who: &Who, ranges: &mut Vec<AddressRange>) {
         for one in &who.members {
             match &one.place.value {
-                Place::Address(range) => ranges.push(*range),
+                Place::Address(range) => ranges.push(range.unpacked()),
                 Place::Name(name) => {
                     if let Some(who) = self.sets.get(name.as_ref()) {
                         self.collect_ranges(who, ranges);

@@ -39,7 +39,7 @@ fn edited() -> Ruleset {
         TableKind::Filter,
         Hook::Input,
         vec![
-            rule(vec![is(MatchKind::InInterface(cards("eth0 wg0")))], Verdict::Goto("fwc-added".into())),
+            rule(vec![is(MatchKind::InInterface(cards("eth0 wg0").into()))], Verdict::Goto("fwc-added".into())),
             Rule { verdict: Some(Verdict::Return), ..Rule::default() },
         ],
     );

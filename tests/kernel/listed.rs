@@ -31,7 +31,7 @@ fn read_file(path: &Path, family: Family) -> Ruleset {
 /// Compares what was loaded with what is listed: our chains and their rules.
 fn compare(name: &str, loaded: &Ruleset, listed: &Ruleset) -> usize {
     let (loaded, listed) = (settled(loaded), settled(listed));
-    let icmp6 = MatchKind::Protocol(vec![Protocol(58)]);
+    let icmp6 = MatchKind::protocol(Protocol(58));
     let mut count = 0;
     for table in &loaded.tables {
         let other = listed.tables.iter().find(|other| (other.family, &other.name) == (table.family, &table.name));

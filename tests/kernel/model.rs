@@ -207,7 +207,7 @@ impl Model {
     fn address_of(&self, who: &Who, like: IpAddr) -> Option<IpAddr> {
         let one = who.members.first()?;
         let address = match &one.place.value {
-            Place::Address(range) => range.first,
+            Place::Address(range) => range.unpacked().first,
             Place::Instance(Some(name)) | Place::Container(Some(name)) | Place::Guest(Some(name)) => {
                 *self.names.iter().find(|(_, known)| **known == *name.value)?.0
             }

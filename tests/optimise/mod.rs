@@ -103,11 +103,11 @@ impl Evaluator<'_> {
             MatchKind::Mark { value, mask } => packet.mark & mask == *value,
             // Uninterpreted, but the same for the same packet.
             MatchKind::Limit(_) => packet.mark % 2 == 1,
-            MatchKind::InSet { set, fields } => self
-                .set(set)
-                .elements
-                .iter()
-                .any(|element| fields.iter().zip(element).all(|(field, value)| in_value(*field, value, packet))),
+            MatchKind::InSet(asked) => {
+                self.set(&asked.set).elements.iter().any(|element| {
+                    asked.fields.iter().zip(element).all(|(field, value)| in_value(*field, value, packet))
+                })
+            }
             kind => panic!("the lists of this test have no {kind:?}"),
         }
     }
@@ -115,8 +115,8 @@ impl Evaluator<'_> {
 
 fn in_value(field: SetField, value: &SetValue, packet: Packet) -> bool {
     match (field, value) {
-        (SetField::Source, SetValue::Address(range)) => range.contains(packet.source),
-        (SetField::Destination, SetValue::Address(range)) => range.contains(packet.destination),
+        (SetField::Source, SetValue::Address(range)) => range.unpacked().contains(packet.source),
+        (SetField::Destination, SetValue::Address(range)) => range.unpacked().contains(packet.destination),
         (SetField::DestinationService, SetValue::Service(protocol, range)) => {
             *protocol == packet.protocol && range.first <= packet.port && packet.port <= range.last
         }
@@ -188,7 +188,7 @@ fn random_rule(dice: &mut Dice, shape: u64, at: usize) -> Rule {
     if shape != 2 || dice.one_in(3) {
         matches.push(match dice.roll(4) {
             0 => protocol(Protocol::UDP),
-            1 if dice.one_in(3) => is(MatchKind::Protocol(vec![Protocol::TCP, Protocol::UDP])),
+            1 if dice.one_in(3) => is(MatchKind::Protocol(vec![Protocol::TCP, Protocol::UDP].into())),
             _ => protocol(Protocol::TCP),
         });
         let first = dice.roll(24);
@@ -296,7 +296,7 @@ fn a_wrong_fold_is_seen() {
         |table| drop(table.sets[0].elements.pop()),
         |table| {
             let element = vec![table.sets[0].elements[0][0].clone(), table.sets[0].elements[1][1].clone()];
-            table.sets[0].elements.push(element);
+            table.sets[0].elements.push(element.into());
         },
         |table| {
             if let SetValue::Service(protocol, _) = &mut table.sets[0].elements[3][1] {

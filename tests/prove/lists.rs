@@ -48,8 +48,8 @@ impl Lists {
 
     pub fn ruleset(&mut self) -> Ruleset {
         let pairs = vec![
-            vec![SetValue::Address(address(1)), SetValue::Service(Protocol::TCP, port(22))],
-            vec![SetValue::Address(address(2)), SetValue::Service(Protocol::UDP, port(53))],
+            [SetValue::Address(address(1).into()), SetValue::Service(Protocol::TCP, port(22))].into(),
+            [SetValue::Address(address(2).into()), SetValue::Service(Protocol::UDP, port(53))].into(),
         ];
         let set = Set {
             name: Arc::from("pairs"),
@@ -120,8 +120,8 @@ impl Lists {
                 Verdict::Map {
                     fields: thin_vec![SetField::Source],
                     elements: Arc::new(vec![
-                        (vec![SetValue::Address(address(0))], plain(first)),
-                        (vec![SetValue::Address(address(3))], plain(second)),
+                        (vec![SetValue::Address(address(0).into())], plain(first)),
+                        (vec![SetValue::Address(address(3).into())], plain(second)),
                     ]),
                 }
             }
@@ -136,16 +136,13 @@ impl Lists {
                 MatchKind::Source(AddressSet::new([range(first, last)]))
             }
             2 => MatchKind::Source(AddressSet::new([address(0), address(2)])),
-            3 => MatchKind::Protocol(vec![self.one(&[Protocol::TCP, Protocol::UDP, Protocol::ICMP])]),
+            3 => MatchKind::protocol(self.one(&[Protocol::TCP, Protocol::UDP, Protocol::ICMP])),
             4 => MatchKind::DestinationPort(PortSet::new([self.one(&[port(22), port(53)])])),
             5 => MatchKind::State(self.one(&[State::NEW, State::ESTABLISHED | State::RELATED])),
             6 => MatchKind::Mark { value: self.one(&[0, 1]), mask: 1 },
             7 => MatchKind::Mark { value: self.one(&[0, 1, 2, 3]), mask: 3 },
-            8 => MatchKind::InInterface(vec![self.one(&[Card::exact("eth0"), Card::parse("e+")])]),
-            _ => MatchKind::InSet {
-                set: Arc::from("pairs"),
-                fields: thin_vec![SetField::Source, SetField::DestinationService],
-            },
+            8 => MatchKind::InInterface([self.one(&[Card::exact("eth0"), Card::parse("e+")])].into()),
+            _ => MatchKind::in_set(Arc::from("pairs"), thin_vec![SetField::Source, SetField::DestinationService]),
         }
     }
 

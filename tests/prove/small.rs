@@ -147,11 +147,11 @@ fn holds(kind: &MatchKind, packet: &Packet, ruleset: &Ruleset) -> bool {
         MatchKind::Protocol(list) => list.contains(&packet.protocol),
         MatchKind::DestinationPort(ports) => packet.port.is_some_and(|port| ports.contains(port)),
         MatchKind::State(states) => states & packet.state != 0,
-        MatchKind::InSet { set, fields } => {
-            let set = ruleset.tables[0].sets.iter().find(|own| own.name == *set).expect("the set is there");
+        MatchKind::InSet(asked) => {
+            let set = ruleset.tables[0].sets.iter().find(|own| own.name == asked.set).expect("the set is there");
             set.elements
                 .iter()
-                .any(|element| fields.iter().zip(element).all(|(field, value)| has(*field, value, packet)))
+                .any(|element| asked.fields.iter().zip(element).all(|(field, value)| has(*field, value, packet)))
         }
         other => panic!("no such match in this world: {other:?}"),
     }
@@ -159,7 +159,9 @@ fn holds(kind: &MatchKind, packet: &Packet, ruleset: &Ruleset) -> bool {
 
 fn has(field: SetField, value: &SetValue, packet: &Packet) -> bool {
     match (field, value) {
-        (SetField::Source, SetValue::Address(range)) => range.contains(std::net::Ipv4Addr::from(packet.source).into()),
+        (SetField::Source, SetValue::Address(range)) => {
+            range.unpacked().contains(std::net::Ipv4Addr::from(packet.source).into())
+        }
         (SetField::DestinationService, SetValue::Service(protocol, ports)) => {
             *protocol == packet.protocol && packet.port.is_some_and(|port| (ports.first..=ports.last).contains(&port))
         }

@@ -43,8 +43,8 @@ fn a_rule_has_its_matches_in_order() {
         read.matches,
         [
             Match::not(MatchKind::Source(["10.0.0.0/8".parse().expect("prefix")].into_iter().collect())),
-            Match::is(MatchKind::InInterface(vec![Card { name: "br-".to_owned(), prefix: true }])),
-            Match::is(MatchKind::Protocol(vec![Protocol::TCP])),
+            Match::is(MatchKind::InInterface([Card { name: "br-".to_owned(), prefix: true }].into())),
+            Match::is(MatchKind::protocol(Protocol::TCP)),
             Match::is(MatchKind::DestinationPort(PortSet::new([80, 443].map(PortRange::single)))),
             Match::not(MatchKind::State(State::NEW)),
         ]

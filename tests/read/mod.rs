@@ -7,6 +7,7 @@ mod nft;
 mod recorded;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fwc::netfilter::{Match, MatchKind, Ruleset, Verdict};
 use fwc::read::Reading;
@@ -64,8 +65,12 @@ pub fn settled(ruleset: &Ruleset) -> Ruleset {
                     MatchKind::InInterface(list)
                     | MatchKind::OutInterface(list)
                     | MatchKind::InPort(list)
-                    | MatchKind::OutPort(list) => list.sort(),
-                    MatchKind::Protocol(list) => list.sort(),
+                    | MatchKind::OutPort(list) => Arc::make_mut(list).sort(),
+                    MatchKind::Protocol(list) => {
+                        let mut sorted = list.to_vec();
+                        sorted.sort();
+                        *list = sorted.into();
+                    }
                     MatchKind::IcmpType(list) => list.sort(),
                     MatchKind::SourceMac(list) => list.sort(),
                     _ => {}

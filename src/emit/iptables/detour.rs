@@ -98,10 +98,10 @@ fn split(kind: &MatchKind) -> (MatchKind, Option<MatchKind>) {
         MatchKind::OriginalDestinationPort(ports) => {
             parted(ports.ranges(), |part| MatchKind::OriginalDestinationPort(PortSet::new(part.iter().copied())))
         }
-        MatchKind::IcmpType(types) => parted(types, |part| MatchKind::IcmpType(part.to_vec())),
-        MatchKind::SourceMac(macs) => parted(macs, |part| MatchKind::SourceMac(part.to_vec())),
-        MatchKind::InPort(cards) => parted(cards, |part| MatchKind::InPort(part.to_vec())),
-        MatchKind::OutPort(cards) => parted(cards, |part| MatchKind::OutPort(part.to_vec())),
+        MatchKind::IcmpType(types) => parted(types, |part| MatchKind::IcmpType(part.into())),
+        MatchKind::SourceMac(macs) => parted(macs, |part| MatchKind::SourceMac(part.into())),
+        MatchKind::InPort(cards) => parted(cards, |part| MatchKind::InPort(part.into())),
+        MatchKind::OutPort(cards) => parted(cards, |part| MatchKind::OutPort(part.into())),
         _ => None,
     };
     parts.unwrap_or_else(|| (kind.clone(), None))

@@ -107,7 +107,7 @@ impl<'a, 's> Writer<'a, 's> {
                     Some(Part::Icmp(negated, list))
                 }
                 MatchKind::SourceMac(list) => Some(Part::Macs(negated, list)),
-                MatchKind::InSet { set, fields } => match self.sets.families.get(set) {
+                MatchKind::InSet(asked) => match self.sets.families.get(&asked.set) {
                     Some(Some(family)) if *family != self.family => {
                         if negated {
                             None
@@ -116,7 +116,7 @@ impl<'a, 's> Writer<'a, 's> {
                         }
                     }
                     _ => {
-                        if fields.contains(&SetField::OriginalService) {
+                        if asked.fields.contains(&SetField::OriginalService) {
                             let message = "an ipset cannot hold the port that the client dialled".to_owned();
                             self.fault(
                                 &NOT_IN_BACK_END,
@@ -402,11 +402,11 @@ impl<'a, 's> Writer<'a, 's> {
                 option(out, " -m owner", "--uid-owner ");
                 out.push_str(name);
             }
-            MatchKind::InSet { set, fields } => {
+            MatchKind::InSet(asked) => {
                 option(out, " -m set", "--match-set ");
-                out.push_str(set);
+                out.push_str(&asked.set);
                 out.push(' ');
-                out.push_str(&ipset::flags(fields));
+                out.push_str(&ipset::flags(&asked.fields));
             }
             MatchKind::Limit(limit) => self.limit(out, limit),
             MatchKind::ConnectionsAbove { count, source_prefix, .. } => {
@@ -478,7 +478,7 @@ pub(super) fn chosen<T>(negated: bool, list: &[T], at: usize) -> &[T] {
 /// The protocols that a rule asks for.
 pub(super) fn protocol(rule: &Rule) -> Option<&[Protocol]> {
     rule.matches.iter().find_map(|item| match &item.kind {
-        MatchKind::Protocol(list) if !item.negated => Some(list.as_slice()),
+        MatchKind::Protocol(list) if !item.negated => Some(&**list),
         _ => None,
     })
 }

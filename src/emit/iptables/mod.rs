@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
+use thin_vec::thin_vec;
 
 use super::family::of_family;
 use super::ipset::{self, Sets};
@@ -21,7 +22,7 @@ use super::{
     WRONG_TABLE, attach, header, write,
 };
 use crate::diagnostic::Code;
-use crate::net::{Family, Protocol};
+use crate::net::{Card, Family, Protocol};
 use crate::netfilter::entry::{ENTRY_CHAINS, entry_chain};
 use crate::netfilter::{
     Attached, Chain, Effect, Match, MatchKind, Reject, Rule, Ruleset, SetField, SetValue, Table, TableFamily,
@@ -84,16 +85,12 @@ pub(super) fn files(ruleset: &Ruleset, context: &Context, state: &mut State) -> 
             if declarations.is_empty() {
                 continue;
             }
-            rules.reserve_exact(declarations.len() + body.len() + later.len() + 32);
-            for (text, full) in [(&mut rules, true), (&mut emptied, false)] {
-                text.push('*');
-                text.push_str(kind.name());
-                text.push('\n');
-                text.push_str(&declarations);
-                if full {
-                    text.push_str(&body);
-                    text.push_str(&later);
-                }
+            for text in [&mut rules, &mut emptied] {
+                text.push_str(&format!("*{}\n{declarations}", kind.name()));
+            }
+            write::join(&mut rules, body);
+            write::join(&mut rules, later);
+            for text in [&mut rules, &mut emptied] {
                 text.push_str("COMMIT\n");
             }
         }
@@ -361,14 +358,14 @@ impl<'a, 's> Writer<'a, 's> {
             for (field, value) in fields.iter().zip(values) {
                 match (field, value) {
                     (SetField::Source, SetValue::Address(range)) => {
-                        one.matches.push(Match::is(MatchKind::Source([*range].into_iter().collect())));
+                        one.matches.push(Match::is(MatchKind::Source([range.unpacked()].into_iter().collect())));
                     }
                     (SetField::Destination, SetValue::Address(range)) => {
-                        one.matches.push(Match::is(MatchKind::Destination([*range].into_iter().collect())));
+                        one.matches.push(Match::is(MatchKind::Destination([range.unpacked()].into_iter().collect())));
                     }
                     (SetField::DestinationService | SetField::OriginalService, SetValue::Service(protocol, ports)) => {
                         one.matches.retain(|item| !matches!(item.kind, MatchKind::Protocol(_)));
-                        one.matches.push(Match::is(MatchKind::Protocol(vec![*protocol])));
+                        one.matches.push(Match::is(MatchKind::protocol(*protocol)));
                         let ports = [*ports].into_iter().collect();
                         one.matches.push(Match::is(if *field == SetField::DestinationService {
                             MatchKind::DestinationPort(ports)
@@ -377,16 +374,16 @@ impl<'a, 's> Writer<'a, 's> {
                         }));
                     }
                     (SetField::SourceMac, SetValue::Mac(mac)) => {
-                        one.matches.push(Match::is(MatchKind::SourceMac(vec![*mac])));
+                        one.matches.push(Match::is(MatchKind::SourceMac(thin_vec![*mac])));
                     }
                     (SetField::InInterface, SetValue::Interface(card)) => {
-                        one.matches.push(Match::is(MatchKind::InInterface(vec![card.clone()])));
+                        one.matches.push(Match::is(MatchKind::InInterface([Card::clone(card)].into())));
                     }
                     (SetField::OutInterface, SetValue::Interface(card)) => {
-                        one.matches.push(Match::is(MatchKind::OutInterface(vec![card.clone()])));
+                        one.matches.push(Match::is(MatchKind::OutInterface([Card::clone(card)].into())));
                     }
                     (SetField::Protocol, SetValue::Protocol(protocol)) => {
-                        one.matches.push(Match::is(MatchKind::Protocol(vec![*protocol])));
+                        one.matches.push(Match::is(MatchKind::protocol(*protocol)));
                     }
                     (SetField::SourcePort, SetValue::Port(ports)) => {
                         one.matches.push(Match::is(MatchKind::SourcePort([*ports].into_iter().collect())));

@@ -4,7 +4,7 @@ use super::super::RATE_OUT_OF_RANGE;
 use super::sets::{REMEMBERED, joined};
 use super::{INCOMPLETE_MATCH, NOT_IN_BACK_END, UNUSABLE_TEXT, Writer, write};
 use crate::net::{AddressRange, Card, Family, PortRange};
-use crate::netfilter::{IcmpType, Limit, Match, MatchKind, Rule, SetField, State};
+use crate::netfilter::{IcmpType, Limit, LookUp, Match, MatchKind, Rule, SetField, State};
 
 /// Address lists up to this length stand in the rule, longer ones in a set with a name.
 const INLINE: usize = 5;
@@ -150,7 +150,8 @@ impl<'a, 's> Writer<'a, 's> {
                     write::quoted(out, name, 32);
                 }
             }
-            MatchKind::InSet { set, fields } => {
+            MatchKind::InSet(asked) => {
+                let LookUp { set, fields } = &**asked;
                 if fields.contains(&SetField::OriginalService) && fields.len() > 1 {
                     let message = "nft cannot look the dialled port up together with another field".to_owned();
                     self.fault(&NOT_IN_BACK_END, rule, message, "compare the dialled port in a rule of its own");

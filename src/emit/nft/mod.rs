@@ -76,7 +76,8 @@ pub(super) fn files(ruleset: &Ruleset, context: &Context, state: &mut State) -> 
         } else {
             text.push_str(&format!("delete {name}\n"));
         }
-        writer.table(&mut text, &name, &chains);
+        text.push_str(&format!("{name} {{\n{}", writer.objects));
+        write::join(&mut text, chains);
         // A table that holds live sets is only emptied of its rules.
         empty.push_str(&format!("\n{name}\n{} {name}\n", if live { "flush" } else { "delete" }));
     }
@@ -113,7 +114,8 @@ fn part(ruleset: &Ruleset, context: &Context, state: &mut State) -> String {
         for (kind, name) in chains() {
             text.push_str(&format!("flush chain {family} {TABLE} {}\n", writer.chain_name(kind, name)));
         }
-        writer.table(&mut text, &format!("table {family} {TABLE}"), &written);
+        text.push_str(&format!("table {family} {TABLE} {{\n{}", writer.objects));
+        write::join(&mut text, written);
     }
     text
 }
@@ -155,7 +157,7 @@ impl<'a, 's> Writer<'a, 's> {
         }
     }
 
-    /// The chains, and in `objects` what they use.
+    /// The chains with the table's end, and in `objects` what they use.
     fn chains(&mut self, tables: &[&Table]) -> String {
         self.names(tables);
         for set in tables.iter().flat_map(|table| &table.sets) {
@@ -164,22 +166,15 @@ impl<'a, 's> Writer<'a, 's> {
             }
         }
         let rules: usize = tables.iter().flat_map(|table| &table.chains).map(|chain| chain.rules.len() + 1).sum();
-        let mut chains = String::with_capacity(rules * USUAL_LINE);
+        let mut chains = String::with_capacity(self.objects.len() + rules * USUAL_LINE);
         for table in tables {
             self.kind = table.kind;
             for chain in &table.chains {
                 self.chain(&mut chains, chain, table.family);
             }
         }
+        chains.push_str("}\n");
         chains
-    }
-
-    /// A table of that name with these chains. A long program is mostly this text: it is not held more often than it must.
-    fn table(&self, out: &mut String, name: &str, chains: &str) {
-        out.reserve_exact(name.len() + self.objects.len() + chains.len() + "{\n}\n ".len());
-        for part in [name, " {\n", &self.objects, chains, "}\n"] {
-            out.push_str(part);
-        }
     }
 
     /// Our four iptables tables share one table here: a name that two of them use is told apart by the table's.
@@ -282,9 +277,9 @@ impl<'a, 's> Writer<'a, 's> {
     fn verdict_has_family(&self, rule: &Rule) -> bool {
         let by_effect = rule.effects.iter().any(|effect| matches!(effect, Effect::SetDscp(_)));
         let by_match = rule.matches.iter().any(|item| match &item.kind {
-            MatchKind::InSet { set, fields } => {
-                self.families.get(set).copied().flatten().is_some()
-                    || fields.iter().any(|field| matches!(field, SetField::Source | SetField::Destination))
+            MatchKind::InSet(asked) => {
+                self.families.get(&asked.set).copied().flatten().is_some()
+                    || asked.fields.iter().any(|field| matches!(field, SetField::Source | SetField::Destination))
             }
             _ => false,
         });
@@ -303,8 +298,8 @@ impl<'a, 's> Writer<'a, 's> {
     /// Whether the sets that the rule must be in can hold addresses of this family.
     fn set_family_fits(&self, rule: &Rule, family: Family) -> bool {
         rule.matches.iter().filter(|item| !item.negated).all(|item| match &item.kind {
-            MatchKind::InSet { set, .. } => {
-                self.families.get(set).copied().flatten().is_none_or(|of_set| of_set == family)
+            MatchKind::InSet(asked) => {
+                self.families.get(&asked.set).copied().flatten().is_none_or(|of_set| of_set == family)
             }
             _ => true,
         })

@@ -53,7 +53,7 @@ impl<'a, 's> Writer<'a, 's> {
         }
         // A set without intervals is a hash table, the quicker look-up. In a table that stays, a set keeps its kind whatever it holds.
         let interval = self.live && set.fields.iter().any(|field| *field != SetField::SourceMac)
-            || set.elements.iter().flatten().any(is_interval);
+            || set.elements.iter().flat_map(|element| element.iter()).any(is_interval);
         let mut kind = String::from("type ");
         for (at, field) in set.fields.iter().enumerate() {
             if at > 0 {
@@ -156,7 +156,10 @@ impl<'a, 's> Writer<'a, 's> {
 /// Whether a set needs intervals to hold this.
 pub(super) fn is_interval(value: &SetValue) -> bool {
     match value {
-        SetValue::Address(range) => range.first != range.last,
+        SetValue::Address(range) => {
+            let range = range.unpacked();
+            range.first != range.last
+        }
         SetValue::Service(_, ports) => ports.first != ports.last,
         SetValue::Mac(_) => false,
         SetValue::Interface(card) => card.prefix,
@@ -196,7 +199,7 @@ pub(super) fn field_type(field: SetField, family: Option<Family>) -> &'static st
 
 pub(super) fn set_value(out: &mut String, value: &SetValue, field: Option<SetField>) {
     match value {
-        SetValue::Address(range) => write::range(out, range),
+        SetValue::Address(range) => write::range(out, &range.unpacked()),
         SetValue::Service(protocol, ports) => {
             // The dialled port cannot stand in one key with its protocol: a match beside the look-up says that.
             if field != Some(SetField::OriginalService) {

@@ -53,7 +53,7 @@ impl<'a, 's> Writer<'a, 's> {
             }
             Effect::Helper(name) => {
                 let protocol = rule.matches.iter().find_map(|item| match &item.kind {
-                    MatchKind::Protocol(list) if !item.negated => match list.as_slice() {
+                    MatchKind::Protocol(list) if !item.negated => match &**list {
                         [one @ (Protocol::TCP | Protocol::UDP)] => one.name(),
                         _ => None,
                     },

@@ -251,7 +251,7 @@ fn reads_as_all(text: &str, lines: &[Line<'_>], slot: Slot) -> bool {
 fn single(item: &Item) -> Vec<(Item, Option<(Protocol, PortRange)>)> {
     match item {
         Item::Ports { protocol, ports } if !ports.is_empty() => {
-            let none = Item::Ports { protocol: *protocol, ports: Ports::new() };
+            let none = Item::Ports { protocol: *protocol, ports: Ports::default() };
             ports.iter().map(|&port| (none.clone(), Some((*protocol, port)))).collect()
         }
         other => vec![(other.clone(), None)],

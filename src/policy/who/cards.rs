@@ -36,7 +36,7 @@ impl Places<'_, '_> {
                 InterfaceValue::Cards(cards) => CardSet::only(cards.iter().map(|card| card.value.clone()).collect()),
                 InterfaceValue::DefaultRoute => match &self.facts.default_route {
                     Some(card) => CardSet::only(vec![Card::exact(card.clone())]),
-                    None => CardSet { cards: self.known_cards.to_vec(), complement: true },
+                    None => CardSet { cards: self.known_cards.into(), complement: true },
                 },
             },
         }
@@ -138,12 +138,13 @@ impl LocalCards {
 #[must_use]
 pub fn unite(a: CardSet, b: CardSet) -> CardSet {
     match (a.complement, b.complement) {
-        (false, false) => CardSet::only(a.cards.into_iter().chain(b.cards).collect()),
+        (false, false) => CardSet::only(a.cards.iter().chain(&*b.cards).cloned().collect()),
         (true, true) => {
-            CardSet { cards: a.cards.into_iter().filter(|card| b.cards.contains(card)).collect(), complement: true }
+            CardSet { cards: a.cards.iter().filter(|card| b.cards.contains(card)).cloned().collect(), complement: true }
         }
         (true, false) => {
-            let cards = a.cards.into_iter().filter(|card| !b.cards.iter().any(|other| other.covers(card))).collect();
+            let cards =
+                a.cards.iter().filter(|card| !b.cards.iter().any(|other| other.covers(card))).cloned().collect();
             CardSet { cards, complement: true }
         }
         (false, true) => unite(b, a),
@@ -163,7 +164,7 @@ pub fn intersect(a: &CardSet, b: &CardSet) -> CardSet {
             CardSet::only(cards)
         }
         (true, true) => {
-            let mut both = CardSet::only(a.cards.iter().chain(&b.cards).cloned().collect());
+            let mut both = CardSet::only(a.cards.iter().chain(&*b.cards).cloned().collect());
             both.complement = true;
             both
         }

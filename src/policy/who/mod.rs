@@ -130,7 +130,7 @@ impl<'r, 'a> Places<'r, 'a> {
         {
             match &one.place.value {
                 Place::Address(range) => {
-                    return Some(smallvec![self.address(at(file, one.place.span), *range, out)]);
+                    return Some(smallvec![self.address(at(file, one.place.span), range.unpacked(), out)]);
                 }
                 Place::World => return Some(smallvec![Party::of(Class::Outside)]),
                 Place::Host(None) => return Some(smallvec![Party::of(Class::Host)]),
@@ -239,7 +239,7 @@ impl<'r, 'a> Places<'r, 'a> {
                 }
                 vec![Party::special(Class::Host, Special { user: Some(Arc::from(&*user.value)), ..Special::default() })]
             }
-            Place::Address(range) => vec![self.address(here, *range, out)],
+            Place::Address(range) => vec![self.address(here, range.unpacked(), out)],
             Place::Mac(mac) => {
                 if role == Role::To {
                     out.push(

@@ -259,7 +259,7 @@ impl Places<'_, '_> {
         let mut ranges = Vec::new();
         for one in &who.members {
             match &one.place.value {
-                Place::Address(range) if !one.negated && !who.negated => ranges.push(*range),
+                Place::Address(range) if !one.negated && !who.negated => ranges.push(range.unpacked()),
                 Place::Name(name) if !one.negated && !who.negated && self.names.sets.contains_key(&**name) => {
                     let parties = self.name(at(file, one.place.span), name, Role::From, &mut Vec::new(), out);
                     let plain = |party: &Party| {

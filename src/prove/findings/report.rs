@@ -371,8 +371,8 @@ fn is_empty(item: &Match, table: &Table) -> bool {
         }
         MatchKind::InInterface(cards) | MatchKind::OutInterface(cards) => !item.negated && cards.is_empty(),
         MatchKind::SourceMac(list) => !item.negated && list.is_empty(),
-        MatchKind::InSet { set, .. } => {
-            let empty = |own: &&crate::netfilter::Set| own.name == *set && !own.live && own.elements.is_empty();
+        MatchKind::InSet(asked) => {
+            let empty = |own: &&crate::netfilter::Set| own.name == asked.set && !own.live && own.elements.is_empty();
             !item.negated && table.sets.iter().any(|own| empty(&own))
         }
         _ => false,

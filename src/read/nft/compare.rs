@@ -233,10 +233,9 @@ impl<'a> Reader<'a, '_> {
                 let kind = match set {
                     Addresses::Known(set) if source => MatchKind::Source(set),
                     Addresses::Known(set) => MatchKind::Destination(set),
-                    Addresses::Named(set) => MatchKind::InSet {
-                        set,
-                        fields: thin_vec![if source { SetField::Source } else { SetField::Destination }],
-                    },
+                    Addresses::Named(set) => {
+                        MatchKind::in_set(set, thin_vec![if source { SetField::Source } else { SetField::Destination }])
+                    }
                 };
                 self.push(negated, kind);
             }
@@ -275,7 +274,7 @@ impl<'a> Reader<'a, '_> {
                     Right::Named(name) => self.named(name, &[asked], None)?,
                     _ => {
                         let cards =
-                            right.all().iter().map(|part| card(text_of(part)?)).collect::<Option<Vec<Card>>>()?;
+                            right.all().iter().map(|part| card(text_of(part)?)).collect::<Option<Arc<[Card]>>>()?;
                         if inward { MatchKind::InInterface(cards) } else { MatchKind::OutInterface(cards) }
                     }
                 };
@@ -283,7 +282,7 @@ impl<'a> Reader<'a, '_> {
                 let kind = match kind {
                     MatchKind::InInterface(cards) if bridge => MatchKind::InPort(cards),
                     MatchKind::OutInterface(cards) if bridge => MatchKind::OutPort(cards),
-                    MatchKind::InSet { .. } if bridge => return None,
+                    MatchKind::InSet(_) if bridge => return None,
                     kind => kind,
                 };
                 self.push(negated, kind);
@@ -293,7 +292,7 @@ impl<'a> Reader<'a, '_> {
                     Right::Named(name) => self.named(name, &[SetField::Protocol], None)?,
                     _ => {
                         let list = right.all().iter().map(|part| address::protocol(text_of(part)?));
-                        MatchKind::Protocol(list.collect::<Option<Vec<Protocol>>>()?)
+                        MatchKind::Protocol(list.collect::<Option<Vec<Protocol>>>()?.into())
                     }
                 };
                 if let Some(family) = family {
@@ -337,7 +336,7 @@ impl<'a> Reader<'a, '_> {
                 }
                 self.only(family);
                 self.needs(if family == Family::Ipv4 { Protocol::ICMP } else { Protocol::ICMPV6 });
-                self.push(negated, MatchKind::IcmpType(list));
+                self.push(negated, MatchKind::IcmpType(list.into()));
             }
             Field::IcmpCode(family) if !negated && !matches!(right, Right::Named(_)) => {
                 let codes = right.all().iter().map(|part| icmp_code(family, text_of(part)?));
@@ -365,7 +364,7 @@ impl<'a> Reader<'a, '_> {
                     Right::Named(name) => self.named(name, &[SetField::SourceMac], None)?,
                     _ => {
                         let list = right.all().iter().map(|part| text_of(part)?.parse().ok());
-                        MatchKind::SourceMac(list.collect::<Option<Vec<_>>>()?)
+                        MatchKind::SourceMac(list.collect::<Option<_>>()?)
                     }
                 };
                 self.push(negated, kind);
@@ -375,7 +374,7 @@ impl<'a> Reader<'a, '_> {
                 if user.contains('-') && user.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
                     return None;
                 }
-                self.push(negated, MatchKind::User(user.to_owned()));
+                self.push(negated, MatchKind::User(user.into()));
             }
             Field::PacketType
                 if self.table.family == TableFamily::Bridge && single(right.all()) == Some("multicast") =>
@@ -452,7 +451,7 @@ impl<'a> Reader<'a, '_> {
         if let Right::Named(name) = right {
             return match self.named(name, &[field], None)? {
                 MatchKind::Source(set) | MatchKind::Destination(set) => Some(Addresses::Known(set)),
-                MatchKind::InSet { set, .. } => Some(Addresses::Named(set)),
+                MatchKind::InSet(asked) => Some(Addresses::Named(asked.set)),
                 _ => None,
             };
         }
@@ -488,7 +487,7 @@ impl<'a> Reader<'a, '_> {
         {
             return Some(kind);
         }
-        Some(MatchKind::InSet { set: Arc::from(name), fields: fields.into() })
+        Some(MatchKind::in_set(Arc::from(name), fields))
     }
 
     /// Several fields at once: a set of concatenations.
@@ -564,7 +563,7 @@ impl<'a> Reader<'a, '_> {
         }
         self.only(family);
         self.needs(if family == Family::Ipv4 { Protocol::ICMP } else { Protocol::ICMPV6 });
-        self.push(negated, MatchKind::IcmpType(list));
+        self.push(negated, MatchKind::IcmpType(list.into()));
         Some(())
     }
 
@@ -791,17 +790,17 @@ fn single<'t>(list: &[&[Token<'t>]]) -> Option<&'t str> {
 }
 
 /// An empty list, as a match of this field.
-fn empty(elements: &[Vec<SetValue>], field: SetField) -> Option<MatchKind> {
+fn empty(elements: &[Box<[SetValue]>], field: SetField) -> Option<MatchKind> {
     if !elements.is_empty() {
         return None;
     }
     Some(match field {
         SetField::SourcePort => MatchKind::SourcePort(PortSet::default()),
         SetField::DestinationPort => MatchKind::DestinationPort(PortSet::default()),
-        SetField::SourceMac => MatchKind::SourceMac(Vec::new()),
-        SetField::InInterface => MatchKind::InInterface(Vec::new()),
-        SetField::OutInterface => MatchKind::OutInterface(Vec::new()),
-        SetField::Protocol => MatchKind::Protocol(Vec::new()),
+        SetField::SourceMac => MatchKind::SourceMac(Default::default()),
+        SetField::InInterface => MatchKind::InInterface(Default::default()),
+        SetField::OutInterface => MatchKind::OutInterface(Default::default()),
+        SetField::Protocol => MatchKind::Protocol(Default::default()),
         _ => return None,
     })
 }
@@ -809,19 +808,21 @@ fn empty(elements: &[Vec<SetValue>], field: SetField) -> Option<MatchKind> {
 /// The matches that compare a field with one value.
 fn compared(field: SetField, value: SetValue) -> Option<Vec<MatchKind>> {
     Some(match (field, value) {
-        (SetField::Source, SetValue::Address(range)) => vec![MatchKind::Source([range].into_iter().collect())],
+        (SetField::Source, SetValue::Address(range)) => {
+            vec![MatchKind::Source([range.unpacked()].into_iter().collect())]
+        }
         (SetField::Destination, SetValue::Address(range)) => {
-            vec![MatchKind::Destination([range].into_iter().collect())]
+            vec![MatchKind::Destination([range.unpacked()].into_iter().collect())]
         }
         (SetField::DestinationService, SetValue::Service(protocol, ports)) => {
-            vec![MatchKind::Protocol(vec![protocol]), MatchKind::DestinationPort(PortSet::new([ports]))]
+            vec![MatchKind::protocol(protocol), MatchKind::DestinationPort(PortSet::new([ports]))]
         }
-        (SetField::Protocol, SetValue::Protocol(protocol)) => vec![MatchKind::Protocol(vec![protocol])],
+        (SetField::Protocol, SetValue::Protocol(protocol)) => vec![MatchKind::protocol(protocol)],
         (SetField::SourcePort, SetValue::Port(ports)) => vec![MatchKind::SourcePort(PortSet::new([ports]))],
         (SetField::DestinationPort, SetValue::Port(ports)) => vec![MatchKind::DestinationPort(PortSet::new([ports]))],
-        (SetField::SourceMac, SetValue::Mac(mac)) => vec![MatchKind::SourceMac(vec![mac])],
-        (SetField::InInterface, SetValue::Interface(card)) => vec![MatchKind::InInterface(vec![card])],
-        (SetField::OutInterface, SetValue::Interface(card)) => vec![MatchKind::OutInterface(vec![card])],
+        (SetField::SourceMac, SetValue::Mac(mac)) => vec![MatchKind::SourceMac(thin_vec![mac])],
+        (SetField::InInterface, SetValue::Interface(card)) => vec![MatchKind::InInterface([*card].into())],
+        (SetField::OutInterface, SetValue::Interface(card)) => vec![MatchKind::OutInterface([*card].into())],
         _ => return None,
     })
 }

@@ -134,7 +134,7 @@ impl<'a> Reader<'a, '_> {
         };
         if of_table.or(self.family).is_some_and(|other| other != family) {
             // Of two families at once: a list without members matches nothing.
-            self.is(MatchKind::Protocol(Vec::new()));
+            self.is(MatchKind::Protocol(Default::default()));
         } else if of_table.is_none() {
             if self.family.is_none() {
                 self.family_from = self.items.len();
@@ -146,14 +146,14 @@ impl<'a> Reader<'a, '_> {
     /// Only packets of this protocol, if the rule has not said so.
     pub(super) fn needs(&mut self, protocol: Protocol) {
         if self.protocol() != Some(protocol) {
-            self.is(MatchKind::Protocol(vec![protocol]));
+            self.is(MatchKind::protocol(protocol));
         }
     }
 
     /// The one protocol that the rule asks for.
     pub(super) fn protocol(&self) -> Option<Protocol> {
         self.items.iter().rev().find_map(|item| match item {
-            Item::Match(Match { negated: false, kind: MatchKind::Protocol(list) }) => match list.as_slice() {
+            Item::Match(Match { negated: false, kind: MatchKind::Protocol(list) }) => match &**list {
                 [one] => Some(*one),
                 _ => None,
             },
@@ -316,7 +316,7 @@ impl<'a> Reader<'a, '_> {
                     Some((kind, protocol)) => {
                         // The object holds for its protocol alone.
                         if let Some(protocol) = protocol.filter(|protocol| self.protocol() != Some(*protocol)) {
-                            self.is(MatchKind::Protocol(vec![protocol]));
+                            self.is(MatchKind::protocol(protocol));
                         }
                         self.effect(Effect::Helper(Arc::from(kind)));
                     }

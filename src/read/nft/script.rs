@@ -662,7 +662,7 @@ fn at_devices(base: Option<Base>, name: &str, devices: &[&str], mut rules: Vec<R
     let Some(mut base) = base.filter(|base| matches!(base.hook, Hook::Ingress | Hook::Egress)) else {
         return (base, rules);
     };
-    let cards: Vec<Card> = devices.iter().map(|name| Card::exact(*name)).collect();
+    let cards: Arc<[Card]> = devices.iter().map(|name| Card::exact(*name)).collect();
     let kind = match base.hook {
         // nft 1.0.6 leaves the device out of its JSON.
         _ if devices.is_empty() => MatchKind::Unknown(Arc::from(format!("device of {name}"))),

@@ -67,7 +67,7 @@ pub(super) struct RawSet<'t> {
     pub types: Option<Vec<Type>>,
     /// The words after `type`, for sets whose types are not modelled.
     pub declared: Vec<&'t str>,
-    pub elements: Vec<Vec<SetValue>>,
+    pub elements: Vec<Box<[SetValue]>>,
     /// The verdicts, in a verdict map, one an element.
     pub does: Vec<Verdict>,
     /// What is done where nothing else is found.
@@ -127,13 +127,13 @@ impl<'t> RawSet<'t> {
             (Some(values), Some(verdict)) if self.verdicts => {
                 // A key that leads on is told from one that is absent only where there is a catch-all.
                 if let Some(verdict) = verdict {
-                    self.elements.push(values);
+                    self.elements.push(values.into());
                     self.does.push(verdict);
                 } else {
                     self.broken = true;
                 }
             }
-            (Some(values), Some(_)) => self.elements.push(values),
+            (Some(values), Some(_)) => self.elements.push(values.into()),
             _ => self.broken = true,
         }
     }
@@ -271,12 +271,12 @@ pub(super) fn values(types: &[Type], key: &[Token]) -> Option<Vec<SetValue>> {
     };
     for kind in types {
         out.push(match kind {
-            Type::Address(family) => SetValue::Address(address::of_family(one()?.text, *family)?),
+            Type::Address(family) => SetValue::Address(address::of_family(one()?.text, *family)?.into()),
             Type::Protocol => SetValue::Protocol(address::protocol(one()?.text)?),
             Type::Port => SetValue::Port(address::ports(one()?.text, '-')?),
             Type::Service => SetValue::Service(address::protocol(one()?.text)?, address::ports(one()?.text, '-')?),
             Type::Mac => SetValue::Mac(one()?.text.parse().ok()?),
-            Type::Interface => SetValue::Interface(card(one()?.text)?),
+            Type::Interface => SetValue::Interface(Box::new(card(one()?.text)?)),
         });
     }
     parts.next().is_none().then_some(out)

@@ -81,14 +81,14 @@ pub fn crowded() -> Vec<Ruleset> {
         .map(|number| format!("02:00:00:00:00:{number:02x}").parse().expect("a MAC"))
         .chain(MACS.map(|text| text.parse().expect(text)))
         .collect();
-    let types = (0..16).map(|kind| IcmpType { kind, code: None }).collect();
+    let types: Vec<IcmpType> = (0..16).map(|kind| IcmpType { kind, code: None }).collect();
     let lists = [
         vec![protocol(Protocol::TCP), Match::not(MatchKind::OriginalDestinationPort(ports(&odd.join(" "))))],
         vec![protocol(Protocol::UDP), Match::not(MatchKind::OriginalSource(addresses("10.0.0.1-10.15.255.254")))],
         vec![Match::not(MatchKind::OriginalDestination(addresses("128.0.0.1-223.255.255.254")))],
-        vec![protocol(Protocol::ICMP), Match::not(MatchKind::IcmpType(types))],
-        macs.chunks(1).map(|mac| Match::not(MatchKind::SourceMac(mac.to_vec()))).collect(),
-        vec![Match::not(MatchKind::SourceMac(macs))],
+        vec![protocol(Protocol::ICMP), Match::not(MatchKind::IcmpType(types.into()))],
+        macs.chunks(1).map(|mac| Match::not(MatchKind::SourceMac(mac.into()))).collect(),
+        vec![Match::not(MatchKind::SourceMac(macs.into()))],
     ];
     let one = |(list, verdict): (Vec<Match>, Verdict)| {
         let mut ruleset = Ruleset::default();
@@ -97,7 +97,7 @@ pub fn crowded() -> Vec<Ruleset> {
             rules.push(Rule { family: Some(Family::Ipv4), ..rule(list.clone(), verdict.clone()) });
             // What went around, and where the rule leaves the chain what it did not mean.
             rules.push(rule(vec![protocol(Protocol::TCP), is(MatchKind::DestinationPort(ports("41")))], Verdict::Drop));
-            rules.push(rule(vec![is(MatchKind::InInterface(cards("eth1")))], Verdict::Drop));
+            rules.push(rule(vec![is(MatchKind::InInterface(cards("eth1").into()))], Verdict::Drop));
             rules.push(rule(Vec::new(), Verdict::Accept));
             at_hook(&mut ruleset, TableKind::Filter, hook, rules);
         }
@@ -164,15 +164,15 @@ impl Maker {
         let mut sets = Vec::new();
         for (family, pool, suffix) in [(Family::Ipv4, &FOUR[..], 4), (Family::Ipv6, &SIX[..], 6)] {
             let lone: AddressSet = (0..3).flat_map(|_| addresses(self.one(pool)).ranges().to_vec()).collect();
-            let lone = lone.ranges().iter().map(|range| vec![SetValue::Address(*range)]).collect();
-            let mut pairs: Vec<Vec<SetValue>> = Vec::new();
+            let lone = lone.ranges().iter().map(|range| [SetValue::Address((*range).into())].into()).collect();
+            let mut pairs: Vec<Box<[SetValue]>> = Vec::new();
             for _ in 0..1 + self.random.below(8) {
                 let range = addresses(self.one(pool)).ranges()[0];
                 let port = ports(self.one(&["22", "53", "80", "443", "8000-8099"])).ranges()[0];
                 let service = SetValue::Service(self.one(&[Protocol::TCP, Protocol::UDP]), port);
                 // nft takes no elements that overlap.
                 if pairs.iter().all(|pair| pair[1] != service) {
-                    pairs.push(vec![SetValue::Address(range), service]);
+                    pairs.push([SetValue::Address(range.into()), service].into());
                 }
             }
             for (name, fields, elements) in [
@@ -276,16 +276,16 @@ impl Maker {
             .filter_map(|item| match &item.kind {
                 // Beside a protocol that is excluded no other is asked for.
                 MatchKind::Protocol(_) if item.negated => Some(vec![Protocol::TCP, Protocol::UDP, Protocol::ICMP]),
-                MatchKind::Protocol(list) => Some(list.clone()),
+                MatchKind::Protocol(list) => Some(list.to_vec()),
                 _ => None,
             })
             .flatten()
             .collect();
         let negated = self.chance(3);
         let made = match self.random.below(20) {
-            0..=2 if spot.sees_arrival() => MatchKind::InInterface(self.cards()),
-            0..=2 => MatchKind::OutInterface(self.cards()),
-            3 if spot.sees_departure() => MatchKind::OutInterface(self.cards()),
+            0..=2 if spot.sees_arrival() => MatchKind::InInterface(self.cards().into()),
+            0..=2 => MatchKind::OutInterface(self.cards().into()),
+            3 if spot.sees_departure() => MatchKind::OutInterface(self.cards().into()),
             3..=5 => MatchKind::Source(self.addresses(spot)),
             6..=8 => MatchKind::Destination(self.addresses(spot)),
             9..=11 if protocols.is_empty() => return self.service(spot, negated, matches),
@@ -306,7 +306,7 @@ impl Maker {
                     macs.sort();
                     macs.dedup();
                 }
-                MatchKind::SourceMac(macs)
+                MatchKind::SourceMac(macs.into())
             }
             16 => {
                 let suffix = if spot.family == Some(Family::Ipv6) { 6 } else { 4 };
@@ -314,7 +314,7 @@ impl Maker {
                     ("lone", thin_vec![SetField::Source]),
                     ("pairs", thin_vec![SetField::Source, SetField::DestinationService]),
                 ]);
-                MatchKind::InSet { set: format!("fwc-{name}{suffix}-{}", spot.kind.name()).into(), fields }
+                MatchKind::in_set(format!("fwc-{name}{suffix}-{}", spot.kind.name()).into(), fields)
             }
             17 => self.one(&[MatchKind::DestinationLocal, MatchKind::SourceLocal]),
             18 | 19 if spot.kind != TableKind::Raw => return self.connection(spot, &protocols, negated, matches),
@@ -350,9 +350,8 @@ impl Maker {
     fn service(&mut self, spot: Spot, negated: bool, matches: &mut Vec<Match>) {
         let ports_of = |maker: &mut Self| -> PortSet { ports(maker.one(&PORTS)) };
         match self.random.below(12) {
-            0 => matches
-                .push(Match { negated, kind: MatchKind::Protocol(vec![self.one(&[Protocol(47), Protocol(50)])]) }),
-            1 => matches.push(Match { negated, kind: MatchKind::Protocol(vec![Protocol::TCP, Protocol::UDP]) }),
+            0 => matches.push(Match { negated, kind: MatchKind::protocol(self.one(&[Protocol(47), Protocol(50)])) }),
+            1 => matches.push(Match { negated, kind: MatchKind::Protocol(vec![Protocol::TCP, Protocol::UDP].into()) }),
             2 | 3 => {
                 let six = spot.family == Some(Family::Ipv6) || spot.family.is_none() && self.chance(5);
                 let (own, kinds) = if six { (Protocol::ICMPV6, [128, 129, 1]) } else { (Protocol::ICMP, [8, 0, 3]) };
@@ -363,7 +362,7 @@ impl Maker {
                     list.sort_unstable();
                 }
                 matches.push(protocol(own));
-                matches.push(Match { negated, kind: MatchKind::IcmpType(list) });
+                matches.push(Match { negated, kind: MatchKind::IcmpType(list.into()) });
             }
             4 => {
                 let (mask, set) = self.one(&[(0x17, 0x02), (0x06, 0x06), (0x3f, 0), (0x12, 0x12)]);
@@ -375,7 +374,7 @@ impl Maker {
                 matches.push(Match { negated, kind: MatchKind::SourcePort(ports_of(self)) });
             }
             6 => {
-                matches.push(is(MatchKind::Protocol(vec![Protocol::TCP, Protocol::UDP])));
+                matches.push(is(MatchKind::Protocol(vec![Protocol::TCP, Protocol::UDP].into())));
                 matches.push(Match { negated, kind: MatchKind::DestinationPort(ports_of(self)) });
             }
             _ => {
@@ -420,17 +419,17 @@ fn answers(hook: Hook) -> Vec<Rule> {
     let accept = |matches: Vec<Match>| rule(matches, Verdict::Accept);
     let lo = || cards("lo");
     if matches!(hook, Hook::Prerouting | Hook::Input) {
-        return vec![accept(vec![is(MatchKind::InInterface(lo()))])];
+        return vec![accept(vec![is(MatchKind::InInterface(lo().into()))])];
     }
     if hook == Hook::Forward {
         return Vec::new();
     }
     let error = |own: Protocol, kind: u8| {
         let types = vec![IcmpType { kind, code: None }];
-        accept(vec![is(MatchKind::SourceLocal), protocol(own), is(MatchKind::IcmpType(types))])
+        accept(vec![is(MatchKind::SourceLocal), protocol(own), is(MatchKind::IcmpType(types.into()))])
     };
     vec![
-        accept(vec![is(MatchKind::OutInterface(lo()))]),
+        accept(vec![is(MatchKind::OutInterface(lo().into()))]),
         error(Protocol::ICMP, 3),
         error(Protocol::ICMPV6, 1),
         accept(vec![protocol(Protocol::TCP), is(MatchKind::TcpFlags { mask: 0x04, set: 0x04 })]),

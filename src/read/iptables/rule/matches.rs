@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use thin_vec::thin_vec;
+
 use super::{Builder, Opt, card, masked};
 use crate::names;
 use crate::net::{Family, PortSet};
@@ -103,10 +105,10 @@ impl<'w, 't> Builder<'w, 't, '_> {
                 _ => return None,
             },
             ("icmp", "--icmp-type") if self.family == Family::Ipv4 && value != Some("any") && value != Some("255") => {
-                MatchKind::IcmpType(names::icmp::lookup(Family::Ipv4, value?)?)
+                MatchKind::IcmpType(names::icmp::lookup(Family::Ipv4, value?)?.into())
             }
             ("icmp6", "--icmpv6-type") if self.family == Family::Ipv6 && value != Some("any") => {
-                MatchKind::IcmpType(names::icmp::lookup(Family::Ipv6, value?)?)
+                MatchKind::IcmpType(names::icmp::lookup(Family::Ipv6, value?)?.into())
             }
             ("conntrack", "--ctstate") => match value? {
                 "DNAT" => MatchKind::DestinationTranslated,
@@ -129,8 +131,8 @@ impl<'w, 't> Builder<'w, 't, '_> {
                 _ => return None,
             },
             ("addrtype", "--src-type") if value? == "LOCAL" => MatchKind::SourceLocal,
-            ("physdev", "--physdev-in") => MatchKind::InPort(vec![card(value?)]),
-            ("physdev", "--physdev-out") => MatchKind::OutPort(vec![card(value?)]),
+            ("physdev", "--physdev-in") => MatchKind::InPort([card(value?)].into()),
+            ("physdev", "--physdev-out") => MatchKind::OutPort([card(value?)].into()),
             ("physdev", "--physdev-is-bridged") if option.values.is_empty() => MatchKind::Bridged,
             ("iprange", "--src-range") => MatchKind::Source(self.addresses(value?)?),
             ("iprange", "--dst-range") => MatchKind::Destination(self.addresses(value?)?),
@@ -138,9 +140,9 @@ impl<'w, 't> Builder<'w, 't, '_> {
                 let (value, mask) = masked(value?)?;
                 MatchKind::Mark { value, mask }
             }
-            ("mac", "--mac-source") => MatchKind::SourceMac(vec![value?.parse().ok()?]),
+            ("mac", "--mac-source") => MatchKind::SourceMac(thin_vec![value?.parse().ok()?]),
             ("owner", "--uid-owner") if !value?.contains('-') || address::number(value?).is_some() => {
-                MatchKind::User(value?.to_owned())
+                MatchKind::User(value?.into())
             }
             _ => return None,
         })

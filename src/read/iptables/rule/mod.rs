@@ -270,12 +270,12 @@ impl<'w, 't> Builder<'w, 't, '_> {
                 if !option.negated {
                     self.protocol = Some(name);
                 }
-                address::protocol(name).map(|protocol| MatchKind::Protocol(vec![protocol]))
+                address::protocol(name).map(MatchKind::protocol)
             }
             ("-s" | "--source" | "--src", Some(text)) => self.addresses(text).map(MatchKind::Source),
             ("-d" | "--destination" | "--dst", Some(text)) => self.addresses(text).map(MatchKind::Destination),
-            ("-i" | "--in-interface", Some(name)) => Some(MatchKind::InInterface(vec![card(name)])),
-            ("-o" | "--out-interface", Some(name)) => Some(MatchKind::OutInterface(vec![card(name)])),
+            ("-i" | "--in-interface", Some(name)) => Some(MatchKind::InInterface([card(name)].into())),
+            ("-o" | "--out-interface", Some(name)) => Some(MatchKind::OutInterface([card(name)].into())),
             _ => None,
         };
         match kind {
