@@ -268,7 +268,8 @@ impl Match {
     }
 }
 
-/// What a match compares. A long program has hundreds of thousands: each takes the room of three pointers. Lists are alternatives. Every address in one match is of one family, the rule's.
+/// What a match compares. Lists are alternatives. Every address in one match is of one family, the rule's. A long program has hundreds of
+/// thousands of these: none takes more than the room of three pointers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum MatchKind {
     /// Arrival interface: one of.

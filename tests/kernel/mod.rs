@@ -22,5 +22,6 @@ mod loading;
 mod mutants;
 mod oracle_proof;
 mod simulated;
+mod stateless;
 mod traced;
 mod untracked;
