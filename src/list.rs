@@ -2,12 +2,13 @@
 //! it. And room for the few that grow long: a list that doubles whenever it is full stands in memory twice while it is copied, and ends
 //! with room for up to as many again, which of a policy of 100,000 rules is more than a tenth.
 
+use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
 /// A list that mostly has one member. Reads as a slice.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum OneOrMany<T> {
     /// Exactly one, without memory of its own.
     One([T; 1]),
@@ -23,6 +24,12 @@ impl<T> Deref for OneOrMany<T> {
             Self::One(one) => one,
             Self::Many(many) => many,
         }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for OneOrMany<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
     }
 }
 

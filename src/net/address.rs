@@ -79,10 +79,10 @@ impl AddressRange {
 }
 
 /// A range in the room of two pointers. Most are of IPv4, and stand in place; the others have memory of their own.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PackedRange(Packed);
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Packed {
     Ipv4(Ipv4Addr, Ipv4Addr),
     Other(Box<AddressRange>),
@@ -94,6 +94,12 @@ impl From<AddressRange> for PackedRange {
             (IpAddr::V4(first), IpAddr::V4(last)) => Packed::Ipv4(first, last),
             _ => Packed::Other(Box::new(range)),
         })
+    }
+}
+
+impl fmt::Debug for PackedRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.unpacked(), f)
     }
 }
 
