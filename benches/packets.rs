@@ -196,8 +196,7 @@ impl Variant {
     fn serve(&self, asked: Receiver<()>, answers: Sender<[Rate; 2]>) {
         let loads = [packets(SYN), packets(ACK)];
         inside(&self.name, &plan(), |namespace| {
-            // The namespace's own setting up needs tracking once; without any rule that asks for it the kernel turns it off again.
-            namespace.run("nft", &["flush", "ruleset"], "").expect("it can be emptied");
+            namespace.forget_rules();
             (self.prepare)(namespace);
             for () in asked {
                 if answers.send(turn(namespace, &self.name, &loads)).is_err() {

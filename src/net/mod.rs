@@ -188,6 +188,24 @@ mod tests {
     }
 
     #[test]
+    fn packed_ranges_are_those_that_were_packed_in_the_same_order() {
+        let texts = [
+            "10.0.0.0/8",
+            "10.0.0.1",
+            "9.9.9.9-10.0.0.3",
+            "::/0",
+            "2001:db8::1",
+            "2001:db8::1-2001:db8::9",
+            "0.0.0.0/0",
+        ];
+        let mut ranges: Vec<AddressRange> = texts.map(|text| text.parse().expect(text)).to_vec();
+        let mut packed: Vec<PackedRange> = ranges.iter().map(|range| PackedRange::from(*range)).collect();
+        ranges.sort_unstable();
+        packed.sort_unstable();
+        assert_eq!(packed.iter().map(PackedRange::unpacked).collect::<Vec<_>>(), ranges);
+    }
+
+    #[test]
     fn address_sets_merge_intersect_and_subtract() {
         assert_eq!(set("10.0.0.0/9 10.128.0.0/9").ranges().len(), 1);
         assert_eq!(set("10.0.0.0/8").difference(&set("10.0.0.0/9")), set("10.128.0.0/9"));

@@ -246,6 +246,11 @@ impl Namespace {
         }
     }
 
+    /// Takes every rule away, those of the setting up, too: while any asks for connections, the kernel tracks them.
+    pub fn forget_rules(&self) {
+        self.run("nft", &["flush", "ruleset"], "").expect("it can be emptied");
+    }
+
     /// Forgets every tracked connection.
     pub fn forget_connections(&self) {
         // nlmsghdr { length 20, CTNETLINK << 8 | DELETE, REQUEST | ACK, sequence 1, port 0 }, nfgenmsg { any, 0, 0 }.

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::emitted::{Backend, Files, build};
+use super::emitted::{Backend, Files, build, load};
 use super::hosts::HostCase;
 use super::model::Model;
-use super::namespace::Namespace;
+use super::namespace::{HostPlan, Namespace, inside};
 
 fn project(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -14,6 +14,22 @@ fn project(path: &str) -> PathBuf {
 /// What `fwc build` writes for a host.
 pub fn build_host(case: &HostCase, backend: Backend) -> Result<Files, String> {
     build(&project(case.policy), Some(&project(case.facts)), backend.target())
+}
+
+/// Builds a policy for each back end and loads it into a namespace with these cards and no other rules.
+pub fn on_each_backend(name: &str, policy: &str, cards: &str, body: impl Fn(&mut Namespace, Backend) + Sync) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("site.fw");
+    std::fs::write(&path, policy).expect("a file in a temporary directory");
+    let plan = HostPlan::parse(cards);
+    for &backend in Backend::ALL {
+        let files = build(&path, None, backend.target()).expect("it builds");
+        inside(&format!("{name}, {backend:?}"), &plan, |namespace| {
+            namespace.forget_rules();
+            load(namespace, &files, backend).unwrap_or_else(|error| panic!("{backend:?}: {error}"));
+            body(namespace, backend);
+        });
+    }
 }
 
 /// Loads the rule sets that the host's platforms wrote, with what its containers publish.

@@ -2,9 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::emitted::{Backend, build, load};
-use super::namespace::{HostPlan, Namespace, inside};
+use super::namespace::Namespace;
 use super::packet::{Packet, Payload};
+use super::program::on_each_backend;
+
+const CARDS: &str = "ens33 203.0.113.10/24\neth1 192.168.2.1/24";
 
 const POLICY: &str = "\
 interface wan = ens33
@@ -75,22 +77,13 @@ fn untracked(namespace: &Namespace) -> u64 {
 
 #[test]
 fn what_is_not_tracked_is_what_the_policy_says() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let path = directory.path().join("site.fw");
-    std::fs::write(&path, POLICY).expect("a file in a temporary directory");
-    let plan = HostPlan::parse("ens33 203.0.113.10/24\neth1 192.168.2.1/24");
-    for &backend in Backend::ALL {
-        let files = build(&path, None, backend.target()).expect("it builds");
-        inside(&format!("untracked, {backend:?}"), &plan, |namespace| {
-            namespace.run("nft", &["flush", "ruleset"], "").expect("it can be emptied");
-            load(namespace, &files, backend).unwrap_or_else(|error| panic!("{backend:?}: {error}"));
-            namespace.run("nft", &["-f", "-"], WATCH).expect("the counter loads");
-            for (id, (card, packet, expected)) in (1..).zip(cases()) {
-                let before = untracked(namespace);
-                namespace.taps[card].write(&packet.bytes(id, 64), None).expect("a card that is up takes a packet");
-                let found = untracked(namespace) > before;
-                assert_eq!(found, expected, "{backend:?}: {packet} on card {card}: not tracked");
-            }
-        });
-    }
+    on_each_backend("untracked", POLICY, CARDS, |namespace, backend| {
+        namespace.run("nft", &["-f", "-"], WATCH).expect("the counter loads");
+        for (id, (card, packet, expected)) in (1..).zip(cases()) {
+            let before = untracked(namespace);
+            namespace.taps[card].write(&packet.bytes(id, 64), None).expect("a card that is up takes a packet");
+            let found = untracked(namespace) > before;
+            assert_eq!(found, expected, "{backend:?}: {packet} on card {card}: not tracked");
+        }
+    });
 }

@@ -76,8 +76,7 @@ pub(super) fn files(ruleset: &Ruleset, context: &Context, state: &mut State) -> 
         } else {
             text.push_str(&format!("delete {name}\n"));
         }
-        text.push_str(&format!("{name} {{\n{}", writer.objects));
-        write::join(&mut text, chains);
+        writer.table(&mut text, &name, chains);
         // A table that holds live sets is only emptied of its rules.
         empty.push_str(&format!("\n{name}\n{} {name}\n", if live { "flush" } else { "delete" }));
     }
@@ -114,8 +113,7 @@ fn part(ruleset: &Ruleset, context: &Context, state: &mut State) -> String {
         for (kind, name) in chains() {
             text.push_str(&format!("flush chain {family} {TABLE} {}\n", writer.chain_name(kind, name)));
         }
-        text.push_str(&format!("table {family} {TABLE} {{\n{}", writer.objects));
-        write::join(&mut text, written);
+        writer.table(&mut text, &format!("table {family} {TABLE}"), written);
     }
     text
 }
@@ -157,7 +155,7 @@ impl<'a, 's> Writer<'a, 's> {
         }
     }
 
-    /// The chains with the table's end, and in `objects` what they use.
+    /// The chains, and in `objects` what they use.
     fn chains(&mut self, tables: &[&Table]) -> String {
         self.names(tables);
         for set in tables.iter().flat_map(|table| &table.sets) {
@@ -173,8 +171,14 @@ impl<'a, 's> Writer<'a, 's> {
                 self.chain(&mut chains, chain, table.family);
             }
         }
-        chains.push_str("}\n");
         chains
+    }
+
+    /// A table of that name with these chains.
+    fn table(&self, out: &mut String, name: &str, chains: String) {
+        out.push_str(&format!("{name} {{\n{}", self.objects));
+        write::join(out, chains);
+        out.push_str("}\n");
     }
 
     /// Our four iptables tables share one table here: a name that two of them use is told apart by the table's.
