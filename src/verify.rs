@@ -171,6 +171,8 @@ fn with_words_read(
                     _ => None,
                 };
                 match line {
+                    // A line of one family is in that family's file alone.
+                    Some(_) if family.is_some() && rule.family.is_some_and(|only| Some(only) != family) => {}
                     Some(line) => rules.extend(lines(&line, target, family, table.kind)?),
                     None => rules.push(rule),
                 }
@@ -197,7 +199,7 @@ fn with_words_read(
     Ok(std::borrow::Cow::Owned(policy))
 }
 
-/// The rules that a line of netfilter's own words says. A line with an address of the other family says none.
+/// The rules that a line of netfilter's own words says.
 fn lines(line: &str, target: Target, family: Option<Family>, kind: TableKind) -> Result<Vec<Rule>, Disagreement> {
     let rules = |reading: read::Reading, text: &str| -> Result<Vec<Rule>, Disagreement> {
         readable(&reading.faults, text)?;
@@ -208,16 +210,7 @@ fn lines(line: &str, target: Target, family: Option<Family>, kind: TableKind) ->
         return rules(read::nft(FileId(0), &text), &text);
     };
     let text = format!("*{}\n:fwc-words - [0:0]\n-A fwc-words {line}\nCOMMIT\n", kind.name());
-    let unknown = |rules: &[Rule]| {
-        let matches = rules.iter().flat_map(|rule| &rule.matches);
-        let matches = matches.filter(|item| matches!(item.kind, MatchKind::Unknown(_))).count();
-        matches + rules.iter().filter(|rule| matches!(rule.verdict, Some(Verdict::Unknown(_)))).count()
-    };
-    let own = rules(read::iptables(FileId(0), &text, family), &text)?;
-    let other = if family == Family::Ipv4 { Family::Ipv6 } else { Family::Ipv4 };
-    let elsewhere = rules(read::iptables(FileId(0), &text, other), &text);
-    let foreign = elsewhere.is_ok_and(|elsewhere| unknown(&elsewhere) < unknown(&own));
-    Ok(if foreign { Vec::new() } else { own })
+    rules(read::iptables(FileId(0), &text, family), &text)
 }
 
 /// An entry of one side: its table and chain, and what its end is.

@@ -94,6 +94,30 @@ fwc writes `/` for a backslash and a space for a control character.
 ",
 };
 
+/// A sign in a log prefix that nft takes for its own.
+pub static NFT_VARIABLE: Code = Code {
+    number: "FW0510",
+    name: "nft-variable",
+    level: Level::Error,
+    summary: "a `$` that nft takes for the name of a variable",
+    explanation: "\
+# A `$` that nft expands
+
+nft puts the value of a variable where a `$` is, in log prefixes too, and knows no sign that would keep it from doing so. In
+comments it leaves a `$` alone, and so does iptables everywhere.
+
+**Why it hurts.** A file of `fwc` defines no variables, so that nft refuses it.
+
+    target nft
+    deny to host log \"cost $x \"      # error
+
+**Instead**, leave the `$` out:
+
+    target nft
+    deny to host log \"cost x \"
+",
+};
+
 /// A mark that fwc uses itself, or that says nothing.
 pub static MARK_RESERVED: Code = Code {
     number: "FW0506",
@@ -280,6 +304,13 @@ fn options(file: FileId, list: &[crate::span::Spanned<RuleOption>], target: Targ
 
 /// Reports a log prefix that does not fit. `here` is the text with its quotation marks.
 pub fn prefix(here: Location, text: &str, target: Target, out: &mut Vec<Diagnostic>) {
+    if target == Target::Nft && text.contains('$') {
+        out.push(
+            Diagnostic::new(&NFT_VARIABLE, here, "nft takes `$` in a log prefix for the name of a variable")
+                .label("nft refuses the whole file")
+                .fix("leave it out", here, format!("\"{}\"", text.replace('$', ""))),
+        );
+    }
     let most = if target == Target::Iptables { IPTABLES_PREFIX } else { NFT_PREFIX };
     if text.len() <= most {
         return;

@@ -1,6 +1,7 @@
 //! What a policy says that it cannot mean, or should not: one file for each check. A check reads the resolved policy and gives
 //! diagnostics; it changes nothing.
 
+pub mod apart;
 pub mod carried_away;
 pub mod container_ports;
 pub mod direct;
@@ -30,6 +31,7 @@ use crate::project::Project;
 /// Every check, in the order in which they run.
 const CHECKS: &[fn(&Policy, Target) -> Vec<Diagnostic>] = &[
     published_port::check,
+    apart::check,
     carried_away::check,
     left_open::check,
     docker_proxy::check,
@@ -61,6 +63,7 @@ pub static CODES: &[&Code] = &[
     &direct::DIRECT_DROPPED,
     &direct::DIRECT_MAY_BE_DROPPED,
     &overlap::OVERLAPPING_DEFAULTS,
+    &apart::INTERFACES_APART,
     &carried_away::CARRIED_AWAY,
     &left_open::LEFT_OPEN,
     &overridden::LIBVIRT_REJECTS,
@@ -87,6 +90,7 @@ pub static CODES: &[&Code] = &[
     &limits::COMMENT_TOO_LONG,
     &limits::SET_NAME_TOO_LONG,
     &limits::TEXT_CHANGED,
+    &limits::NFT_VARIABLE,
     &limits::MARK_RESERVED,
     &limits::CHAIN_NAME_CUT,
     &limits::UNUSABLE_NAME,

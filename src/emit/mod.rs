@@ -122,6 +122,10 @@ them has to say which protocol it means.
 ",
 };
 
+/// What to do about the name of an interface that cannot be written.
+const CARD_HELP: &str =
+    "rename the interface: letters, digits, `-`, `_` and `.`, at most 15, with a letter or digit first";
+
 /// Every code that emission gives.
 pub static CODES: [&Code; 5] = [&UNUSABLE_TEXT, &WRONG_TABLE, &NOT_IN_BACK_END, &RATE_OUT_OF_RANGE, &INCOMPLETE_MATCH];
 

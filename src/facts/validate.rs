@@ -243,6 +243,8 @@ impl Check<'_> {
             "is no interface name".to_owned()
         } else if name == "." || name == ".." || name.contains(['/', ':']) || name.contains(char::is_whitespace) {
             "is no interface name: no spaces, `/`, `:`".to_owned()
+        } else if !Card::exact(name).is_writable() {
+            "is a name that iptables or nft cannot compare".to_owned()
         } else {
             return;
         };

@@ -134,6 +134,17 @@ impl Card {
         }
     }
 
+    /// Whether the kernel's tools take this name as it is: both refuse more than 15 bytes with the sign for any ending; iptables reads
+    /// a dash or `!` at the beginning and `+` at the end as its own, nft `*` and a backslash, and neither knows quotation marks inside.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        let plain = |byte: u8| byte.is_ascii_graphic() && !b"\"'\\*".contains(&byte);
+        self.name.len() + usize::from(self.prefix) <= Self::MAX
+            && (self.prefix || !(self.name.is_empty() || self.name.ends_with('+')))
+            && !self.name.starts_with(['-', '!'])
+            && self.name.bytes().all(plain)
+    }
+
     /// Whether an interface of this name is meant.
     #[must_use]
     pub fn matches(&self, interface: &str) -> bool {

@@ -64,6 +64,8 @@ pub static CODES: &[&crate::diagnostic::Code] = &[
     &who::codes::UNDECLARED_CARD,
     &who::codes::CARD_NAME_TOO_LONG,
     &who::codes::CARD_NAME_IMPOSSIBLE,
+    &who::codes::IMPOSSIBLE_USER,
+    &who::codes::USER_LOOKED_UP,
 ];
 
 /// Where a connection's end lies.

@@ -1,5 +1,6 @@
 //! What a rule compares, in the words of iptables: which lines a match takes, and what each of them says.
 
+use super::super::CARD_HELP;
 use super::{INCOMPLETE_MATCH, NOT_IN_BACK_END, RATE_OUT_OF_RANGE, UNUSABLE_TEXT, Writer, ipset, write};
 use crate::net::{AddressRange, AddressSet, Card, Family, Mac, PortRange, Protocol};
 use crate::netfilter::{IcmpType, Limit, Match, MatchKind, Rule, SetField, State as Track};
@@ -173,17 +174,9 @@ impl<'a, 's> Writer<'a, 's> {
         rule: &Rule,
     ) -> Option<Option<Part<'r>>> {
         for card in cards {
-            if card.name.len() > Card::MAX
-                || !card.name.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\'".contains(&byte))
-                || (!card.prefix && (card.name.is_empty() || card.name.ends_with('+')))
-            {
+            if !card.is_writable() {
                 let message = format!("`{}` cannot be matched as an interface name", card.name);
-                self.fault(
-                    &UNUSABLE_TEXT,
-                    rule,
-                    message,
-                    "interface names have 1 to 15 bytes, without spaces and quotation marks",
-                );
+                self.fault(&UNUSABLE_TEXT, rule, message, CARD_HELP);
             }
         }
         if flag.len() == 2 && cards.iter().any(|card| card.prefix && card.name.is_empty()) {

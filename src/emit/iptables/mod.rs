@@ -7,6 +7,7 @@
 
 mod detour;
 mod matches;
+mod once;
 mod verdict;
 
 use std::borrow::Cow;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 use thin_vec::thin_vec;
 
-use super::family::of_family;
+use super::family;
 use super::ipset::{self, Sets};
 use super::{
     Context, INCOMPLETE_MATCH, Line, NOT_IN_BACK_END, OutputFile, RATE_OUT_OF_RANGE, State, UNUSABLE_TEXT, USUAL_LINE,
@@ -30,6 +31,7 @@ use crate::netfilter::{
 };
 use detour::{divided, excluded};
 use matches::{Part, protocol};
+use once::once;
 
 /// Longest chain name (`XT_EXTENSION_MAXNAMELEN` less the final NUL).
 const CHAIN_NAME: usize = 28;
@@ -143,6 +145,11 @@ enum End<'r> {
     Jump(&'r str),
     Goto(&'r str),
     Nothing,
+}
+
+/// A rule as packets of one family see it, as far as a line has the options for it; None if it matches none of them.
+fn of_family(rule: &Rule, family: Family) -> Option<Cow<'_, Rule>> {
+    family::of_family(rule, family).and_then(once)
 }
 
 /// Whether a match counts: asking it twice is not the same as asking it once.

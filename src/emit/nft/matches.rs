@@ -1,6 +1,6 @@
 //! What a rule compares, in the words of nft.
 
-use super::super::RATE_OUT_OF_RANGE;
+use super::super::{CARD_HELP, RATE_OUT_OF_RANGE};
 use super::sets::{REMEMBERED, joined};
 use super::{INCOMPLETE_MATCH, NOT_IN_BACK_END, UNUSABLE_TEXT, Writer, write};
 use crate::net::{AddressRange, Card, Family, PortRange};
@@ -218,15 +218,9 @@ impl<'a, 's> Writer<'a, 's> {
 
     pub(super) fn cards(&mut self, out: &mut String, words: &str, negated: bool, cards: &[Card], rule: &Rule) -> bool {
         for card in cards {
-            let safe = card.name.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\*".contains(&byte));
-            if card.name.len() > Card::MAX || !safe || (card.name.is_empty() && !card.prefix) {
+            if !card.is_writable() {
                 let message = format!("`{}` cannot be matched as an interface name", card.name);
-                self.fault(
-                    &UNUSABLE_TEXT,
-                    rule,
-                    message,
-                    "interface names have 1 to 15 bytes, without quotation marks and `*`",
-                );
+                self.fault(&UNUSABLE_TEXT, rule, message, CARD_HELP);
             }
         }
         if cards.iter().any(|card| card.prefix && card.name.is_empty()) {

@@ -16,6 +16,10 @@ impl<'a, 's> Writer<'a, 's> {
                     let message = "the log prefix is longer than 127 bytes".to_owned();
                     self.fault(&UNUSABLE_TEXT, rule, message, "shorten it");
                 }
+                if prefix.contains('$') {
+                    let message = format!("nft takes `$` in the log prefix `{prefix}` for the name of a variable");
+                    self.fault(&UNUSABLE_TEXT, rule, message, "leave it out");
+                }
                 out.push_str(" log prefix ");
                 write::quoted(out, prefix, LOG_PREFIX);
                 let names = ["emerg", "alert", "crit", "err", "warn", "notice", "info", "debug"];

@@ -10,7 +10,10 @@ use crate::span::Location;
 
 impl Places<'_, '_> {
     pub(super) fn address(&self, here: Location, range: AddressRange, out: &mut Vec<Diagnostic>) -> Party {
-        out.extend(self.own_address(here, range).or_else(|| self.inner_address(here, range)));
+        // The library lists addresses that no card outside should show, among them those of every host and of container networks.
+        if !self.project.library.contains(&here.file) {
+            out.extend(self.own_address(here, range).or_else(|| self.inner_address(here, range)));
+        }
         Party { addresses: Some(AddressSet::new([range])), ..Party::of(Class::Outside) }
     }
 
@@ -26,8 +29,7 @@ impl Places<'_, '_> {
                 format!("host at {}", range.first),
             )
         };
-        // The library's set of loopback addresses is for refusing them where they come from a card.
-        if range.first.is_loopback() && !self.project.library.contains(&here.file) {
+        if range.first.is_loopback() {
             return Some(
                 Diagnostic::new(&HOST_ADDRESS, here, format!("`{}` is this host itself", range.first))
                     .label("what the host sends to itself is not judged: it always passes")

@@ -93,6 +93,10 @@ pub fn card_fault(here: Location, card: &Card) -> Option<Diagnostic> {
             Diagnostic::new(&CARD_NAME_TOO_LONG, here, format!("`{card}` is longer than an interface name can be"));
         return Some(fault.label(format!("{} bytes", name.len())).help("interface names have at most 15 bytes"));
     }
+    if card.prefix && name.len() == Card::MAX {
+        let fault = Diagnostic::new(&CARD_NAME_TOO_LONG, here, format!("`{card}` leaves no room for what follows"));
+        return Some(fault.label("15 bytes before the sign for any ending").help("write at most 14 bytes before it"));
+    }
     let fault = |what: String| Some(Diagnostic::new(&CARD_NAME_IMPOSSIBLE, here, what));
     if let Some((own, _)) = name.split_once('@') {
         let fault = fault(format!("`{card}` is an interface and what it stands on"))?;
@@ -109,6 +113,12 @@ pub fn card_fault(here: Location, card: &Card) -> Option<Diagnostic> {
     if card.prefix && name.is_empty() {
         return Some(
             fault(format!("`{card}` is every interface"))?.help("take the clause out: then every one is meant"),
+        );
+    }
+    if !card.is_writable() {
+        return Some(
+            fault(format!("iptables or nft cannot compare the name `{card}`"))?
+                .help("rename the interface: letters, digits, `-`, `_` and `.`, with a letter or digit first"),
         );
     }
     None

@@ -222,6 +222,9 @@ pub static CARD_NAME_IMPOSSIBLE: Code = Code {
 The kernel takes no interface name with a space, `/` or `:`, nor `.` and `..`. `eth0:1` is the label of a second address on `eth0`, not
 an interface; and what `ip link` shows as `eth0.5@eth0` is called `eth0.5`, the rest says what it stands on.
 
+Other names can exist and cannot be written: iptables takes a dash or `!` at the beginning and `+` at the end for its own signs, nft `*` and
+a backslash, and neither reads quotation marks inside a name. An interface with such a name has to be renamed before rules can compare it.
+
 **Why it hurts.** A rule with such a name loads and matches nothing: an allow keeps out, a deny lets in.
 
 ```fw
@@ -233,5 +236,52 @@ allow ssh to host via \"eth0:1\"      # error
 ```fw
 allow ssh to host at 192.0.2.11
 ```
+",
+};
+
+/// A name that no user can have, as far as the kernel's tools can look it up.
+pub static IMPOSSIBLE_USER: Code = Code {
+    number: "FW0511",
+    name: "impossible-user",
+    level: Level::Error,
+    summary: "a user's name or number that iptables or nft cannot look up",
+    explanation: "\
+# A user that cannot be looked up
+
+iptables and nft look the name of a user up when the rules are loaded. Both take a name of at most 32 letters, digits, `-`, `_`, `.` and `@`
+that begins with a letter or `_`, and a number up to 4294967294. iptables takes `1000-2000` for a range of numbers and `010` for 8.
+
+**Why it hurts.** The tools refuse the whole file, or the rule is for another user than the one that is meant.
+
+```fw
+allow https from host user \"1000-2000\" to world     # error
+allow https from host user 1000 to world
+```
+
+For a user of a directory whose name has other characters write the number that `id -u NAME` shows on the host.
+",
+};
+
+/// A user that has to exist where the rules are loaded.
+pub static USER_LOOKED_UP: Code = Code {
+    number: "FW0512",
+    name: "user-looked-up",
+    level: Level::Note,
+    summary: "a user is named, and the rules load only where that user exists",
+    explanation: "\
+# A user that is looked up on the host
+
+The kernel compares numbers. iptables and nft look a user's name up when the rules are loaded, on the host that loads them, not where `fwc`
+runs.
+
+**Why it matters.** Where the user does not exist, the tools refuse the whole file. At boot that is so, too, for users of a directory
+that is reached by the network: the rules come before the network.
+
+```fw
+allow https from host user www-data to world     # note
+allow https from host user 33 to world
+```
+
+Make the user before the rules are loaded, or write the number. `root` is the same everywhere.
 ",
 };

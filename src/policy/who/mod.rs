@@ -5,6 +5,7 @@ mod cards;
 pub mod codes;
 mod party;
 mod resident;
+mod user;
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::span::{FileId, Location, Spanned};
 use crate::syntax::tree::{GuestKind, Name, One, Place, SetValue, View, Who};
 use codes::{EMPTY_SET, MISPLACED_WORD, SET_CYCLE, SET_FILE_LINE, UNKNOWN_PLACE};
 use party::{complement, merge};
+use user::user_fault;
 
 pub use cards::{card_fault, intersect, unite};
 pub use resident::{class_of, published_by};
@@ -237,6 +239,7 @@ impl<'r, 'a> Places<'r, 'a> {
                         .help("write `from host user NAME`, or leave the user out"),
                     );
                 }
+                out.extend(user_fault(at(file, user.span), &user.value));
                 vec![Party::special(Class::Host, Special { user: Some(Arc::from(&*user.value)), ..Special::default() })]
             }
             Place::Address(range) => vec![self.address(here, range.unpacked(), out)],

@@ -141,7 +141,11 @@ impl<'w, 't> Builder<'w, 't, '_> {
                 MatchKind::Mark { value, mask }
             }
             ("mac", "--mac-source") => MatchKind::SourceMac(thin_vec![value?.parse().ok()?]),
-            ("owner", "--uid-owner") if !value?.contains('-') || address::number(value?).is_some() => {
+            // `1000-2000` are all users with such a number.
+            ("owner", "--uid-owner")
+                if !value?.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+                    || address::number(value?).is_some() =>
+            {
                 MatchKind::User(value?.into())
             }
             _ => return None,
