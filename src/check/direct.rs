@@ -2,7 +2,7 @@
 
 use super::roads;
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::facts::{Backend, DockerNetwork, ForwardPolicy};
+use crate::facts::{AcceptedMark, Backend, DockerNetwork, ForwardPolicy};
 use crate::net::{Card, Family, PortSet};
 use crate::netfilter::Target;
 use crate::platform::{Attribute, Outcome, Platform, Possible, Road, Situation};
@@ -35,7 +35,7 @@ allow postgres from 10.8.0.0/24 to container db direct     # error: never arrive
 - let Docker route: `--allow-direct-routing` for the daemon (`fact docker.allow-direct-routing = on`), or the network's option
   `com.docker.network.bridge.trusted_host_interfaces` with the card that the traffic comes in by, both from 28.2 on;
 - give the network the gateway mode `routed` (27 and later; the ports must be published) or `nat-unprotected` (28 and later);
-- with Docker 29's nftables backend, for what only the unpublished-port drop stops: `--bridge-accept-fwmark` for the daemon,
+- with Docker 29, for what only the unpublished-port drop stops: `--bridge-accept-fwmark` for the daemon,
   the fact `docker.bridge-accept-fwmark`, and a `mark` of the same number on the traffic.
 ",
 };
@@ -177,7 +177,8 @@ fn situation(policy: &Policy, platform: &Platform, judgement: &Judgement, family
         .with(Attribute::TargetFamily, "yes")
         .with(Attribute::LinkLocal, "no")
         .with_known(Attribute::Rules, rules)
-        .with_known(Attribute::Opened, opened(policy, judgement));
+        .with_known(Attribute::Opened, opened(policy, judgement))
+        .with_known(Attribute::Marked, Some(marked(policy)));
     if let Some(version) = docker.and_then(|docker| docker.version.as_deref()) {
         situation = platform.with_version(situation, version);
     }
@@ -231,9 +232,6 @@ fn routed(policy: &Policy, judgement: &Judgement, networks: &[&DockerNetwork]) -
 
 /// Whether a publish leads to every port that the rule names, or to none.
 fn opened(policy: &Policy, judgement: &Judgement) -> Option<bool> {
-    if marked(policy) {
-        return Some(true);
-    }
     let (container, _) = roads::container(policy, judgement.to.member.as_deref()?)?;
     let mut open = Vec::new();
     for traffic in judgement.traffic.iter() {
@@ -261,17 +259,11 @@ fn opened(policy: &Policy, judgement: &Judgement) -> Option<bool> {
     }
 }
 
-/// Docker's nftables backend accepts a mark, and the policy sets it on traffic to containers.
+/// Docker accepts a mark, and the policy sets it on traffic to containers.
 fn marked(policy: &Policy) -> bool {
-    let docker = policy.facts.docker.as_ref();
-    let Some(accepted) = docker.and_then(|docker| docker.bridge_accept_fwmark.as_deref()) else { return false };
-    let number = |text: &str| match text.strip_prefix("0x") {
-        Some(digits) => u32::from_str_radix(digits, 16).ok(),
-        None => text.parse().ok(),
-    };
-    let (mark, mask) = accepted.split_once('/').unwrap_or((accepted, "0xffffffff"));
-    let (Some(mark), Some(mask)) = (number(mark), number(mask)) else { return false };
+    let accepted = policy.facts.docker.as_ref().and_then(|docker| docker.bridge_accept_fwmark.as_deref());
+    let Some(accepted) = accepted.and_then(AcceptedMark::parse) else { return false };
     policy.changes.iter().any(|change| {
-        change.flow.to == Class::Container && matches!(change.kind, ChangeKind::Mark(set) if set & mask == mark)
+        change.flow.to == Class::Container && matches!(change.kind, ChangeKind::Mark(set) if accepted.covers(set))
     })
 }

@@ -122,7 +122,7 @@ pub struct DockerFact {
     pub raw_rules: Option<bool>,
     /// The daemon's `ip`: the host address of ports that are published without one; unknown or `0.0.0.0`: all.
     pub default_address: Option<IpAddr>,
-    /// `--bridge-accept-fwmark` (29, nftables backend): `MARK[/MASK]`.
+    /// `--bridge-accept-fwmark` (29 and later): `MARK[/MASK]`.
     pub bridge_accept_fwmark: Option<String>,
     /// Networks by name.
     pub networks: BTreeMap<String, DockerNetwork>,
@@ -130,6 +130,32 @@ pub struct DockerFact {
     pub containers: BTreeMap<String, DockerContainer>,
     /// Whether `networks` and `containers` are all there are. A compose file alone never says so.
     pub complete: bool,
+}
+
+/// The mark that Docker was told to accept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AcceptedMark {
+    mark: u32,
+    mask: u32,
+}
+
+impl AcceptedMark {
+    /// `MARK[/MASK]`, each decimal or with `0x`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let number = |text: &str| match text.strip_prefix("0x") {
+            Some(digits) => u32::from_str_radix(digits, 16).ok(),
+            None => text.parse().ok(),
+        };
+        let (mark, mask) = text.split_once('/').map_or((text, None), |(mark, mask)| (mark, Some(mask)));
+        Some(Self { mark: number(mark)?, mask: mask.map_or(Some(u32::MAX), number)? })
+    }
+
+    /// Whether a packet with this mark is accepted.
+    #[must_use]
+    pub fn covers(self, mark: u32) -> bool {
+        mark & self.mask == self.mark
+    }
 }
 
 /// Who writes a platform's rules.

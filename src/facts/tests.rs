@@ -165,7 +165,10 @@ fn what_no_host_can_have() {
         (docker(r#""networks": { "a": { "gateway-mode-ipv4": "route" } }"#), "is no gateway mode"),
         (docker(r#""version": "new""#), "is not a version of Docker"),
         (docker(r#""version": "28.5", "firewall-backend": "nftables""#), "Docker 28 has no nftables backend"),
-        (docker(r#""firewall-backend": "nftables", "swarm": true"#), "refuses the nftables backend in a swarm"),
+        (
+            docker(r#""version": "29.0.1", "firewall-backend": "nftables", "swarm": true"#),
+            "refuses the nftables backend in a swarm",
+        ),
         (docker(r#""bridge-accept-fwmark": "one""#), "is not a mark"),
         (port(r#""protocol": "icmp", "port": 80, "container-port": 80"#), "is no protocol with ports"),
         (port(r#""port": 0, "container-port": 80"#), "port 0 does not exist"),

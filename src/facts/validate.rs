@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::document::{Node, Value};
-use super::{Backend, DockerContainer, DockerFact, DockerNetwork, Facts, PublishedPort, brief, release};
+use super::{AcceptedMark, Backend, DockerContainer, DockerFact, DockerNetwork, Facts, PublishedPort, brief, release};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::names::closest;
 use crate::net::{Card, Family, Mac};
@@ -305,17 +305,13 @@ impl Check<'_> {
             let message = format!("Docker {major} has no nftables backend: it came with 29");
             self.impossible("docker.firewall-backend", message, "correct the version or the backend");
         }
-        if nftables && docker.swarm == Some(true) {
-            let message = "Docker refuses the nftables backend in a swarm".to_owned();
+        // 29.7 takes both, with the feature `swarm-nftables`; 29.0 does not start.
+        if let (true, Some(true), Some(Some((29, 0, _)))) = (nftables, docker.swarm, numbers) {
+            let message = "Docker 29.0 refuses the nftables backend in a swarm".to_owned();
             self.impossible("docker.firewall-backend", message, "write `iptables`, or `swarm` as false");
         }
         if let Some(mark) = &docker.bridge_accept_fwmark {
-            let number = |text: &str| match text.strip_prefix("0x") {
-                Some(digits) => u32::from_str_radix(digits, 16).is_ok(),
-                None => text.parse::<u32>().is_ok(),
-            };
-            let (value, mask) = mark.split_once('/').unwrap_or((mark, "1"));
-            if !number(value) || !number(mask) {
+            if AcceptedMark::parse(mark).is_none() {
                 let message = format!("`{}` is not a mark", brief(mark));
                 self.impossible("docker.bridge-accept-fwmark", message, "write `MARK` or `MARK/MASK`: `0x1/0x3`");
             }

@@ -189,6 +189,7 @@ fn way(road: &Road) -> String {
         Outcome::Rejected => "rejected",
         Outcome::Lost => "lost",
         Outcome::Hangs => "never answered",
+        Outcome::Unanswered => "delivered, but its answer does not come back",
     };
     format!("{path}: {end}{by}")
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::members::{Member, Target, View, is_link_local, is_local, opens, towards, views};
 use super::situation::{Attribute, Condition, Situation};
-use super::{Destination, Interface, Leg, Outcome, Platform, family_name};
+use super::{Destination, Interface, Leg, Outcome, Platform, Source, family_name};
 use crate::facts::{Backend, DockerNetwork, Facts, ForwardPolicy, PublishedPort};
 use crate::net::{Family, Protocol};
 use crate::netfilter::Hook;
@@ -35,6 +35,8 @@ pub struct Connection {
     pub address: IpAddr,
     /// The dialled port.
     pub port: u16,
+    /// The mark that a rule has put on it before FORWARD; 0 if none has.
+    pub mark: u32,
 }
 
 /// What the symbols of a road stand for. What the facts do not tell is `None`.
@@ -56,6 +58,14 @@ pub struct Endpoints {
     pub target_port: Option<u16>,
     /// The opener's address.
     pub opener: Option<IpAddr>,
+    /// Whether what the opener's network sends to other networks gets an address of the host's.
+    pub masqueraded: bool,
+    /// The host's address on the target's bridge, of the family in which the target is met.
+    pub bridge_address: Option<IpAddr>,
+    /// The address that the host itself takes for what it opens: the dialled one if that is its own.
+    pub host_address: Option<IpAddr>,
+    /// The host's address on the card towards the dialled address.
+    pub departure_address: Option<IpAddr>,
 }
 
 /// What a packet's headers and conntrack say at a hook. `None`: not known.
@@ -75,6 +85,8 @@ pub struct Header {
     pub port: Option<u16>,
     /// conntrack's original destination port.
     pub original_port: Option<u16>,
+    /// Whether NAT has replaced the destination by then.
+    pub translated: bool,
 }
 
 /// A road that the facts leave possible.
@@ -88,6 +100,8 @@ pub struct Prediction {
     pub headers: Vec<Header>,
     /// What becomes of it.
     pub outcome: &'static Outcome,
+    /// The address that the target sees as the opener's; `None`: the opener's own, which the facts do not tell.
+    pub source: Option<IpAddr>,
     /// The rule or setting that decides.
     pub by: Option<&'static str>,
     /// What it rests on; empty if the facts settle it.
@@ -121,6 +135,7 @@ pub fn predict(facts: &Facts, connection: &Connection) -> Vec<Prediction> {
                 road: &road.name,
                 headers: road.steps.iter().map(|step| header(step, connection, &endpoints)).collect(),
                 outcome: &road.outcome,
+                source: seen(road.source, connection, &endpoints),
                 by: road.by.as_deref(),
                 conditions: possible.conditions,
             };
@@ -183,6 +198,11 @@ impl<'a> Asking<'a> {
         self.known(Attribute::Rules, if ipv6 { view.rules[1] } else { view.rules[0] });
         self.known(Attribute::Proxy, view.proxy);
         self.known(Attribute::Swarm, view.swarm);
+        let marked = match self.connection.mark {
+            0 => Some(false),
+            mark => view.accepts_mark(mark),
+        };
+        self.known(Attribute::Marked, marked);
         match view.backend {
             Some(Backend::Iptables) => self.is(Attribute::Backend, "iptables"),
             Some(Backend::Nftables) => self.is(Attribute::Backend, "nftables"),
@@ -210,6 +230,9 @@ impl<'a> Asking<'a> {
             (Origin::Inside(_), Some(opener)) => {
                 self.endpoints.arrival = opener.bridge().map(str::to_owned);
                 self.endpoints.opener = opener.address(self.family);
+                self.endpoints.masqueraded = opener.network.is_some_and(|(_, network)| {
+                    !network.internal && matches!(mode_of(network, self.family), None | Some("nat" | "nat-unprotected"))
+                });
                 self.known(Attribute::OriginFamily, opener.has_family(self.family));
                 let subnets = opener.network.map(|(_, network)| &network.subnets).filter(|subnets| !subnets.is_empty());
                 let own = subnets.map(|all| all.iter().any(|subnet| subnet.contains(&self.connection.address)));
@@ -237,6 +260,8 @@ impl<'a> Asking<'a> {
         };
         self.is(Attribute::To, to);
         self.endpoints.departure = towards(self.facts, address);
+        self.endpoints.departure_address = self.own_address(self.endpoints.departure.as_deref(), self.family);
+        self.endpoints.host_address = if local { Some(address) } else { self.endpoints.departure_address };
         if !local {
             return;
         }
@@ -261,7 +286,8 @@ impl<'a> Asking<'a> {
                 self.endpoints.bridge.clone_from(&network.bridge);
                 self.endpoints.parent.clone_from(&network.parent);
                 self.endpoints.target = member.address(inner);
-                self.network(network, inner);
+                self.endpoints.bridge_address = self.own_address(network.bridge.as_deref(), inner);
+                self.network(network);
             }
             // On overlay networks alone: met over the swarm's bridge, which is IPv4 and an ordinary nat network otherwise.
             None => {
@@ -288,8 +314,9 @@ impl<'a> Asking<'a> {
         if let Some(network) = network.filter(|_| self.situation.value(Attribute::To) == Some("inside")) {
             self.endpoints.bridge.clone_from(&network.bridge);
             self.endpoints.target_port = Some(self.connection.port);
+            self.endpoints.bridge_address = self.own_address(network.bridge.as_deref(), self.family);
             self.known(Attribute::TargetFamily, Some(true));
-            self.network(network, self.family);
+            self.network(network);
         }
     }
 
@@ -300,10 +327,17 @@ impl<'a> Asking<'a> {
         self.known(Attribute::EveryAddress, Some(every));
     }
 
-    /// The target's network; `inner` is the family in which the target is met.
-    fn network(&mut self, network: &DockerNetwork, inner: Family) {
+    /// The host's own address of `family` on an interface.
+    fn own_address(&self, interface: Option<&str>, family: Family) -> Option<IpAddr> {
+        let addresses = &self.facts.interfaces.get(interface?)?.addresses;
+        addresses.iter().map(ipnet::IpNet::addr).find(|address| Family::of(*address) == family)
+    }
+
+    /// The target's network. Its mode is that of the dialled family, also where a proxy goes on over IPv4 (moby,
+    /// `configurePortBindingIPv6`; measured on 29.7.2).
+    fn network(&mut self, network: &DockerNetwork) {
         let complete = self.view.complete;
-        match if inner == Family::Ipv4 { &network.gateway_mode_ipv4 } else { &network.gateway_mode_ipv6 } {
+        match mode_of(network, self.family) {
             Some(mode) => self.is(Attribute::Mode, mode),
             None if complete => self.is(Attribute::Mode, "nat"),
             None => {}
@@ -317,6 +351,12 @@ impl<'a> Asking<'a> {
         let both = opener.map(|(_, other)| network.isolate == Some(true) && other.isolate == Some(true));
         self.known(Attribute::Isolate, both);
     }
+}
+
+/// A network's gateway mode for one family, where it is told.
+fn mode_of(network: &DockerNetwork, family: Family) -> Option<&str> {
+    let mode = if family == Family::Ipv4 { &network.gateway_mode_ipv4 } else { &network.gateway_mode_ipv6 };
+    mode.as_deref()
 }
 
 /// Where the opener stands, seen from the target.
@@ -343,6 +383,18 @@ fn protocol_name(protocol: Protocol) -> &'static str {
     }
 }
 
+/// The address that the target sees.
+fn seen(source: Source, connection: &Connection, endpoints: &Endpoints) -> Option<IpAddr> {
+    match (source, &connection.origin) {
+        (Source::Bridge, _) => endpoints.bridge_address,
+        (Source::Masqueraded, Origin::Inside(_)) if endpoints.masqueraded => {
+            endpoints.bridge_address.or(endpoints.departure_address)
+        }
+        (_, Origin::Host) => endpoints.host_address,
+        _ => endpoints.opener,
+    }
+}
+
 fn header(step: &super::Step, connection: &Connection, endpoints: &Endpoints) -> Header {
     let interface = |interface: Interface| match interface {
         Interface::Arrival => endpoints.arrival.clone(),
@@ -366,5 +418,6 @@ fn header(step: &super::Step, connection: &Connection, endpoints: &Endpoints) ->
         address,
         port,
         original_port: if step.leg == Leg::Client { Some(connection.port) } else { port },
+        translated: step.translated(),
     }
 }

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use super::owner::Pattern;
 use super::situation::{Attribute, Values, When};
 use super::{
-    Attachment, Class, Destination, Era, Fault, Interface, Leg, Outcome, Owned, Platform, Preset, Road, Role, Step,
+    Attachment, Class, Destination, Era, Fault, Interface, Leg, Outcome, Owned, Platform, Preset, Road, Role, Source,
+    Step,
 };
 use crate::net::Card;
 use crate::netfilter::{Hook, TableFamily};
@@ -107,6 +108,7 @@ struct RoadRow {
     #[serde(default)]
     steps: Vec<StepRow>,
     outcome: String,
+    source: Option<String>,
     by: Option<String>,
 }
 
@@ -181,6 +183,7 @@ pub(super) fn read(name: &str, text: &str) -> Result<Platform, String> {
                         when: when(&row.when)?,
                         steps: row.steps.iter().map(step).collect::<Result<_, _>>()?,
                         outcome: outcome(&row.outcome)?,
+                        source: row.source.as_deref().map_or(Ok(Source::Opener), source)?,
                         name: row.name,
                         by: row.by,
                     })
@@ -307,7 +310,17 @@ fn outcome(word: &str) -> Result<Outcome, String> {
         "rejected" => Ok(Outcome::Rejected),
         "lost" => Ok(Outcome::Lost),
         "hangs" => Ok(Outcome::Hangs),
+        "unanswered" => Ok(Outcome::Unanswered),
         _ => unknown("outcome", word),
+    }
+}
+
+fn source(word: &str) -> Result<Source, String> {
+    match word {
+        "opener" => Ok(Source::Opener),
+        "bridge" => Ok(Source::Bridge),
+        "masqueraded" => Ok(Source::Masqueraded),
+        _ => unknown("source", word),
     }
 }
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::Platform;
 use super::connection::{Connection, Origin};
 use super::situation::{Attribute, Situation};
-use crate::facts::{Backend, DockerContainer, DockerNetwork, Facts, InstanceFact, PublishedPort};
+use crate::facts::{AcceptedMark, Backend, DockerContainer, DockerNetwork, Facts, InstanceFact, PublishedPort};
 use crate::net::{Card, Family, Protocol};
 
 /// One platform's part of the facts, in one shape for all of them.
@@ -19,6 +19,8 @@ pub(super) struct View {
     pub(super) proxy: Option<bool>,
     pub(super) swarm: Option<bool>,
     pub(super) direct: Option<bool>,
+    /// `MARK[/MASK]` that the daemon accepts.
+    pub(super) accepted_mark: Option<AcceptedMark>,
     pub(super) complete: bool,
     pub(super) networks: BTreeMap<String, DockerNetwork>,
     pub(super) containers: BTreeMap<String, DockerContainer>,
@@ -141,6 +143,14 @@ impl View {
 }
 
 impl View {
+    /// Whether the daemon accepts packets with this mark; `None`: not known.
+    pub(super) fn accepts_mark(&self, mark: u32) -> Option<bool> {
+        match self.accepted_mark {
+            Some(accepted) => Some(accepted.covers(mark)),
+            None => self.complete.then_some(false),
+        }
+    }
+
     /// Whether a port that Docker picks at each start may be the dialled one.
     pub(super) fn may_publish(&self, connection: &Connection) -> bool {
         let mut ports = self.containers.values().flat_map(|container| &container.ports);
@@ -234,6 +244,7 @@ pub(super) fn views(facts: &Facts) -> Vec<View> {
                 (Some(false), None | Some(true)) => Some(false),
                 (None, _) => docker.complete.then_some(false),
             },
+            accepted_mark: docker.bridge_accept_fwmark.as_deref().and_then(AcceptedMark::parse),
             complete: docker.complete,
             networks: docker.networks.clone(),
             containers: docker.containers.clone(),

@@ -140,6 +140,8 @@ pub enum Outcome {
     Lost,
     /// A placeholder socket takes the connection and nobody ever answers.
     Hangs,
+    /// The first packet reaches the target, and the answer is stopped or has no way back: a datagram arrives, a connection does not.
+    Unanswered,
 }
 
 /// Which of the packets that one connection causes.
@@ -183,6 +185,17 @@ pub enum Destination {
     Opener,
 }
 
+/// Whose address the target sees as the opener's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// The opener's own; of what the host opens, the dialled address if that is the host's, else the one towards the target.
+    Opener,
+    /// The host's, on the target's bridge: masqueraded whoever opens it, or a proxy's connection.
+    Bridge,
+    /// The host's, on the interface by which the packet leaves, if the opener's network is masqueraded; else the opener's.
+    Masqueraded,
+}
+
 /// One hook that a packet passes, and what its headers say there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -216,6 +229,8 @@ pub struct Road {
     pub steps: Vec<Step>,
     /// What becomes of it, as far as the platform decides.
     pub outcome: Outcome,
+    /// Whose address the target sees.
+    pub source: Source,
     /// The rule or setting that decides, if it is not delivered.
     pub by: Option<String>,
 }
@@ -331,8 +346,10 @@ mod tests {
     fn no_row_of_a_file_is_dead() {
         for (name, text) in FILES {
             let platform = data::read(name, text).expect(name);
-            let live: Vec<&str> =
-                platform.roads(&Situation::unknown()).iter().map(|road| road.item.name.as_str()).collect();
+            let marked = Situation::unknown().with(Attribute::Marked, "yes");
+            let mut live = platform.roads(&Situation::unknown());
+            live.extend(platform.roads(&marked));
+            let live: Vec<&str> = live.iter().map(|road| road.item.name.as_str()).collect();
             for road in &platform.roads {
                 assert!(live.contains(&road.name.as_str()), "{name}: `{}` never decides", road.name);
             }

@@ -80,6 +80,8 @@ attributes! {
     Isolate = "isolate" { "yes", "no" }
     /// Whether the two ends use IPv6 link-local addresses.
     LinkLocal = "link-local" { "yes", "no" }
+    /// Whether the packet carries a mark that the platform was told to accept (Docker's `--bridge-accept-fwmark`).
+    Marked = "marked" { "no", "yes" }
     /// Whether the daemon is part of a swarm.
     Swarm = "swarm" { "yes", "no" }
 }
@@ -91,6 +93,8 @@ pub(super) type Values = u16;
 fn any(attribute: Attribute) -> Values {
     match attribute {
         Attribute::Version => Values::MAX,
+        // A packet carries no mark unless somebody sets one, and who does knows.
+        Attribute::Marked => 1,
         _ => (1 << attribute.values().len()) - 1,
     }
 }
