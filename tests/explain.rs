@@ -5,14 +5,13 @@
 //! or that takes more than an example, is in [`BY_OTHER_TESTS`].
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
 
 use fwc::codes;
 use fwc::database::{self, Database};
 use fwc::diagnostic::Code;
 use fwc::netfilter::Target;
-use fwc::project::{Entry, Options, ReadError, Root, System};
+
+use crate::fixture;
 
 /// Pages that are not shown by an example alone, and what shows them.
 const BY_OTHER_TESTS: &[(&str, &str)] = &[
@@ -62,23 +61,6 @@ const BESIDE: [(&str, &str); 3] = [
     ),
 ];
 
-struct Files(Vec<(String, String)>);
-
-impl System for Files {
-    fn read(&self, path: &Path, _: u64) -> Result<Vec<u8>, ReadError> {
-        let found = self.0.iter().find(|(name, _)| Path::new(name) == path);
-        found.map(|(_, text)| text.as_bytes().to_vec()).ok_or(ReadError::NotFound)
-    }
-
-    fn identity(&self, path: &Path) -> Option<PathBuf> {
-        self.0.iter().any(|(name, _)| Path::new(name) == path).then(|| path.to_owned())
-    }
-
-    fn list(&self, _: &Path) -> Result<Vec<Entry>, ReadError> {
-        Ok(self.0.iter().map(|(name, _)| Entry { name: OsString::from(name), directory: false }).collect())
-    }
-}
-
 /// The examples of a page: their kind (`fw`, `json`, …) and text. Lines that are indented are a policy.
 fn examples(page: &str) -> Vec<(String, String)> {
     let mut list: Vec<(String, String)> = Vec::new();
@@ -125,11 +107,10 @@ fn given(kind: &str, text: &str) -> BTreeSet<&'static str> {
     }
     let mut files: Vec<(String, String)> =
         BESIDE.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-    let mut facts = None;
     let mut policy = "allow ssh from 198.51.100.0/24 to host\n".to_owned();
     match kind {
         "json" => {
-            facts = Some(Root { path: PathBuf::from("fwc.facts.json"), bytes: text.as_bytes().to_vec() });
+            files.push(("fwc.facts.json".to_owned(), text.to_owned()));
         }
         "yaml" => {
             let whole = if text.contains("services") { text.to_owned() } else { in_a_service(text) };
@@ -148,14 +129,11 @@ fn given(kind: &str, text: &str) -> BTreeSet<&'static str> {
             policy = shared.map(|(_, line)| format!("{line}\n")).collect::<String>() + text;
         }
     }
-    files.push(("site.fw".to_owned(), policy.clone()));
-    let files = Files(files);
+    files.insert(0, ("site.fw".to_owned(), policy));
     let mut codes = BTreeSet::new();
     for target in [Target::Iptables, Target::Nft] {
         let mut db = Database::default();
-        let root = Root { path: PathBuf::from("site.fw"), bytes: policy.as_bytes().to_vec() };
-        let facts = facts.as_ref().map(|facts| Root { path: facts.path.clone(), bytes: facts.bytes.clone() });
-        let input = db.load(&files, root, Options { facts, target: Some(target), ..Options::default() });
+        let input = fixture::load(&mut db, &files, Some(target));
         codes.extend(database::compile(&db, input, "site".to_owned()).diagnostics.iter().map(|one| one.code.number));
     }
     codes

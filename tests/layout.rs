@@ -136,3 +136,15 @@ fn no_module_is_a_drawer_for_everything() {
         assert!(!["utils", "util", "helpers", "common", "misc", "manager"].contains(&&*name), "{}", path.display());
     }
 }
+
+/// A stub of a file system knows of no directory and no link, and a test that uses one cannot see what comes of them.
+#[test]
+fn tests_and_benches_have_one_file_system() {
+    let mut files = Vec::new();
+    ["src", "tests", "benches"].iter().for_each(|directory| sources(&root().join(directory), &mut files));
+    let implements =
+        |path: &PathBuf| fs::read_to_string(path).expect("source").contains(concat!("impl System", " for "));
+    let found: BTreeSet<PathBuf> = files.into_iter().filter(implements).collect();
+    let allowed = ["src/disk.rs", "src/project/memory.rs", "src/server/documents.rs"];
+    assert_eq!(found, allowed.map(|path| root().join(path)).into());
+}

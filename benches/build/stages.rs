@@ -1,30 +1,13 @@
 //! Where the time of a build goes: each stage through the library, in one process.
 
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use fwc::netfilter::Target;
-use fwc::project::{Entry, Options, ReadError, Root, System};
+use fwc::project::{MemoryFileSystem, Options, Root};
 use fwc::{check, emit, lower, optimise, policy, project, syntax};
-
-/// No other file is there.
-struct Alone;
-
-impl System for Alone {
-    fn read(&self, _: &Path, _: u64) -> Result<Vec<u8>, ReadError> {
-        Err(ReadError::NotFound)
-    }
-
-    fn identity(&self, _: &Path) -> Option<PathBuf> {
-        None
-    }
-
-    fn list(&self, _: &Path) -> Result<Vec<Entry>, ReadError> {
-        Err(ReadError::NotFound)
-    }
-}
 
 /// Names of the stages.
 pub const NAMES: [&str; 6] = ["parse", "resolve", "check", "lower", "optimise", "emit"];
@@ -52,7 +35,7 @@ fn once(text: &str, target: Target) -> [f64; 6] {
     let root = Root { path: PathBuf::from("site.fw"), bytes: text.as_bytes().to_vec() };
     let options = Options { target: Some(target), ..Options::default() };
     let mut parse = |id, source: &fwc::span::SourceText| Arc::new(syntax::parse(&source.text, id));
-    let (project, _) = project::load(&Alone, root, options, &mut parse);
+    let (project, _) = project::load(&MemoryFileSystem::default(), root, options, &mut parse);
     lap(0);
     let (policy, _) = policy::resolve::resolve(&project);
     lap(1);

@@ -1,33 +1,14 @@
 //! What is done again after a change, and that places stay right.
 
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::facts::Facts;
-use crate::project::{Entry, ReadError};
+use crate::project::MemoryFileSystem;
 
-/// Open buffers: path and text.
-struct Buffers(Vec<(&'static str, String)>);
-
-impl System for Buffers {
-    fn read(&self, path: &Path, _: u64) -> Result<Vec<u8>, ReadError> {
-        let found = self.0.iter().find(|(known, _)| Path::new(known) == path);
-        found.map(|(_, text)| text.clone().into_bytes()).ok_or(ReadError::NotFound)
-    }
-
-    fn identity(&self, path: &Path) -> Option<PathBuf> {
-        Some(path.to_path_buf())
-    }
-
-    fn list(&self, _: &Path) -> Result<Vec<Entry>, ReadError> {
-        Err(ReadError::NotFound)
-    }
-}
-
-fn load(db: &mut Database, buffers: &Buffers) -> ProjectInput {
-    let (path, text) = buffers.0.first().expect("a root");
-    db.load(buffers, Root { path: path.into(), bytes: text.clone().into_bytes() }, Options::default())
+/// Reads the project of `site.fw`.
+fn load(db: &mut Database, files: &MemoryFileSystem) -> ProjectInput {
+    db.load(files, files.root("site.fw").expect("a root"), Options::default())
 }
 
 /// A database that counts how often a query runs.
@@ -52,21 +33,19 @@ fn parsed_again(ran: &Mutex<Vec<String>>) -> usize {
 #[test]
 fn only_the_text_that_changed_is_parsed_again() {
     let (mut db, ran) = counting();
-    let mut buffers = Buffers(vec![
-        ("site.fw", "include \"a.fw\"\ninclude \"b.fw\"\n".into()),
-        ("a.fw", "allow ping to host\n".into()),
-        ("b.fw", "allow ssh to host\n".into()),
+    let mut files = MemoryFileSystem::new([
+        ("site.fw", "include \"a.fw\"\ninclude \"b.fw\"\n"),
+        ("a.fw", "allow ping to host\n"),
+        ("b.fw", "allow ssh to host\n"),
     ]);
-    let first = load(&mut db, &buffers);
+    let first = load(&mut db, &files);
     assert_eq!(source_diagnostics(&db, first).len(), 0);
     assert_eq!(parsed_again(&ran), 3 + crate::library::FILES.len());
-    let second = load(&mut db, &buffers);
+    let second = load(&mut db, &files);
     assert_eq!(source_diagnostics(&db, second).len(), 0);
     assert_eq!(parsed_again(&ran), 0, "nothing changed");
-    if let Some((_, text)) = buffers.0.last_mut() {
-        text.push_str("allow http to host\n");
-    }
-    let third = load(&mut db, &buffers);
+    files.write("b.fw", "allow ssh to host\nallow http to host\n");
+    let third = load(&mut db, &files);
     assert_eq!(project(&db, third).parsed(FileId(2)).map(|parsed| parsed.tree.statements.len()), Some(2));
     assert_eq!(parsed_again(&ran), 1, "one text changed");
 }
@@ -74,16 +53,14 @@ fn only_the_text_that_changed_is_parsed_again() {
 #[test]
 fn a_fault_that_moves_down_is_told_at_its_new_place() {
     let mut db = Database::default();
-    let mut buffers = Buffers(vec![("site.fw", "allow tcp 99999 to host\n".into())]);
-    let place = |db: &mut Database, buffers: &Buffers| {
-        let input = load(db, buffers);
+    let mut files = MemoryFileSystem::new([("site.fw", "allow tcp 99999 to host\n")]);
+    let place = |db: &mut Database, files: &MemoryFileSystem| {
+        let input = load(db, files);
         source_diagnostics(db, input).first().map(|one| one.primary.location.span.start)
     };
-    let before = place(&mut db, &buffers).expect("a fault");
-    if let Some((_, text)) = buffers.0.first_mut() {
-        text.insert_str(0, "# a line above\n");
-    }
-    assert_eq!(place(&mut db, &buffers), Some(before + 15));
+    let before = place(&mut db, &files).expect("a fault");
+    files.write("site.fw", "# a line above\nallow tcp 99999 to host\n");
+    assert_eq!(place(&mut db, &files), Some(before + 15));
 }
 
 #[test]
@@ -91,7 +68,7 @@ fn the_target_is_said_by_the_command_line_then_the_source_then_the_facts() {
     let chosen = |text: &str, asked: Option<Target>, facts: &Facts| {
         let mut db = Database::default();
         let root = Root { path: "site.fw".into(), bytes: text.as_bytes().to_vec() };
-        let input = db.load(&Buffers(Vec::new()), root, Options { target: asked, ..Options::default() });
+        let input = db.load(&MemoryFileSystem::default(), root, Options { target: asked, ..Options::default() });
         project(&db, input).target(facts)
     };
     let nftables = Facts {
@@ -110,9 +87,9 @@ fn the_target_is_said_by_the_command_line_then_the_source_then_the_facts() {
 #[test]
 fn only_the_text_that_changed_is_outlined_again() {
     let (mut db, ran) = counting();
-    let mut buffers = Buffers(vec![
-        ("site.fw", "include \"a.fw\"\nallow ssh to host\n".into()),
-        ("a.fw", "set office = 192.0.2.1\n".into()),
+    let mut files = MemoryFileSystem::new([
+        ("site.fw", "include \"a.fw\"\nallow ssh to host\n"),
+        ("a.fw", "set office = 192.0.2.1\n"),
     ]);
     let outlined = |db: &Database, input: ProjectInput| {
         input.files(db).iter().filter(|(_, policy)| *policy).for_each(|(file, _)| drop(Arc::clone(outline(db, *file))));
@@ -121,20 +98,18 @@ fn only_the_text_that_changed_is_outlined_again() {
         ran.clear();
         count
     };
-    let input = load(&mut db, &buffers);
+    let input = load(&mut db, &files);
     assert_eq!(outlined(&db, input), 2 + crate::library::FILES.len());
-    if let Some((_, text)) = buffers.0.last_mut() {
-        text.push_str("set lan = 10.0.0.0/8\n");
-    }
-    let input = load(&mut db, &buffers);
+    files.write("a.fw", "set office = 192.0.2.1\nset lan = 10.0.0.0/8\n");
+    let input = load(&mut db, &files);
     assert_eq!(outlined(&db, input), 1);
 }
 
 #[test]
 fn the_lines_of_statements_are_made_once_for_a_target() {
     let (mut db, ran) = counting();
-    let buffers = Buffers(vec![("site.fw", "allow ssh to host\n".into())]);
-    let input = load(&mut db, &buffers);
+    let files = MemoryFileSystem::new([("site.fw", "allow ssh to host\n")]);
+    let input = load(&mut db, &files);
     for _ in 0..3 {
         assert!(!written(&db, input, Target::Nft).lines.is_empty());
     }
@@ -159,30 +134,26 @@ fn executed(ran: &Mutex<Vec<String>>) -> Vec<(String, usize)> {
 #[test]
 fn an_edit_redoes_only_what_depends_on_it() {
     let (mut db, ran) = counting();
-    let mut buffers = Buffers(vec![
-        ("site.fw", "include \"a.fw\"\nallow ssh from office to host\n".into()),
-        ("a.fw", "set office = 192.0.2.0/24\n".into()),
+    let mut files = MemoryFileSystem::new([
+        ("site.fw", "include \"a.fw\"\nallow ssh from office to host\n"),
+        ("a.fw", "set office = 192.0.2.0/24\n"),
     ]);
-    let input = load(&mut db, &buffers);
-    let reload = |db: &mut Database, buffers: &Buffers| {
-        let (path, text) = buffers.0.first().expect("a root");
-        let root = Root { path: path.into(), bytes: text.clone().into_bytes() };
-        db.reload(input, buffers, root, Options::default());
+    let input = load(&mut db, &files);
+    let reload = |db: &mut Database, files: &MemoryFileSystem| {
+        db.reload(input, files, files.root("site.fw").expect("a root"), Options::default());
         judged(db, input).said.len()
     };
     assert_eq!(judged(&db, input).said.len(), 0);
     executed(&ran);
     // Nothing changed: nothing is done again.
-    assert_eq!(reload(&mut db, &buffers), 0);
+    assert_eq!(reload(&mut db, &files), 0);
     assert_eq!(executed(&ran), []);
     // One text changed: it alone is parsed, and each stage behind runs once.
-    if let Some((_, text)) = buffers.0.last_mut() {
-        text.push_str("set unused = 198.51.100.0/24\n");
-    }
-    assert_eq!(reload(&mut db, &buffers), 1);
+    files.write("a.fw", "set office = 192.0.2.0/24\nset unused = 198.51.100.0/24\n");
+    assert_eq!(reload(&mut db, &files), 1);
     let names = ["expectations", "judged", "named", "parse", "project", "resolved", "source_diagnostics"];
     assert_eq!(executed(&ran), names.map(|name| (name.to_owned(), 1)));
     // What rests on no part of it (another project's diagnostics, proofs that nobody asks for) does not run at all.
-    assert_eq!(reload(&mut db, &buffers), 1);
+    assert_eq!(reload(&mut db, &files), 1);
     assert_eq!(executed(&ran), []);
 }

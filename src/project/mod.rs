@@ -5,10 +5,12 @@
 mod glob;
 pub mod codes;
 mod load;
+mod memory;
 #[cfg(test)]
 mod tests;
 
 pub use load::{MAX_FILE_BYTES, Options, Root, load};
+pub use memory::MemoryFileSystem;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,76 +1,12 @@
 //! Loading over a file system in memory, with a reader that knows `include`, `compose` and `set` alone: what is tested here is
 //! which texts are read, in which order, and what is said when that fails.
 
-use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::*;
 use crate::diagnostic::Diagnostic;
 use crate::span::{Span, Spanned};
 use crate::syntax::tree::{Set, SetValue, StatementKind, Tree};
-
-/// Files by path; a value that begins with `->` is a symbolic link.
-struct Memory(BTreeMap<PathBuf, Vec<u8>>);
-
-impl Memory {
-    fn new(files: &[(&str, &str)]) -> Self {
-        Self(files.iter().map(|(path, text)| (PathBuf::from(path), text.as_bytes().to_vec())).collect())
-    }
-
-    fn follow(&self, path: &Path) -> Option<PathBuf> {
-        let mut path = plain(path);
-        for _ in 0..8 {
-            match self.0.get(&path).map(|bytes| String::from_utf8_lossy(bytes)) {
-                Some(text) if text.starts_with("->") => path = PathBuf::from(text.trim_start_matches("->")),
-                _ => return Some(path),
-            }
-        }
-        None
-    }
-}
-
-fn plain(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => drop(out.pop()),
-            part => out.push(part),
-        }
-    }
-    out
-}
-
-impl System for Memory {
-    fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
-        let path = self.follow(path).ok_or_else(|| ReadError::Other("too many levels of symbolic links".to_owned()))?;
-        if self.0.keys().any(|known| known != &path && known.starts_with(&path)) {
-            return Err(ReadError::Directory);
-        }
-        let bytes = self.0.get(&path).ok_or(ReadError::NotFound)?;
-        if bytes.len() as u64 > limit { Err(ReadError::TooLarge) } else { Ok(bytes.clone()) }
-    }
-
-    fn identity(&self, path: &Path) -> Option<PathBuf> {
-        self.follow(path)
-    }
-
-    fn list(&self, directory: &Path) -> Result<Vec<Entry>, ReadError> {
-        let directory = plain(directory);
-        let mut entries = BTreeMap::new();
-        for path in self.0.keys() {
-            let Ok(below) = path.strip_prefix(&directory) else { continue };
-            let mut parts = below.components();
-            let Some(first) = parts.next() else { continue };
-            entries.insert(first.as_os_str().to_os_string(), parts.next().is_some());
-        }
-        if entries.is_empty() {
-            return Err(ReadError::NotFound);
-        }
-        Ok(entries.into_iter().map(|(name, directory)| Entry { name, directory }).collect())
-    }
-}
 
 fn read(text: &str) -> Arc<Parsed> {
     let mut tree = Tree::default();
@@ -94,10 +30,12 @@ fn read(text: &str) -> Arc<Parsed> {
 }
 
 fn loaded(files: &[(&str, &str)]) -> (Project, Vec<Diagnostic>) {
-    let system = Memory::new(files);
-    let (path, text) = files.first().expect("a root");
-    let root = Root { path: path.into(), bytes: text.as_bytes().to_vec() };
-    load(&system, root, Options::default(), &mut |_, source| read(&source.text))
+    let (path, _) = files.first().expect("a root");
+    loaded_from(&MemoryFileSystem::new(files.iter().copied()), path)
+}
+
+fn loaded_from(system: &MemoryFileSystem, root: &str) -> (Project, Vec<Diagnostic>) {
+    load(system, system.root(root).expect("a root"), Options::default(), &mut |_, source| read(&source.text))
 }
 
 /// The user's files, in the order of the table.
@@ -125,13 +63,14 @@ fn names_are_relative_to_the_file_they_stand_in() {
 
 #[test]
 fn a_file_is_read_once_where_it_is_first_included_also_under_another_name() {
-    let (project, diagnostics) = loaded(&[
+    let mut system = MemoryFileSystem::new([
         ("a.fw", "include \"b.fw\"\ninclude \"c.fw\"\ninclude \"link.fw\"\n"),
         ("b.fw", "include \"d.fw\"\n"),
         ("c.fw", "include \"d.fw\"\n"),
         ("d.fw", ""),
-        ("link.fw", "->d.fw"),
     ]);
+    system.link("link.fw", "d.fw");
+    let (project, diagnostics) = loaded_from(&system, "a.fw");
     assert_eq!(said(&diagnostics), []);
     assert_eq!(paths(&project), ["a.fw", "b.fw", "d.fw", "c.fw"]);
 }
@@ -191,16 +130,18 @@ fn a_directory_is_told_with_the_pattern_that_was_meant() {
 
 #[test]
 fn a_loop_of_links_is_told_in_the_systems_words() {
-    let (_, diagnostics) = loaded(&[("a.fw", "include \"x.fw\"\n"), ("x.fw", "->y.fw"), ("y.fw", "->x.fw")]);
+    let mut system = MemoryFileSystem::new([("a.fw", "include \"x.fw\"\n")]);
+    system.link("x.fw", "y.fw");
+    system.link("y.fw", "x.fw");
+    let (_, diagnostics) = loaded_from(&system, "a.fw");
     assert_eq!(said(&diagnostics), [("file-unreadable", "cannot read `x.fw`: too many levels of symbolic links")]);
 }
 
 #[test]
 fn bytes_that_are_not_utf8_are_told_where_they_stand() {
-    let mut system = Memory::new(&[("a.fw", "include \"b.fw\"\n")]);
-    system.0.insert("b.fw".into(), b"# one\n# Zug\xe4nge\n".to_vec());
-    let root = Root { path: "a.fw".into(), bytes: b"include \"b.fw\"\n".to_vec() };
-    let (project, diagnostics) = load(&system, root, Options::default(), &mut |_, source| read(&source.text));
+    let mut system = MemoryFileSystem::new([("a.fw", "include \"b.fw\"\n")]);
+    system.write("b.fw", b"# one\n# Zug\xe4nge\n");
+    let (project, diagnostics) = loaded_from(&system, "a.fw");
     assert_eq!(said(&diagnostics), [("file-not-utf8", "`b.fw` is not UTF-8 text")]);
     let wrong = diagnostics.first().expect("one");
     assert_eq!(wrong.primary.location, Location { file: FileId(1), span: Span::new(11, 11) });

@@ -9,25 +9,8 @@ use fwc::net::Family;
 use fwc::netfilter::{MatchKind, Verdict};
 use fwc::packet::field::name_number;
 use fwc::policy::Class;
-use fwc::project::{Entry, Options, ReadError, Root, System};
+use fwc::project::{MemoryFileSystem, Options, Root};
 use fwc::simulate::{Outcome, Stage, parse, trace};
-
-/// No files but those that are given.
-struct Nothing;
-
-impl System for Nothing {
-    fn read(&self, _: &Path, _: u64) -> Result<Vec<u8>, ReadError> {
-        Err(ReadError::NotFound)
-    }
-
-    fn identity(&self, path: &Path) -> Option<PathBuf> {
-        Some(path.to_path_buf())
-    }
-
-    fn list(&self, _: &Path) -> Result<Vec<Entry>, ReadError> {
-        Ok(Vec::new())
-    }
-}
 
 fn data(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -40,7 +23,8 @@ fn root(path: &str) -> Root {
 
 /// A host at 203.0.113.10 and 2001:db8::10 on eth0, and 192.168.2.1 on eth1.
 fn host(roots: Vec<Root>, beside: Vec<Root>) -> Host {
-    let mut host = load(&Nothing, roots, beside, Options::default()).unwrap_or_else(|refused| panic!("{refused:?}"));
+    let mut host = load(&MemoryFileSystem::default(), roots, beside, Options::default())
+        .unwrap_or_else(|refused| panic!("{refused:?}"));
     for (card, address) in [("eth0", "203.0.113.10/24"), ("eth0", "2001:db8::10/64"), ("eth1", "192.168.2.1/24")] {
         host.cards.add(card, address.parse().expect("a network"));
     }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use fwc::database::{self, Database};
 use fwc::format::{apply, edits, edits_in, format, unread};
-use fwc::project::{Entry, Options, ReadError, Root, System};
+use fwc::project::{MemoryFileSystem, Options};
 use fwc::span::FileId;
 use fwc::syntax::parse;
 
@@ -238,34 +238,26 @@ fn each_edit_can_be_carried_out_alone() {
     }
 }
 
-/// A directory whose policies are laid out before they are read.
-struct Laid(bool);
-
-impl System for Laid {
-    fn read(&self, path: &Path, _: u64) -> Result<Vec<u8>, ReadError> {
-        let bytes = fs::read(path).map_err(|_| ReadError::NotFound)?;
-        let policy = path.extension() == Some(OsStr::new("fw")) && self.0;
-        Ok(if policy { format(&String::from_utf8(bytes).expect("text")).into_bytes() } else { bytes })
-    }
-
-    fn identity(&self, path: &Path) -> Option<PathBuf> {
-        path.exists().then(|| path.to_owned())
-    }
-
-    fn list(&self, path: &Path) -> Result<Vec<Entry>, ReadError> {
-        let entries = fs::read_dir(path).map_err(|_| ReadError::NotFound)?.map(|entry| entry.expect("entry"));
-        Ok(entries.map(|entry| Entry { name: entry.file_name(), directory: entry.path().is_dir() }).collect())
+/// The files below a directory; with `laid`, the policies laid out.
+fn directory(path: &Path, laid: bool, files: &mut MemoryFileSystem) {
+    for path in fs::read_dir(path).expect("a directory").map(|entry| entry.expect("an entry").path()) {
+        if path.is_dir() {
+            directory(&path, laid, files);
+            continue;
+        }
+        let bytes = fs::read(&path).expect("a file");
+        let policy = laid && path.extension() == Some(OsStr::new("fw"));
+        files.write(path, if policy { format(&String::from_utf8(bytes).expect("text")).into_bytes() } else { bytes });
     }
 }
 
 /// What a policy is built to, without the numbers of source lines.
-fn built(path: &Path, laid: bool) -> Vec<(String, String)> {
+fn built(path: &Path, files: &MemoryFileSystem) -> Vec<(String, String)> {
     let mut db = Database::default();
-    let root = Root { path: path.to_owned(), bytes: Laid(laid).read(path, 0).expect("policy") };
-    let beside = [path.with_file_name("fwc.facts.json"), path.with_extension("facts.json")];
-    let facts = beside.into_iter().find(|path| path.exists());
-    let facts = facts.map(|path| Root { bytes: fs::read(&path).expect("facts"), path });
-    let input = db.load(&Laid(laid), root, Options { facts, ..Options::default() });
+    let facts = [path.with_file_name("fwc.facts.json"), path.with_extension("facts.json")];
+    let facts = facts.into_iter().find_map(|path| files.root(path));
+    let root = files.root(path).expect("the policy");
+    let input = db.load(files, root, Options { facts, ..Options::default() });
     let compiled = database::compile(&db, input, "site".to_owned());
     let without_numbers = |text: &str| {
         let mut parts = text.split(".fw:");
@@ -280,12 +272,17 @@ fn built(path: &Path, laid: bool) -> Vec<(String, String)> {
 #[test]
 fn the_rules_stay_the_same() {
     let mut paths = Vec::new();
+    let [plain, laid] = [false, true].map(|laid| {
+        let mut files = MemoryFileSystem::default();
+        ["tests/construct", "examples"].iter().for_each(|path| directory(&project(path), laid, &mut files));
+        files
+    });
     files(&project("tests/construct"), &mut paths);
     files(&project("examples"), &mut paths);
     let mut seen = 0;
     for path in paths {
-        let before = built(&path, false);
-        assert!(before == built(&path, true), "{}", path.display());
+        let before = built(&path, &plain);
+        assert!(before == built(&path, &laid), "{}", path.display());
         seen += usize::from(!before.is_empty());
     }
     assert!(seen > 50, "{seen} policies");

@@ -1,12 +1,12 @@
 //! The whole road for a text, without a file system: read, resolve, check, lower, optimise, emit, for both back ends. What has
 //! to hold for any text is asserted on the way. The fuzz target and the tests share it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use fwc::diagnostic::Diagnostic;
 use fwc::netfilter::Target;
-use fwc::project::{Entry, Options, Project, ReadError, Root, System, load};
+use fwc::project::{MemoryFileSystem, Options, Project, Root, load};
 use fwc::syntax::Parsed;
 use fwc::{check, emit, lower, optimise, policy, syntax};
 
@@ -20,26 +20,6 @@ const FILES: &[(&str, &str)] = &[
         "services:\n  web:\n    image: web\n    ports: [\"8080:80\", \"127.0.0.1:9000-9003:9000-9003/udp\"]\n",
     ),
 ];
-
-struct Memory;
-
-impl System for Memory {
-    fn read(&self, path: &Path, _: u64) -> Result<Vec<u8>, ReadError> {
-        let found = FILES.iter().find(|(name, _)| Path::new(name) == path);
-        found.map(|(_, text)| text.as_bytes().to_vec()).ok_or(ReadError::NotFound)
-    }
-
-    fn identity(&self, path: &Path) -> Option<PathBuf> {
-        Some(path.to_path_buf())
-    }
-
-    fn list(&self, directory: &Path) -> Result<Vec<Entry>, ReadError> {
-        if directory != Path::new("conf.d") {
-            return Err(ReadError::NotFound);
-        }
-        Ok(vec![Entry { name: "web.fw".into(), directory: false }])
-    }
-}
 
 /// What a text came to.
 #[derive(Default)]
@@ -84,13 +64,14 @@ fn lines(text: &str, error: &Diagnostic) -> Vec<usize> {
 fn for_target(text: &str, target: Target, parsed: &mut dyn FnMut(&str, u32) -> Arc<Parsed>) -> Vec<Diagnostic> {
     let root = Root { path: PathBuf::from("site.fw"), bytes: text.as_bytes().to_vec() };
     let options = Options { target: Some(target), ..Options::default() };
-    let (project, mut diagnostics) = load(&Memory, root, options, &mut |id, source| {
-        if source.path.starts_with("std:") {
-            parsed(&source.path, id.0)
-        } else {
-            Arc::new(syntax::parse(&source.text, id))
-        }
-    });
+    let (project, mut diagnostics) =
+        load(&MemoryFileSystem::new(FILES.iter().copied()), root, options, &mut |id, source| {
+            if source.path.starts_with("std:") {
+                parsed(&source.path, id.0)
+            } else {
+                Arc::new(syntax::parse(&source.text, id))
+            }
+        });
     diagnostics.extend(project.parsed.iter().flatten().flat_map(|parsed| parsed.diagnostics.iter().cloned()));
     let (policy, faults) = policy::resolve::resolve(&project);
     diagnostics.extend(faults);

@@ -17,6 +17,7 @@ use fwc::verify::verify;
 use super::features::check;
 use super::hostile::case;
 use super::{Case, agrees, cases};
+use crate::fixture::{self, Fixture};
 
 /// Everything that is said of a policy.
 fn said(db: &Database, input: ProjectInput) -> Vec<Diagnostic> {
@@ -230,24 +231,19 @@ fn outputs(case: &Case, target: Target) -> Vec<(String, String)> {
     db.compile_once(input, "policy", &[], false).1.outputs
 }
 
-/// The policies of the constructs, half of those of the checks' tests, and those with a cursor.
+/// The policies of the constructs, half of those of the tests of diagnostics, and those with a cursor.
 fn all_cases() -> Vec<Case> {
     let mut found = cases("actions");
     for (path, text) in agrees::policies() {
         let name = path.to_string_lossy().into_owned();
-        let cases: Vec<&str> = text.split("# --- ").skip(1).filter_map(|one| Some(one.split_once('\n')?.1)).collect();
         if name.contains("construct") {
             found.push(Case {
                 title: name,
                 ..case(&text, std::fs::read_to_string(path.with_extension("facts.json")).ok())
             });
-        } else if name.contains("tests/check") {
-            for (number, text) in cases.into_iter().enumerate().step_by(2) {
-                let text = text.replace("# @ ", "-- ");
-                let files = text
-                    .lines()
-                    .map(|line| if line.starts_with("-- ") { format!("{line} --\n") } else { format!("{line}\n") });
-                found.push(Case::new(&format!("{name} {number}"), &files.collect::<String>()));
+        } else if ["tests/check", "tests/expect"].iter().any(|directory| name.contains(directory)) {
+            for (number, case) in fixture::cases(&text).1.into_iter().enumerate().step_by(2) {
+                found.push(Case::new(Fixture { title: format!("{name} {number}"), ..case }));
             }
         }
     }

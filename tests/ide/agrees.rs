@@ -24,7 +24,7 @@ pub fn policies() -> Vec<(PathBuf, String)> {
         }
     }
     let mut found = Vec::new();
-    for directory in ["tests/construct", "tests/syntax", "tests/check", "examples", "stdlib"] {
+    for directory in ["tests/construct", "tests/syntax", "tests/check", "tests/expect", "examples", "stdlib"] {
         inside(&Path::new(env!("CARGO_MANIFEST_DIR")).join(directory), &mut found);
     }
     found

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::net::UdpSocket;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use fwc::database::{self, Database};
 use fwc::ide;
 use fwc::netfilter::Target;
-use fwc::project::{Options, Root};
 use fwc::span::FileId;
 
-use super::Files;
 use crate::examples::EXAMPLES;
+use crate::fixture;
 use crate::kernel::emitted::{Backend, build, load};
 use crate::kernel::namespace::{HostPlan, Namespace, inside};
 
@@ -52,13 +51,8 @@ fn files(directory: &Path, policy: &str) -> Vec<(String, String)> {
 
 /// What hover says at the beginning of each statement that becomes lines, by its place.
 fn hovers(files: &[(String, String)]) -> BTreeMap<(u32, u32), String> {
-    let root = |name: &str| {
-        let text = files.iter().find(|(known, _)| known == name);
-        text.map(|(name, text)| Root { path: PathBuf::from(name), bytes: text.as_bytes().to_vec() })
-    };
     let mut db = Database::default();
-    let options = Options { facts: root(FACTS), target: Some(Target::Iptables), ..Options::default() };
-    let input = db.load(&Files(files), root(&files[0].0).expect("the policy"), options);
+    let input = fixture::load(&mut db, files, Some(Target::Iptables));
     let written = database::written(&db, input, Target::Iptables);
     let mut said = BTreeMap::new();
     for place in written.lines.iter().flat_map(|line| &line.origins) {

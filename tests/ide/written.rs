@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
 use fwc::database::{self, Database};
 use fwc::diagnostic::Diagnostic;
 use fwc::ide;
 use fwc::netfilter::Target;
-use fwc::project::{Options, Root};
 use fwc::span::FileId;
 
-use super::{Case, Files, agrees};
+use super::{Case, agrees};
+use crate::fixture;
 
 /// How often each line with a remark occurs.
 fn counted<'t>(lines: impl Iterator<Item = &'t str>) -> BTreeMap<&'t str, usize> {
@@ -31,9 +30,8 @@ fn the_lines_of_statements_are_those_of_the_files() {
         }
         for target in [Target::Iptables, Target::Nft] {
             let files = vec![("site.fw".to_owned(), text.clone())];
-            let root = Root { path: PathBuf::from("site.fw"), bytes: text.as_bytes().to_vec() };
             let mut db = Database::default();
-            let input = db.load(&Files(&files), root, Options { target: Some(target), ..Options::default() });
+            let input = fixture::load(&mut db, &files, Some(target));
             let compiled = database::compile(&db, input, "policy".to_owned());
             if compiled.diagnostics.iter().any(Diagnostic::is_error) {
                 continue;

@@ -7,6 +7,7 @@ use fwc::emit::Target;
 use fwc::netfilter::{Hook, MatchKind, Rule, Ruleset, TableKind, Verdict};
 
 use crate::emit::{addresses, at_hook, bridge, build, cards, everything, iptables_alone, is, rule};
+use crate::fixture;
 
 /// Runs a shell script in a network namespace of its own, in `directory`; gives what it printed.
 pub(super) fn in_namespace(directory: &Path, script: &str) -> Result<String, String> {
@@ -231,9 +232,9 @@ fn the_kernel_takes_ten_thousand_rules_as_sets_and_trees() {
 }
 
 /// The policies with `chain` blocks that no check objects to.
-fn own_words() -> Vec<&'static str> {
-    let cases = include_str!("../check/raw.fw").split("# --- ").skip(1);
-    cases.filter_map(|case| case.strip_prefix("fine:")?.split_once('\n')).map(|(_, policy)| policy).collect()
+fn own_words() -> Vec<String> {
+    let fine = fixture::read("check/raw.fw").into_iter().filter(|case| case.title.starts_with("fine:"));
+    fine.map(|case| case.policy().to_owned()).collect()
 }
 
 /// A line that names an address of one family stands in that family's file alone, and the kernel takes every line.

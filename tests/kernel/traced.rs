@@ -5,26 +5,12 @@ use std::path::Path;
 
 use fwc::host::{Host, load};
 use fwc::packet::Field;
-use fwc::project::{Entry as Listed, Options, ReadError, Root, System};
+use fwc::project::{MemoryFileSystem, Options, Root};
 use fwc::simulate::{Outcome as Told, parse, trace};
 
 use super::namespace::{HostPlan, inside};
 use super::oracle::{Entry, Oracle, Outcome, Probe};
 use super::packet::{Packet, Payload, SYN};
-
-struct Nothing;
-
-impl System for Nothing {
-    fn read(&self, _: &Path, _: u64) -> Result<Vec<u8>, ReadError> {
-        Err(ReadError::NotFound)
-    }
-    fn identity(&self, _: &Path) -> Option<std::path::PathBuf> {
-        None
-    }
-    fn list(&self, _: &Path) -> Result<Vec<Listed>, ReadError> {
-        Err(ReadError::NotFound)
-    }
-}
 
 const CARDS: &str = "ens33 203.0.113.10/24 2001:db8::10/64
     docker0 172.17.0.1/16 fd00:17::1/64
@@ -38,7 +24,7 @@ fn recorded(host: &str, plan: &HostPlan) -> (Host, Vec<String>) {
     });
     let roots =
         texts.iter().map(|(path, text)| Root { path: path.clone(), bytes: text.clone().into_bytes() }).collect();
-    let mut host = load(&Nothing, roots, Vec::new(), Options::default()).expect("a host");
+    let mut host = load(&MemoryFileSystem::default(), roots, Vec::new(), Options::default()).expect("a host");
     host.cards.links.clear();
     host.cards.default_route = Some(plan.default_route.clone());
     for card in &plan.cards {

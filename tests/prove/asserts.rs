@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use fwc::assertion::{Outcome, Proof};
 use fwc::database::{self, Database};
 use fwc::net::Family;
-use fwc::project::{Options, Root};
+use fwc::project::{MemoryFileSystem, Options, Root};
 
 use crate::interpreter::{Attempt, Class, Party, Policy, State, Verdict, load};
 
@@ -189,7 +189,7 @@ impl Case {
     fn proofs(&self) -> Option<Vec<Proof>> {
         let mut db = Database::default();
         let root = Root { path: PathBuf::from("site.fw"), bytes: self.source(true).into_bytes() };
-        let input = db.load(&fwc_disk::Nothing, root, Options::default());
+        let input = db.load(&MemoryFileSystem::default(), root, Options::default());
         let (said, proofs) = database::proofs(&db, input);
         let faulty = said.iter().any(fwc::diagnostic::Diagnostic::is_error);
         (!faulty).then_some(proofs)
@@ -209,29 +209,6 @@ impl Case {
             .map(|rule| Policy { rules: vec![rule], defaults: Vec::new(), ..policy.clone() })
             .collect();
         (policy, alone)
-    }
-}
-
-mod fwc_disk {
-    use std::path::{Path, PathBuf};
-
-    use fwc::project::{Entry, ReadError, System};
-
-    /// A disk with nothing on it.
-    pub struct Nothing;
-
-    impl System for Nothing {
-        fn read(&self, _: &Path, _: u64) -> Result<Vec<u8>, ReadError> {
-            Err(ReadError::NotFound)
-        }
-
-        fn identity(&self, _: &Path) -> Option<PathBuf> {
-            None
-        }
-
-        fn list(&self, _: &Path) -> Result<Vec<Entry>, ReadError> {
-            Ok(Vec::new())
-        }
     }
 }
 
@@ -340,7 +317,7 @@ fn outcomes(lines: &[String]) -> Option<Vec<Outcome>> {
     }
     let mut db = Database::default();
     let root = Root { path: PathBuf::from("site.fw"), bytes: text.into_bytes() };
-    let input = db.load(&fwc_disk::Nothing, root, Options::default());
+    let input = db.load(&MemoryFileSystem::default(), root, Options::default());
     let (said, proofs) = database::proofs(&db, input);
     let faulty = said.iter().any(fwc::diagnostic::Diagnostic::is_error);
     (!faulty).then(|| proofs.into_iter().map(|proof| proof.outcome).collect())
@@ -397,7 +374,7 @@ fn what_was_not_worked_out_is_not_taken_for_proved() {
     let mut db = Database::default();
     let bytes = b"allow ssh from any to host\nassert deny telnet from any to host\n".to_vec();
     let root = Root { path: PathBuf::from("site.fw"), bytes };
-    let input = db.load(&fwc_disk::Nothing, root, Options::default());
+    let input = db.load(&MemoryFileSystem::default(), root, Options::default());
     let (policy, _) = &**database::resolved(&db, input);
     let target = fwc::netfilter::Target::Iptables;
     let (ruleset, _) = fwc::lower::lower(policy, target);

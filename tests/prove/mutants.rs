@@ -1,30 +1,13 @@
 //! Output with one thing changed is not taken for what the policy means.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use fwc::emit::{Context, Target, emit};
 use fwc::netfilter::Ruleset;
-use fwc::project::{Entry, Options, ReadError, Root, System};
+use fwc::project::{MemoryFileSystem, Options, Root};
 use fwc::verify::verify;
 use fwc::{lower, optimise, policy, project, syntax};
-
-/// No other file is there.
-struct Alone;
-
-impl System for Alone {
-    fn read(&self, _: &Path, _: u64) -> Result<Vec<u8>, ReadError> {
-        Err(ReadError::NotFound)
-    }
-
-    fn identity(&self, _: &Path) -> Option<PathBuf> {
-        None
-    }
-
-    fn list(&self, _: &Path) -> Result<Vec<Entry>, ReadError> {
-        Err(ReadError::NotFound)
-    }
-}
 
 const POLICY: &str = "\
 use docker
@@ -51,7 +34,7 @@ fn built(target: Target) -> (Ruleset, Vec<(String, String)>) {
     let root = Root { path: PathBuf::from("site.fw"), bytes: POLICY.as_bytes().to_vec() };
     let options = Options { target: Some(target), ..Options::default() };
     let mut parse = |id, source: &fwc::span::SourceText| Arc::new(syntax::parse(&source.text, id));
-    let (project, _) = project::load(&Alone, root, options, &mut parse);
+    let (project, _) = project::load(&MemoryFileSystem::default(), root, options, &mut parse);
     let (policy, _) = policy::resolve::resolve(&project);
     let (ruleset, _) = lower::lower(&policy, target);
     let mut other = ruleset.clone();

@@ -7,6 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::client::Client;
+use crate::fixture;
 
 /// Code, severity, line and column of a diagnostic.
 type Told = BTreeSet<(String, u64, u64, u64)>;
@@ -42,27 +43,23 @@ fn told(diagnostics: &[Value]) -> Told {
     diagnostics.iter().map(one).collect()
 }
 
-/// The policies of the tests of checks, each with the files that it reads in a directory of its own.
+/// The policies of the tests of diagnostics, each with the files that it reads in a directory of its own.
 fn cases() -> Vec<(String, String)> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check");
     let mut files = Vec::new();
-    for path in std::fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path()) {
-        if path.extension().is_none_or(|extension| extension != "fw") {
-            continue;
-        }
-        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
-        let text = std::fs::read_to_string(&path).expect("a text");
-        let policies = text.split("# --- ").skip(1).filter_map(|case| case.split_once('\n'));
-        for (number, (_, policy)) in policies.enumerate() {
-            let mut parts = policy.split("# @ ");
-            let mut policy = parts.next().unwrap_or_default().to_owned();
+    for path in ["check", "expect"].iter().flat_map(|directory| fixture::files(directory)) {
+        let name = path
+            .strip_prefix(fixture::root())
+            .expect("a fixture")
+            .with_extension("")
+            .to_string_lossy()
+            .replace('/', "-");
+        for (number, mut case) in fixture::read(&path).into_iter().enumerate() {
             // In every other one something is expected at the first statement, and comes or does not.
             if number % 2 == 1 {
-                policy = format!("# fwc: expect(rule-too-late, shadowed-rule, unused-name) -- to compare\n{policy}");
+                let expected = "# fwc: expect(rule-too-late, shadowed-rule, unused-name) -- to compare\n";
+                case.files[0].1.insert_str(0, expected);
             }
-            files.push((format!("{name}-{number}/site.fw"), policy));
-            let others = parts.filter_map(|part| part.split_once('\n'));
-            files.extend(others.map(|(other, text)| (format!("{name}-{number}/{other}"), text.to_owned())));
+            files.extend(case.files.into_iter().map(|(other, text)| (format!("{name}-{number}/{other}"), text)));
         }
     }
     files.push((

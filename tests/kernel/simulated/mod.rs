@@ -11,7 +11,7 @@ mod witness;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use fwc::emit::{Context, Target, emit};
 use fwc::host::{Host, load as load_host};
@@ -19,7 +19,7 @@ use fwc::net::{Family, Mac, Protocol};
 use fwc::netfilter::Ruleset;
 use fwc::packet::Field;
 use fwc::program::Place;
-use fwc::project::{Entry as Listed, Options, ReadError, Root, System};
+use fwc::project::{MemoryFileSystem, Options, Root};
 use fwc::simulate::{Outcome as Told, Question, Stage, Trace, trace};
 use fwc::verify::verify;
 
@@ -41,20 +41,6 @@ const PACKETS: usize = 100_000;
 const CONNECTIONS: usize = 40;
 /// Faults of one program after which it is enough.
 const ENOUGH: usize = 20;
-
-struct Nothing;
-
-impl System for Nothing {
-    fn read(&self, _: &Path, _: u64) -> Result<Vec<u8>, ReadError> {
-        Err(ReadError::NotFound)
-    }
-    fn identity(&self, _: &Path) -> Option<PathBuf> {
-        None
-    }
-    fn list(&self, _: &Path) -> Result<Vec<Listed>, ReadError> {
-        Err(ReadError::NotFound)
-    }
-}
 
 /// What came of the rule sets of one program.
 #[derive(Debug, Default)]
@@ -213,7 +199,8 @@ fn listed(namespace: &Namespace, plan: &HostPlan, backend: Backend, files: &File
     };
     let roots = texts.into_iter().filter(|(_, text)| !text.trim().is_empty());
     let roots = roots.map(|(name, text)| Root { path: PathBuf::from(name), bytes: text.into_bytes() }).collect();
-    let mut host = load_host(&Nothing, roots, Vec::new(), Options::default()).expect("what is listed can be read");
+    let mut host = load_host(&MemoryFileSystem::default(), roots, Vec::new(), Options::default())
+        .expect("what is listed can be read");
     assert_eq!(host.notes, [""; 0], "what is listed was not understood");
     host.cards.links.clear();
     host.cards.default_route = Some(plan.default_route.clone());
