@@ -16,6 +16,7 @@ use crate::host::listing as given;
 use crate::levels::Levels;
 use crate::levels::codes::UNFULFILLED;
 use crate::project::{ImportKind, Options, ReadError, Root, System};
+use crate::prove::findings::codes::NOT_READ;
 use crate::prove::findings::listing;
 use crate::read::Form;
 use crate::span::{Location, SourceText, Span};
@@ -68,7 +69,12 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
         reporter.add(&one.files, &one.diagnostics, &one.levels)?;
     }
     let tally = reporter.finish()?;
-    Ok(if tally.errors > 0 { Ending::Errors } else { Ending::Clean })
+    let open = checked.iter().flat_map(|one| &one.diagnostics).any(|one| one.code == &NOT_READ);
+    Ok(match tally.errors {
+        0 if open => Ending::Open,
+        0 => Ending::Clean,
+        _ => Ending::Errors,
+    })
 }
 
 /// A policy or a rule set that was checked.

@@ -64,6 +64,12 @@ impl HostArguments {
                 print_aside(&sheet.tally().line());
                 Ok(None)
             }
+            Err(Refused::Rules { files, diagnostics }) => {
+                let sheet = Sheet::new(&files, &diagnostics, &levels);
+                print_aside(&full::render(&sheet, color.on(std::io::stderr().is_terminal())));
+                print_aside(&sheet.tally().line());
+                Err(Failure::new("no tool loads these rules, so that there is nothing to be asked about them"))
+            }
         }
     }
 }

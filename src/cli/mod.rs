@@ -37,6 +37,8 @@ enum Ending {
     Clean,
     /// At least one error.
     Errors,
+    /// The answer is not certain: something was not read that may change it.
+    Open,
     /// A fault of fwc itself, of which the user has been told.
     Fault,
 }
@@ -47,7 +49,7 @@ enum Ending {
     name = "fwc",
     version,
     about = "A firewall policy compiler for Linux hosts that run containers and guests",
-    after_help = "Exit status: 0 clean or warnings only, 1 errors, 2 usage or input/output, 101 a fault of fwc itself.",
+    after_help = "Exit status: 0 clean or warnings only, 1 errors, 2 usage or input/output, or an answer\nthat rests on what was not read, 101 a fault of fwc itself.",
     disable_help_subcommand = true
 )]
 struct Arguments {
@@ -188,6 +190,7 @@ fn run() -> ExitCode {
     match ending {
         Ok(Ending::Clean) => ExitCode::SUCCESS,
         Ok(Ending::Errors) => ExitCode::from(1),
+        Ok(Ending::Open) => ExitCode::from(2),
         Ok(Ending::Fault) => ExitCode::from(101),
         Err(failure) => {
             let _ = writeln!(std::io::stderr(), "fwc: {failure}");

@@ -74,7 +74,8 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
         }
         Form::Json => json_of(&host, &trace),
     })?;
-    Ok(Ending::Clean)
+    let open = host.open || trace.doubts.iter().any(|place| host.is_open(*place));
+    Ok(if open { Ending::Open } else { Ending::Clean })
 }
 
 /// What became of the packet, in words.
@@ -138,7 +139,11 @@ impl Text<'_> {
             }
         }
         let good = matches!(trace.outcome, Outcome::Delivered | Outcome::Left(_));
-        let said = if trace.doubts.is_empty() { outcome(trace) } else { format!("possibly {}", outcome(trace)) };
+        let said = if trace.doubts.is_empty() && !self.host.open {
+            outcome(trace)
+        } else {
+            format!("possibly {}", outcome(trace))
+        };
         let by = match trace.decided {
             Some(place) => {
                 let (line, text) = source(self.host, place);
@@ -288,7 +293,7 @@ fn json_of(host: &Host, trace: &Trace) -> String {
     let object = json!({
         "outcome": kind,
         "allowed": matches!(trace.outcome, Outcome::Delivered | Outcome::Left(_)),
-        "possibly": !doubts.is_empty(),
+        "possibly": !doubts.is_empty() || host.open,
         "says": outcome(trace),
         "interface": card,
         "decided_by": trace.decided.map(|place| place_of(host, place)),

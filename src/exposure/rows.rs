@@ -60,7 +60,9 @@ pub(super) fn of_road(
         let (cube, limits) = without_limits(&cube, universe);
         Group { cube, limits, ..group }
     }));
-    let all: Vec<Cube> = groups.iter().flatten().map(|group| group.cube.clone()).chain(road.never.clone()).collect();
+    // What a rule lets through of which it is not known what it decides is let through by none for certain.
+    let certain = groups.iter().flatten().filter(|group| !group.through.iter().any(|place| host.is_open(*place)));
+    let all: Vec<Cube> = certain.map(|group| group.cube.clone()).chain(road.never.clone()).collect();
     let speaks = host.policy_files > 0 && host.says_rules();
     let teller = Teller { host, geography, road, family, universe, region: &region, speaks, lines };
     let mut rows = Vec::new();

@@ -15,7 +15,8 @@ use crate::policy::names::Names;
 use crate::policy::who::Places;
 use crate::policy::{Policy, service};
 use crate::project::{Options, Project, Root, System};
-use crate::read::{self, Form, Reading};
+use crate::prove::findings::listing;
+use crate::read::{self, Fault, FaultKind, Form, Reading};
 use crate::span::{FileId, LineIndex, SourceText, Spanned};
 use crate::syntax::tree::{Beside, InterfaceValue, One, Place, Who};
 use crate::{assertion, lower};
@@ -28,6 +29,13 @@ pub enum Refused {
     /// A policy has errors.
     Policy {
         /// Its texts.
+        files: Vec<SourceText>,
+        /// What is wrong.
+        diagnostics: Vec<Diagnostic>,
+    },
+    /// No tool would load the rule sets.
+    Rules {
+        /// Their texts.
         files: Vec<SourceText>,
         /// What is wrong.
         diagnostics: Vec<Diagnostic>,
@@ -237,17 +245,42 @@ fn rule_sets(host: &mut Host, texts: Vec<Root>) -> Result<(), Refused> {
                 }
             }
         }
-        let lines = LineIndex::new(&text);
-        for fault in &reading.faults {
-            let (line, _) = lines.line_column(fault.span.start);
-            host.notes.push(format!("{path}:{line}: {}; the line takes no part", fault.message));
-        }
         host.files.push(SourceText { path: Arc::from(path.as_str()), text: Arc::from(text.as_str()) });
         readings.push(reading);
     }
     let whole = read::merge(readings, &sets);
     host.ruleset = whole.ruleset;
+    let refused: Vec<&Fault> = whole.faults.iter().filter(|fault| fault.kind.is_refused()).collect();
+    if !refused.is_empty() {
+        let diagnostics = refused.into_iter().map(listing::unreadable).collect();
+        return Err(Refused::Rules { files: std::mem::take(&mut host.files), diagnostics });
+    }
+    not_read(host, &whole.faults);
     Ok(())
+}
+
+/// Says what of the rule sets was not read.
+fn not_read(host: &mut Host, faults: &[Fault]) {
+    for fault in faults {
+        let effect = match fault.kind {
+            FaultKind::Unread => {
+                host.open = true;
+                "this may change any answer"
+            }
+            FaultKind::UnreadRule => "what this rule does is unknown",
+            FaultKind::ChainElsewhere | FaultKind::MissingChain => {
+                if fault.missing.as_ref().is_some_and(|missing| missing.is_in(&host.ruleset)) {
+                    continue;
+                }
+                "what it does is unknown"
+            }
+            FaultKind::Passed | FaultKind::Refused | FaultKind::Broken => continue,
+        };
+        host.unread = true;
+        let Some(source) = host.files.get(fault.file.0 as usize) else { continue };
+        let (line, _) = LineIndex::new(&source.text).line_column(fault.span.start);
+        host.notes.push(format!("{}:{line}: {}; {effect}", source.path, fault.message));
+    }
 }
 
 fn speak(host: &mut Host, family: Family) {

@@ -11,7 +11,7 @@ pub use cards::{Cards, Link};
 pub use load::{Refused, load};
 
 use crate::net::{AddressSet, Card, Family};
-use crate::netfilter::{Base, Hook, Rule, Ruleset, TableFamily, TableKind};
+use crate::netfilter::{Base, Hook, Rule, Ruleset, TableFamily, TableKind, Verdict};
 use crate::policy::{Policy, TrafficList};
 use crate::program::Place;
 use crate::span::{FileId, LineIndex, Location, SourceText};
@@ -33,6 +33,10 @@ pub struct Host {
     pub cards: Cards,
     /// What a reader should know about the answer: lines that were not understood, what was assumed.
     pub notes: Vec<String>,
+    /// Whether something was not read that may change any answer. What has its place among the rules is a rule there instead.
+    pub open: bool,
+    /// Whether anything was not read, or a chain is missing.
+    pub unread: bool,
     /// What the policy means; beside rule sets alone, what a policy that says nothing knows of the facts.
     pub policy: Option<Policy>,
     /// Whether rule sets take part that were recorded on the host.
@@ -52,6 +56,15 @@ pub struct Vocabulary {
     pub interfaces: Vec<(String, Vec<Card>)>,
     /// Services.
     pub services: Vec<(String, TrafficList)>,
+}
+
+fn is_open(verdict: &Verdict, has: &impl Fn(&str) -> bool) -> bool {
+    match verdict {
+        Verdict::Unknown(_) => true,
+        Verdict::Jump(name) | Verdict::Goto(name) => !has(name),
+        Verdict::Map { elements, .. } => elements.iter().any(|(_, verdict)| is_open(verdict, has)),
+        _ => false,
+    }
 }
 
 /// A base chain of a host.
@@ -96,6 +109,17 @@ impl Host {
     pub fn says_rules(&self) -> bool {
         let rules = self.ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
         rules.filter_map(|rule| rule.origin).any(|origin| self.is_policy(origin.file))
+    }
+
+    /// Whether it is not known what the rule at a place decides: it was not read, or leads to a chain that no text has.
+    #[must_use]
+    pub fn is_open(&self, place: Place) -> bool {
+        let verdict = self.rule(place).and_then(|rule| rule.verdict.as_ref());
+        let has = |name: &str| {
+            let table = self.ruleset.tables.get(place.table as usize);
+            table.is_some_and(|table| table.chains.iter().any(|chain| &*chain.name == name))
+        };
+        verdict.is_some_and(|verdict| is_open(verdict, &has))
     }
 
     /// The rule at a place.

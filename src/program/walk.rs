@@ -150,6 +150,14 @@ impl Walker<'_, '_> {
                 self.change(effect);
             }
             let Some(verdict) = &rule.verdict else { continue };
+            let visited = self.walk.visits.len();
+            if self.is_open(verdict)
+                && let Some(visit) = self.walk.visits.get_mut(visited - 1)
+            {
+                // It may decide, or let the packet go on.
+                visit.matched = None;
+                self.walk.possibly = true;
+            }
             if let Some(left) = self.verdict(verdict, depth) {
                 return left;
             }
@@ -168,26 +176,39 @@ impl Walker<'_, '_> {
                 }
             }
             Verdict::Goto(name) => {
-                let chain = self.find(name)?;
+                // What comes back from a chain that is not here does not go on in this one.
+                let Some(chain) = self.find(name) else { return Some(Left::Returned) };
                 Some(self.chain(chain, depth))
             }
             Verdict::Map { fields, elements } => {
                 let family = self.space.universe.family();
                 for (key, verdict) in elements.iter() {
                     let Some(cube) = super::condition::element_cube(fields, key, family) else { continue };
-                    match self.packet.is_in(&cube) {
-                        Some(true) => return self.verdict(verdict, depth),
-                        None => self.walk.possibly = true,
-                        Some(false) => {}
+                    if self.packet.is_in(&cube) == Some(true) {
+                        return self.verdict(verdict, depth);
                     }
                 }
                 None
             }
-            Verdict::Unknown(_) => {
-                self.walk.possibly = true;
-                None
-            }
+            Verdict::Unknown(_) => None,
             verdict => Some(Left::Decided(verdict.clone())),
+        }
+    }
+
+    /// Whether it is not known what becomes of a packet here: the rule may decide anything, or nothing.
+    fn is_open(&self, verdict: &Verdict) -> bool {
+        match verdict {
+            Verdict::Unknown(_) => true,
+            Verdict::Jump(name) | Verdict::Goto(name) => self.find(name).is_none(),
+            Verdict::Map { fields, elements } => {
+                let family = self.space.universe.family();
+                let mut keys = elements.iter().filter_map(|(key, verdict)| {
+                    let cube = super::condition::element_cube(fields, key, family)?;
+                    Some((self.packet.is_in(&cube), verdict))
+                });
+                keys.any(|(holds, verdict)| holds.is_none() || (holds == Some(true) && self.is_open(verdict)))
+            }
+            _ => false,
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::scan::{self, Word};
-use super::{Fault, address, quoted};
+use super::{Fault, FaultKind, address, quoted};
 use crate::net::{Card, Family};
 use crate::netfilter::{Set, SetField, SetValue};
 use crate::span::{FileId, Span};
@@ -20,7 +20,7 @@ pub fn ipset(file: FileId, text: &str) -> (Vec<Set>, Vec<Fault>) {
     for (start, line) in scan::lines(text) {
         if let Err((span, message, help)) = reader.line(line, &mut words) {
             let span = Span::new(start + span.start as usize, start + span.end as usize);
-            faults.push(Fault { file, span, message, help: help.to_owned() });
+            faults.push(Fault::new(FaultKind::Broken, file, span, message, help));
         }
     }
     let mut sets: Vec<(usize, Arc<str>, Known)> =

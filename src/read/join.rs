@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::Reading;
+use super::{ChainName, Reading};
 use crate::net::{AddressSet, Card, Family, Mac, PortSet};
 use crate::netfilter::{Match, MatchKind, Ruleset, Set, SetField, SetValue, Table, TableFamily, TableKind};
 
@@ -17,7 +17,9 @@ const LOOK_UP: &str = "-m set ";
 pub fn merge(readings: impl IntoIterator<Item = Reading>, sets: &[Set]) -> Reading {
     let mut whole = Reading::default();
     for reading in readings {
-        whole.ruleset.tables.extend(reading.ruleset.tables);
+        for table in reading.ruleset.tables {
+            load(&mut whole.ruleset, table, &reading.emptied);
+        }
         whole.ruleset.attachments.extend(reading.ruleset.attachments);
         whole.faults.extend(reading.faults);
         whole.objects.extend(reading.objects);
@@ -36,6 +38,30 @@ pub fn merge(readings: impl IntoIterator<Item = Reading>, sets: &[Set]) -> Readi
     });
     join(&mut whole.ruleset, sets);
     whole
+}
+
+/// Adds a table as a load into a kernel does that has the others: chains of the same table of iptables are the same chains.
+fn load(ruleset: &mut Ruleset, table: Table, emptied: &FxHashSet<ChainName>) {
+    let same = |known: &&mut Table| (known.family, &known.name) == (table.family, &table.name);
+    let iptables = matches!(table.family, TableFamily::Ipv4 | TableFamily::Ipv6) && table.name == table.kind.name();
+    let Some(known) = ruleset.tables.iter_mut().find(same).filter(|_| iptables) else {
+        ruleset.tables.push(table);
+        return;
+    };
+    let Table { family, name, sets, chains, .. } = table;
+    known.sets.extend(sets);
+    for chain in chains {
+        let Some(before) = known.chains.iter_mut().find(|before| before.name == chain.name) else {
+            known.chains.push(chain);
+            continue;
+        };
+        let own = ChainName { family, table: name.clone(), chain: chain.name.clone() };
+        if emptied.contains(&own) {
+            before.rules.clear();
+        }
+        before.base = chain.base.or(before.base);
+        before.rules.extend(chain.rules);
+    }
 }
 
 /// Whether a table was read from `iptables-save`: only there, the kernel's chains are known as such.

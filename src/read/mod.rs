@@ -12,13 +12,16 @@ mod count;
 mod ipset;
 mod iptables;
 mod join;
+mod missing;
 mod nft;
 mod scan;
 
 use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
+
 use crate::net::Family;
-use crate::netfilter::{Owner, Ruleset};
+use crate::netfilter::{Owner, Ruleset, TableFamily, TableKind};
 use crate::span::{FileId, Location, Span};
 
 pub use count::{Count, counts};
@@ -32,15 +35,19 @@ pub use nft::{nft, nft_json};
 pub struct Reading {
     /// The rules, as far as they were read.
     pub ruleset: Ruleset,
-    /// Lines that are none of the syntax. Each costs itself alone.
+    /// What is wrong with the text, and what of it was not read.
     pub faults: Vec<Fault>,
+    /// Chains that the text empties before it fills them.
+    pub emptied: FxHashSet<ChainName>,
     /// Things beside tables, sets, chains and rules (flowtables, quotas, tables of other families), by their text.
     pub objects: Vec<Object>,
 }
 
-/// A line that could not be read.
+/// Something that is wrong with a text, or that was not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
+    /// How much it matters.
+    pub kind: FaultKind,
     /// The file.
     pub file: FileId,
     /// The line, or what of it is wrong.
@@ -49,6 +56,70 @@ pub struct Fault {
     pub message: String,
     /// What to do.
     pub help: String,
+    /// What to write in the place of the span, where the help says it.
+    pub replacement: Option<String>,
+    /// The chain that is missing.
+    pub missing: Option<ChainName>,
+}
+
+/// A chain by its table and name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ChainName {
+    /// The table's family.
+    pub family: TableFamily,
+    /// The table's name.
+    pub table: String,
+    /// The chain's name.
+    pub chain: Arc<str>,
+}
+
+impl ChainName {
+    /// Whether a rule set has it.
+    #[must_use]
+    pub fn is_in(&self, ruleset: &Ruleset) -> bool {
+        let tables = ruleset.tables.iter().filter(|table| table.family == self.family && table.name == self.table);
+        tables.flat_map(|table| &table.chains).any(|chain| chain.name == self.chain)
+    }
+}
+
+impl Fault {
+    fn new(kind: FaultKind, file: FileId, span: Span, message: impl Into<String>, help: impl Into<String>) -> Self {
+        let (message, help) = (message.into(), help.into());
+        Self { kind, file, span, message, help, replacement: None, missing: None }
+    }
+}
+
+/// How much a [`Fault`] matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FaultKind {
+    /// The text around the rules was passed over: no tool loads it, and no rule is lost.
+    Passed,
+    /// The tool may take a rule that is not understood here. In its place is a rule that may decide.
+    UnreadRule,
+    /// The tool may take it, and it is not understood here. It may change any answer.
+    Unread,
+    /// Rules jump to a chain that this part of a rule set does not have: it is in another file, or in the kernel.
+    ChainElsewhere,
+    /// Rules jump to a chain that a whole table does not have.
+    MissingChain,
+    /// The tool refuses the file. The rules around it were read.
+    Refused,
+    /// No form at all: what follows may be read wrongly.
+    Broken,
+}
+
+impl FaultKind {
+    /// Whether the answers that rest on the text are not certain.
+    #[must_use]
+    pub fn leaves_open(self) -> bool {
+        matches!(self, Self::UnreadRule | Self::Unread | Self::ChainElsewhere | Self::MissingChain)
+    }
+
+    /// Whether no tool loads the text, so that it has no meaning to be asked about.
+    #[must_use]
+    pub fn is_refused(self) -> bool {
+        matches!(self, Self::Refused | Self::Broken)
+    }
 }
 
 /// Something that has no place in the netfilter form.
@@ -92,7 +163,8 @@ pub fn detect(text: &str) -> Option<Form> {
     if line.starts_with(['*', ':', '-', '[']) {
         return Some(Form::Iptables(iptables::family(text)));
     }
-    let mut words = line.split_whitespace();
+    // nft's commands end at a semicolon, too.
+    let mut words = line.split(|letter: char| letter.is_whitespace() || letter == ';').filter(|word| !word.is_empty());
     let (first, second, third) = (words.next()?, words.next().unwrap_or(""), words.next().unwrap_or(""));
     let object =
         ["table", "chain", "rule", "set", "map", "element", "ruleset", "flowtable", "counter", "ct"].contains(&second);
@@ -103,8 +175,16 @@ pub fn detect(text: &str) -> Option<Form> {
             Some(Form::Ipset)
         }
         "add" | "flush" | "destroy" | "swap" | "del" if !second.is_empty() => Some(Form::Ipset),
-        _ => None,
+        _ => surrounded(text).then(|| Form::Iptables(iptables::family(text))),
     }
+}
+
+/// Whether a text has a table as `iptables-save` writes it, with other text before it.
+fn surrounded(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim);
+    let table =
+        |line: &str| line.strip_prefix('*').is_some_and(|name| TableKind::ALL.iter().any(|kind| kind.name() == name));
+    lines.any(table) && lines.any(|line| line.starts_with([':', '-', '[']) || line == "COMMIT")
 }
 
 /// Who writes a chain, as far as its name tells.

@@ -441,6 +441,9 @@ impl Way<'_, '_> {
         }
         let rule = self.host.rule(visit.place)?;
         let Some(item) = visit.because.and_then(|number| rule.matches.get(number)) else {
+            if visit.matched.is_none() {
+                return Some("what it decides is not known".to_owned());
+            }
             return rule.family.map(|family| format!("it is for {family}"));
         };
         let asked = words::asked(item, self.family);

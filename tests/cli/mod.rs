@@ -10,6 +10,7 @@ mod levels;
 mod reference;
 mod test;
 mod trace;
+mod unread;
 mod who;
 
 use std::ffi::OsStr;

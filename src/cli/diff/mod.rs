@@ -57,7 +57,11 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
         Form::Markdown => markdown::markdown(&both),
     })?;
     let same = report.changes.is_empty() && report.unknown.is_empty();
-    Ok(if same { Ending::Clean } else { Ending::Errors })
+    Ok(match () {
+        () if one.open || other.open => Ending::Open,
+        () if same => Ending::Clean,
+        () => Ending::Errors,
+    })
 }
 
 struct Both<'h> {
@@ -144,7 +148,8 @@ impl Both<'_> {
     /// How many changes of each kind, on one line.
     fn summary(&self) -> String {
         if self.report.changes.is_empty() {
-            return if self.report.unknown.is_empty() { "no difference" } else { "no difference was found" }.to_owned();
+            let certain = self.report.unknown.is_empty() && !self.one.open && !self.other.open;
+            return if certain { "no difference" } else { "no difference was found" }.to_owned();
         }
         counted(self.report.changes.iter())
     }
@@ -234,7 +239,7 @@ impl Both<'_> {
         let object = json!({
             "a": self.one.name,
             "b": self.other.name,
-            "equal": self.report.changes.is_empty() && self.report.unknown.is_empty(),
+            "equal": self.report.changes.is_empty() && self.report.unknown.is_empty() && !self.one.open && !self.other.open,
             "changes": changes,
             "unknown": self.report.unknown,
             "notes": self.notes().collect::<Vec<_>>(),

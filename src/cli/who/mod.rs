@@ -80,7 +80,7 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
         None => print(&text)?,
         Some(path) => write(path, text)?,
     }
-    Ok(Ending::Clean)
+    Ok(if host.unread { Ending::Open } else { Ending::Clean })
 }
 
 fn form(said: Option<Form>, place: Option<&Path>) -> Form {

@@ -162,22 +162,32 @@ impl Writer<'_, '_> {
                     }
                 }
             }
+            Verdict::Unknown(text) => self.open(text.clone(), tested, None, place),
+            // The chain is not here: it is in the kernel, or in another file.
+            Verdict::Jump(name) => self.open(format!("jump {name}").into(), tested, None, place),
+            Verdict::Goto(name) => self.open(format!("goto {name}").into(), tested, Some(frame.leave()), place),
             verdict => {
                 let event = self.space.number(Event::Verdict(plain(verdict, self.space.universe.family())));
-                let open = match verdict {
-                    // It may decide, or let the packet go on.
-                    Verdict::Unknown(text) => self.space.universe.condition(&format!("{text} decides")),
-                    _ => None,
-                };
-                for cube in tested {
-                    let cube = match open {
-                        Some(field) => cube.with(field, Values::single(1)),
-                        None => Some(cube),
-                    };
-                    if let Some(cube) = cube {
-                        self.step(cube, Does::Decide(event), place);
-                    }
-                }
+                tested.into_iter().for_each(|cube| self.step(cube, Does::Decide(event), place));
+            }
+        }
+    }
+
+    /// What may decide, or let the packets go on: to the next rule, unless `else_to` says something else.
+    fn open(&mut self, text: Arc<str>, tested: Vec<Cube>, else_to: Option<Does>, place: Place) {
+        let condition = self.space.universe.condition(&format!("{text} decides"));
+        let event = self.space.number(Event::Verdict(Verdict::Unknown(text)));
+        for cube in tested {
+            let decided = match condition {
+                Some(field) => cube.clone().with(field, Values::single(1)),
+                None => Some(cube.clone()),
+            };
+            if let Some(decided) = decided {
+                self.step(decided, Does::Decide(event), place);
+            }
+            // Those that it does not decide.
+            if let (Some(does), Some(_)) = (else_to, condition) {
+                self.step(cube, does, place);
             }
         }
     }

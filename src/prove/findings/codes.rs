@@ -330,6 +330,97 @@ Rules that name fewer fields, or that stand in chains of their own behind a jump
 ",
 };
 
+/// A jump to a chain that a whole table does not have.
+pub static MISSING_CHAIN: Code = Code {
+    number: "FW0810",
+    name: "missing-chain",
+    level: Level::Error,
+    summary: "rules jump to a chain or a target that the file does not have",
+    explanation: "\
+The file holds whole tables, and a rule of it names a chain that none of its lines makes, and that is no target of the tool either.
+
+```iptables
+*filter
+:INPUT DROP [0:0]
+:FORWARD DROP [0:0]
+-A INPUT -p tcp --dport 22 -j f2b-sshd
+-A INPUT -p tcp --dport 22 -j ACCEPT
+COMMIT
+```
+
+**Why it hurts.** `iptables-restore` and `nft` refuse the whole file unless the chain is in the kernel already, and then the host comes up
+with the rules that it had, or with none. What the chain does is unknown: it may return, and it may decide. Every answer that rests on
+it is unknown, too.
+
+**Instead**, declare the chain, or correct its name:
+
+```iptables
+*filter
+:INPUT DROP [0:0]
+:FORWARD DROP [0:0]
+:f2b-sshd - [0:0]
+-A INPUT -p tcp --dport 22 -j f2b-sshd
+-A INPUT -p tcp --dport 22 -j ACCEPT
+COMMIT
+```
+",
+};
+
+/// Something that a tool may take, and that is unknown here.
+pub static NOT_READ: Code = Code {
+    number: "FW0811",
+    name: "not-read",
+    level: Level::Warning,
+    summary: "something in a rule set was not read: what depends on it is unknown",
+    explanation: "\
+The tool may take this, and fwc does not know what it does: a chain that another file makes, a file that is included, a command of a script
+that may change rules, a target of an extension that is not modelled.
+
+```iptables
+*filter
+:DOCKER-USER - [0:0]
+-A DOCKER-USER -j blocklist
+-A DOCKER-USER -i eth0 -p tcp --dport 8080 -j DROP
+COMMIT
+```
+
+Here `blocklist` may return or decide. Rules after it are not reported as unreachable, and `fwc trace`, `fwc who` and `fwc diff` say
+\"possibly\" of whatever depends on it.
+
+**What to do.** Give the other file, too: `fwc who rules.v4+blocklist.v4`. If nothing else is wrong, `fwc check` ends with status 2:
+what it did not read, it did not check.
+",
+};
+
+/// Text around the rules.
+pub static PASSED_OVER: Code = Code {
+    number: "FW0812",
+    name: "passed-over",
+    level: Level::Note,
+    summary: "text around the rules was passed over",
+    explanation: "\
+A rule set that was copied from a terminal or a ticket often has a shell prompt or a sentence around it. What belongs to no table is passed
+over; the rules were read.
+
+```iptables
+root@host:~# iptables-save
+*filter
+:INPUT DROP [0:0]
+-A INPUT -p tcp --dport 22 -j ACCEPT
+COMMIT
+```
+
+**Why it may hurt.** `iptables-restore` refuses such a text. Take those lines out before the file is loaded.
+
+```iptables
+*filter
+:INPUT DROP [0:0]
+-A INPUT -p tcp --dport 22 -j ACCEPT
+COMMIT
+```
+",
+};
+
 /// All of them.
 pub static CODES: &[&Code] = &[
     &UNREADABLE,
@@ -342,6 +433,9 @@ pub static CODES: &[&Code] = &[
     &UNUSED_CHAIN,
     &OVERLAP,
     &LEFT_OPEN,
+    &MISSING_CHAIN,
+    &NOT_READ,
+    &PASSED_OVER,
 ];
 
 /// Those that are told wholly or in part on demand alone (`--all`).

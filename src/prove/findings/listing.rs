@@ -1,13 +1,13 @@
 //! The findings of a text that is a rule set already.
 
-use super::codes::UNREADABLE;
+use super::codes::{MISSING_CHAIN, NOT_READ, PASSED_OVER, UNREADABLE};
 use super::report::{Origin, Report};
 use super::{Search, findings};
 use crate::diagnostic::Diagnostic;
 use crate::net::Family;
 use crate::netfilter::Set;
 use crate::netfilter::{Chain, Rule, Table};
-use crate::read::{self, Fault, Form, Reading};
+use crate::read::{self, Fault, FaultKind, Form, Reading};
 use crate::span::{FileId, SourceText};
 
 /// What a rule set's text comes to: what is wrong with its lines, and what was found of its rules. An `iptables-save` text that does not show its
@@ -44,9 +44,19 @@ pub fn read(source: &SourceText, form: Form, family: Family) -> Reading {
     }
 }
 
-/// A line that could not be read.
+/// What is wrong with a text, or was not read of it.
 #[must_use]
 pub fn unreadable(fault: &Fault) -> Diagnostic {
     let location = crate::span::Location { file: fault.file, span: fault.span };
-    Diagnostic::new(&UNREADABLE, location, fault.message.clone()).help(fault.help.clone())
+    let code = match fault.kind {
+        FaultKind::Passed => &PASSED_OVER,
+        FaultKind::UnreadRule | FaultKind::Unread | FaultKind::ChainElsewhere => &NOT_READ,
+        FaultKind::MissingChain => &MISSING_CHAIN,
+        FaultKind::Refused | FaultKind::Broken => &UNREADABLE,
+    };
+    let found = Diagnostic::new(code, location, fault.message.clone());
+    match &fault.replacement {
+        Some(text) => found.fix(fault.help.clone(), location, text.clone()),
+        None => found.help(fault.help.clone()),
+    }
 }

@@ -4,14 +4,15 @@ mod rule;
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use rule::read_rule;
 
+use super::missing::missing;
 use super::scan::{self, Word};
-use super::{Fault, Reading, address, owner, quoted};
+use super::{ChainName, Fault, FaultKind, Reading, address, owner, quoted};
 use crate::net::Family;
-use crate::netfilter::{Base, Chain, Hook, Owner, Rule, Table, TableFamily, TableKind};
+use crate::netfilter::{Base, Chain, Hook, Owner, Rule, Table, TableFamily, TableKind, Verdict};
 use crate::span::{FileId, Location, Span};
 
 /// Reads a text of `iptables-save` (or `ip6tables-save`, as `family` says), or one that the restore programs take.
@@ -25,15 +26,21 @@ pub fn iptables(file: FileId, text: &str, family: Family) -> Reading {
         current: None,
         skipping: false,
         last: None,
+        whole: FxHashSet::default(),
     };
     let mut words = Vec::new();
     for (start, line) in scan::lines(text) {
         if let Err((span, message, help)) = reader.line(start, line, &mut words) {
             let span = Span::new(start + span.start as usize, start + span.end as usize);
-            reader.reading.faults.push(Fault { file, span, message, help });
+            reader.reading.faults.push(Fault::new(FaultKind::Broken, file, span, message, help));
         }
     }
-    reader.reading
+    let Reader { mut reading, whole, .. } = reader;
+    for (number, table) in reading.ruleset.tables.iter().enumerate() {
+        reading.faults.extend(missing(file, text, table, whole.contains(&number), rule::TARGETS));
+    }
+    reading.faults.sort_by_key(|fault| fault.span.start);
+    reading
 }
 
 /// Reads the words of one rule, from behind `-A CHAIN`: `-p tcp --dport 22 -j ACCEPT`. Other chains are taken to exist.
@@ -93,6 +100,8 @@ struct Reader {
     skipping: bool,
     /// The chain of the rule before: rules of one chain stand together.
     last: Option<usize>,
+    /// Tables whose built-in chains the text declares, as a list of the whole table does.
+    whole: FxHashSet<usize>,
 }
 
 impl Reader {
@@ -114,6 +123,10 @@ impl Reader {
             return Ok(());
         }
         let known = matches!(first, b':' | b'-' | b'[');
+        if !known && self.current.is_none() {
+            self.pass_over(start, line);
+            return Ok(());
+        }
         if !known {
             let message = format!("`{}` is no line of a rule set as iptables-save writes it", quoted(line.trim()));
             return Err(refuse(line_span, message, "lines begin with `*TABLE`, `:CHAIN`, `-A CHAIN` or `COMMIT`"));
@@ -131,6 +144,27 @@ impl Reader {
             return self.declare(table, words, line_span);
         }
         self.command(table, start, line, words, line_span)
+    }
+
+    /// Text around the tables: a shell prompt, a sentence. Lines in a row are one.
+    fn pass_over(&mut self, start: usize, line: &str) {
+        let end = start + line.len();
+        match self.reading.faults.last_mut() {
+            Some(last) if last.kind == FaultKind::Passed && last.span.end as usize + 2 >= start => {
+                last.span = Span::new(last.span.start as usize, end);
+            }
+            _ => {
+                let (message, help) =
+                    ("this text belongs to no table and is passed over", "take it out before the file is loaded");
+                self.reading.faults.push(Fault::new(
+                    FaultKind::Passed,
+                    self.file,
+                    Span::new(start, end),
+                    message,
+                    help,
+                ));
+            }
+        }
     }
 
     fn table(&mut self, line: &str, span: Span) -> Result<(), Refusal> {
@@ -186,6 +220,16 @@ impl Reader {
         self.reading.ruleset.tables.get_mut(table)?.chains.get_mut(at)
     }
 
+    /// Notes that a chain of the user's own has nothing of what others put into it before.
+    fn empties(&mut self, table: usize, name: &str) {
+        if let Some(table) = self.reading.ruleset.tables.get(table)
+            && built_in(table.kind, name).is_none()
+        {
+            let name = ChainName { family: table.family, table: table.name.clone(), chain: Arc::from(name) };
+            self.reading.emptied.insert(name);
+        }
+    }
+
     /// `:INPUT DROP [12:34]`; `:mine - [0:0]`, which also empties the chain.
     fn declare(&mut self, table: usize, words: &[Word], span: Span) -> Result<(), Refusal> {
         let name = words.first().and_then(|word| word.text.strip_prefix(':')).unwrap_or_default();
@@ -195,10 +239,14 @@ impl Reader {
         }
         let policy = words.iter().skip(1).find(|word| matches!(word.text, "ACCEPT" | "DROP" | "-"));
         let accept = policy.is_none_or(|word| word.text != "DROP");
+        self.empties(table, name);
         if let Some(chain) = self.chain_mut(table, name) {
             match &mut chain.base {
                 // The restore programs set the policy of a built-in chain and leave its rules.
-                Some(base) => base.accept = accept,
+                Some(base) => {
+                    base.accept = accept;
+                    self.whole.insert(table);
+                }
                 None => chain.rules.clear(),
             }
         }
@@ -238,13 +286,21 @@ impl Reader {
                     rest.first().filter(|word| insert && !word.quoted).and_then(|word| address::number(word.text));
                 let rest = if number.is_some() { rest.get(1..).unwrap_or_default() } else { rest };
                 let at = self.chain(table, name.text);
-                let mut rule = read_rule(line, rest, self.family, &self.chains)?;
+                let read = read_rule(line, rest, self.family, &self.chains);
+                let (mut rule, refusal) = match read {
+                    Ok(rule) => (rule, None),
+                    // It may have said anything.
+                    Err(refusal) => {
+                        (Rule { verdict: Some(Verdict::Unknown(Arc::from(line))), ..Rule::default() }, Some(refusal))
+                    }
+                };
                 rule.origin = Some(Location { file: self.file, span: Span::new(start, start + line.len()) });
                 let chain = at.and_then(|at| self.reading.ruleset.tables.get_mut(table)?.chains.get_mut(at));
                 if let Some(chain) = chain {
                     let place = (number.unwrap_or(1) as usize).saturating_sub(1).min(chain.rules.len());
                     if insert { chain.rules.insert(place, rule) } else { chain.rules.push(rule) }
                 }
+                return refusal.map_or(Ok(()), Err);
             }
             "-N" | "--new-chain" => {
                 self.chain(table, name.text);

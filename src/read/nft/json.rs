@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use super::super::{Fault, Object, Reading, quoted};
+use super::super::{Fault, FaultKind, Object, Reading, quoted};
 use crate::span::{FileId, Location, Span};
 
 /// Reads the listing of `nft -j list ruleset`. A rule's place is that of its object in the text.
@@ -33,14 +33,14 @@ pub fn nft_json(file: FileId, text: &str) -> Reading {
                         quoted(text.get(start..end).unwrap_or_default())
                     );
                     let help = "list the rules with `nft -j list ruleset`".to_owned();
-                    faults.push(Fault { file, span, message, help });
+                    faults.push(Fault::new(FaultKind::Broken, file, span, message, help));
                 }
                 out.push('\n');
             }
         }
         Err((span, message)) => {
             let help = "list the rules with `nft -j list ruleset`".to_owned();
-            faults.push(Fault { file, span, message: message.to_owned(), help });
+            faults.push(Fault::new(FaultKind::Broken, file, span, message, help));
         }
     }
     let mut reading = super::nft(file, &out);

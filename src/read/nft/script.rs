@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::super::{Fault, Object, Reading, owner, quoted};
+use super::super::missing::missing;
+use super::super::{Fault, FaultKind, Object, Reading, owner, quoted};
 use super::lex::{Kind, Lexer, Token, spaced};
 use super::rule;
 use super::set::RawSet;
@@ -66,7 +67,7 @@ impl<'t> Script<'t> {
 
     fn fault(&mut self, start: usize, end: usize, message: String, help: &str) {
         let span = Span::new(start, end);
-        self.faults.push(Fault { file: self.file, span, message, help: help.to_owned() });
+        self.faults.push(Fault::new(FaultKind::Broken, self.file, span, message, help));
     }
 
     /// The words up to the line's end or an opening or closing brace, which is left.
@@ -645,13 +646,10 @@ impl<'t> Script<'t> {
                 Some(Set { name: Arc::from(set.name), family, fields, elements: set.elements, live: set.live })
             });
             let sets = sets.collect();
-            reading.ruleset.tables.push(Table {
-                family: table.family,
-                kind,
-                name: table.name.to_owned(),
-                sets,
-                chains: out,
-            });
+            let whole = out.iter().any(|chain| chain.base.is_some());
+            let table = Table { family: table.family, kind, name: table.name.to_owned(), sets, chains: out };
+            reading.faults.extend(missing(self.file, self.text, &table, whole, &[]));
+            reading.ruleset.tables.push(table);
         }
         reading
     }

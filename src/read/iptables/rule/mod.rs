@@ -3,6 +3,8 @@
 mod matches;
 mod target;
 
+pub(super) use target::TARGETS;
+
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;

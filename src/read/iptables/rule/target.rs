@@ -140,6 +140,10 @@ enum Action {
     Does(ThinVec<Effect>),
 }
 
+/// The names that are meant, perhaps, where no chain is.
+pub(in crate::read::iptables) const TARGETS: &[&str] =
+    &["ACCEPT", "DROP", "REJECT", "RETURN", "LOG", "MASQUERADE", "DNAT", "SNAT", "REDIRECT"];
+
 /// Targets behind which the next rule is considered (`XT_CONTINUE` in their kernel modules).
 const NEVER_DECIDES: &[&str] = &[
     "AUDIT",
