@@ -14,10 +14,10 @@ use crate::netfilter::Target;
 use crate::netfilter::{
     ACCEPTED_MARK, Attached, Attachment, Effect, Hook, Match, MatchKind, Rule, TableFamily, TableKind, Verdict,
 };
-use crate::policy::{Action, Class, Flow, Judgement, Published, Rank, Traffic};
+use crate::policy::{Action, Class, Flow, Judgement, Published, Rank, Traffic, who};
 
 use super::condition::Seat;
-use super::{LOCAL, Program, gate, has_part};
+use super::{LOCAL, Program, gate, has_part, reply};
 
 /// A reject that is a drop for IPv6.
 pub static REJECT_IN_MANGLE: Code = Code {
@@ -167,15 +167,53 @@ impl Program<'_> {
 
     /// What lets routed traffic through for good.
     fn routed(&self) -> Verdict {
-        let routes = |flow: &Flow| flow.to != Class::Host && flow.from != Class::Host && !touches_containers(*flow);
+        let routes = |flow: &&Flow| flow.to != Class::Host && flow.from != Class::Host && !touches_containers(**flow);
+        let mut routed = self.policy.flows.keys().filter(routes);
+        let by_mark = self.target == Target::Nft
+            && self.forward_drops().next().is_some()
+            && (routed.any(|flow| self.allows_some(*flow)) || LOCAL.into_iter().any(|class| self.is_gated(class)));
+        if by_mark { goto(ACCEPTED) } else { Verdict::Accept }
+    }
+
+    /// Whether a rule or a default of the policy allows something in a flow.
+    fn allows_some(&self, flow: Flow) -> bool {
         let allows = |judgement: &Judgement| {
             judgement.action == Action::Allow && matches!(judgement.rank, Rank::Rule | Rank::Default)
         };
-        let mut routed = self.policy.flows.iter().filter(|(flow, _)| routes(flow));
-        let by_mark = self.target == Target::Nft
-            && self.forward_drops().next().is_some()
-            && routed.any(|(_, judgements)| judgements.iter().any(allows));
-        if by_mark { goto(ACCEPTED) } else { Verdict::Accept }
+        self.policy.flows.get(&flow).is_some_and(|list| list.iter().any(allows))
+    }
+
+    /// Whether guests or instances of a class have rules of their own that are evaluated by their address, as routed packets are.
+    fn is_gated(&self, class: Class) -> bool {
+        let own = |gate: &crate::policy::Gate| who::class_of(gate.kind) == class && !gate.addresses.is_empty();
+        self.policy.gates.iter().any(own)
+    }
+
+    /// Whether a routed flow carries replies to connections that the policy allows in the other direction. Without an accept of ours
+    /// another owner drops them where nothing else covers the flow: Docker sets FORWARD's policy to DROP. Beside a Docker bridge
+    /// an allow is RETURN, and Docker accepts the replies to what it lets through.
+    pub(super) fn carries_replies(&self, flow: Flow) -> bool {
+        let opposite = Flow { from: flow.to, to: flow.from };
+        let routes = flow.from != Class::Host && flow.to != Class::Host && !touches_containers(flow);
+        routes && has_part(self.policy, "established") && (self.allows_some(opposite) || self.is_gated(flow.from))
+    }
+
+    /// The rules of a routed flow that no rule of the policy covers: replies to what is allowed in the other direction, and new
+    /// connections to which a guest's own rules have consented.
+    fn carried_by_other_flows(&self, flow: Flow, origin: &[Match], routed: &Verdict) -> Vec<Rule> {
+        if touches_containers(flow) {
+            return Vec::new();
+        }
+        let mut rules = Vec::new();
+        if self.carries_replies(flow) {
+            rules.push(reply(routed.clone()));
+        }
+        let seat = Seat { allow: routed.clone(), ..Seat::new(Hook::Forward, TableKind::Filter, flow) };
+        rules.extend(self.judged_by_gates(flow, &seat));
+        for rule in &mut rules {
+            rule.matches.splice(0..0, origin.iter().cloned());
+        }
+        rules
     }
 
     /// Where routed traffic is let through by a mark: the chain that sets it. What comes with the mark had it from elsewhere.
@@ -250,7 +288,9 @@ impl Program<'_> {
             };
             let flows: Vec<Flow> = ORIGINS.iter().map(|&from| Flow { from, to: to_class }).collect();
             let here = |flow: &Flow| {
-                self.policy.flows.contains_key(flow) && (table == TableKind::Filter || touches_containers(*flow))
+                let governed = self.policy.flows.contains_key(flow);
+                governed && (table == TableKind::Filter || touches_containers(*flow))
+                    || table == TableKind::Filter && (self.carries_replies(*flow) || self.is_gated(flow.to))
             };
             if !flows.iter().any(here) {
                 if to_class != Class::Outside {
@@ -274,6 +314,9 @@ impl Program<'_> {
                 let governed =
                     self.policy.flows.contains_key(&flow) && (table == TableKind::Filter || touches_containers(flow));
                 if !governed {
+                    if table == TableKind::Filter {
+                        inner.extend(self.carried_by_other_flows(flow, &origin, &routed));
+                    }
                     if flow.from != Class::Outside {
                         inner.push(Rule { family: whole, ..to(origin, Verdict::Return) });
                     }

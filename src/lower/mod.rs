@@ -216,7 +216,11 @@ impl<'p> Program<'p> {
     fn flow_rules(&mut self, flow: Flow, seat: &Seat) -> Vec<Rule> {
         let policy = self.policy;
         let mut rules = Vec::new();
-        rules.extend(self.leave_other_cards(flow, seat));
+        let left = self.leave_other_cards(flow, seat);
+        if left.is_some() && seat.hook == Hook::Forward && !seat.bridged && self.carries_replies(flow) {
+            rules.push(reply(seat.allow.clone()));
+        }
+        rules.extend(left);
         let mut invalid_due = has_part(policy, "invalid");
         let mut legs_done = false;
         if has_part(policy, "established") {
@@ -494,6 +498,13 @@ fn has_part(policy: &Policy, part: &str) -> bool {
 
 fn state(states: u8, verdict: Verdict) -> Rule {
     Rule { matches: vec![Match::is(MatchKind::State(states))], verdict: Some(verdict), ..Rule::default() }
+}
+
+/// Replies in a connection that was let through, and errors about it: nothing here opens one.
+fn reply(verdict: Verdict) -> Rule {
+    let mut rule = state(State::ESTABLISHED | State::RELATED, verdict);
+    rule.matches.push(Match::not(MatchKind::DirectionOriginal));
+    rule
 }
 
 /// A log line in front of the rule it speaks of, limited by itself so that it never changes what is decided.

@@ -152,18 +152,22 @@ fn can_answer(probe: &Probe) -> bool {
     known && !link_local
 }
 
-fn converse(oracle: &mut Oracle<'_>, first: &Probe) -> Option<String> {
-    let has_ports = first.packet.destination_port().is_some();
+/// A whole connection: the first packet, its answer, what follows, and an ICMP error from each side about what it was sent. Says what
+/// did not get through.
+pub fn converse(oracle: &mut Oracle<'_>, first: &Probe) -> Option<String> {
+    let mut sent = Vec::new();
     let (_, outcomes) = oracle.converse(first, |opened, seen| {
-        let mut probes = vec![answer(first, opened, seen)];
-        probes.extend(has_ports.then(|| next(first)));
-        probes
+        let answer = answer(first, opened, seen);
+        sent.push(("the answer to", answer));
+        if matches!(first.packet.payload, Payload::Tcp { .. } | Payload::Udp { .. }) {
+            sent.push(("what follows", next(first)));
+            sent.push(("the other side's error about", Probe { packet: answer.packet.refusal(), ..answer }));
+            sent.push(("the opener's error about the answer to", Probe { packet: first.packet.refusal(), ..*first }));
+        }
+        sent.iter().map(|(_, probe)| *probe).collect()
     });
-    match outcomes.iter().position(|outcome| !outcome.passed()) {
-        Some(0) => Some(format!("the answer to {} was {:?}", first.packet, outcomes[0])),
-        Some(_) => Some(format!("what follows {} was {:?}", first.packet, outcomes[1])),
-        None => None,
-    }
+    let lost = outcomes.iter().position(|outcome| !outcome.passed())?;
+    Some(format!("{} {} was {:?}", sent[lost].0, first.packet, outcomes[lost]))
 }
 
 /// The answer to a packet: from where it came out, to where it seemed to come from; from the host, if it did not come out.

@@ -16,6 +16,7 @@ pub mod traffic;
 mod accept;
 mod agreement;
 mod bridged;
+mod connections;
 mod examples;
 mod listed;
 mod loading;

@@ -157,7 +157,7 @@ impl Model {
             Payload::Tcp { source, .. } | Payload::Udp { source, .. } | Payload::Sctp { source, .. } => {
                 (None, Some(source))
             }
-            Payload::Other(_) => (None, None),
+            Payload::Unreachable { .. } | Payload::Other(_) => (None, None),
         };
         let host = Party { class: Class::Host, card: None, address: dialled, mac: None, name: None };
         let mut attempt = Attempt {

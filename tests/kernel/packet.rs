@@ -14,6 +14,9 @@ pub enum Payload {
     Sctp { source: u16, destination: u16 },
     /// ICMP or ICMPv6 by the packet's family.
     Icmp { kind: u8, code: u8, id: u16 },
+    /// An ICMP error, port unreachable, about a packet of TCP or UDP (`protocol`) that travelled the other way, from port `source` to
+    /// port `destination`.
+    Unreachable { protocol: u8, source: u16, destination: u16 },
     /// Any other protocol, with eight bytes of nothing in particular.
     Other(u8),
 }
@@ -48,6 +51,9 @@ impl fmt::Display for Packet {
                 write!(f, "sctp [{source}]:{from} > [{destination}]:{to}")
             }
             Payload::Icmp { kind, code, .. } => write!(f, "icmp type {kind} code {code} {source} > {destination}"),
+            Payload::Unreachable { protocol, source: from, destination: to } => {
+                write!(f, "error {source} > {destination} about protocol {protocol} port {from} to {to}")
+            }
             Payload::Other(protocol) => write!(f, "protocol {protocol} {source} > {destination}"),
         }
     }
@@ -63,8 +69,8 @@ impl Packet {
             Payload::Tcp { .. } => 6,
             Payload::Udp { .. } => 17,
             Payload::Sctp { .. } => 132,
-            Payload::Icmp { .. } if self.source.is_ipv4() => 1,
-            Payload::Icmp { .. } => 58,
+            Payload::Icmp { .. } | Payload::Unreachable { .. } if self.source.is_ipv4() => 1,
+            Payload::Icmp { .. } | Payload::Unreachable { .. } => 58,
             Payload::Other(protocol) => protocol,
         }
     }
@@ -95,9 +101,33 @@ impl Packet {
                 };
                 Payload::Icmp { kind, code, id }
             }
+            Payload::Unreachable { .. } => panic!("nothing answers an error"),
             Payload::Other(protocol) => Payload::Other(protocol),
         };
         Self { source: self.destination, destination: self.source, payload }
+    }
+
+    /// The ICMP error that the sender of this packet of TCP or UDP sends about what the other side has sent to it.
+    pub fn refusal(&self) -> Self {
+        let (Payload::Tcp { source, destination, .. } | Payload::Udp { source, destination }) = self.payload else {
+            panic!("{self}: no error about this is sent here");
+        };
+        Self {
+            payload: Payload::Unreachable { protocol: self.protocol(), source: destination, destination: source },
+            ..*self
+        }
+    }
+
+    /// The beginning of the packet that an error is about: its IP header and eight bytes.
+    fn quoted(&self, protocol: u8, source: u16, destination: u16) -> Vec<u8> {
+        let payload = match protocol {
+            6 => Payload::Tcp { source, destination, flags: ACK },
+            _ => Payload::Udp { source, destination },
+        };
+        let about = Self { source: self.destination, destination: self.source, payload };
+        let mut bytes = about.bytes(0, 60);
+        bytes.truncate(if self.source.is_ipv4() { 28 } else { 48 });
+        bytes
     }
 
     /// Its bytes from the IP header on. `id` is the IPv4 identification, or the IPv6 flow label.
@@ -163,6 +193,18 @@ impl Packet {
                 let mut bytes = vec![kind, code, 0, 0];
                 bytes.extend(id.to_be_bytes());
                 bytes.extend([0, 1, b'f', b'w', b'c', b'\n']);
+                if self.source.is_ipv4() {
+                    let sum = checksum(&[&bytes]);
+                    bytes[2..4].copy_from_slice(&sum.to_be_bytes());
+                    bytes
+                } else {
+                    self.sum(bytes, 2)
+                }
+            }
+            Payload::Unreachable { protocol, source, destination } => {
+                let mut bytes = if self.source.is_ipv4() { vec![3, 3] } else { vec![1, 4] };
+                bytes.extend([0; 6]);
+                bytes.extend(self.quoted(protocol, source, destination));
                 if self.source.is_ipv4() {
                     let sum = checksum(&[&bytes]);
                     bytes[2..4].copy_from_slice(&sum.to_be_bytes());
