@@ -378,7 +378,9 @@ impl Merge {
     }
 
     fn podman(&mut self, near: &mut PodmanFact, far: PodmanFact) {
-        let PodmanFact { firewall_driver, networks, containers, complete } = far;
+        let PodmanFact { version, netavark_version, firewall_driver, networks, containers, complete } = far;
+        self.value("podman.version", &mut near.version, version);
+        self.value("podman.netavark-version", &mut near.netavark_version, netavark_version);
         self.value("podman.firewall-driver", &mut near.firewall_driver, firewall_driver);
         self.map("podman.networks", &mut near.networks, networks, |merge, path, near, far| {
             merge.network(path, near, far);

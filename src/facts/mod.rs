@@ -6,6 +6,7 @@ mod counters;
 pub mod declared;
 mod decode;
 mod document;
+mod isolation;
 pub mod json;
 mod merge;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use crate::diagnostic::Code;
 use crate::span::Location;
 
 pub use counters::{CountedFamily, CountedTable, CounterFact};
+pub use isolation::Isolation;
 
 /// Everything that is known. The JSON form is `fwc.facts.json`, described in `docs/facts.md`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -196,8 +198,9 @@ pub struct DockerNetwork {
     /// Interfaces from which packets routed straight to its containers are let in (28.2 and later,
     /// `com.docker.network.bridge.trusted_host_interfaces`).
     pub trusted_host_interfaces: Vec<String>,
-    /// Podman's `isolate`: kept apart from other networks that ask for it too.
-    pub isolate: Option<bool>,
+    /// Podman's `isolate`: `true` keeps it apart from networks with `true` or `strict`, `strict` from every other (the default from
+    /// netavark 2.0 on).
+    pub isolate: Option<Isolation>,
     /// The parent interface of a macvlan or ipvlan.
     pub parent: Option<String>,
     /// The mode of an ipvlan: `l2` (the default; the host's hooks see nothing), `l3`, `l3s`.
@@ -354,7 +357,12 @@ pub struct LibvirtFact {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct PodmanFact {
-    /// netavark's firewall driver.
+    /// Podman's version: `6.0.2`.
+    pub version: Option<String>,
+    /// netavark's version, `2.1.0`, which decides what rules there are (`podman info`, `networkBackendInfo`). Podman 6 has netavark
+    /// 2, an earlier one netavark 1, unless this says otherwise.
+    pub netavark_version: Option<String>,
+    /// netavark's firewall driver; `nftables` alone from netavark 2.0 on.
     pub firewall_driver: Option<Backend>,
     /// Networks by name.
     pub networks: BTreeMap<String, DockerNetwork>,

@@ -44,7 +44,8 @@ fn kind(field: &Value, definitions: &Value) -> String {
             list.as_array()
                 .into_iter()
                 .flatten()
-                .filter_map(|one| one["const"].as_str().or(one.as_str()))
+                .map(|one| one.get("const").unwrap_or(one))
+                .filter_map(|one| one.as_str().map(str::to_owned).or(one.as_bool().map(|value| value.to_string())))
                 .map(|text| format!("`{text}`"))
                 .collect()
         };

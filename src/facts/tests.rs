@@ -156,6 +156,7 @@ fn versions_of_docker_that_are_not_known() {
 #[test]
 fn what_no_host_can_have() {
     let docker = |inner: &str| format!("{{ \"version\": 1, \"docker\": {{ {inner} }} }}");
+    let podman = |inner: &str| format!("{{ \"version\": 1, \"podman\": {{ {inner} }} }}");
     let port = |inner: &str| docker(&format!("\"containers\": {{ \"web\": {{ \"ports\": [{{ {inner} }}] }} }}"));
     for (text, expected) in [
         (r#"{ "version": 1, "default-route": "a-name-that-is-too-long" }"#.to_owned(), "an interface name at most 15"),
@@ -170,6 +171,9 @@ fn what_no_host_can_have() {
             "refuses the nftables backend in a swarm",
         ),
         (docker(r#""bridge-accept-fwmark": "one""#), "is not a mark"),
+        (podman(r#""version": "6.0.2", "firewall-driver": "iptables""#), "Podman 6 has no iptables driver"),
+        (podman(r#""netavark-version": "2.1.0", "firewall-driver": "iptables""#), "netavark 2 has no iptables driver"),
+        (podman(r#""netavark-version": "new""#), "is not a version of netavark"),
         (port(r#""protocol": "icmp", "port": 80, "container-port": 80"#), "is no protocol with ports"),
         (port(r#""port": 0, "container-port": 80"#), "port 0 does not exist"),
         (port(r#""port": 80, "container-port": 0"#), "port 0 does not exist"),
@@ -260,6 +264,26 @@ fn declared_facts_go_where_the_path_says() {
     assert_eq!(facts.interfaces["eth0.100"].addresses.len(), 1);
     assert_eq!(facts.iptables_variant, Some(IptablesVariant::Legacy));
     assert_eq!(facts.source("docker.version").map(|place| place.file), Some(FileId(3)));
+}
+
+#[test]
+fn isolation_is_true_false_or_strict() {
+    let read = |value: &str| {
+        read(&format!("{{ \"version\": 1, \"podman\": {{ \"networks\": {{ \"a\": {{ \"isolate\": {value} }} }} }} }}"))
+    };
+    for (text, expected) in [("true", Isolation::On), ("false", Isolation::Off), ("\"strict\"", Isolation::Strict)] {
+        let (facts, told) = read(text);
+        assert_eq!((facts.podman.expect("podman").networks["a"].isolate, told), (Some(expected), Vec::new()));
+    }
+    let told = |text: &str| read(text).1;
+    assert_eq!(told("\"loose\""), ["FW0403 \"loose\" `loose` is none of the values that this fact can have"]);
+    assert_eq!(told("1"), ["FW0403 1 expected `true`, `false` or `strict`, found the number `1`"]);
+    let strict = fact("podman.networks.a.isolate", FactValue::Text("strict".into()));
+    let (facts, diagnostics) = declared::read(&strict, FileId(0));
+    assert_eq!(
+        (facts.podman.expect("podman").networks["a"].isolate, diagnostics),
+        (Some(Isolation::Strict), Vec::new())
+    );
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use super::document::{Node, Value};
-use super::{AcceptedMark, Backend, DockerContainer, DockerFact, DockerNetwork, Facts, PublishedPort, brief, release};
+use super::{
+    AcceptedMark, Backend, DockerContainer, DockerFact, DockerNetwork, Facts, PodmanFact, PublishedPort, brief, release,
+};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::names::closest;
 use crate::net::{Card, Family, Mac};
@@ -173,6 +175,7 @@ pub fn validate(facts: &Facts, whole: Location) -> Vec<Diagnostic> {
         check.containers("docker", &docker.networks, &docker.containers, docker.complete);
     }
     if let Some(podman) = &facts.podman {
+        check.podman(podman);
         check.networks("podman", &podman.networks);
         check.containers("podman", &podman.networks, &podman.containers, false);
     }
@@ -314,6 +317,26 @@ impl Check<'_> {
             if AcceptedMark::parse(mark).is_none() {
                 let message = format!("`{}` is not a mark", brief(mark));
                 self.impossible("docker.bridge-accept-fwmark", message, "write `MARK` or `MARK/MASK`: `0x1/0x3`");
+            }
+        }
+    }
+
+    fn podman(&mut self, podman: &PodmanFact) {
+        let versions =
+            [("version", "Podman", &podman.version, 6), ("netavark-version", "netavark", &podman.netavark_version, 2)];
+        for (field, title, version, nftables_alone) in versions {
+            let Some(version) = version else { continue };
+            let path = format!("podman.{field}");
+            match release(version) {
+                None => {
+                    let message = format!("`{}` is not a version of {title}", brief(version));
+                    self.impossible(&path, message, "write it as `podman info` prints it: `6.0.2`, netavark's `2.1.0`");
+                }
+                Some((major, ..)) if major >= nftables_alone && podman.firewall_driver == Some(Backend::Iptables) => {
+                    let message = format!("{title} {major} has no iptables driver any more");
+                    self.impossible("podman.firewall-driver", message, "correct the version or the driver");
+                }
+                Some(_) => {}
             }
         }
     }

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use super::members::{Member, Target, View, is_link_local, is_local, opens, towards, views};
 use super::situation::{Attribute, Condition, Situation};
-use super::{Destination, Interface, Leg, Outcome, Platform, Source, family_name};
-use crate::facts::{Backend, DockerNetwork, Facts, ForwardPolicy, PublishedPort};
+use super::{Destination, Interface, Leg, Outcome, Platform, Possible, Road, Source, family_name};
+use crate::facts::{Backend, DockerNetwork, Facts, ForwardPolicy, Isolation, PublishedPort};
 use crate::net::{Family, Protocol};
 use crate::netfilter::Hook;
 
@@ -114,7 +114,7 @@ pub fn predict(facts: &Facts, connection: &Connection) -> Vec<Prediction> {
     let views = views(facts);
     // The platform that the target belongs to decides, else the opener's. A connection that belongs to none may still meet
     // what any of them does with it, as far as its facts are not complete.
-    let of_target: Vec<&View> = views.iter().filter(|view| view.target(facts, connection).is_some()).collect();
+    let of_target: Vec<&View> = views.iter().filter(|view| !view.targets(facts, connection).is_empty()).collect();
     let of_opener: Vec<&View> = views.iter().filter(|view| view.opener(connection).is_some()).collect();
     let plain = View { platform: "host", complete: true, ..View::default() };
     let chosen: Vec<&View> = match (of_target.first(), of_opener.first()) {
@@ -123,36 +123,56 @@ pub fn predict(facts: &Facts, connection: &Connection) -> Vec<Prediction> {
         (None, None) => views.iter().collect(),
     };
     let opener = views.iter().find_map(|view| view.opener(connection));
-    let mut out = Vec::new();
+    let mut out: Vec<Prediction> = Vec::new();
     for view in chosen {
         let Some(platform) = Platform::load(view.platform) else { continue };
-        let target = view.target(facts, connection);
-        let (situation, endpoints) = Asking::new(facts, view, platform, connection).answer(opener, target);
-        for possible in platform.roads(&situation) {
-            let road = possible.item;
-            let prediction = Prediction {
-                platform: &platform.name,
-                road: &road.name,
-                headers: road.steps.iter().map(|step| header(step, connection, &endpoints)).collect(),
-                outcome: &road.outcome,
-                source: seen(road.source, connection, &endpoints),
-                by: road.by.as_deref(),
-                conditions: possible.conditions,
-            };
-            // Two platforms that both leave it alone say the same.
-            let alike = |other: &Prediction| other.road == prediction.road && other.conditions == prediction.conditions;
-            if !out.iter().any(alike) {
-                out.push(prediction);
+        let mut targets: Vec<Option<Target<'_>>> = view.targets(facts, connection).into_iter().map(Some).collect();
+        if targets.is_empty() {
+            targets.push(None);
+        }
+        for target in targets {
+            let (situation, endpoints) = Asking::new(facts, view, platform, connection).answer(opener, target);
+            for prediction in
+                platform.roads(&situation).into_iter().map(|road| found(platform, road, connection, &endpoints))
+            {
+                // Two platforms that both leave it alone say the same.
+                let alike = |other: &Prediction| {
+                    other.road == prediction.road
+                        && other.conditions == prediction.conditions
+                        && other.headers == prediction.headers
+                };
+                if !out.iter().any(alike) {
+                    out.push(prediction);
+                }
             }
         }
     }
     out
 }
 
+fn found(
+    platform: &'static Platform,
+    possible: Possible<'static, Road>,
+    connection: &Connection,
+    endpoints: &Endpoints,
+) -> Prediction {
+    let road = possible.item;
+    Prediction {
+        platform: &platform.name,
+        road: &road.name,
+        headers: road.steps.iter().map(|step| header(step, connection, endpoints)).collect(),
+        outcome: &road.outcome,
+        source: seen(road.source, connection, endpoints),
+        by: road.by.as_deref(),
+        conditions: possible.conditions,
+    }
+}
+
 /// Works out what the facts say about a connection, one party after the other.
 struct Asking<'a> {
     facts: &'a Facts,
     view: &'a View,
+    platform: &'a Platform,
     connection: &'a Connection,
     family: Family,
     situation: Situation,
@@ -160,14 +180,15 @@ struct Asking<'a> {
 }
 
 impl<'a> Asking<'a> {
-    fn new(facts: &'a Facts, view: &'a View, platform: &Platform, connection: &'a Connection) -> Self {
-        let situation = match &view.version {
-            Some(version) => platform.with_version(Situation::unknown(), version),
-            None => Situation::unknown(),
+    fn new(facts: &'a Facts, view: &'a View, platform: &'a Platform, connection: &'a Connection) -> Self {
+        let situation = match (&view.version, view.versions) {
+            (Some(version), _) => platform.with_version(Situation::unknown(), version),
+            (None, Some(bounds)) => platform.with_versions(Situation::unknown(), bounds),
+            (None, None) => Situation::unknown(),
         };
         let family = Family::of(connection.address);
         let endpoints = Endpoints { swarm_bridge: platform.swarm_bridge.clone(), ..Endpoints::default() };
-        Self { facts, view, connection, family, situation, endpoints }
+        Self { facts, view, platform, connection, family, situation, endpoints }
     }
 
     fn answer(mut self, opener: Option<Member<'_>>, target: Option<Target<'_>>) -> (Situation, Endpoints) {
@@ -327,6 +348,22 @@ impl<'a> Asking<'a> {
         self.known(Attribute::EveryAddress, Some(every));
     }
 
+    /// What a network says of isolation; if it says nothing and the facts are complete, what its platform's version does by default.
+    fn isolation(&mut self, attribute: Attribute, network: &DockerNetwork) {
+        match network.isolate {
+            Some(Isolation::Off) => self.is(attribute, "no"),
+            Some(Isolation::On) => self.is(attribute, "yes"),
+            Some(Isolation::Strict) => self.is(attribute, "strict"),
+            None if self.view.complete => {
+                let preset = self.platform.with_defaults(self.situation.clone()).value(attribute);
+                if let Some(value) = preset {
+                    self.is(attribute, value);
+                }
+            }
+            None => {}
+        }
+    }
+
     /// The host's own address of `family` on an interface.
     fn own_address(&self, interface: Option<&str>, family: Family) -> Option<IpAddr> {
         let addresses = &self.facts.interfaces.get(interface?)?.addresses;
@@ -347,9 +384,10 @@ impl<'a> Asking<'a> {
         let arrival = self.endpoints.arrival.as_ref();
         let trusted = arrival.is_some_and(|name| network.trusted_host_interfaces.contains(name));
         self.known(Attribute::Direct, if trusted { Some(true) } else { self.view.direct });
-        let opener = self.view.opener(self.connection).and_then(|opener| opener.network);
-        let both = opener.map(|(_, other)| network.isolate == Some(true) && other.isolate == Some(true));
-        self.known(Attribute::Isolate, both);
+        self.isolation(Attribute::ToIsolate, network);
+        if let Some((_, other)) = self.view.opener(self.connection).and_then(|opener| opener.network) {
+            self.isolation(Attribute::FromIsolate, other);
+        }
     }
 }
 

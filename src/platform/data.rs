@@ -40,6 +40,8 @@ struct File {
     bridges: Vec<String>,
     swarm_bridge: Option<String>,
     #[serde(default)]
+    published_over_every_network: bool,
+    #[serde(default)]
     versions: Vec<String>,
     #[serde(default)]
     default: Vec<PresetRow>,
@@ -147,6 +149,7 @@ pub(super) fn read(name: &str, text: &str) -> Result<Platform, String> {
         class: file.class.as_deref().map(class).transpose()?,
         bridges: file.bridges.iter().map(|text| Card::parse(text)).collect(),
         swarm_bridge: file.swarm_bridge.clone(),
+        published_over_every_network: file.published_over_every_network,
         defaults: file
             .default
             .iter()
@@ -246,7 +249,7 @@ fn when(asked: &Asked, eras: &[Era]) -> Result<When, String> {
 }
 
 /// The eras that `>=28.0`, `<29`, `>=23 <27` or an era's own name mean.
-fn eras_of(text: &str, eras: &[Era]) -> Result<Values, String> {
+pub(super) fn eras_of(text: &str, eras: &[Era]) -> Result<Values, String> {
     let mut chosen: Values = 0;
     for at in 0..eras.len() {
         chosen |= 1 << at;

@@ -14,6 +14,8 @@ use crate::net::{Card, Family, Protocol};
 pub(super) struct View {
     pub(super) platform: &'static str,
     pub(super) version: Option<String>,
+    /// What else is known of the version, as bounds of the platform's file.
+    pub(super) versions: Option<&'static str>,
     pub(super) backend: Option<Backend>,
     pub(super) rules: [Option<bool>; 2],
     pub(super) proxy: Option<bool>,
@@ -110,8 +112,25 @@ impl View {
         Some(first.unwrap_or(Member { name, container, network: None }))
     }
 
-    /// What is dialled, if it is a container of this platform.
-    pub(super) fn target(&self, facts: &Facts, connection: &Connection) -> Option<Target<'_>> {
+    /// What is dialled, if it is a container of this platform: one way to it for each network over which it may be published.
+    pub(super) fn targets(&self, facts: &Facts, connection: &Connection) -> Vec<Target<'_>> {
+        let Some(first) = self.target(facts, connection) else { return Vec::new() };
+        let every = Platform::load(self.platform).is_some_and(|platform| platform.published_over_every_network);
+        if !every || first.publish.is_none() {
+            return vec![first];
+        }
+        let Member { name, container, .. } = first.member;
+        let networks = container.networks.iter().filter_map(|name| self.networks.get_key_value(name));
+        networks
+            .filter(|(_, network)| publishes(network))
+            .map(|(network_name, network)| Target {
+                member: Member { name, container, network: Some((network_name, network)) },
+                publish: first.publish,
+            })
+            .collect()
+    }
+
+    fn target(&self, facts: &Facts, connection: &Connection) -> Option<Target<'_>> {
         for (name, container) in &self.containers {
             let holds =
                 |network: &DockerNetwork| network.subnets.iter().any(|subnet| subnet.contains(&connection.address));
@@ -124,11 +143,7 @@ impl View {
         }
         for (name, container) in &self.containers {
             let Some(publish) = container.ports.iter().find(|publish| covers(publish, connection)) else { continue };
-            // Docker publishes over a network with a way out; an internal one's publish it ignores.
-            let member = self.member(name, container, |network| {
-                !network.internal
-                    && !matches!(network.driver.as_deref(), Some("overlay" | "macvlan" | "ipvlan" | "host" | "none"))
-            });
+            let member = self.member(name, container, publishes);
             let joins = |driver: &str| {
                 let mut joined = container.networks.iter().filter_map(|name| self.networks.get(name));
                 joined.any(|network| network.driver.as_deref() == Some(driver))
@@ -166,6 +181,11 @@ impl View {
     pub(super) fn network_of(&self, address: IpAddr) -> Option<&DockerNetwork> {
         self.networks.values().find(|network| network.subnets.iter().any(|subnet| subnet.contains(&address)))
     }
+}
+
+/// Whether containers are published over a network: one with a way out; an internal one's publish is ignored.
+fn publishes(network: &DockerNetwork) -> bool {
+    !network.internal && !matches!(network.driver.as_deref(), Some("overlay" | "macvlan" | "ipvlan" | "host" | "none"))
 }
 
 /// Whether this publish answers the dialled protocol, address and port.
@@ -235,6 +255,7 @@ pub(super) fn views(facts: &Facts) -> Vec<View> {
         out.push(View {
             platform: "docker",
             version: docker.version.clone(),
+            versions: None,
             backend: docker.firewall_backend,
             rules: [all, ip6tables],
             proxy: docker.userland_proxy,
@@ -253,6 +274,8 @@ pub(super) fn views(facts: &Facts) -> Vec<View> {
     if let Some(podman) = &facts.podman {
         out.push(View {
             platform: "podman",
+            version: podman.netavark_version.clone(),
+            versions: podman.version.as_deref().and_then(netavark),
             backend: podman.firewall_driver,
             rules: [Some(true); 2],
             complete: podman.complete,
@@ -273,6 +296,13 @@ pub(super) fn views(facts: &Facts) -> Vec<View> {
         out.push(bridged("libvirt", libvirt.firewall_backend, bridges, &libvirt.guests));
     }
     out
+}
+
+/// The versions of netavark that go with a version of Podman: its 2.0.0 "is required for podman 6.0 … and only supported to be
+/// used with them together" (release notes of netavark 2.0.0).
+fn netavark(podman: &str) -> Option<&'static str> {
+    let (major, ..) = crate::facts::release(podman)?;
+    Some(if major >= 6 { ">=2.0" } else { "<2.0" })
 }
 
 /// Instances and guests are containers that publish nothing, on networks that are named like their bridges.

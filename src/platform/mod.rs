@@ -81,6 +81,8 @@ pub struct Platform {
     pub bridges: Vec<Card>,
     /// The bridge over which containers on overlay networks are published.
     pub swarm_bridge: Option<String>,
+    /// Whether a container on several networks is published over any of them, and not over the first alone.
+    published_over_every_network: bool,
     eras: Vec<Era>,
     owned: Vec<Owned>,
     attachments: Vec<Attachment>,
@@ -295,6 +297,14 @@ impl Platform {
         let numbers = data::version(version);
         if let Some(at) = self.eras.iter().rposition(|era| !numbers.is_empty() && era.first <= numbers) {
             situation.set(Attribute::Version, 1 << at);
+        }
+        situation
+    }
+
+    /// The situation in which its version is within these bounds, as the files write them (`>=2.0`).
+    fn with_versions(&self, mut situation: Situation, bounds: &str) -> Situation {
+        if let Ok(values) = data::eras_of(bounds, &self.eras) {
+            situation.set(Attribute::Version, values);
         }
         situation
     }

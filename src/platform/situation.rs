@@ -76,8 +76,10 @@ attributes! {
     OwnSubnet = "own-subnet" { "yes", "no" }
     /// Whether the dialled address is one that the host has on the interface that faces the opener.
     FacingAddress = "facing-address" { "yes", "no" }
-    /// Whether both networks ask to be kept apart (Podman's `isolate`).
-    Isolate = "isolate" { "yes", "no" }
+    /// How the opener's network is kept apart from others (Podman's `isolate`).
+    FromIsolate = "from-isolate" { "no", "yes", "strict" }
+    /// How the target's network is.
+    ToIsolate = "to-isolate" { "no", "yes", "strict" }
     /// Whether the two ends use IPv6 link-local addresses.
     LinkLocal = "link-local" { "yes", "no" }
     /// Whether the packet carries a mark that the platform was told to accept (Docker's `--bridge-accept-fwmark`).
