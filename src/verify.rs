@@ -328,7 +328,7 @@ impl Sides<'_> {
                 Event::Passed => "passes".to_owned(),
                 Event::Verdict(verdict) => format!("{verdict:?}"),
                 Event::Effect(effect) => format!("{effect:?}"),
-                Event::Counted(what) => format!("asks {what}"),
+                Event::Counted(question) => format!("asks {question}"),
             },
             Does::Lead(_) => "is led on".to_owned(),
         };

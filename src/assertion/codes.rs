@@ -38,8 +38,7 @@ pub static ASSERT_POSSIBLY_FAILS: Code = Code {
     summary: "an assert holds or fails with something that is not known",
     explanation: "\
 A packet was found for which the assert is wrong if something holds that neither the policy nor the facts say: what others have
-filled into a `live` set, words of a `chain` block that fwc does not know, how many packets a limit has counted, the version of
-Docker. The notes name it, and the fact that would settle it.
+filled into a `live` set, words of a `chain` block that fwc does not know, the version of Docker. The notes name it, and the fact that would settle it.
 
 ```fw
 set banned live
@@ -131,6 +130,41 @@ assert deny telnet from any to host
 ```fw
 # site.fwtest
 assert deny telnet from any to host
+```
+",
+};
+
+/// Allowed within a limit, or at times, and denied otherwise.
+pub static ALLOWED_WITHIN_LIMIT: Code = Code {
+    number: "FW0826",
+    name: "allowed-within-limit",
+    level: Level::Error,
+    summary: "an `assert allow` holds within a limit or at some times, and not beyond or at others",
+    explanation: "\
+A limit allows what is within it and denies what is beyond it; `during` allows at its times, and at others the rest of the policy decides.
+Both are the policy's own, so nothing about them is unknown: the first connections get through, and a later one, or one at another
+time, does not. An `assert allow` says that all get through. All other connections of the assert were proved to be allowed.
+
+An `assert deny` of what a limit or a time allows fails (FW0821): the first packet is within the limit, and every time comes.
+
+```fw
+allow ssh from any to host limit 10/minute per source
+assert allow ssh from any to host            # error: the eleventh in a minute is denied
+```
+
+**Instead**, say that this is meant. What else could deny these connections is still watched:
+
+```fw
+allow ssh from any to host limit 10/minute per source
+assert allow ssh from any to host            # fwc: expect(allowed-within-limit) -- brute force is slowed down
+```
+
+Or allow without a limit those of whom the assert speaks:
+
+```fw
+allow ssh from 198.51.100.0/24 to host
+allow ssh from any to host limit 10/minute per source
+assert allow ssh from 198.51.100.0/24 to host
 ```
 ",
 };

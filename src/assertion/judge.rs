@@ -6,11 +6,12 @@ use std::rc::Rc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::net::Family;
+use crate::net::{Family, Hours};
 use crate::netfilter::{Hook, Ruleset, TableFamily, TableKind, Verdict};
-use crate::packet::{Cube, Field};
+use crate::packet::condition::{Counter, Question as Asked};
+use crate::packet::{Condition, Cube, Field, Universe, Values};
 use crate::policy::{Action, Policy, Rank};
-use crate::program::{Does, End, Event, HAPPENS, LEADS, Place, Program, Space, Step, example, flatten};
+use crate::program::{Does, End, Event, EventId, HAPPENS, LEADS, Place, Program, Space, Step, example, flatten};
 use crate::prove::cover::{Budget, Spent, Stretch, left_over};
 use crate::span::Location;
 
@@ -51,19 +52,30 @@ enum Wrong {
     Fails,
 }
 
+/// How surely a claim is wrong of packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Certainty {
+    /// If something holds that is not known.
+    Possibly,
+    /// Beyond a limit, or at some times; within it and at others the claim may be right.
+    Beyond,
+    /// Whatever is not known.
+    Certain,
+}
+
 /// Packets of which the claim is wrong, or possibly wrong.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
     /// Whether it is certain.
-    pub(super) certain: bool,
+    pub(super) certainty: Certainty,
     /// The packets.
     pub(super) cube: Cube,
     /// What becomes of them.
     pub(super) meaning: Meaning,
     /// The rule that decides; `None`: there are no rules where they pass.
     pub(super) place: Option<Place>,
-    /// What it depends on that no packet shows, by its text.
-    pub(super) conditions: Vec<String>,
+    /// What it depends on that no packet shows, and with which answer.
+    pub(super) conditions: Vec<(Condition, bool)>,
 }
 
 /// What is asked.
@@ -244,7 +256,10 @@ impl<'p> Court<'p> {
         judged(question.claim, meaning, question.beyond)
     }
 
-    /// Packets of a cube for which the claim is wrong; certainly, if there are such.
+    /// Packets of a cube for which the claim is wrong; as surely as there are such.
+    ///
+    /// That something is let through is claimed of packets within the policy's limits first: only if it is right of those, it matters
+    /// that beyond them it is not.
     pub(super) fn search(
         &mut self,
         question: &Question<'_>,
@@ -254,16 +269,45 @@ impl<'p> Court<'p> {
     ) -> Result<Option<Found>, Spent> {
         let judge = self.judge(bench);
         let guards = self.guards(bench);
-        if judge.iter().chain(&guards).any(|program| !program.complete) {
+        let within = match question.claim {
+            Claim::Allow => within_limits(cube, judge.iter().chain(&guards), &self.space(bench.family).universe),
+            Claim::Deny | Claim::Reject => None,
+        };
+        let Some(within) = within else { return self.search_all(question, bench, cube, judge, &guards, budget) };
+        let found = self.search_all(question, bench, &within, judge.clone(), &guards, budget)?;
+        if found.as_ref().is_some_and(|found| found.certainty == Certainty::Certain) {
+            return Ok(found);
+        }
+        let beyond = self.search_all(question, bench, cube, judge, &guards, budget)?;
+        Ok([found, beyond].into_iter().flatten().max_by_key(|found| found.certainty))
+    }
+
+    fn search_all(
+        &mut self,
+        question: &Question<'_>,
+        bench: &Bench,
+        cube: &Cube,
+        judge: Option<Rc<Program>>,
+        guards: &[Rc<Program>],
+        budget: &mut Budget,
+    ) -> Result<Option<Found>, Spent> {
+        if judge.iter().chain(guards).any(|program| !program.complete) {
             return Err(Spent);
         }
-        let ends: Vec<Stretch<'_>> = guards
-            .iter()
-            .map(|guard| Stretch { program: guard, from: 0, to: guard.len().saturating_sub(1), events: false })
-            .collect();
-        let mut possibly: Option<Found> = None;
+        let space = self.space(bench.family);
+        let passed = space.number(Event::Passed);
+        let impossible = impossible(&space.universe, passed);
+        let no_packets = Stretch { program: &impossible, from: 0, to: impossible.len(), events: false };
+        let behind = guards.iter().map(|guard| Stretch {
+            program: guard,
+            from: 0,
+            to: guard.len().saturating_sub(1),
+            events: false,
+        });
+        let ends: Vec<Stretch<'_>> = behind.chain((!impossible.is_empty()).then_some(no_packets)).collect();
+        let mut best: Option<Found> = None;
         for level in [Wrong::Fails, Wrong::Possibly] {
-            if level == Wrong::Possibly && possibly.is_some() {
+            if level == Wrong::Possibly && best.is_some() {
                 break;
             }
             let Some(judge) = &judge else {
@@ -271,10 +315,10 @@ impl<'p> Court<'p> {
                     && let Some(left) = left_over(cube, &ends, &self.space(bench.family).universe, budget, |_, _| ())?
                 {
                     let found = self.found(bench, question, cube, left, Meaning::Left, None, level);
-                    if found.certain || level == Wrong::Possibly {
+                    if found.certainty == Certainty::Certain || level == Wrong::Possibly {
                         return Ok(Some(found));
                     }
-                    possibly.get_or_insert(found);
+                    keep_surer(&mut best, found);
                 }
                 continue;
             };
@@ -288,23 +332,27 @@ impl<'p> Court<'p> {
                     let mut stretches = vec![Stretch { program, from: 0, to: number, events: false }];
                     if is_judge {
                         stretches.extend(&ends);
+                    } else if !impossible.is_empty() {
+                        stretches.push(no_packets);
                     }
                     let left = left_over(&both, &stretches, &self.space(bench.family).universe, budget, |_, _| ())?;
                     let Some(left) = left else { continue };
                     let meaning = self.meaning(bench.family, step).unwrap_or(Meaning::Unknown);
                     let mut found = self.found(bench, question, cube, left, meaning, Some(step.place), level);
-                    if !found.certain && level == Wrong::Fails {
-                        found.certain =
-                            self.is_wrong_whatever_holds(question, bench, judge, &ends, cube, &found.cube, budget)?;
+                    if found.certainty != Certainty::Certain
+                        && level == Wrong::Fails
+                        && self.is_wrong_whatever_holds(question, bench, judge, &ends, cube, &found.cube, budget)?
+                    {
+                        found.certainty = Certainty::Certain;
                     }
-                    if found.certain || level == Wrong::Possibly {
+                    if found.certainty == Certainty::Certain || level == Wrong::Possibly {
                         return Ok(Some(found));
                     }
-                    possibly.get_or_insert(found);
+                    keep_surer(&mut best, found);
                 }
             }
         }
-        Ok(possibly)
+        Ok(best)
     }
 
     fn wrong_steps(
@@ -347,14 +395,21 @@ impl<'p> Court<'p> {
         let space = self.space(bench.family);
         // What the sentence itself asks for is given.
         let open = |field: &Field| field.is_condition() && region.get(*field).is_none();
-        let fields = cube.parts().iter().map(|(field, _)| *field).filter(|field| open(field));
-        let conditions: Vec<String> =
-            fields.filter_map(|field| space.universe.text(field)).map(str::to_owned).collect();
-        // Whoever claims that something is never let through has to reckon with every time of day and with the first packet
-        // within a limit; what others fill into a set is not known.
-        let reckoned = |text: &String| question.claim != Claim::Allow && is_met_by_traffic(text);
-        let certain = level == Wrong::Fails && meaning != Meaning::Unknown && conditions.iter().all(reckoned);
-        Found { certain, cube, meaning, place, conditions }
+        let asked = cube.parts().iter().filter(|(field, _)| open(field));
+        let asked: Vec<(&Condition, bool)> =
+            asked.filter_map(|(field, values)| Some((space.universe.condition(*field)?, values.contains(1)))).collect();
+        // Every time of day comes, every user may open a connection, and the first packet is within a limit as the later ones are
+        // beyond it; what others fill into a set is not known.
+        let known = asked.iter().all(|(condition, _)| condition.is_known());
+        let settled = level == Wrong::Fails && meaning != Meaning::Unknown && known;
+        let at_times = |condition: &Condition| matches!(condition, Condition::Counted(_) | Condition::Time(_));
+        let certainty = match settled {
+            false => Certainty::Possibly,
+            true if question.claim == Claim::Allow && asked.iter().any(|(one, _)| at_times(one)) => Certainty::Beyond,
+            true => Certainty::Certain,
+        };
+        let conditions = asked.into_iter().map(|(condition, holds)| (condition.clone(), holds)).collect();
+        Found { certainty, cube, meaning, place, conditions }
     }
 
     /// Whether one packet of a cube fares wrong whatever the conditions come to.
@@ -393,13 +448,74 @@ impl<'p> Court<'p> {
     }
 }
 
-/// Whether a condition is of a kind that holds for some packets and not for others, whoever runs the host: a limit, a time of day,
-/// the user of a socket.
-fn is_met_by_traffic(text: &str) -> bool {
-    text.starts_with("time ")
-        || text.starts_with("owner ")
-        || text.contains(": limit ")
-        || text.contains(": more than ")
+fn keep_surer(best: &mut Option<Found>, found: Found) {
+    if best.as_ref().is_none_or(|best| best.certainty < found.certainty) {
+        *best = Some(found);
+    }
+}
+
+/// The packets of a cube before which none were counted: within every limit that programs ask of them. `None` if they ask none, or if no
+/// packet of the cube is within all.
+fn within_limits<'p>(
+    cube: &Cube,
+    programs: impl Iterator<Item = &'p Rc<Program>>,
+    universe: &Universe,
+) -> Option<Cube> {
+    let mut within = cube.clone();
+    let mut asked = FxHashSet::default();
+    for program in programs {
+        let all = program.index().meeting(
+            cube,
+            0..program.len(),
+            |class| class != HAPPENS,
+            |number| {
+                let parts = program.step(number).map_or(&[][..], |step| step.cube.parts());
+                asked.extend(parts.iter().map(|(field, _)| *field).filter(|field| field.is_condition()));
+                ControlFlow::<()>::Continue(())
+            },
+        );
+        debug_assert!(all.is_continue());
+    }
+    let mut asked: Vec<Field> = asked.into_iter().collect();
+    asked.sort_unstable();
+    for field in asked {
+        let within_it = match universe.condition(field) {
+            Some(Condition::Counted(Asked { counter: Counter::Limit { .. }, .. })) => 1,
+            Some(Condition::Counted(Asked { counter: Counter::Connections { .. }, .. })) => 0,
+            _ => continue,
+        };
+        within = within.with(field, Values::single(within_it))?;
+    }
+    (within != *cube).then_some(within)
+}
+
+/// Answers to conditions that no packet can have at once: hours of which no minute is in both, or in neither, and two users of one
+/// socket. As a program that keeps all packets to which rules would give them.
+fn impossible(universe: &Universe, kept: EventId) -> Program {
+    let excluding = |condition: &Condition| matches!(condition, Condition::Time(_) | Condition::User(_));
+    let conditions: Vec<(Field, &Condition)> =
+        universe.conditions().filter(|(_, condition)| excluding(condition)).collect();
+    let mut steps = Vec::new();
+    for (number, (field, condition)) in conditions.iter().enumerate() {
+        for (other_field, other) in conditions.iter().skip(number + 1) {
+            for (holds, other_holds) in [(true, true), (true, false), (false, true), (false, false)] {
+                let possible = match (condition, other) {
+                    (Condition::Time(one), Condition::Time(two)) => {
+                        Hours::some_minute([(one, holds), (two, other_holds)])
+                    }
+                    (Condition::User(_), Condition::User(_)) => !(holds && other_holds),
+                    _ => true,
+                };
+                let values = |holds: bool| Values::single(u128::from(holds));
+                let both = Cube::of(vec![(*field, values(holds)), (*other_field, values(other_holds))]);
+                if let Some(cube) = both.filter(|_| !possible) {
+                    let place = Place { table: 0, chain: 0, rule: 0 };
+                    steps.push(Step { cube, does: Does::Decide(kept), place });
+                }
+            }
+        }
+    }
+    Program::new(steps, true)
 }
 
 /// How wrong a claim is of packets that fare so.

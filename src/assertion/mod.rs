@@ -23,7 +23,7 @@ use crate::prove::cover::{Budget, Spent};
 use crate::span::Location;
 
 use beyond::Beyond;
-use judge::{Bench, Claim, Court, Found, Question};
+use judge::{Bench, Certainty, Claim, Court, Found, Question};
 use world::World;
 
 /// Whether a diagnostic leaves the rules without a meaning. What is wrong with an assert does not: the rules say what they say.
@@ -39,6 +39,7 @@ pub static CODES: &[&Code] = &[
     &codes::ASSERT_SAYS_NOTHING,
     &codes::ASSERT_UNDECIDED,
     &codes::RULE_IN_TEST,
+    &codes::ALLOWED_WITHIN_LIMIT,
 ];
 
 /// How much is tried for one assertion.
@@ -57,6 +58,8 @@ pub enum Outcome {
     Holds,
     /// Some packet fares otherwise.
     Fails,
+    /// Beyond a limit, or at some times, packets fare otherwise; within it and at other times none does.
+    WithinLimits,
     /// Some packet fares otherwise if something holds that is not known.
     Possibly,
     /// The effort was spent before the answer was known.
@@ -125,6 +128,13 @@ struct Tally {
     spent: bool,
 }
 
+impl Tally {
+    /// Whether nothing worse can be found.
+    fn is_certain(&self) -> bool {
+        self.worst.as_ref().is_some_and(|worst| worst.found.certainty == Certainty::Certain)
+    }
+}
+
 impl Prover<'_> {
     fn assertion(&mut self, assertion: &Assertion) -> Proof {
         let location = assertion.location;
@@ -141,13 +151,13 @@ impl Prover<'_> {
         for (flow, judgements) in &flows {
             let asked = self.flow(claim, *flow, judgements, location, &mut budget, &mut tally);
             tally.spent |= asked.is_err();
-            if tally.worst.as_ref().is_some_and(|worst| worst.found.certain) {
+            if tally.is_certain() {
                 break;
             }
         }
         let Tally { worst, any, spent } = tally;
         match worst {
-            Some(finding) if finding.found.certain || !spent => {
+            Some(finding) if finding.found.certainty > Certainty::Possibly || !spent => {
                 report::found(self.policy, &mut self.court, claim, location, &finding)
             }
             _ if spent => report::undecided(location),
@@ -174,7 +184,7 @@ impl Prover<'_> {
             let ruleset = region::lowered(&mut self.silent, self.policy, self.target, flow, judgements, widened);
             for family in Family::BOTH {
                 self.entries(&ruleset, claim, flow, judgements, location, family, widened, budget, tally)?;
-                if tally.worst.as_ref().is_some_and(|worst| worst.found.certain) {
+                if tally.is_certain() {
                     return Ok(());
                 }
             }
@@ -233,9 +243,11 @@ impl Prover<'_> {
             let question = Question { claim, beyond: &beyond, every_service };
             let Some(mut found) = self.court.search(&question, &bench, &cube, budget)? else { continue };
             let if_published = if_published || self.is_guess(flow, &bench, &found);
-            found.certain &= !if_published;
-            let certain = found.certain;
-            if certain || tally.worst.is_none() {
+            if if_published {
+                found.certainty = Certainty::Possibly;
+            }
+            let certain = found.certainty == Certainty::Certain;
+            if certain || tally.worst.as_ref().is_none_or(|worst| worst.found.certainty < found.certainty) {
                 tally.worst = Some(Finding { flow, bench, beyond: beyond.clone(), found, if_published });
             }
             if certain {

@@ -2,13 +2,15 @@
 
 use crate::diagnostic::Diagnostic;
 use crate::netfilter::{Hook, TableKind, Verdict};
+use crate::packet::Condition;
+use crate::packet::condition::Counter;
 use crate::policy::{Action, Policy, Rank};
 use crate::span::Location;
 
 use super::beyond::Beyond;
-use super::codes::{ASSERT_FAILS, ASSERT_POSSIBLY_FAILS, ASSERT_SAYS_NOTHING, ASSERT_UNDECIDED};
+use super::codes::{ALLOWED_WITHIN_LIMIT, ASSERT_FAILS, ASSERT_POSSIBLY_FAILS, ASSERT_SAYS_NOTHING, ASSERT_UNDECIDED};
 use super::example::Teller;
-use super::judge::{Claim, Court, Meaning};
+use super::judge::{Certainty, Claim, Court, Meaning};
 use super::world::World;
 use super::{Finding, Outcome, Proof, rule_at};
 
@@ -38,8 +40,12 @@ pub(super) fn found(
     finding: &Finding,
 ) -> Proof {
     let found = &finding.found;
-    let (outcome, code) =
-        if found.certain { (Outcome::Fails, &ASSERT_FAILS) } else { (Outcome::Possibly, &ASSERT_POSSIBLY_FAILS) };
+    let (outcome, code) = match found.certainty {
+        Certainty::Certain => (Outcome::Fails, &ASSERT_FAILS),
+        Certainty::Beyond => (Outcome::WithinLimits, &ALLOWED_WITHIN_LIMIT),
+        Certainty::Possibly => (Outcome::Possibly, &ASSERT_POSSIBLY_FAILS),
+    };
+    let counted = found.conditions.iter().any(|(condition, _)| matches!(condition, Condition::Counted(_)));
     let packet = {
         let universe = &court.space(finding.bench.family).universe;
         let teller =
@@ -59,10 +65,11 @@ pub(super) fn found(
         Meaning::Rejected => "rejected",
         Meaning::Unknown => "decided by words that fwc does not know",
     };
-    let message = if found.certain {
-        format!("this assert fails: some of these connections are {fares}")
-    } else {
-        format!("this assert possibly fails: some of these connections may be {fares}")
+    let message = match found.certainty {
+        Certainty::Certain => format!("this assert fails: some of these connections are {fares}"),
+        Certainty::Beyond if counted => format!("this assert holds within a limit only: what is beyond it is {fares}"),
+        Certainty::Beyond => format!("this assert holds at some times only: at others some of this is {fares}"),
+        Certainty::Possibly => format!("this assert possibly fails: some of these connections may be {fares}"),
     };
     let mut diagnostic = Diagnostic::new(code, location, message).label(match claim {
         Claim::Allow => "not all of this is allowed",
@@ -70,10 +77,9 @@ pub(super) fn found(
         Claim::Reject => "not all of this is rejected",
     });
     let rule = found.place.and_then(|place| rule_at(&court.ruleset, place)).cloned();
-    let chain =
-        found.place.and_then(|place| court.ruleset.tables.get(place.table as usize)?.chains.get(place.chain as usize));
-    let limit = chain.is_some_and(|chain| chain.name.starts_with("fwc-limit-") || chain.name.starts_with("fwc-over-"));
-    if let Some(origin) = rule.as_ref().and_then(|rule| rule.origin) {
+    let origin = rule.as_ref().and_then(|rule| rule.origin);
+    let limit = counted && origin.is_some_and(|origin| has_limit(policy, origin));
+    if let Some(origin) = origin {
         let drops = matches!(rule.as_ref().and_then(|rule| rule.verdict.as_ref()), Some(Verdict::Drop));
         let what = match found.meaning {
             Meaning::Denied if limit => "beyond this limit it is denied",
@@ -93,7 +99,7 @@ pub(super) fn found(
     for note in circumstances(finding) {
         diagnostic = diagnostic.note(note);
     }
-    diagnostic = diagnostic.help(advice(claim, finding, limit));
+    diagnostic = diagnostic.help(advice(claim, finding));
     Proof { location, outcome, diagnostic: Some(diagnostic) }
 }
 
@@ -101,6 +107,12 @@ pub(super) fn found(
 fn is_allow(policy: &Policy, place: Location) -> bool {
     let own = policy.flows.values().flatten().filter(|judgement| judgement.location == place);
     own.filter(|judgement| judgement.rank != Rank::End).any(|judgement| judgement.action == Action::Allow)
+}
+
+/// Whether a line of the policy has a limit.
+fn has_limit(policy: &Policy, place: Location) -> bool {
+    let mut own = policy.flows.values().flatten().filter(|judgement| judgement.location == place);
+    own.any(|judgement| judgement.options.limit.is_some())
 }
 
 /// Where the packet passes.
@@ -127,21 +139,7 @@ fn circumstances(finding: &Finding) -> Vec<String> {
         notes
             .push("no fact says what is published: on INPUT, docker-proxy's ports look like the host's own".to_owned());
     }
-    for text in &found.conditions {
-        notes.push(if let Some(set) = text.strip_prefix("member of ") {
-            let set = set.split(' ').next().unwrap_or(set);
-            format!("it depends on what others fill into the set `{set}`")
-        } else if text.starts_with("time ") {
-            "it depends on the time of day".to_owned()
-        } else if let Some(user) = text.strip_prefix("owner ") {
-            format!("it depends on whether the user `{user}` opens it")
-        } else if text.contains(": limit ") || text.contains(": more than ") {
-            "it depends on how many came before".to_owned()
-        } else {
-            let words = text.rsplit_once(" (question ").map_or(text.as_str(), |(words, _)| words);
-            format!("it depends on words that fwc does not know: `{}`", words.trim_end_matches(" decides"))
-        });
-    }
+    notes.extend(found.conditions.iter().map(|(condition, holds)| depends_on(condition, *holds)));
     notes.dedup();
     match (&finding.beyond, found.meaning) {
         (Beyond::Depends(reasons), Meaning::Left | Meaning::Allowed) => notes.extend(reasons.iter().cloned()),
@@ -160,7 +158,28 @@ fn circumstances(finding: &Finding) -> Vec<String> {
     notes
 }
 
-fn advice(claim: Claim, finding: &Finding, limit: bool) -> String {
+/// What it depends on that no packet shows.
+fn depends_on(condition: &Condition, holds: bool) -> String {
+    match condition {
+        Condition::Member { set, .. } => format!("it depends on what others fill into the set `{set}`"),
+        Condition::Time(hours) if holds => format!("it depends on the time: so it is {hours}"),
+        Condition::Time(hours) => format!("it depends on the time: so it is except {hours}"),
+        Condition::User(user) => format!("it depends on whether the user `{user}` opens it"),
+        Condition::Counted(question) => match &question.counter {
+            counter @ (Counter::Limit { .. } | Counter::Connections { .. }) => {
+                format!("it depends on how many came before: the limit is {}", counter.amount())
+            }
+            Counter::Unmodelled(text) => unknown_words(text),
+        },
+        Condition::Unmodelled(text) | Condition::Decides(text) => unknown_words(text),
+    }
+}
+
+fn unknown_words(text: &str) -> String {
+    format!("it depends on words that fwc does not know: `{text}`")
+}
+
+fn advice(claim: Claim, finding: &Finding) -> String {
     let flow = finding.flow;
     match (claim, finding.found.meaning) {
         (Claim::Deny, Meaning::Left) | (Claim::Reject, Meaning::Left) => {
@@ -170,8 +189,9 @@ fn advice(claim: Claim, finding: &Finding, limit: bool) -> String {
             "narrow the rule, put a `deny` in front of it, or say in the assert what is meant to be open".to_owned()
         }
         (Claim::Reject, _) => "say `reject` in the rule, or `assert deny`, which a reject satisfies, too".to_owned(),
-        (Claim::Allow, Meaning::Denied | Meaning::Rejected) if limit => {
-            "take the limit out, or leave the assert out: what has a limit is not always allowed".to_owned()
+        (Claim::Allow, Meaning::Denied | Meaning::Rejected) if finding.found.certainty == Certainty::Beyond => {
+            let waiver = ALLOWED_WITHIN_LIMIT.name;
+            format!("allow the rest, too, or say that this is meant: `# fwc: expect({waiver}) -- why`")
         }
         (Claim::Allow, Meaning::Denied | Meaning::Rejected) => {
             "allow it in front of what denies it, or narrow the assert to what is meant to be open".to_owned()

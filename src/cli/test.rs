@@ -124,6 +124,7 @@ fn line(files: &[SourceText], proof: &Proof) -> String {
         Outcome::Holds => "ok      ",
         _ if proof.diagnostic.is_none() => "expected",
         Outcome::Fails => "FAILS   ",
+        Outcome::WithinLimits => "limited ",
         Outcome::Possibly => "possibly",
         Outcome::Undecided => "unknown ",
         Outcome::Nothing => "empty   ",

@@ -405,7 +405,7 @@ fn happens(program: &Program, step: u32, space: &Space) -> String {
         Event::Verdict(verdict) => words::verdict(verdict),
         Event::Passed => "accept".to_owned(),
         Event::Effect(effect) => words::effect(effect),
-        Event::Counted(text) => format!("asks `{text}`"),
+        Event::Counted(question) => format!("asks `{question}`"),
     };
     match program.step(step).map(|step| step.does) {
         Some(Does::Decide(event) | Does::Happen(event)) => words(event),

@@ -1,6 +1,8 @@
 //! Conditions that no packet shows, in words: limits and times that traffic meets, and what is not known.
 
-use crate::packet::{Cube, Field, Universe, Values};
+use crate::netfilter::entry;
+use crate::packet::condition::Counter;
+use crate::packet::{Condition, Cube, Field, Universe, Values};
 
 /// A condition in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,86 +13,34 @@ pub(super) enum Asked {
     Open(String),
 }
 
-/// A condition's text, and whether it has to hold.
-pub(super) fn asked(text: &str, holds: bool) -> Asked {
-    if let Some(user) = text.strip_prefix("owner ") {
-        return Asked::Limit(if holds { format!("from user {user}") } else { format!("not from user {user}") });
+/// A condition, and whether it has to hold.
+pub(super) fn asked(condition: &Condition, holds: bool) -> Asked {
+    let said = |holding: String, failing: String| if holds { holding } else { failing };
+    match condition {
+        Condition::User(user) => Asked::Limit(said(format!("from user {user}"), format!("not from user {user}"))),
+        Condition::Time(hours) => Asked::Limit(said(format!("only {hours}"), format!("but not {hours}"))),
+        Condition::Counted(question) => Asked::Limit(counter(&question.counter, holds)),
+        Condition::Member { set, .. } => {
+            let set = entry::live_set_name(set).unwrap_or(set);
+            Asked::Open(said(format!("if set `{set}` lists it"), format!("unless set `{set}` lists it")))
+        }
+        Condition::Decides(text) => {
+            Asked::Open(said(format!("if `{text}` lets it pass"), format!("unless `{text}` stops it")))
+        }
+        Condition::Unmodelled(text) => Asked::Open(said(format!("if `{text}`"), format!("unless `{text}`"))),
     }
-    if let Some(time) = text.strip_prefix("time ") {
-        let time = self::time(time);
-        return Asked::Limit(if holds { format!("only {time}") } else { format!("but not {time}") });
-    }
-    if let Some((question, _)) = text.rsplit_once(" (question ") {
-        return Asked::Limit(counter(question, holds));
-    }
-    if let Some(set) = text.strip_prefix("member of ") {
-        let set = set.split(" by ").next().unwrap_or(set);
-        // A policy's own set is one for each family.
-        let own = set.strip_prefix("fwc-");
-        let set = own.and_then(|own| own.strip_suffix("-v4").or(own.strip_suffix("-v6"))).unwrap_or(set);
-        return Asked::Open(if holds {
-            format!("if set `{set}` lists it")
-        } else {
-            format!("unless set `{set}` lists it")
-        });
-    }
-    if let Some(decides) = text.strip_suffix(" decides") {
-        return Asked::Open(if holds {
-            format!("if `{decides}` lets it pass")
-        } else {
-            format!("unless `{decides}` stops it")
-        });
-    }
-    Asked::Open(if holds { format!("if `{text}`") } else { format!("unless `{text}`") })
 }
 
-/// `NAME limit 10/60 s burst 5 by /32`, `more than 20 connections by /32`.
-fn counter(question: &str, holds: bool) -> String {
-    let number = |text: Option<&str>| text.and_then(|text| text.parse::<u64>().ok());
-    let per = |text: Option<&str>| match text {
-        Some("32" | "64" | "128") => " per source".to_owned(),
-        Some("0") | None => String::new(),
-        Some(prefix) => format!(" per /{prefix} of sources"),
-    };
-    if let Some((_, rest)) = question.rsplit_once(" limit ")
-        && let Some((count, rest)) = rest.split_once('/')
-        && let Some((seconds, rest)) = rest.split_once(" s burst ")
-        && let (Some(count), Some(seconds)) = (number(Some(count)), number(Some(seconds)))
-    {
-        let unit = match seconds {
-            1 => "second".to_owned(),
-            60 => "minute".to_owned(),
-            3600 => "hour".to_owned(),
-            86400 => "day".to_owned(),
-            other => format!("{other} s"),
-        };
-        let per = per(rest.split_once(" by /").map(|(_, prefix)| prefix));
-        return if holds { format!("{count}/{unit}{per}") } else { format!("beyond {count}/{unit}{per}") };
-    }
-    if let Some((_, rest)) = question.rsplit_once("more than ")
-        && let Some((count, rest)) = rest.split_once(" connections by /")
-        && let Some(count) = number(Some(count))
-    {
-        let per = per(Some(rest));
-        return if holds { format!("above {count} connections{per}") } else { format!("{count} connections{per}") };
-    }
-    if holds { format!("while `{question}`") } else { format!("while not `{question}`") }
-}
-
-/// `0011111 Some((480, 1080))`.
-fn time(text: &str) -> String {
-    let (days, times) = text.split_once(' ').unwrap_or((text, ""));
-    let names = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-    let on: Vec<&str> = days.chars().rev().zip(names).filter(|(bit, _)| *bit == '1').map(|(_, name)| name).collect();
-    let days = if on.len() == 7 || on.is_empty() { String::new() } else { on.join(", ") };
-    let numbers: Vec<u32> =
-        times.split(|letter: char| !letter.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect();
-    let clock = |minutes: u32| format!("{:02}:{:02}", minutes / 60, minutes % 60);
-    match (numbers.as_slice(), days.is_empty()) {
-        ([from, to], true) => format!("{} to {}", clock(*from), clock(*to)),
-        ([from, to], false) => format!("{days}, {} to {}", clock(*from), clock(*to)),
-        (_, true) => "at times".to_owned(),
-        _ => days,
+fn counter(counter: &Counter, holds: bool) -> String {
+    let amount = counter.amount();
+    match (counter, holds) {
+        (Counter::Limit { .. }, true) => amount,
+        (Counter::Limit { .. }, false) => format!("beyond {amount}"),
+        // It says yes when too many are open.
+        (Counter::Connections { .. }, true) => format!("above {amount}"),
+        (Counter::Connections { .. }, false) => amount,
+        (Counter::Unmodelled(_), true) => format!("while `{amount}`"),
+        (Counter::Unmodelled(_), false) => format!("while not `{amount}`"),
     }
 }
 
@@ -99,8 +49,8 @@ pub(super) fn without_limits(cube: &Cube, universe: &Universe) -> (Cube, Vec<Str
     let mut rest = cube.clone();
     let mut limits = Vec::new();
     for (field, values) in cube.parts() {
-        if let Some(text) = universe.text(*field)
-            && let Asked::Limit(words) = asked(text, values.contains(1))
+        if let Some(condition) = universe.condition(*field)
+            && let Asked::Limit(words) = asked(condition, values.contains(1))
         {
             rest = rest.replaced(*field, None);
             if !limits.contains(&words) {
@@ -115,8 +65,8 @@ pub(super) fn without_limits(cube: &Cube, universe: &Universe) -> (Cube, Vec<Str
 pub(super) fn open(cube: &Cube, region: &Cube, universe: &Universe) -> Vec<String> {
     let mut found = Vec::new();
     for (field, values) in cube.parts().iter().filter(|(field, _)| narrower(cube, *field, region).is_some()) {
-        if let Some(text) = universe.text(*field) {
-            if let Asked::Open(words) = asked(text, values.contains(1)) {
+        if let Some(condition) = universe.condition(*field) {
+            if let Asked::Open(words) = asked(condition, values.contains(1)) {
                 found.push(words);
             }
         } else if is_mark(*field, universe) {
@@ -160,7 +110,7 @@ mod tests {
     use crate::netfilter::{Limit, Match, MatchKind, Rule, Ruleset, Table, TableFamily, TableKind, Verdict};
     use crate::program::{End, Space, flatten};
 
-    /// The words for a match, read from the text that conditions of it have.
+    /// The words for a match, as a condition of a chain.
     fn words(kind: MatchKind, negated: bool) -> Vec<Asked> {
         let rule = Rule { matches: vec![Match { negated, kind }], verdict: Some(Verdict::Accept), ..Rule::default() };
         let chain = crate::netfilter::Chain {
@@ -183,12 +133,12 @@ mod tests {
         let cube = &first.expect("a step").cube;
         cube.parts()
             .iter()
-            .filter_map(|(field, values)| Some(asked(space.universe.text(*field)?, values.contains(1))))
+            .filter_map(|(field, values)| Some(asked(space.universe.condition(*field)?, values.contains(1))))
             .collect()
     }
 
     #[test]
-    fn conditions_are_read_as_they_are_written() {
+    fn conditions_are_said_as_policies_say_them() {
         let limit = |source_prefix| Limit { count: 10, seconds: 60, burst: 5, source_prefix, name: "ssh".into() };
         let said = |text: &str| vec![Asked::Limit(text.to_owned())];
         assert_eq!(words(MatchKind::Limit(Box::new(limit(Some(32)))), false), said("10/minute per source"));

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::names;
 use crate::net::{AddressRange, Card, Family, Protocol};
-use crate::netfilter::{Effect, IcmpType, Match, MatchKind, SetField, State, Verdict};
+use crate::netfilter::{Effect, IcmpType, Match, MatchKind, State, Verdict};
 use crate::packet::field::number_name;
 use crate::packet::{Cube, Field, Universe, Values};
 
@@ -47,21 +47,6 @@ fn icmp(family: Family, one: IcmpType) -> String {
     )
 }
 
-fn set_field(field: SetField) -> &'static str {
-    match field {
-        SetField::Source => "source",
-        SetField::Destination => "destination",
-        SetField::DestinationService => "destination service",
-        SetField::SourceMac => "source MAC",
-        SetField::InInterface => "arrival interface",
-        SetField::OriginalService => "dialled service",
-        SetField::OutInterface => "departure interface",
-        SetField::Protocol => "protocol",
-        SetField::SourcePort => "source port",
-        SetField::DestinationPort => "destination port",
-    }
-}
-
 /// What a match asks for: `destination port 22`, `not arrival interface docker0`.
 #[must_use]
 pub fn asked(item: &Match, family: Family) -> String {
@@ -101,7 +86,7 @@ pub fn asked(item: &Match, family: Family) -> String {
         MatchKind::SourceMac(macs) => format!("source MAC {}", list(macs.iter().map(ToString::to_string))),
         MatchKind::User(user) => format!("user {user}"),
         MatchKind::InSet(asked) => {
-            format!("{} in set {}", list(asked.fields.iter().map(|field| set_field(*field).to_owned())), asked.set)
+            format!("{} in set {}", list(asked.fields.iter().map(ToString::to_string)), asked.set)
         }
         MatchKind::Limit(limit) => format!("at most {} in {} s", limit.count, limit.seconds),
         MatchKind::ConnectionsAbove { count, .. } => format!("more than {count} connections"),
@@ -350,9 +335,11 @@ pub fn cube(cube: &Cube, known: &Cube, universe: &Universe) -> Vec<(String, Stri
             continue;
         }
         let said = values(*field, own, universe);
-        match universe.text(*field) {
-            Some(text) if said == "yes" => parts.push((format!("`{text}`"), "holds".to_owned())),
-            Some(text) => parts.push((format!("`{text}`"), "does not hold".to_owned())),
+        match universe.condition(*field) {
+            Some(condition) => {
+                let holds = if own.contains(1) { "holds" } else { "does not hold" };
+                parts.push((format!("`{condition}`"), holds.to_owned()));
+            }
             None => parts.push((field.to_string(), said)),
         }
     }

@@ -8,11 +8,9 @@ use smallvec::{SmallVec, smallvec};
 use thin_vec::thin_vec;
 
 use crate::net::{AddressRange, AddressSet, Card, Family, PortRange, PortSet, Protocol};
-use crate::netfilter::{Hook, Match, MatchKind, SetField, State, TableFamily, TableKind, Verdict};
+use crate::netfilter::{Hook, Match, MatchKind, SetField, State, TableFamily, TableKind, Verdict, entry};
 use crate::policy::{Action, CardSet, Class, Flow, Judgement, Party, Policy, Published, Rank, Traffic};
 use crate::syntax::tree::View;
-
-use super::live_set;
 
 /// Where a judgement's rules stand.
 #[derive(Clone, Debug)]
@@ -491,7 +489,7 @@ pub fn party_matches(party: &Party, from: bool, seat: &Seat, family: Option<Fami
     }
     if let Some(live) = &party.live {
         let field = if from { SetField::Source } else { SetField::Destination };
-        matches.push(Match::is(MatchKind::in_set(live_set(live, family?), thin_vec![field])));
+        matches.push(Match::is(MatchKind::in_set(entry::live_set(live, family?), thin_vec![field])));
     }
     if !party.macs.is_empty() && from && arrives_known {
         matches.push(Match::is(MatchKind::SourceMac(party.macs.as_slice().into())));

@@ -174,7 +174,7 @@ impl<'p> Program<'p> {
         for live in &self.policy.live_sets {
             for family in Family::BOTH {
                 let set = Set {
-                    name: live_set(&live.name, family),
+                    name: entry::live_set(&live.name, family),
                     family: Some(family),
                     fields: vec![SetField::Source],
                     elements: Vec::new(),
@@ -484,12 +484,6 @@ pub fn keep(ruleset: &mut Ruleset, policy: &Policy, names: &[String]) {
     }
     ruleset.tables.retain(|table| !table.chains.is_empty());
     ruleset.attachments.clear();
-}
-
-/// The name of one family's part of a live set, as those who fill it must write it.
-#[must_use]
-pub fn live_set(name: &str, family: Family) -> Arc<str> {
-    Arc::from(format!("fwc-{name}-{}", if family == Family::Ipv4 { "v4" } else { "v6" }))
 }
 
 fn has_part(policy: &Policy, part: &str) -> bool {

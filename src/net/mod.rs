@@ -1,6 +1,7 @@
 //! The vocabulary of packets that every stage shares: families, addresses, ports, protocols, interface names.
 
 mod address;
+pub mod hours;
 mod port;
 
 use std::fmt;
@@ -8,6 +9,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 pub use address::{AddressRange, AddressRanges, AddressSet, PackedRange};
+pub use hours::Hours;
 pub use port::{PortRange, PortSet};
 
 /// An address family.

@@ -1,7 +1,10 @@
 //! Where packets enter our chains: the names and places that every build has alike, so that a later build finds what an earlier
 //! one attached.
 
+use std::sync::Arc;
+
 use super::{Base, Hook, TableKind};
+use crate::net::Family;
 
 /// Chains that attachments lead to, with the same names in every build. A build declares all of those in the tables that it
 /// uses, empty where a policy has nothing to say there: `iptables-restore --noflush` leaves a chain alone that its file does not
@@ -32,6 +35,22 @@ pub fn entry_chain(kind: TableKind, hook: Hook) -> String {
         _ => format!("fwc-{}-{}", kind.name(), hook.name()),
     }
 }
+
+/// The kernel's set of a policy's `live` set, for addresses of a family.
+#[must_use]
+pub fn live_set(name: &str, family: Family) -> Arc<str> {
+    let [v4, v6] = LIVE_SET_ENDINGS;
+    Arc::from(format!("fwc-{name}{}", if family == Family::Ipv4 { v4 } else { v6 }))
+}
+
+/// What a policy calls the `live` set that is this one in the kernel.
+#[must_use]
+pub fn live_set_name(set: &str) -> Option<&str> {
+    let own = set.strip_prefix("fwc-")?;
+    LIVE_SET_ENDINGS.iter().find_map(|ending| own.strip_suffix(ending))
+}
+
+const LIVE_SET_ENDINGS: [&str; 2] = ["-v4", "-v6"];
 
 /// The place that a chain of ours takes at a hook when a policy does not choose one: iptables' priority for the table, less five, so
 /// that it stands before tables at the customary priorities.

@@ -4,6 +4,7 @@
 pub mod entry;
 pub mod words;
 
+use std::fmt;
 use std::sync::Arc;
 
 use thin_vec::ThinVec;
@@ -448,6 +449,23 @@ pub enum SetField {
     SourcePort,
     /// Destination port of whatever protocol the rule asks for (nft alone).
     DestinationPort,
+}
+
+impl fmt::Display for SetField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Source => "source",
+            Self::Destination => "destination",
+            Self::DestinationService => "destination service",
+            Self::SourceMac => "source MAC",
+            Self::InInterface => "arrival interface",
+            Self::OriginalService => "dialled service",
+            Self::OutInterface => "departure interface",
+            Self::Protocol => "protocol",
+            Self::SourcePort => "source port",
+            Self::DestinationPort => "destination port",
+        })
+    }
 }
 
 /// A named set.

@@ -1,10 +1,10 @@
 //! The fields of a packet that rules compare, and what is known of the values that they can have.
 
 use std::fmt;
-use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::condition::Condition;
 use super::values::{Range, Values};
 use crate::net::{Card, Family};
 
@@ -83,7 +83,7 @@ pub struct Bits {
     pub mask: u32,
 }
 
-/// What is known of the fields while packets of one family are reasoned about: the groups of bits, and the conditions by name.
+/// What is known of the fields while packets of one family are reasoned about: the groups of bits, and the conditions.
 ///
 /// Two programs that are compared share one universe, so that a condition has one field in both.
 #[derive(Clone, Debug)]
@@ -91,8 +91,8 @@ pub struct Universe {
     family: Family,
     marks: Vec<u32>,
     flags: Vec<u32>,
-    conditions: Vec<Arc<str>>,
-    known: FxHashMap<Arc<str>, Field>,
+    conditions: Vec<Condition>,
+    known: FxHashMap<Condition, Field>,
 }
 
 impl Universe {
@@ -114,23 +114,27 @@ impl Universe {
         self.family
     }
 
-    /// The field of a condition that is true or false, by its exact text. `None` if there are more than fit.
-    pub fn condition(&mut self, text: &str) -> Option<Field> {
-        if let Some(field) = self.known.get(text) {
+    /// The field of a condition, which is true or false. `None` if there are more than fit.
+    pub fn field_of(&mut self, condition: Condition) -> Option<Field> {
+        if let Some(field) = self.known.get(&condition) {
             return Some(*field);
         }
         let number = u16::try_from(self.conditions.len()).ok()?.checked_add(Field::CONDITIONS)?;
-        let text: Arc<str> = Arc::from(text);
-        self.conditions.push(Arc::clone(&text));
-        self.known.insert(text, Field(number));
+        self.conditions.push(condition.clone());
+        self.known.insert(condition, Field(number));
         Some(Field(number))
     }
 
-    /// The text of a condition.
+    /// The conditions, and their fields.
+    pub fn conditions(&self) -> impl Iterator<Item = (Field, &Condition)> {
+        (Field::CONDITIONS..).map(Field).zip(&self.conditions)
+    }
+
+    /// The condition of a field; `None` if it is another kind of field.
     #[must_use]
-    pub fn text(&self, field: Field) -> Option<&str> {
+    pub fn condition(&self, field: Field) -> Option<&Condition> {
         let at = field.0.checked_sub(Field::CONDITIONS)?;
-        self.conditions.get(usize::from(at)).map(|text| &**text)
+        self.conditions.get(usize::from(at))
     }
 
     /// The largest value that a field can have; the smallest is 0.

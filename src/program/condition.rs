@@ -6,15 +6,16 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::{Event, EventId, Space};
-use crate::net::{AddressRange, AddressSet, Card, Family, PortRange, PortSet, Protocol};
-use crate::netfilter::{Effect, Match, MatchKind, Rule, Set, SetField, SetValue, State, Table};
+use crate::net::{AddressRange, AddressSet, Card, Family, Hours, PortRange, PortSet, Protocol};
+use crate::netfilter::{Effect, Limit, Match, MatchKind, Rule, Set, SetField, SetValue, State, Table};
+use crate::packet::condition::{Counter, Question};
 use crate::packet::field::card_range;
 use crate::packet::values::Range;
-use crate::packet::{Bits, Cube, Field, Values};
+use crate::packet::{Bits, Condition, Cube, Field, Values};
 
 /// What a rule asks of a packet.
 #[derive(Debug, Default)]
-pub(super) struct Condition {
+pub(super) struct RuleCondition {
     /// Packets that never match, whatever the rest says (a negated set of several fields).
     pub(super) never: Vec<Cube>,
     /// What is asked that counts: the packets for which it is, in this order.
@@ -61,10 +62,10 @@ impl<'r> Reader<'r> {
         &mut self,
         rule: &Rule,
         space: &mut Space,
-        occurrence: &mut dyn FnMut(&str, &[Cube]) -> u32,
-    ) -> Condition {
+        occurrence: &mut dyn FnMut(&Counter, &[Cube]) -> u32,
+    ) -> RuleCondition {
         let family = space.universe.family();
-        let mut condition = Condition { cubes: vec![Cube::all()], ..Condition::default() };
+        let mut condition = RuleCondition { cubes: vec![Cube::all()], ..RuleCondition::default() };
         if rule.family.is_some_and(|only| only != family) {
             condition.cubes.clear();
         }
@@ -97,10 +98,10 @@ impl<'r> Reader<'r> {
 
     fn narrow(
         &mut self,
-        condition: &mut Condition,
+        condition: &mut RuleCondition,
         item: &Match,
         space: &mut Space,
-        occurrence: &mut dyn FnMut(&str, &[Cube]) -> u32,
+        occurrence: &mut dyn FnMut(&Counter, &[Cube]) -> u32,
     ) {
         let family = space.universe.family();
         let flag = |field: Field| (field, Values::single(1));
@@ -162,24 +163,25 @@ impl<'r> Reader<'r> {
             .map(|values| (Field::MAC, values)),
             MatchKind::InSet(asked) => return self.set(condition, &asked.set, &asked.fields, item.negated, space),
             MatchKind::Limit(limit) => {
-                let by = limit.source_prefix.map_or_else(String::new, |prefix| format!(" by /{prefix}"));
                 // What counts all sources together is a counter of the rule's own, unless a name is shared.
                 let name = space.counter(&limit.name, limit.source_prefix.is_some());
-                let key = format!("{name} limit {}/{} s burst {}{by}", limit.count, limit.seconds, limit.burst);
-                return counted(condition, &key, item.negated, space, occurrence);
+                let &Limit { count, seconds, burst, source_prefix, .. } = &**limit;
+                let counter = Counter::Limit { count, seconds, burst, source_prefix, name };
+                return counted(condition, counter, item.negated, space, occurrence);
             }
             MatchKind::ConnectionsAbove { count, source_prefix, name } => {
                 let name = space.counter(name, false);
-                let key = format!("{name} more than {count} connections by /{source_prefix}");
-                return counted(condition, &key, item.negated, space, occurrence);
+                let counter = Counter::Connections { above: *count, source_prefix: *source_prefix, name };
+                return counted(condition, counter, item.negated, space, occurrence);
             }
-            MatchKind::User(user) => opaque(&format!("owner {user}"), space),
-            MatchKind::Time { days, times } => opaque(&format!("time {days:07b} {times:?}"), space),
+            MatchKind::User(user) => hidden(Condition::User(Arc::clone(user)), space),
+            MatchKind::Time { days, times } => hidden(Condition::Time(Hours { days: *days, times: *times }), space),
             MatchKind::Unknown(text) => {
                 if text.split_whitespace().any(|word| COUNTING.contains(&word)) {
-                    return counted(condition, text, item.negated, space, occurrence);
+                    let counter = Counter::Unmodelled(Arc::clone(text));
+                    return counted(condition, counter, item.negated, space, occurrence);
                 }
-                opaque(text, space)
+                hidden(Condition::Unmodelled(Arc::clone(text)), space)
             }
         };
         match one {
@@ -192,7 +194,7 @@ impl<'r> Reader<'r> {
     /// Membership in a named set.
     fn set(
         &mut self,
-        condition: &mut Condition,
+        condition: &mut RuleCondition,
         name: &Arc<str>,
         fields: &[SetField],
         negated: bool,
@@ -201,8 +203,8 @@ impl<'r> Reader<'r> {
         let known = self.sets.get(&**name).copied().filter(|set| !set.live);
         let Some(set) = known else {
             // Others fill it: what is in it is not known, only that it is the same for everyone who asks.
-            let text = format!("member of {name} by {fields:?}");
-            match opaque(&text, space) {
+            let member = Condition::Member { set: Arc::clone(name), fields: fields.into() };
+            match hidden(member, space) {
                 Some((field, values)) => apply(condition, field, Some(values), negated, space),
                 None => condition.cubes.clear(),
             }
@@ -349,7 +351,7 @@ fn state_numbers(states: u8) -> impl Iterator<Item = Range> {
     (0u128..).zip(known).filter(move |(_, bit)| states & bit != 0).map(|(number, _)| (number, number))
 }
 
-fn addresses(condition: &mut Condition, field: Field, set: &AddressSet, negated: bool, space: &Space) {
+fn addresses(condition: &mut RuleCondition, field: Field, set: &AddressSet, negated: bool, space: &Space) {
     let family = space.universe.family();
     let own = set.iter().filter(|range| range.family() == family).map(|range| address_range(&range));
     match Values::union(own) {
@@ -360,7 +362,7 @@ fn addresses(condition: &mut Condition, field: Field, set: &AddressSet, negated:
 }
 
 /// Narrows every alternative.
-fn apply(condition: &mut Condition, field: Field, values: Option<Values>, negated: bool, space: &Space) {
+fn apply(condition: &mut RuleCondition, field: Field, values: Option<Values>, negated: bool, space: &Space) {
     let values = match (values, negated) {
         (Some(values), true) => space.universe.complement(field, &values),
         (values, _) => values,
@@ -377,7 +379,7 @@ fn apply(condition: &mut Condition, field: Field, values: Option<Values>, negate
 }
 
 /// Narrows by bits: all parts as they say, or at least one of them otherwise.
-pub(super) fn bits(condition: &mut Condition, parts: &[(Field, u128)], negated: bool, space: &Space) {
+pub(super) fn bits(condition: &mut RuleCondition, parts: &[(Field, u128)], negated: bool, space: &Space) {
     condition.cubes = narrowed_by_bits(&condition.cubes, parts, negated, space);
 }
 
@@ -401,22 +403,24 @@ pub(super) fn narrowed_by_bits(cubes: &[Cube], parts: &[(Field, u128)], negated:
     found
 }
 
-fn opaque(text: &str, space: &mut Space) -> Option<(Field, Values)> {
-    space.universe.condition(text).map(|field| (field, Values::single(1)))
+/// A condition that no field of a packet shows, where it holds.
+fn hidden(condition: Condition, space: &mut Space) -> Option<(Field, Values)> {
+    space.universe.field_of(condition).map(|field| (field, Values::single(1)))
 }
 
 /// A question whose answer depends on what was asked before: that it is asked is an event, its answer a condition of its own.
 fn counted(
-    condition: &mut Condition,
-    key: &str,
+    condition: &mut RuleCondition,
+    counter: Counter,
     negated: bool,
     space: &mut Space,
-    occurrence: &mut dyn FnMut(&str, &[Cube]) -> u32,
+    occurrence: &mut dyn FnMut(&Counter, &[Cube]) -> u32,
 ) {
-    let text = format!("{key} (question {})", occurrence(key, &condition.cubes));
-    let event = space.number(Event::Counted(Arc::from(text.as_str())));
+    let number = occurrence(&counter, &condition.cubes);
+    let question = Question { counter, number };
+    let event = space.number(Event::Counted(question.clone()));
     condition.counted.push((condition.cubes.clone(), event));
-    match opaque(&text, space) {
+    match hidden(Condition::Counted(question), space) {
         Some((field, values)) => apply(condition, field, Some(values), negated, space),
         None => condition.cubes.clear(),
     }

@@ -79,8 +79,8 @@ fn value(field: Field, range: Range, universe: &Universe) -> String {
         Field::OUT_PORT => format!("out by bridge port {}", card(range)),
         Field::MAC => format!("MAC {}", mac(first)),
         field if field.is_condition() => {
-            let text = universe.text(field).unwrap_or("a condition");
-            if first == 1 { format!("`{text}`") } else { format!("not `{text}`") }
+            let words = universe.condition(field).map_or_else(|| "a condition".to_owned(), ToString::to_string);
+            if first == 1 { format!("`{words}`") } else { format!("not `{words}`") }
         }
         field => match universe.bits(field, first) {
             Some((Word::Mark, bits)) => format!("mark {:#x}/{:#x}", bits.value, bits.mask),

@@ -15,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 use rustc_hash::FxHashMap;
 
 use crate::netfilter::{Effect, MatchKind, Ruleset, Verdict};
+use crate::packet::condition::{CounterName, Question};
 use crate::packet::{Cube, Index, Universe};
 
 pub use counters::Counters;
@@ -31,7 +32,7 @@ pub enum Event {
     /// A side effect; it goes on.
     Effect(Effect),
     /// Something that counts packets was asked; it goes on.
-    Counted(Arc<str>),
+    Counted(Question),
 }
 
 /// The number of an [`Event`] in a [`Space`].
@@ -93,12 +94,13 @@ impl Space {
 
     /// What tells a counter from others of its rate: its name, or what it is called in a comparison. There one that is not called
     /// anything is known by what is asked of it alone, unless it is one `of_sources`.
-    fn counter(&self, name: &Arc<str>, of_sources: bool) -> String {
+    fn counter(&self, name: &Arc<str>, of_sources: bool) -> CounterName {
+        let own = || CounterName::Own(Arc::clone(name));
         match &self.renamed {
-            None => name.to_string(),
+            None => own(),
             Some(renamed) => {
-                let own = || if of_sources { name.to_string() } else { String::new() };
-                renamed.0.get(name).cloned().unwrap_or_else(own)
+                let unnamed = || if of_sources { own() } else { CounterName::Unnamed };
+                renamed.0.get(name).cloned().unwrap_or_else(unnamed)
             }
         }
     }

@@ -1,6 +1,6 @@
 //! One packet's way through chains, rule by rule, as the kernel goes: what was asked, what it answered, what was done.
 
-use super::condition::{Condition, Reader};
+use super::condition::{Reader, RuleCondition};
 use super::{Place, Space};
 use crate::netfilter::{Effect, Match, Rule, Ruleset, Verdict};
 use crate::packet::{Cube, Field, Values};
@@ -235,7 +235,7 @@ impl Walker<'_, '_> {
     fn holds(&mut self, item: &Match) -> Option<bool> {
         let rule = Rule { matches: vec![item.clone()], ..Rule::default() };
         // What counts is asked anew each time; no packet says what it would answer.
-        let condition: Condition = self.reader.read(&rule, self.space, &mut |_, _| 0);
+        let condition: RuleCondition = self.reader.read(&rule, self.space, &mut |_, _| 0);
         let never = any(condition.never.iter().map(|cube| self.packet.is_in(cube)));
         let cubes = any(condition.cubes.iter().map(|cube| self.packet.is_in(cube)));
         let marks = all(condition.marks.iter().map(|test| {

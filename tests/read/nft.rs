@@ -165,3 +165,18 @@ fn a_bad_line_costs_itself_alone() {
         reading.faults.iter().map(|fault| format!("{} | {}", fault.message, fault.help)).collect();
     insta::assert_snapshot!("nft_faults", messages.join("\n"));
 }
+
+#[test]
+fn one_question_is_one_condition_however_it_is_written() {
+    for (short, listed) in [
+        ("time > \"2020-01-01 00:00:00\" accept", "meta time > \"2020-01-01 00:00:00\" accept"),
+        ("time \"2020-01-01 00:00:00\" accept", "meta time == \"2020-01-01 00:00:00\" accept"),
+        ("cpu 2 accept", "meta cpu 2 accept"),
+        ("meta iifgroup 7 accept", "iifgroup 7 accept"),
+    ] {
+        let read = rules(short);
+        assert_eq!(read, rules(listed), "{short}");
+        let unknown = |item: &Match| matches!(item.kind, MatchKind::Unknown(_));
+        assert!(matches!(read[0].matches.as_slice(), [one] if unknown(one)), "{read:?}");
+    }
+}

@@ -12,7 +12,6 @@ mod order;
 mod rule;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHasher};
 use std::hash::{Hash, Hasher};
@@ -20,6 +19,7 @@ use std::hash::{Hash, Hasher};
 use super::condition::Reader;
 use super::{Does, Event, EventId, Place, Program, Space, Step};
 use crate::netfilter::{Rule, Ruleset, Table, Verdict};
+use crate::packet::condition::Counter;
 use crate::packet::{Cube, Field};
 use order::arrange;
 
@@ -146,8 +146,8 @@ struct Writer<'r, 's> {
     visits: bool,
     depth: usize,
     /// The questions to counters of each kind: for which packets, and by what number.
-    questions: FxHashMap<Arc<str>, Vec<(Cube, u32)>>,
-    numbered: FxHashMap<(u64, Arc<str>), u32>,
+    questions: FxHashMap<Counter, Vec<(Cube, u32)>>,
+    numbered: FxHashMap<(u64, Counter), u32>,
 }
 
 /// Writes out a chain of a rule set's table for one family, the space's. `None` if there is no such chain.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::{Frame, Label, MOST_INLETS, MOST_STEPS, Pending, Writer, clamp, deeper};
 use crate::net::Family;
 use crate::netfilter::{Effect, Reject, Rule, Verdict};
-use crate::packet::{Bits, Cube, Values};
-use crate::program::condition::{Condition, MarkTest, element_cube};
+use crate::packet::condition::Counter;
+use crate::packet::{Bits, Condition, Cube, Values};
+use crate::program::condition::{MarkTest, RuleCondition, element_cube};
 use crate::program::{Does, Event, EventId, Place, Step, VISIT};
 
 impl Writer<'_, '_> {
@@ -48,12 +49,11 @@ impl Writer<'_, '_> {
 
     /// The condition of a rule. Each question that it puts to a counter has a number, the first that no question of the kind has
     /// which was put to any of the same packets before. So what a packet is asked first is the first, wherever it stands.
-    fn condition(&mut self, rule: &Rule, guard: &Cube, path: u64) -> Condition {
+    fn condition(&mut self, rule: &Rule, guard: &Cube, path: u64) -> RuleCondition {
         let (questions, numbered) = (&mut self.questions, &mut self.numbered);
-        let mut number = |key: &str, asked: &[Cube]| {
-            let key: Arc<str> = Arc::from(key);
-            *numbered.entry((path, Arc::clone(&key))).or_insert_with(|| {
-                let before = questions.entry(key).or_default();
+        let mut number = |counter: &Counter, asked: &[Cube]| {
+            *numbered.entry((path, counter.clone())).or_insert_with(|| {
+                let before = questions.entry(counter.clone()).or_default();
                 let asked: Vec<Cube> = asked.iter().filter_map(|cube| cube.intersection(guard)).collect();
                 let met = before.iter().filter(|(cube, _)| asked.iter().any(|own| own.meets(cube)));
                 let taken: Vec<u32> = met.map(|(_, number)| *number).collect();
@@ -175,7 +175,7 @@ impl Writer<'_, '_> {
 
     /// What may decide, or let the packets go on: to the next rule, unless `else_to` says something else.
     fn open(&mut self, text: Arc<str>, tested: Vec<Cube>, else_to: Option<Does>, place: Place) {
-        let condition = self.space.universe.condition(&format!("{text} decides"));
+        let condition = self.space.universe.field_of(Condition::Decides(Arc::clone(&text)));
         let event = self.space.number(Event::Verdict(Verdict::Unknown(text)));
         for cube in tested {
             let decided = match condition {

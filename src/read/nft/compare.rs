@@ -86,7 +86,7 @@ impl<'a> Reader<'a, '_> {
             _ => None,
         };
         if modelled.is_none() {
-            self.unknown_match(start);
+            self.unknown_comparison(start);
         }
         true
     }

@@ -85,6 +85,20 @@ const META: &[&str] = &[
     "ibrhwaddr",
 ];
 
+/// Those that the kernel's listing writes alone (nftables, `src/meta.c`).
+const LISTED_ALONE: &[&str] = &["iif", "oif", "iifname", "oifname", "iifgroup", "oifgroup"];
+
+/// How the kernel's listing begins a comparison, and the words that follow: `meta` stands before all keys but a few.
+pub(super) fn as_listed<'t, 's>(tokens: &'t [Token<'s>]) -> (&'static str, &'t [Token<'s>]) {
+    match tokens {
+        [meta, rest @ ..] if meta.is("meta") && rest.first().is_some_and(|key| LISTED_ALONE.contains(&key.text)) => {
+            ("", rest)
+        }
+        [key, ..] if META.contains(&key.text) && !LISTED_ALONE.contains(&key.text) => ("meta ", tokens),
+        _ => ("", tokens),
+    }
+}
+
 /// Headers whose fields are one word.
 const HEADERS: &[&str] = &[
     "ip", "ip6", "tcp", "udp", "udplite", "sctp", "dccp", "th", "ether", "arp", "ah", "esp", "comp", "icmp", "icmpv6",

@@ -115,6 +115,14 @@ impl<'a> Reader<'a, '_> {
         self.is(MatchKind::Unknown(text));
     }
 
+    /// A comparison that is not modelled, in the words of the kernel's listing: `time > 5` and `meta time > 5` are one question.
+    pub(super) fn unknown_comparison(&mut self, start: usize) {
+        let (named, rest) = field::as_listed(self.since(start));
+        let rest: Vec<Token> = rest.iter().filter(|token| !token.is("==")).copied().collect();
+        let text = format!("{named}{}", self.text(&rest));
+        self.is(MatchKind::Unknown(Arc::from(text)));
+    }
+
     pub(super) fn unknown_effect(&mut self, start: usize) {
         let text = self.text(self.since(start));
         self.effect(Effect::Unknown(text));
