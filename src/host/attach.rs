@@ -8,7 +8,7 @@ use crate::netfilter::{
     Attached, Base, Chain, Hook, Match, MatchKind, Owner, Rule, Ruleset, Table, TableFamily, TableKind, Target, Verdict,
 };
 
-/// What ban chains and ban sets are called: the jump into our chain stands behind what leads there.
+/// What ban chains and ban sets are called: the jump into our chain comes after the last rule that leads there.
 const BANS: [&str; 6] = ["f2b-", "fail2ban", "sshguard", "SSHGUARD", "crowdsec", "CROWDSEC"];
 
 /// Puts a policy's rules into a host's.
@@ -39,7 +39,8 @@ pub(super) fn attach(host: &mut Ruleset, lowered: Ruleset, target: Target) {
         if attachment.create_parent && chain(table, &attachment.parent).is_none() {
             table.chains.push(plain(&attachment.parent));
         }
-        if attachment.create_parent {
+        // Docker's own jump stays where Docker has put it.
+        if attachment.create_parent && !leads(table, "FORWARD", &attachment.parent) {
             lead(table, "FORWARD", jump(&Arc::from(&*attachment.parent)));
         }
         let rule = match &attachment.rule {
@@ -104,19 +105,26 @@ fn jump(to: &Arc<str>) -> Rule {
     Rule { verdict: Some(Verdict::Jump(to.clone())), ..Rule::default() }
 }
 
-/// Puts a rule into another owner's chain, if it is not there yet: in front, but behind jumps to ban chains.
+/// Puts a rule of ours into another owner's chain: after the last rule that asks who is banned, else in front. One that is there already
+/// is moved there, as attaching does.
 fn lead(table: &mut Table, parent: &str, rule: Rule) {
     let Some(parent) = chain(table, parent) else { return };
-    if parent.rules.iter().any(|known| known.matches == rule.matches && known.verdict == rule.verdict) {
-        return;
-    }
-    let bans = |rule: &&Rule| {
+    let same = |known: &Rule| known.matches == rule.matches && known.verdict == rule.verdict;
+    let known = parent.rules.iter().position(same).map(|at| parent.rules.remove(at));
+    let bans = |rule: &Rule| {
         let text = format!("{:?} {:?}", rule.matches, rule.verdict);
         BANS.iter().any(|ban| text.contains(ban))
     };
-    let at = parent.rules.iter().take_while(bans).count();
-    let comment = Some(Arc::from("made by the attach script"));
-    parent.rules.insert(at, Rule { comment, ..rule });
+    let at = parent.rules.iter().rposition(bans).map_or(0, |last| last + 1);
+    let rule = known.unwrap_or_else(|| Rule { comment: Some(Arc::from("made by the attach script")), ..rule });
+    parent.rules.insert(at, rule);
+}
+
+/// Whether a rule of a chain leads to another whatever the packet.
+fn leads(table: &mut Table, from: &str, to: &str) -> bool {
+    let jump = jump(&Arc::from(to));
+    chain(table, from)
+        .is_some_and(|chain| chain.rules.iter().any(|rule| rule.matches.is_empty() && rule.verdict == jump.verdict))
 }
 
 /// Gives FORWARD the policy that facts know, where no rule set does.

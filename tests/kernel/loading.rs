@@ -140,7 +140,7 @@ fn once_is_enough(
     let had = [("iptables", had_chain("iptables")), ("ip6tables", had_chain("ip6tables"))];
     let of_others = |lines: &[String]| {
         let made = |line: &String| {
-            let fits = line.contains(": :DOCKER-USER ") || line.ends_with(": -A FORWARD -j DOCKER-USER");
+            let fits = line.contains(": :DOCKER-USER ") || line.ends_with("-j DOCKER-USER");
             fits && had.iter().any(|(program, had)| !had && line.split(": ").next() == Some(program))
         };
         of_others(lines).into_iter().filter(|line| !made(line)).collect::<Vec<String>>()

@@ -15,6 +15,7 @@ pub mod traffic;
 
 mod accept;
 mod agreement;
+mod attached;
 mod bridged;
 mod connections;
 mod examples;

@@ -45,11 +45,15 @@ pub(super) fn files(ruleset: &Ruleset, context: &Context, state: &mut State) -> 
         context.stem
     );
     let attached = ruleset.attachments.iter().any(|attachment| attachment.is_for(Target::Nft));
-    let attach = format!(
-        "Run {}.nft.attach after it, once: Docker's FORWARD drops what no rule of iptables accepts, whatever this table accepted.",
-        context.stem
-    );
-    let mut text = if attached { header(context, &[&load, &attach]) } else { header(context, &[&load]) };
+    let attach = if attached {
+        format!(
+            "Run {}.nft.attach after it: Docker's FORWARD drops what no rule of iptables accepts, whatever this table accepted.",
+            context.stem
+        )
+    } else {
+        format!("{}.nft.attach takes away what an earlier build made in chains of iptables.", context.stem)
+    };
+    let mut text = header(context, &[&load, &attach]);
     let mut empty = header(context, &["Takes our tables away."]);
     let own = |family: TableFamily| match family {
         TableFamily::Bridge => "bridge",
@@ -84,9 +88,7 @@ pub(super) fn files(ruleset: &Ruleset, context: &Context, state: &mut State) -> 
         OutputFile { name: format!("{}.nft", context.stem), text },
         OutputFile { name: format!("{}.empty.nft", context.stem), text: empty },
     ];
-    if attached {
-        files.push(OutputFile { name: format!("{}.nft.attach", context.stem), text: attach::script(ruleset, context) });
-    }
+    files.push(OutputFile { name: format!("{}.nft.attach", context.stem), text: attach::script(ruleset, context) });
     files
 }
 
