@@ -37,22 +37,26 @@ pub static ASSERT_POSSIBLY_FAILS: Code = Code {
     level: Level::Warning,
     summary: "an assert holds or fails with something that is not known",
     explanation: "\
-A packet was found for which the assert is wrong if something holds that neither the policy nor the facts say: what others have
-filled into a `live` set, words of a `chain` block that fwc does not know, the version of Docker. The notes name it, and the fact that would settle it.
+A packet was found for which the assert is wrong if something holds that neither the policy nor the facts say: words of a `chain` block
+that fwc does not know, the version of Docker, which ports docker-proxy listens at. The notes name it, and the fact that would settle it.
 
 ```fw
-set banned live
-deny from banned to host
+target iptables
+chain filter INPUT {
+    -p tcp --dport 22 -m geoip --source-country XX -j DROP
+}
 allow ssh from any to host
-assert allow ssh from 10.1.1.0/24 to host     # warning: unless one of them is banned
+assert allow ssh from 10.1.1.0/24 to host     # warning: unless geoip knows one of them
 ```
 
-**Instead**, say the fact, or what is meant: an exception in front of the deny, or a narrower assert.
+**Instead**, say the fact, or what is meant: an exception in front of the words that are not known, or a narrower assert.
 
 ```fw
-allow ssh from 10.1.1.0/24 to host
-set banned live
-deny from banned to host
+target iptables
+chain filter INPUT {
+    ! -s 10.1.1.0/24 -p tcp --dport 22 -m geoip --source-country XX -j DROP
+}
+allow ssh from any to host
 assert allow ssh from 10.1.1.0/24 to host
 ```
 

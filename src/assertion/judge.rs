@@ -8,7 +8,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::net::{Family, Hours};
 use crate::netfilter::{Hook, Ruleset, TableFamily, TableKind, Verdict};
-use crate::packet::condition::{Counter, Question as Asked};
+use crate::packet::condition::Counter;
 use crate::packet::{Condition, Cube, Field, Universe, Values};
 use crate::policy::{Action, Policy, Rank};
 use crate::program::{Does, End, Event, EventId, HAPPENS, LEADS, Place, Program, Space, Step, example, flatten};
@@ -258,8 +258,8 @@ impl<'p> Court<'p> {
 
     /// Packets of a cube for which the claim is wrong; as surely as there are such.
     ///
-    /// That something is let through is claimed of packets within the policy's limits first: only if it is right of those, it matters
-    /// that beyond them it is not.
+    /// That something is let through is claimed while nothing is in the sets that others fill, and of packets within the policy's limits
+    /// first: only if it is right of those, it matters that beyond them it is not.
     pub(super) fn search(
         &mut self,
         question: &Question<'_>,
@@ -269,13 +269,18 @@ impl<'p> Court<'p> {
     ) -> Result<Option<Found>, Spent> {
         let judge = self.judge(bench);
         let guards = self.guards(bench);
-        let within = match question.claim {
-            Claim::Allow => within_limits(cube, judge.iter().chain(&guards), &self.space(bench.family).universe),
-            Claim::Deny | Claim::Reject => None,
-        };
-        let Some(within) = within else { return self.search_all(question, bench, cube, judge, &guards, budget) };
+        if question.claim != Claim::Allow {
+            return self.search_all(question, bench, cube, judge, &guards, budget);
+        }
+        let universe = &self.space(bench.family).universe;
+        let asked = conditions_asked(cube, judge.iter().chain(&guards));
+        // Nothing is in the sets that others fill.
+        let cube = &answered(cube, &asked, universe, |condition| {
+            matches!(condition, Condition::Member { .. }).then_some(false)
+        });
+        let within = answered(cube, &asked, universe, within_limit);
         let found = self.search_all(question, bench, &within, judge.clone(), &guards, budget)?;
-        if found.as_ref().is_some_and(|found| found.certainty == Certainty::Certain) {
+        if within == *cube || found.as_ref().is_some_and(|found| found.certainty == Certainty::Certain) {
             return Ok(found);
         }
         let beyond = self.search_all(question, bench, cube, judge, &guards, budget)?;
@@ -398,9 +403,9 @@ impl<'p> Court<'p> {
         let asked = cube.parts().iter().filter(|(field, _)| open(field));
         let asked: Vec<(&Condition, bool)> =
             asked.filter_map(|(field, values)| Some((space.universe.condition(*field)?, values.contains(1)))).collect();
-        // Every time of day comes, every user may open a connection, and the first packet is within a limit as the later ones are
-        // beyond it; what others fill into a set is not known.
-        let known = asked.iter().all(|(condition, _)| condition.is_known());
+        // Every time of day comes, every user may open a connection, the first packet is within a limit as the later ones are beyond it,
+        // and others may put anything into the sets that they fill.
+        let known = asked.iter().all(|(condition, _)| condition.is_modelled());
         let settled = level == Wrong::Fails && meaning != Meaning::Unknown && known;
         let at_times = |condition: &Condition| matches!(condition, Condition::Counted(_) | Condition::Time(_));
         let certainty = match settled {
@@ -454,14 +459,8 @@ fn keep_surer(best: &mut Option<Found>, found: Found) {
     }
 }
 
-/// The packets of a cube before which none were counted: within every limit that programs ask of them. `None` if they ask none, or if no
-/// packet of the cube is within all.
-fn within_limits<'p>(
-    cube: &Cube,
-    programs: impl Iterator<Item = &'p Rc<Program>>,
-    universe: &Universe,
-) -> Option<Cube> {
-    let mut within = cube.clone();
+/// The conditions that steps of programs ask of packets of a cube, where the cube itself does not say the answer.
+fn conditions_asked<'p>(cube: &Cube, programs: impl Iterator<Item = &'p Rc<Program>>) -> Vec<Field> {
     let mut asked = FxHashSet::default();
     for program in programs {
         let all = program.index().meeting(
@@ -470,7 +469,8 @@ fn within_limits<'p>(
             |class| class != HAPPENS,
             |number| {
                 let parts = program.step(number).map_or(&[][..], |step| step.cube.parts());
-                asked.extend(parts.iter().map(|(field, _)| *field).filter(|field| field.is_condition()));
+                let fields = parts.iter().map(|(field, _)| *field);
+                asked.extend(fields.filter(|field| field.is_condition() && cube.get(*field).is_none()));
                 ControlFlow::<()>::Continue(())
             },
         );
@@ -478,15 +478,25 @@ fn within_limits<'p>(
     }
     let mut asked: Vec<Field> = asked.into_iter().collect();
     asked.sort_unstable();
-    for field in asked {
-        let within_it = match universe.condition(field) {
-            Some(Condition::Counted(Asked { counter: Counter::Limit { .. }, .. })) => 1,
-            Some(Condition::Counted(Asked { counter: Counter::Connections { .. }, .. })) => 0,
-            _ => continue,
-        };
-        within = within.with(field, Values::single(within_it))?;
+    asked
+}
+
+/// The packets of a cube for which conditions have the answers that are given.
+fn answered(cube: &Cube, asked: &[Field], universe: &Universe, answer: impl Fn(&Condition) -> Option<bool>) -> Cube {
+    let answers = asked.iter().filter_map(|field| Some((*field, answer(universe.condition(*field)?)?)));
+    answers.fold(cube.clone(), |cube, (field, holds)| cube.replaced(field, Some(Values::single(u128::from(holds)))))
+}
+
+/// What a limit says of a packet before which none were counted.
+fn within_limit(condition: &Condition) -> Option<bool> {
+    match condition {
+        Condition::Counted(asked) => match asked.counter {
+            Counter::Limit { .. } => Some(true),
+            Counter::Connections { .. } => Some(false),
+            Counter::Unmodelled(_) => None,
+        },
+        _ => None,
     }
-    (within != *cube).then_some(within)
 }
 
 /// Answers to conditions that no packet can have at once: hours of which no minute is in both, or in neither, and two users of one

@@ -161,7 +161,8 @@ fn circumstances(finding: &Finding) -> Vec<String> {
 /// What it depends on that no packet shows.
 fn depends_on(condition: &Condition, holds: bool) -> String {
     match condition {
-        Condition::Member { set, .. } => format!("it depends on what others fill into the set `{set}`"),
+        Condition::Member { set, .. } if holds => format!("if others put it into the set `{set}`"),
+        Condition::Member { set, .. } => format!("unless others put it into the set `{set}`"),
         Condition::Time(hours) if holds => format!("it depends on the time: so it is {hours}"),
         Condition::Time(hours) => format!("it depends on the time: so it is except {hours}"),
         Condition::User(user) => format!("it depends on whether the user `{user}` opens it"),

@@ -89,14 +89,14 @@ pub enum CounterName {
 }
 
 impl Condition {
-    /// Whether some packets meet it and others do not, whoever runs the host: a rate, a time, a user. What is in a set that others fill
-    /// and what a match comes to that is not modelled is not known.
+    /// Whether it is known what it means, so that packets of both answers can come. What a match that is not modelled says of a packet is
+    /// not known: it may say the same of all.
     #[must_use]
-    pub fn is_known(&self) -> bool {
+    pub fn is_modelled(&self) -> bool {
         match self {
             Self::Counted(question) => !matches!(question.counter, Counter::Unmodelled(_)),
-            Self::Time(_) | Self::User(_) => true,
-            Self::Member { .. } | Self::Unmodelled(_) | Self::Decides(_) => false,
+            Self::Time(_) | Self::User(_) | Self::Member { .. } => true,
+            Self::Unmodelled(_) | Self::Decides(_) => false,
         }
     }
 }
@@ -199,12 +199,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_modelled_is_not_known_whatever_its_text_says() {
-        assert!(Condition::Time(Hours { days: 1, times: None }).is_known());
+    fn what_is_not_modelled_is_so_whatever_its_text_says() {
+        assert!(Condition::Time(Hours { days: 1, times: None }).is_modelled());
         for text in ["time > \"2020-01-01 00:00:00\"", "owner www", "x: limit 10/60 s burst 5"] {
-            assert!(!Condition::Unmodelled(text.into()).is_known(), "{text}");
+            assert!(!Condition::Unmodelled(text.into()).is_modelled(), "{text}");
             let counter = Counter::Unmodelled(text.into());
-            assert!(!Condition::Counted(Question { counter, number: 1 }).is_known(), "{text}");
+            assert!(!Condition::Counted(Question { counter, number: 1 }).is_modelled(), "{text}");
         }
     }
 }

@@ -69,7 +69,11 @@ fn a_line_that_comes_in_front_makes_no_limit_another_one() {
     assert!(run.out.ends_with("becomes allowed: 1, becomes denied: 0, other effects: 0\n"), "{}", run.out);
     let run = place.run(&["diff", "before.fw", "faster.fw"]);
     assert_eq!(run.code, Some(1));
-    assert!(run.out.contains("30/60 s") && !run.out.contains("192.0.2.0/24"), "{}", run.out);
+    assert!(
+        run.out.contains("`limit 30/minute per source burst 5") && !run.out.contains("192.0.2.0/24"),
+        "{}",
+        run.out
+    );
 }
 
 #[test]

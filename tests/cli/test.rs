@@ -43,13 +43,25 @@ fn all_tests_below_a_directory_are_found_and_may_include_their_policy() {
 #[test]
 fn what_is_not_proved_has_not_passed() {
     let place = Place::new(&[
-        ("site.fw", "allow ssh from any to host limit 10/minute\n"),
+        (
+            "site.fw",
+            "set banned live\ndeny from banned to host\nallow { http, ssh } from any to host limit 10/minute\n",
+        ),
         ("site.fwtest", "assert allow ssh from any to host\n"),
+        (
+            "words.fw",
+            "target iptables\nchain filter INPUT {\n    -m geoip --source-country XX -j DROP\n}\nallow ssh from any to host\n",
+        ),
+        ("words.fwtest", "assert allow ssh from any to host\n"),
     ]);
-    let run = place.run(&["test", "site.fwtest"]);
-    assert_eq!(run.code, Some(1));
-    assert!(run.out.starts_with("possibly site.fwtest:1  assert allow ssh from any to host\n"), "{run:?}");
-    assert!(run.out.contains("FW0822"), "{run:?}");
+    let limited = place.run(&["test", "site.fwtest"]);
+    assert_eq!(limited.code, Some(1));
+    assert!(limited.out.starts_with("limited  site.fwtest:1  assert allow ssh from any to host\n"), "{limited:?}");
+    assert!(limited.out.contains("[FW0826] Error"), "{limited:?}");
+    let unknown = place.run(&["test", "words.fwtest"]);
+    assert_eq!(unknown.code, Some(1));
+    assert!(unknown.out.starts_with("possibly words.fwtest:1  assert allow ssh from any to host\n"), "{unknown:?}");
+    assert!(unknown.out.contains("FW0822"), "{unknown:?}");
 }
 
 #[test]
