@@ -30,37 +30,34 @@ assert deny ssh from not 10.1.1.0/24 to host
 ",
 };
 
-/// Refuted, if something holds that is not known.
-pub static ASSERT_POSSIBLY_FAILS: Code = Code {
+/// Neither proved nor refuted by what is known.
+pub static UNDECIDED: Code = Code {
     number: "FW0822",
-    name: "assert-possibly-fails",
-    level: Level::Warning,
-    summary: "an assert holds or fails with something that is not known",
+    name: "undecided",
+    level: Level::Error,
+    summary: "whether an assert holds rests on something that neither the policy nor the facts say",
     explanation: "\
-A packet was found for which the assert is wrong if something holds that neither the policy nor the facts say: words of a `chain` block
-that fwc does not know, the version of Docker, which ports docker-proxy listens at. The notes name it, and the fact that would settle it.
+A path was found on which the assert is wrong if something holds that is not known: what is published beside what a compose file
+lists, the version or a setting of Docker, whether frames between neighbours on a bridge pass a hook, words of a `chain` block that fwc does
+not know. An assert protects only if it holds whatever that is, so this is an error. The notes name what is not known.
 
 ```fw
-target iptables
-chain filter INPUT {
-    -p tcp --dport 22 -m geoip --source-country XX -j DROP
-}
-allow ssh from any to host
-assert allow ssh from 10.1.1.0/24 to host     # warning: unless geoip knows one of them
+use docker
+deny from world to container
+assert deny from world to container     # error: over IPv6, docker-proxy takes in what is published later
 ```
 
-**Instead**, say the fact, or what is meant: an exception in front of the words that are not known, or a narrower assert.
+**Instead**, say the fact, or close what is open:
 
 ```fw
-target iptables
-chain filter INPUT {
-    ! -s 10.1.1.0/24 -p tcp --dport 22 -m geoip --source-country XX -j DROP
-}
-allow ssh from any to host
-assert allow ssh from 10.1.1.0/24 to host
+use docker
+deny from world to container
+default deny from world to host
+assert deny from world to container
 ```
 
-`--deny FW0822` makes an error of it.
+Facts that `fwc facts` writes on the host list all that is published. What is known and may stay is said in the source, with the reason:
+`# fwc: expect(undecided) -- port 8443 is the host's own` on the line before the assert.
 ",
 };
 
@@ -89,9 +86,9 @@ assert deny ping from any to host
 };
 
 /// Too much work.
-pub static ASSERT_UNDECIDED: Code = Code {
+pub static ASSERT_OUT_OF_WORK: Code = Code {
     number: "FW0824",
-    name: "assert-undecided",
+    name: "assert-out-of-work",
     level: Level::Warning,
     summary: "whether an assert holds was not worked out within the effort that is made for one",
     explanation: "\

@@ -1,4 +1,4 @@
-//! A packet in the words of the language: `tcp 198.51.100.7 -> 203.0.113.10:5432 via ens33`.
+//! A packet in the words that `fwc trace` takes: `tcp 198.51.100.7 -> 203.0.113.10:5432 to host via ens33`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -26,6 +26,7 @@ const PORTS: [u128; 7] = [443, 80, 22, 5432, 53, 8080, 40000];
 pub(super) struct Teller<'p> {
     pub(super) policy: &'p Policy,
     pub(super) universe: &'p Universe,
+    /// From where to where the packet goes, which for an answer is the other way round than the connection.
     pub(super) flow: Flow,
     pub(super) hook: Hook,
     pub(super) world: World,
@@ -34,33 +35,31 @@ pub(super) struct Teller<'p> {
 impl Teller<'_> {
     /// One packet of a cube.
     pub(super) fn words(&self, cube: &Cube) -> String {
-        let translated = self.world == World::Translated;
         let protocol = self.protocol(cube);
-        let own_port = cube.get(Field::DESTINATION_PORT).map(|values| chosen(values, &PORTS));
-        let dialled = if translated { cube.get(Field::ORIGINAL_PORT) } else { cube.get(Field::DESTINATION_PORT) };
         let has_ports = u8::try_from(protocol).is_ok_and(|number| Protocol(number).has_ports());
-        let port = match (dialled, own_port) {
-            _ if !has_ports => None,
-            (Some(values), _) => Some(chosen(values, &PORTS)),
-            (None, Some(own)) => Some(own),
-            (None, None) => Some(443),
-        };
-        let source_port = cube.get(Field::SOURCE_PORT).filter(|_| has_ports).map(|values| chosen(values, &PORTS));
-        let target = if translated { Field::ORIGINAL_DESTINATION } else { Field::DESTINATION };
+        let port = |field| cube.get(field).filter(|_| has_ports).map(|values| chosen(values, &PORTS));
         let source = self.address(cube.get(Field::SOURCE), self.flow.from, None);
-        let target_class = if translated { Class::Host } else { self.flow.to };
-        let target = self.address(cube.get(target), target_class, Some(source));
-        let mut text =
-            format!("{} {} -> {}", self.kind(protocol, cube), with_port(source, source_port), with_port(target, port));
-        if let Some(own) = own_port.filter(|own| translated && Some(*own) != port) {
-            text.push_str(&format!(" (its own port {own})"));
+        let target = self.address(cube.get(Field::DESTINATION), self.flow.to, Some(source));
+        let dialled_port = port(Field::ORIGINAL_PORT);
+        let translated = self.world == World::Translated;
+        let usual = |known: Option<u128>| known.or(has_ports.then_some(443));
+        let own_port = port(Field::DESTINATION_PORT).or(dialled_port.filter(|_| translated));
+        let kind = self.kind(protocol, cube);
+        let (from, to) = (with_port(source, port(Field::SOURCE_PORT)), with_port(target, usual(own_port)));
+        let mut text = format!("{kind} {from} -> {to}");
+        if translated {
+            let dialled = self.address(cube.get(Field::ORIGINAL_DESTINATION), Class::Host, Some(source));
+            text.push_str(&format!(" dialled {}", with_port(dialled, usual(dialled_port))));
         }
         text.push_str(&self.cards(cube));
         if let Some(mac) = cube.get(Field::MAC) {
             let bytes = chosen(mac, &[]).to_be_bytes();
             if let Some(&[a, b, c, d, e, f]) = bytes.last_chunk::<6>() {
-                text.push_str(&format!(" from mac {}", Mac([a, b, c, d, e, f])));
+                text.push_str(&format!(" mac {}", Mac([a, b, c, d, e, f])));
             }
+        }
+        if self.world.answers() {
+            text.push_str(" reply");
         }
         text
     }
@@ -81,8 +80,9 @@ impl Teller<'_> {
         if protocol == icmp_number {
             let message = cube.get(Field::ICMP).map_or(8 << 8, |values| chosen(values, &[8 << 8, 128 << 8]));
             let kind = u8::try_from(message >> 8).unwrap_or(u8::MAX);
+            let word = if family == Family::Ipv4 { "icmp" } else { "icmpv6" };
             let name = icmp::name(family, IcmpType { kind, code: None });
-            return name.map_or_else(|| format!("icmp {kind}"), |name| format!("icmp {name}"));
+            return name.map_or_else(|| format!("{word} {kind}"), |name| format!("{word} {name}"));
         }
         let number = u8::try_from(protocol).unwrap_or(u8::MAX);
         match Protocol(number).name() {
@@ -119,13 +119,11 @@ impl Teller<'_> {
             if ports { (Field::IN_PORT, Field::OUT_PORT) } else { (Field::IN_INTERFACE, Field::OUT_INTERFACE) };
         let Flow { from, to } = self.flow;
         match self.hook {
-            Hook::Input => format!(" via {}", card(arrives, from)),
-            Hook::Output => format!(" via {}", card(leaves, to)),
-            _ if from == Class::Outside && to != Class::Outside => format!(" via {}", card(arrives, from)),
-            _ if to == Class::Outside && from != Class::Outside => format!(" via {}", card(leaves, to)),
+            Hook::Input => format!(" to host via {}", card(arrives, from)),
+            Hook::Output => format!(" from host via {}", card(leaves, to)),
             _ => {
                 let arrival = card(arrives, from);
-                format!(", on {arrival} to {}", self.card(cube.get(leaves), to, &arrival))
+                format!(" in {arrival} out {}", self.card(cube.get(leaves), to, &arrival))
             }
         }
     }

@@ -6,16 +6,18 @@ use std::rc::Rc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::hooks;
+use crate::lower;
 use crate::net::{Family, Hours};
-use crate::netfilter::{Hook, Ruleset, TableFamily, TableKind, Verdict};
+use crate::netfilter::{Hook, Ruleset, TableFamily, TableKind, Target, Verdict};
 use crate::packet::condition::Counter;
 use crate::packet::{Condition, Cube, Field, Universe, Values};
 use crate::policy::{Action, Policy, Rank};
 use crate::program::{Does, End, Event, EventId, HAPPENS, LEADS, Place, Program, Space, Step, example, flatten};
 use crate::prove::cover::{Budget, Spent, Stretch, left_over};
 use crate::span::Location;
+use crate::traffic::PlatformVerdict;
 
-use super::beyond::Beyond;
 use super::world::World;
 
 /// What an assertion claims of each of its packets.
@@ -78,17 +80,31 @@ pub(super) struct Found {
     pub(super) conditions: Vec<(Condition, bool)>,
 }
 
+impl Found {
+    /// It rests on something that is not known, unless that is `known`.
+    pub(super) fn rests_on(&mut self, known: bool) {
+        if !known {
+            self.certainty = Certainty::Possibly;
+        }
+    }
+}
+
 /// What is asked.
 pub(super) struct Question<'a> {
     pub(super) claim: Claim,
-    pub(super) beyond: &'a Beyond,
+    pub(super) platform: &'a PlatformVerdict,
     /// The sentence names no service: it does not speak of what the prelude lets live.
     pub(super) every_service: bool,
+    /// `platform` is what becomes of packets that no rule accepts for good.
+    pub(super) accept_is_final: bool,
+    /// Rules that let in what is the host's own, and so is not meant.
+    pub(super) own_ports: Option<&'a FxHashSet<Location>>,
 }
 
 /// The rules of a build, flattened as they are asked for.
 pub(super) struct Court<'p> {
     pub(super) ruleset: Cow<'p, Ruleset>,
+    target: Target,
     prelude: FxHashSet<Location>,
     sides: [Side; 2],
 }
@@ -110,7 +126,7 @@ pub(super) struct Bench {
 }
 
 impl<'p> Court<'p> {
-    pub(super) fn new(policy: &Policy, ruleset: Cow<'p, Ruleset>) -> Self {
+    pub(super) fn new(policy: &Policy, ruleset: Cow<'p, Ruleset>, target: Target) -> Self {
         let judgements = policy.flows.values().flatten().chain(&policy.gate_prelude);
         let prelude = judgements.filter(|judgement| judgement.rank == Rank::Prelude);
         let prelude = prelude.map(|judgement| judgement.location).collect();
@@ -121,7 +137,7 @@ impl<'p> Court<'p> {
             guards: FxHashMap::default(),
         };
         let sides = [side(Family::Ipv4), side(Family::Ipv6)];
-        Self { ruleset, prelude, sides }
+        Self { ruleset, target, prelude, sides }
     }
 
     fn side(&mut self, family: Family) -> &mut Side {
@@ -165,7 +181,7 @@ impl<'p> Court<'p> {
             return Some(Rc::clone(known));
         }
         let flat = self.flat(bench.family, table, chain)?;
-        let program = Rc::new(bench.world.program(&flat));
+        let program = Rc::new(bench.world.program(&flat, bench.hook));
         self.side(bench.family).worlds.insert((table, chain, bench.world), Rc::clone(&program));
         Some(program)
     }
@@ -179,7 +195,7 @@ impl<'p> Court<'p> {
         let stops = |kind| matches!(kind, TableKind::Raw | TableKind::Mangle | TableKind::Filter | TableKind::Security);
         let inet = |family, kind| family == TableFamily::Inet && stops(kind);
         let mut entries: Vec<(usize, usize, bool)> = Vec::new();
-        if matches!(bench.hook, Hook::Input | Hook::Forward) {
+        if matches!(bench.hook, Hook::Input | Hook::Forward) && !bench.world.answers() {
             entries.extend(self.entries(Hook::Prerouting, inet).into_iter().map(|(table, chain)| (table, chain, true)));
         }
         let beside = self.entries(bench.hook, |family, kind| inet(family, kind) && (family, kind) != bench.table);
@@ -197,32 +213,23 @@ impl<'p> Court<'p> {
             return known.clone();
         }
         let flat = self.flat(bench.family, table, chain)?;
-        let program = if before { bench.world.program_before(&flat) } else { bench.world.program(&flat) };
-        let guard = self.as_guard(bench.family, program).map(Rc::new);
+        let hook = self.ruleset.tables.get(table)?.chains.get(chain)?.base.map_or(bench.hook, |base| base.hook);
+        let program = if before { bench.world.program_before(&flat, hook) } else { bench.world.program(&flat, hook) };
+        let guard = self.as_guard(bench.family, &program).map(Rc::new);
         self.side(bench.family).guards.insert((table, chain, bench.world), guard.clone());
         guard
     }
 
-    fn as_guard(&mut self, family: Family, program: Program) -> Option<Program> {
-        let complete = program.complete;
-        let end = program.len();
+    fn as_guard(&mut self, family: Family, program: &Program) -> Option<Program> {
         let stops = |court: &Self, step: &Step| {
             let meaning = court.meaning(family, step);
             matches!(meaning, Some(Meaning::Denied | Meaning::Rejected | Meaning::Unknown))
         };
-        if complete && !program.steps.iter().any(|step| stops(self, step)) {
+        if program.complete && !program.steps.iter().any(|step| stops(self, step)) {
             return None;
         }
         let passed = self.space(family).number(Event::Passed);
-        let mut steps = program.steps;
-        for step in &mut steps {
-            if matches!(step.does, Does::Decide(_)) && !stops(self, step) {
-                step.does = Does::Lead(end);
-            }
-        }
-        let place = steps.last().map_or(Place { table: 0, chain: 0, rule: 0 }, |step| step.place);
-        steps.push(Step { cube: Cube::all(), does: Does::Decide(passed), place });
-        Some(Program::new(steps, complete))
+        Some(hooks::keeping(program, passed, |step| stops(self, step)))
     }
 
     /// What a step decides, if it does.
@@ -253,7 +260,25 @@ impl<'p> Court<'p> {
         {
             return Wrong::No;
         }
-        judged(question.claim, meaning, question.beyond)
+        if let (Some(own), Some(origin)) = (question.own_ports, origin)
+            && own.contains(&origin)
+        {
+            return Wrong::No;
+        }
+        if question.accept_is_final && self.passes_for_good(meaning, step) {
+            return judged(question.claim, meaning, &PlatformVerdict::Nobody);
+        }
+        judged(question.claim, meaning, question.platform)
+    }
+
+    /// Whether what a step lets through is not stopped by another owner's chain at the hook. With nft an accept is for its own table
+    /// alone, unless it sets the mark that the other owner's chain accepts.
+    fn passes_for_good(&self, meaning: Meaning, step: &Step) -> bool {
+        let place = step.place;
+        let chain = || self.ruleset.tables.get(place.table as usize)?.chains.get(place.chain as usize);
+        let accepts = self.target == Target::Iptables || chain().is_some_and(|chain| &*chain.name == lower::ACCEPTED);
+        let rule = super::rule_at(&self.ruleset, place);
+        meaning == Meaning::Allowed && accepts && rule.is_some_and(|rule| rule.verdict == Some(Verdict::Accept))
     }
 
     /// Packets of a cube for which the claim is wrong; as surely as there are such.
@@ -316,7 +341,7 @@ impl<'p> Court<'p> {
                 break;
             }
             let Some(judge) = &judge else {
-                if judged(question.claim, Meaning::Left, question.beyond) == level
+                if judged(question.claim, Meaning::Left, question.platform) == level
                     && let Some(left) = left_over(cube, &ends, &self.space(bench.family).universe, budget, |_, _| ())?
                 {
                     let found = self.found(bench, question, cube, left, Meaning::Left, None, level);
@@ -529,22 +554,21 @@ fn impossible(universe: &Universe, kept: EventId) -> Program {
 }
 
 /// How wrong a claim is of packets that fare so.
-fn judged(claim: Claim, meaning: Meaning, beyond: &Beyond) -> Wrong {
+fn judged(claim: Claim, meaning: Meaning, platform: &PlatformVerdict) -> Wrong {
     match (claim, meaning) {
         (_, Meaning::Unknown) => Wrong::Possibly,
         (Claim::Allow, Meaning::Denied | Meaning::Rejected) => Wrong::Fails,
-        (Claim::Allow, allowed) => match beyond {
-            Beyond::Open => Wrong::No,
-            // Our own accept stands; where no rule of ours decides, others' may.
-            Beyond::Nobody if allowed == Meaning::Allowed => Wrong::No,
-            Beyond::Nobody | Beyond::Depends(_) => Wrong::Possibly,
-            Beyond::Closed(_) => Wrong::Fails,
+        (Claim::Allow, _) => match platform {
+            // Where no platform has a say, nothing is known to stop it.
+            PlatformVerdict::Open(_) | PlatformVerdict::Nobody => Wrong::No,
+            PlatformVerdict::Depends { .. } => Wrong::Possibly,
+            PlatformVerdict::Closed(_) => Wrong::Fails,
         },
         (Claim::Deny | Claim::Reject, Meaning::Rejected) | (Claim::Deny, Meaning::Denied) => Wrong::No,
         (Claim::Reject, _) => Wrong::Fails,
-        (Claim::Deny, open) => match beyond {
-            Beyond::Closed(_) => Wrong::No,
-            Beyond::Depends(_) if open == Meaning::Left => Wrong::Possibly,
+        (Claim::Deny, open) => match platform {
+            PlatformVerdict::Closed(_) => Wrong::No,
+            PlatformVerdict::Depends { .. } if open == Meaning::Left => Wrong::Possibly,
             _ => Wrong::Fails,
         },
     }

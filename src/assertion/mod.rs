@@ -1,29 +1,35 @@
 //! `assert`: what a policy's author says is true of it, proved over the finished rules for every first packet of the sentence. Works
 //! on netfilter's form; how a sentence reads there is asked of the stage that lowers rules. Gives diagnostics, changes nothing.
 
-mod beyond;
 pub mod codes;
 mod example;
 mod judge;
+mod paths;
 mod raw;
 mod region;
+mod reply;
 mod report;
 pub mod test;
-pub mod world;
+mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use rustc_hash::FxHashSet;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::net::{Family, Protocol};
 use crate::netfilter::{Hook, Rule, Ruleset, TableFamily, TableKind, Target};
 use crate::packet::{Cube, Field, Values};
-use crate::policy::{Assertion, Class, Flow, Judgement, Nat, Policy, Published, Traffic};
+use crate::policy::resolve::families;
+use crate::policy::{Action, Assertion, Class, Flow, Judgement, Nat, Policy, Published, Rank, Traffic};
 use crate::program::Place;
 use crate::prove::cover::{Budget, Spent};
 use crate::span::Location;
+use crate::syntax::tree::View;
+use crate::traffic::{self, PlatformVerdict, Query, Reached};
 
-use beyond::Beyond;
 use judge::{Bench, Certainty, Claim, Court, Found, Question};
+use paths::{Dialled, Unseen};
 use world::World;
 
 /// Whether a diagnostic leaves the rules without a meaning. What is wrong with an assert does not: the rules say what they say.
@@ -35,9 +41,9 @@ pub fn is_hole(diagnostic: &Diagnostic) -> bool {
 /// Every code that proofs give.
 pub static CODES: &[&Code] = &[
     &codes::ASSERT_FAILS,
-    &codes::ASSERT_POSSIBLY_FAILS,
+    &codes::UNDECIDED,
     &codes::ASSERT_SAYS_NOTHING,
-    &codes::ASSERT_UNDECIDED,
+    &codes::ASSERT_OUT_OF_WORK,
     &codes::RULE_IN_TEST,
     &codes::ALLOWED_WITHIN_LIMIT,
 ];
@@ -61,9 +67,9 @@ pub enum Outcome {
     /// Beyond a limit, or at some times, packets fare otherwise; within it and at other times none does.
     WithinLimits,
     /// Some packet fares otherwise if something holds that is not known.
-    Possibly,
-    /// The effort was spent before the answer was known.
     Undecided,
+    /// The effort was spent before the answer was known.
+    OutOfWork,
     /// No packet is what it speaks of.
     Nothing,
 }
@@ -77,6 +83,38 @@ pub struct Proof {
     pub outcome: Outcome,
     /// What there is to say, if it does not hold.
     pub diagnostic: Option<Diagnostic>,
+    /// What it rests on, if it holds.
+    pub assumes: BTreeSet<Assumption>,
+}
+
+impl Proof {
+    fn refuted(location: Location, outcome: Outcome, diagnostic: Diagnostic) -> Self {
+        Self { location, outcome, diagnostic: Some(diagnostic), assumes: BTreeSet::new() }
+    }
+}
+
+/// What a proof takes for granted, since no policy and no fact can say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Assumption {
+    /// The jumps to our chains are there, where the attach script puts them.
+    Attached,
+    /// No one else writes rules.
+    NothingElse,
+    /// No container has a network that no hook of the host sees.
+    OnBridges,
+    /// Where a sentence about containers names no port, what an allow to the host names is the host's own.
+    OwnPorts,
+}
+
+impl std::fmt::Display for Assumption {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Attached => "the jumps to fwc's chains are in place",
+            Self::NothingElse => "nothing manages the host but what the policy and the facts name",
+            Self::OnBridges => "no container has a macvlan or ipvlan network",
+            Self::OwnPorts => "ports that an `allow` to the host names are the host's own",
+        })
+    }
 }
 
 /// Proves a policy's assertions over its rules, as they are before they are optimised.
@@ -91,9 +129,11 @@ pub fn prove_within(policy: &Policy, ruleset: &Ruleset, target: Target, effort: 
     if policy.assertions.is_empty() {
         return Vec::new();
     }
-    let court = Court::new(policy, raw::read(policy, ruleset, target));
+    let court = Court::new(policy, raw::read(policy, ruleset, target), target);
     let silent = region::silent(policy);
-    let mut prover = Prover { policy, target, court, silent, effort };
+    let mut bare = silent.clone();
+    bare.containers.published.clear();
+    let mut prover = Prover { policy, target, court, silent, bare, effort };
     policy.assertions.iter().map(|assertion| prover.assertion(assertion)).collect()
 }
 
@@ -102,14 +142,41 @@ fn rule_at(ruleset: &Ruleset, place: Place) -> Option<&Rule> {
     ruleset.tables.get(place.table as usize)?.chains.get(place.chain as usize)?.rules.get(place.rule as usize)
 }
 
+/// How the packets of a finding reach what they are meant for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Path {
+    /// As the sentence's words say at the hook.
+    Words,
+    /// Through a proxy of the platform with this title.
+    Proxy(&'static str),
+    /// From the host to itself by the loopback interface, and through the proxy.
+    Loopback(&'static str),
+    /// It has arrived; this is the answer.
+    Reply,
+}
+
 /// Where in the host something was found, and of which flow.
 struct Finding {
     flow: Flow,
     bench: Bench,
-    beyond: Beyond,
+    platform: PlatformVerdict,
     found: Found,
-    /// What docker-proxy may listen at, though no fact says so.
+    path: Path,
+    /// It is so if something is published that no fact lists.
     if_published: bool,
+    /// The facts that would say whether there is such a path.
+    facts: Vec<String>,
+}
+
+/// A path through a proxy: the hooks before it, and where it leads.
+struct Route<'a> {
+    claim: Claim,
+    platform: &'a PlatformVerdict,
+    family: Family,
+    every_service: bool,
+    own_ports: Option<FxHashSet<Location>>,
+    hooks: &'a [Hook],
+    dialled: &'a Dialled,
 }
 
 struct Prover<'p> {
@@ -117,6 +184,8 @@ struct Prover<'p> {
     target: Target,
     court: Court<'p>,
     silent: Policy,
+    /// As `silent`, of a host on which nothing is published.
+    bare: Policy,
     effort: u64,
 }
 
@@ -124,14 +193,24 @@ struct Prover<'p> {
 #[derive(Default)]
 struct Tally {
     worst: Option<Finding>,
+    unseen: Option<Unseen>,
     any: bool,
     spent: bool,
+    /// Rules let in what was taken for the host's own.
+    own_ports: bool,
 }
 
 impl Tally {
     /// Whether nothing worse can be found.
-    fn is_certain(&self) -> bool {
+    fn is_settled(&self) -> bool {
         self.worst.as_ref().is_some_and(|worst| worst.found.certainty == Certainty::Certain)
+    }
+
+    /// Keeps a finding, if it is surer than what there is.
+    fn keep(&mut self, finding: Finding) {
+        if self.worst.as_ref().is_none_or(|worst| worst.found.certainty < finding.found.certainty) {
+            self.worst = Some(finding);
+        }
     }
 }
 
@@ -151,18 +230,26 @@ impl Prover<'_> {
         for (flow, judgements) in &flows {
             let asked = self.flow(claim, *flow, judgements, location, &mut budget, &mut tally);
             tally.spent |= asked.is_err();
-            if tally.is_certain() {
+            if tally.is_settled() {
                 break;
             }
         }
-        let Tally { worst, any, spent } = tally;
-        match worst {
-            Some(finding) if finding.found.certainty > Certainty::Possibly || !spent => {
+        let Tally { worst, unseen, any, spent, own_ports } = tally;
+        let mut assumes = BTreeSet::from([Assumption::Attached, Assumption::NothingElse]);
+        if flows.keys().any(|flow| flow.from == Class::Container || flow.to == Class::Container) {
+            assumes.insert(Assumption::OnBridges);
+        }
+        if own_ports {
+            assumes.insert(Assumption::OwnPorts);
+        }
+        match (worst, unseen) {
+            (Some(finding), _) if finding.found.certainty > Certainty::Possibly || !spent => {
                 report::found(self.policy, &mut self.court, claim, location, &finding)
             }
-            _ if spent => report::undecided(location),
+            (None, Some(unseen)) if !spent => report::unseen(location, &unseen),
+            _ if spent => report::out_of_work(location),
             _ if !any => report::nothing(location),
-            _ => Proof { location, outcome: Outcome::Holds, diagnostic: None },
+            _ => Proof { location, outcome: Outcome::Holds, diagnostic: None, assumes },
         }
     }
 
@@ -170,26 +257,179 @@ impl Prover<'_> {
         &mut self,
         claim: Claim,
         flow: Flow,
-        judgements: &[Judgement],
+        rules: &[Judgement],
         location: Location,
         budget: &mut Budget,
         tally: &mut Tally,
     ) -> Result<(), Spent> {
-        // Without facts, nobody knows at which ports docker-proxy takes connections in for containers.
-        let proxied = claim != Claim::Allow && self.proxy_may_listen(flow, judgements);
-        for widened in [false, true] {
-            if widened && !proxied {
-                continue;
+        let ruleset = region::lowered(&mut self.silent, self.policy, self.target, flow, rules);
+        for family in Family::BOTH {
+            self.entries(&ruleset, claim, flow, rules, location, family, budget, tally)?;
+            if tally.is_settled() {
+                return Ok(());
             }
-            let ruleset = region::lowered(&mut self.silent, self.policy, self.target, flow, judgements, widened);
-            for family in Family::BOTH {
-                self.entries(&ruleset, claim, flow, judgements, location, family, widened, budget, tally)?;
-                if tally.is_certain() {
+        }
+        if claim == Claim::Allow {
+            return Ok(());
+        }
+        // What is denied has to be denied on every path, also on those that the words do not show.
+        for rule in rules {
+            for family in families(rule) {
+                self.beside_the_words(claim, flow, rule, location, family, budget, tally)?;
+                if tally.is_settled() {
                     return Ok(());
                 }
             }
         }
         Ok(())
+    }
+
+    /// The paths of one rule's connections that its words do not show where they are lowered.
+    #[allow(clippy::too_many_arguments)]
+    fn beside_the_words(
+        &mut self,
+        claim: Claim,
+        flow: Flow,
+        rule: &Judgement,
+        location: Location,
+        family: Family,
+        budget: &mut Budget,
+        tally: &mut Tally,
+    ) -> Result<(), Spent> {
+        let query = Query { policy: self.policy, flow, rule: Some(rule), family };
+        if tally.unseen.is_none() {
+            tally.unseen = paths::unseen(&query);
+        }
+        if flow.to != Class::Container || rule.to.view == Some(View::Direct) {
+            return Ok(());
+        }
+        self.proxies(claim, &query, rule, location, budget, tally)?;
+        if let Some(own) = paths::to_own_address(self.policy, rule) {
+            let own = [own];
+            let ruleset = region::lowered(&mut self.bare, self.policy, self.target, flow, &own);
+            self.entries(&ruleset, claim, flow, &own, location, family, budget, tally)?;
+        }
+        Ok(())
+    }
+
+    /// What a proxy of the platform takes in: closed where the client's packets are, or where the proxy's second connection is.
+    fn proxies(
+        &mut self,
+        claim: Claim,
+        query: &Query<'_>,
+        rule: &Judgement,
+        location: Location,
+        budget: &mut Budget,
+        tally: &mut Tally,
+    ) -> Result<(), Spent> {
+        let (from, family) = (query.flow.from, query.family);
+        let ways = paths::proxied(query);
+        if ways.is_empty() {
+            return Ok(());
+        }
+        for dialled in paths::dialled(self.policy, rule, family) {
+            let (region_flow, region_rule) = paths::to_the_proxy(rule, &dialled, family);
+            let ruleset = region::lowered(&mut self.bare, self.policy, self.target, region_flow, &[region_rule]);
+            let hooks = paths::hooks(from);
+            let Some(first) = hooks.first() else { continue };
+            let cubes = self.region(&ruleset, *first, family, location, budget)?;
+            for way in &ways {
+                for cube in &cubes {
+                    let universe = &self.court.space(family).universe;
+                    let Some(cube) = paths::first_packets(way, from, cube, universe) else { continue };
+                    tally.any = true;
+                    let platform = PlatformVerdict::Open(&way.platform.title);
+                    // What the prelude lets live is not meant by a sentence about everything, but for the loopback interface.
+                    let every_service = from != Class::Host && *rule.traffic == [Traffic::ALL];
+                    let own_ports = self.own_ports(rule, &dialled);
+                    tally.own_ports |= own_ports.as_ref().is_some_and(|own| !own.is_empty());
+                    let dialled = &dialled;
+                    let route = Route { claim, platform: &platform, family, every_service, own_ports, hooks, dialled };
+                    let Some((bench, mut found)) = self.open_along(&route, 0, cube, budget)? else { continue };
+                    found.rests_on(way.facts.is_empty() && dialled.known);
+                    let path = match from {
+                        Class::Host => Path::Loopback(&way.platform.title),
+                        _ => Path::Proxy(&way.platform.title),
+                    };
+                    let (flow, facts) = (query.flow, way.facts.clone());
+                    tally.keep(Finding { flow, bench, platform, found, path, if_published: !dialled.known, facts });
+                    if tally.is_settled() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The allows to the host that name their ports. Where a sentence about containers names none, and no list says that something is
+    /// published at those ports, they are the host's own.
+    fn own_ports(&self, rule: &Judgement, dialled: &Dialled) -> Option<FxHashSet<Location>> {
+        if dialled.known || rule.traffic.iter().any(|traffic| traffic.ports.is_some()) {
+            return None;
+        }
+        let flow = Flow { from: rule.from.class, to: Class::Host };
+        let named = |allow: &&Judgement| {
+            let ports =
+                allow.traffic.iter().all(|one| one.ports.is_some() || one.protocol.is_some_and(|one| !one.has_ports()));
+            ports && allow.action == Action::Allow && allow.rank == Rank::Rule
+        };
+        let own = self.policy.flows.get(&flow).into_iter().flatten().filter(named);
+        Some(own.map(|allow| allow.location).collect())
+    }
+
+    /// The packets of a sentence at the filter chains of a hook.
+    fn region(
+        &mut self,
+        ruleset: &Ruleset,
+        hook: Hook,
+        family: Family,
+        location: Location,
+        budget: &mut Budget,
+    ) -> Result<Vec<Cube>, Spent> {
+        let mut cubes = Vec::new();
+        for (number, table) in ruleset.tables.iter().enumerate().filter(|(_, table)| table.kind == TableKind::Filter) {
+            let entries = table.chains.iter().filter(|chain| chain.base.is_some_and(|base| base.hook == hook));
+            for chain in entries.filter(|_| table.family == TableFamily::Inet) {
+                let space = self.court.space(family);
+                let found =
+                    region::cubes(ruleset, number, &chain.name, hook, &[World::Plain], location, space, budget)?;
+                cubes.extend(found.into_iter().map(|(_, cube)| cube));
+            }
+        }
+        Ok(cubes)
+    }
+
+    /// Packets that get along all hooks from one on, and through the proxy's second connection: where they are let through first.
+    fn open_along(
+        &mut self,
+        route: &Route<'_>,
+        at: usize,
+        cube: Cube,
+        budget: &mut Budget,
+    ) -> Result<Option<(Bench, Found)>, Spent> {
+        let hook = route.hooks.get(at).copied().unwrap_or(Hook::Output);
+        let table = (TableFamily::Inet, TableKind::Filter);
+        let bench = Bench { family: route.family, table, hook, world: World::Plain };
+        let (claim, platform, every_service) = (route.claim, route.platform, route.every_service);
+        let question =
+            Question { claim, platform, every_service, accept_is_final: false, own_ports: route.own_ports.as_ref() };
+        let mut open = vec![cube];
+        while let Some(cube) = open.pop() {
+            let Some(mut found) = self.court.search(&question, &bench, &cube, budget)? else { continue };
+            let next = match route.hooks.get(at) {
+                None => return Ok(Some((bench, found))),
+                Some(Hook::Output) => Some(paths::looped(&found.cube)),
+                Some(_) => paths::second_connection(self.policy, route.dialled, &found.cube),
+            };
+            let Some(next) = next else { continue };
+            if let Some((_, later)) = self.open_along(route, at + 1, next, budget)? {
+                found.certainty = found.certainty.min(later.certainty);
+                return Ok(Some((bench, found)));
+            }
+            open.extend(cube.difference(&found.cube, &self.court.space(route.family).universe));
+        }
+        Ok(None)
     }
 
     /// One family's part of a sentence in one flow, at every entry chain that has such.
@@ -202,7 +442,6 @@ impl Prover<'_> {
         judgements: &[Judgement],
         location: Location,
         family: Family,
-        widened: bool,
         budget: &mut Budget,
         tally: &mut Tally,
     ) -> Result<(), Spent> {
@@ -210,13 +449,17 @@ impl Prover<'_> {
         let tables = tables.filter(|(_, table)| table.kind != TableKind::Nat && covers(table.family, family));
         for (number, table) in tables {
             for chain in &table.chains {
-                let Some(base) = chain.base.filter(|base| !widened || base.hook == Hook::Input) else { continue };
+                let Some(base) = chain.base else { continue };
                 let worlds = self.worlds(flow, base.hook);
                 let space = self.court.space(family);
-                let found = region::cubes(ruleset, number, &chain.name, worlds, location, space, budget)?;
+                let found = region::cubes(ruleset, number, &chain.name, base.hook, worlds, location, space, budget)?;
                 for (world, cube) in found {
+                    let Some(cube) = region::that_can_be(base.hook, world, cube, &self.court.space(family).universe)
+                    else {
+                        continue;
+                    };
                     let bench = Bench { family, table: (table.family, table.kind), hook: base.hook, world };
-                    self.cubes(claim, flow, judgements, bench, cube, widened, budget, tally)?;
+                    self.cubes(claim, flow, judgements, bench, cube, budget, tally)?;
                 }
             }
         }
@@ -231,26 +474,39 @@ impl Prover<'_> {
         judgements: &[Judgement],
         bench: Bench,
         cube: Cube,
-        if_published: bool,
         budget: &mut Budget,
         tally: &mut Tally,
     ) -> Result<(), Spent> {
         let Some(first) = judgements.first() else { return Ok(()) };
-        let beyond = beyond::of(self.policy, first, flow, bench.hook, bench.world, bench.family);
+        let query = Query { policy: self.policy, flow, rule: Some(first), family: bench.family };
+        let reached = match (bench.hook, bench.world) {
+            (Hook::Input, _) => Reached::Socket,
+            (_, World::Translated | World::TranslatedAnswer) => Reached::Translated,
+            (_, World::Plain | World::Answer) => Reached::Own,
+        };
+        // What FORWARD's policy drops counts for an allow; a deny does not rest on it where a platform's own rules may accept.
+        let has_containers = flow.from == Class::Container || flow.to == Class::Container;
+        let routed = bench.hook == Hook::Forward && (claim == Claim::Allow || !has_containers);
+        let policy = routed.then(|| traffic::forward_policy(&query)).flatten();
+        let accept_is_final = policy.is_some();
+        let platform = policy.unwrap_or_else(|| traffic::verdict(&query, reached));
         let every_service = *first.traffic == [Traffic::ALL];
         for cube in self.translations(flow, &bench, cube) {
             tally.any = true;
-            let question = Question { claim, beyond: &beyond, every_service };
-            let Some(mut found) = self.court.search(&question, &bench, &cube, budget)? else { continue };
-            let if_published = if_published || self.is_guess(flow, &bench, &found);
-            if if_published {
-                found.certainty = Certainty::Possibly;
-            }
-            let certain = found.certainty == Certainty::Certain;
-            if certain || tally.worst.as_ref().is_none_or(|worst| worst.found.certainty < found.certainty) {
-                tally.worst = Some(Finding { flow, bench, beyond: beyond.clone(), found, if_published });
-            }
-            if certain {
+            let question = Question { claim, platform: &platform, every_service, accept_is_final, own_ports: None };
+            let found = self.court.search(&question, &bench, &cube, budget)?;
+            let (bench, platform, mut found, path) = match found {
+                Some(found) => (bench, platform.clone(), found, Path::Words),
+                None if claim == Claim::Allow => {
+                    let Some((bench, platform, found)) = self.reply(flow, &bench, &cube, budget)? else { continue };
+                    (bench, platform, found, Path::Reply)
+                }
+                None => continue,
+            };
+            let if_published = self.is_guess(flow, &bench, &found);
+            found.rests_on(!if_published);
+            tally.keep(Finding { flow, bench, platform, found, path, if_published, facts: Vec::new() });
+            if tally.is_settled() {
                 break;
             }
         }
@@ -271,21 +527,6 @@ impl Prover<'_> {
             Class::Container => true,
             _ => !own.map(|judgement| judgement.location).any(|location| location == origin),
         }
-    }
-
-    /// Whether docker-proxy may take in connections on INPUT that the rules of the sentence do not see there.
-    fn proxy_may_listen(&self, flow: Flow, judgements: &[Judgement]) -> bool {
-        let docker = self.policy.facts.docker.as_ref();
-        let off = docker.and_then(|docker| docker.userland_proxy) == Some(false);
-        let known = !self.policy.containers.published.is_empty() || docker.is_some_and(|docker| docker.complete);
-        let to_host = Flow { from: flow.from, to: Class::Host };
-        self.policy.containers.used
-            && !off
-            && !known
-            && flow.to == Class::Container
-            && flow.from != Class::Host
-            && self.policy.flows.contains_key(&to_host)
-            && judgements.iter().any(|judgement| judgement.to.view.is_none() && judgement.to.published.is_none())
     }
 
     fn worlds(&self, flow: Flow, hook: Hook) -> &'static [World] {

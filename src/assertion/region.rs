@@ -1,15 +1,17 @@
 //! What a sentence means where packets are judged: the assertion is lowered as if its judgements were all that the policy says,
 //! with the code that lowers rules, so that a word means the same in both. What its rules match is the region of the sentence.
 
+use crate::hooks::openers;
 use crate::lower;
-use crate::netfilter::{RESERVED_MARKS, Ruleset, Target, Verdict};
-use crate::packet::Cube;
+use crate::netfilter::{Hook, RESERVED_MARKS, Ruleset, Target, Verdict};
+use crate::packet::field::name_number;
+use crate::packet::{Cube, Field, Universe, Values};
 use crate::policy::{Action, Class, Flow, Gate, Group, Judgement, Nat, Policy};
 use crate::program::{Does, End, Event, Program, Space, flatten};
 use crate::prove::cover::{Budget, Spent, Stretch, all_left_over};
 use crate::span::Location;
 
-use super::world::{World, openers};
+use super::world::World;
 
 /// A policy that says nothing, on a host like that of another.
 pub(super) fn silent(policy: &Policy) -> Policy {
@@ -33,29 +35,22 @@ pub(super) fn silent(policy: &Policy) -> Policy {
 }
 
 /// The rules of a sentence in one flow. Those that stand for the sentence drop, whatever is claimed; no other rule does.
-///
-/// `widened`: a deny is lowered as an allow is, for the ports that docker-proxy may listen at.
 pub(super) fn lowered(
     silent: &mut Policy,
     policy: &Policy,
     target: Target,
     flow: Flow,
     judgements: &[Judgement],
-    widened: bool,
 ) -> Ruleset {
-    let mut own = judgements.to_vec();
-    let claims_allow = own.iter().any(|judgement| judgement.action == Action::Allow);
-    if widened {
-        own.iter_mut().for_each(|judgement| judgement.action = Action::Allow);
-    }
+    let claims_allow = judgements.iter().any(|judgement| judgement.action == Action::Allow);
     silent.flows.clear();
-    silent.flows.insert(flow, own);
+    silent.flows.insert(flow, judgements.to_vec());
     // What an allow to a container implies on the roads of docker-proxy: the first leg through INPUT, and the second.
-    if (claims_allow || widened) && flow.to == Class::Container && flow.from != Class::Host {
+    if claims_allow && flow.to == Class::Container && flow.from != Class::Host {
         let to_host = Flow { from: flow.from, to: Class::Host };
         let second = Flow { from: Class::Host, to: Class::Container };
         for implied in [to_host, second] {
-            if policy.flows.contains_key(&implied) && !(widened && implied == second) {
+            if policy.flows.contains_key(&implied) {
                 silent.flows.entry(implied).or_default();
             }
         }
@@ -96,10 +91,12 @@ fn means(ruleset: &Ruleset, program: &Program, space: &Space, location: Location
 }
 
 /// The first packets that a sentence means at an entry chain, by world; cubes without packets in common.
+#[allow(clippy::too_many_arguments)]
 pub(super) fn cubes(
     ruleset: &Ruleset,
     table: usize,
     chain: &str,
+    hook: Hook,
     worlds: &[World],
     location: Location,
     space: &mut Space,
@@ -114,7 +111,7 @@ pub(super) fn cubes(
     }
     let mut found = Vec::new();
     for &world in worlds {
-        let program = world.program(&program);
+        let program = world.program(&program, hook);
         for number in means(ruleset, &program, space, location) {
             let Some(step) = program.step(number) else { continue };
             let before = Stretch { program: &program, from: 0, to: number, events: false };
@@ -125,4 +122,20 @@ pub(super) fn cubes(
         }
     }
     Ok(found)
+}
+
+/// The packets of a cube that can come to a hook: nothing that is routed comes or goes by the loopback interface, and what another
+/// machine sends does not come by it. The host's own connection to its own address, translated, leaves by it.
+pub(super) fn that_can_be(hook: Hook, world: World, cube: Cube, universe: &Universe) -> Option<Cube> {
+    let fields: &[Field] = match (hook, world) {
+        (Hook::Forward, _) => &[Field::IN_INTERFACE, Field::OUT_INTERFACE],
+        (Hook::Input, _) => &[Field::IN_INTERFACE],
+        (Hook::Output, World::Plain) => &[Field::OUT_INTERFACE],
+        _ => &[],
+    };
+    let loopback = Values::single(name_number("lo"));
+    fields.iter().try_fold(cube, |cube, field| match cube.get(*field) {
+        Some(values) => cube.replaced(*field, Some(values.difference(&loopback)?)).into(),
+        None => cube.with(*field, universe.complement(*field, &loopback)?),
+    })
 }

@@ -4,31 +4,50 @@ use crate::diagnostic::Diagnostic;
 use crate::netfilter::{Hook, TableKind, Verdict};
 use crate::packet::Condition;
 use crate::packet::condition::Counter;
-use crate::policy::{Action, Policy, Rank};
+use crate::policy::{Action, Class, Flow, Policy, Rank};
 use crate::span::Location;
+use crate::traffic::PlatformVerdict;
 
-use super::beyond::Beyond;
-use super::codes::{ALLOWED_WITHIN_LIMIT, ASSERT_FAILS, ASSERT_POSSIBLY_FAILS, ASSERT_SAYS_NOTHING, ASSERT_UNDECIDED};
+use super::codes::{ALLOWED_WITHIN_LIMIT, ASSERT_FAILS, ASSERT_OUT_OF_WORK, ASSERT_SAYS_NOTHING, UNDECIDED};
 use super::example::Teller;
 use super::judge::{Certainty, Claim, Court, Meaning};
+use super::paths::Unseen;
 use super::world::World;
-use super::{Finding, Outcome, Proof, rule_at};
+use super::{Finding, Outcome, Path, Proof, rule_at};
 
 /// No packet is what it speaks of.
 pub(super) fn nothing(location: Location) -> Proof {
     let diagnostic = Diagnostic::new(&ASSERT_SAYS_NOTHING, location, "no connection is what this assert speaks of")
         .label("holds whatever the policy says")
         .help("see that its ends, its service and its `via` can go together on this host");
-    Proof { location, outcome: Outcome::Nothing, diagnostic: Some(diagnostic) }
+    Proof::refuted(location, Outcome::Nothing, diagnostic)
 }
 
+/// Neighbours may reach each other past every hook.
+pub(super) fn unseen(location: Location, unseen: &Unseen) -> Proof {
+    let title = unseen.title;
+    let message = "whether this assert holds is undecided: some of these connections possibly pass no hook";
+    let mut diagnostic = Diagnostic::new(&UNDECIDED, location, message)
+        .label("not proved")
+        .note(format!("what members of one network of {title}'s send each other is bridged: see `fwc explain FW0315`"));
+    for fact in &unseen.facts {
+        let fact = fact.trim_matches('`');
+        diagnostic = diagnostic.help(format!("turn bridge netfilter on and say so: `fact {fact} = 1`"));
+    }
+    diagnostic = diagnostic.help(WAIVER);
+    Proof::refuted(location, Outcome::Undecided, diagnostic)
+}
+
+/// How an undecided assert is kept.
+const WAIVER: &str = "or say above it why it may stay: `# fwc: expect(undecided) -- reason`";
+
 /// The effort was spent.
-pub(super) fn undecided(location: Location) -> Proof {
+pub(super) fn out_of_work(location: Location) -> Proof {
     let diagnostic =
-        Diagnostic::new(&ASSERT_UNDECIDED, location, "whether this assert holds could not be worked out in time")
+        Diagnostic::new(&ASSERT_OUT_OF_WORK, location, "whether this assert holds could not be worked out in time")
             .label("neither proved nor refuted")
             .help("say it in several asserts, each of one service or one origin");
-    Proof { location, outcome: Outcome::Undecided, diagnostic: Some(diagnostic) }
+    Proof::refuted(location, Outcome::OutOfWork, diagnostic)
 }
 
 /// Some packet fares otherwise.
@@ -43,20 +62,28 @@ pub(super) fn found(
     let (outcome, code) = match found.certainty {
         Certainty::Certain => (Outcome::Fails, &ASSERT_FAILS),
         Certainty::Beyond => (Outcome::WithinLimits, &ALLOWED_WITHIN_LIMIT),
-        Certainty::Possibly => (Outcome::Possibly, &ASSERT_POSSIBLY_FAILS),
+        Certainty::Possibly => (Outcome::Undecided, &UNDECIDED),
     };
     let counted = found.conditions.iter().any(|(condition, _)| matches!(condition, Condition::Counted(_)));
     let packet = {
         let universe = &court.space(finding.bench.family).universe;
-        let teller =
-            Teller { policy, universe, flow: finding.flow, hook: finding.bench.hook, world: finding.bench.world };
+        let Flow { from, to } = finding.flow;
+        let flow = match finding.path {
+            Path::Reply => Flow { from: to, to: from },
+            Path::Proxy(_) | Path::Loopback(_) => Flow { from, to: Class::Host },
+            // What a proxy takes in was sent to an address of the host.
+            Path::Words if finding.bench.hook == Hook::Input => Flow { from, to: Class::Host },
+            Path::Words => finding.flow,
+        };
+        let teller = Teller { policy, universe, flow, hook: finding.bench.hook, world: finding.bench.world };
         teller.words(&found.cube)
     };
-    let stopped_behind = match &finding.beyond {
-        Beyond::Closed(_) => matches!(found.meaning, Meaning::Allowed | Meaning::Left),
+    let stopped_behind = match &finding.platform {
+        PlatformVerdict::Closed(_) => matches!(found.meaning, Meaning::Allowed | Meaning::Left),
         _ => false,
     };
     let fares = match found.meaning {
+        _ if finding.path == Path::Reply => "allowed, and their answers stopped",
         _ if stopped_behind => "stopped by the platform",
         Meaning::Allowed => "allowed",
         Meaning::Left => "left to the platform",
@@ -69,7 +96,9 @@ pub(super) fn found(
         Certainty::Certain => format!("this assert fails: some of these connections are {fares}"),
         Certainty::Beyond if counted => format!("this assert holds within a limit only: what is beyond it is {fares}"),
         Certainty::Beyond => format!("this assert holds at some times only: at others some of this is {fares}"),
-        Certainty::Possibly => format!("this assert possibly fails: some of these connections may be {fares}"),
+        Certainty::Possibly => {
+            format!("whether this assert holds is undecided: some of these connections may be {fares}")
+        }
     };
     let mut diagnostic = Diagnostic::new(code, location, message).label(match claim {
         Claim::Allow => "not all of this is allowed",
@@ -100,7 +129,10 @@ pub(super) fn found(
         diagnostic = diagnostic.note(note);
     }
     diagnostic = diagnostic.help(advice(claim, finding));
-    Proof { location, outcome, diagnostic: Some(diagnostic) }
+    if outcome == Outcome::Undecided {
+        diagnostic = diagnostic.help(WAIVER);
+    }
+    Proof::refuted(location, outcome, diagnostic)
 }
 
 /// Whether a line of the policy is an allow.
@@ -119,12 +151,20 @@ fn has_limit(policy: &Policy, place: Location) -> bool {
 fn road(finding: &Finding) -> String {
     let flow = finding.flow;
     let hook = finding.bench.hook.chain();
+    match finding.path {
+        Path::Proxy(title) => return format!("from {flow}: in {hook}, taken in by {title}'s proxy"),
+        Path::Loopback(title) => {
+            return format!("from {flow}: in {hook}, to an address of the host itself, taken in by {title}'s proxy");
+        }
+        Path::Reply => return format!("from {flow}: the answer to it, in {hook}"),
+        Path::Words => {}
+    }
     match (finding.bench.world, finding.bench.hook) {
         (World::Translated, _) => format!("from {flow}: in {hook}, dialled at an address of this host and translated"),
-        (_, Hook::Input) if flow.to == crate::policy::Class::Container => {
-            format!("from {flow}: in {hook}, taken in by docker-proxy")
+        (_, Hook::Input) if flow.to == Class::Container => {
+            format!("from {flow}: in {hook}, taken in by a proxy")
         }
-        (_, Hook::Forward) if flow.to == crate::policy::Class::Container => {
+        (_, Hook::Forward) if flow.to == Class::Container => {
             format!("from {flow}: in {hook}, sent to the container's own address")
         }
         _ => format!("from {flow}: in {hook}"),
@@ -137,15 +177,25 @@ fn circumstances(finding: &Finding) -> Vec<String> {
     let mut notes = Vec::new();
     if finding.if_published {
         notes
-            .push("no fact says what is published: on INPUT, docker-proxy's ports look like the host's own".to_owned());
+            .push("no fact lists all that is published: on INPUT, a proxy's ports look like the host's own".to_owned());
+    }
+    if !finding.facts.is_empty() {
+        notes.push(format!("what would settle whether there is this path: {}", finding.facts.join(", ")));
     }
     notes.extend(found.conditions.iter().map(|(condition, holds)| depends_on(condition, *holds)));
     notes.dedup();
-    match (&finding.beyond, found.meaning) {
-        (Beyond::Depends(reasons), Meaning::Left | Meaning::Allowed) => notes.extend(reasons.iter().cloned()),
-        (Beyond::Closed(by), Meaning::Left | Meaning::Allowed) => notes.push(format!("dropped by {by}")),
-        (Beyond::Open, Meaning::Left) => notes.push("no rule speaks of it, and Docker lets it through".to_owned()),
-        (Beyond::Nobody, Meaning::Left) => {
+    match (&finding.platform, found.meaning) {
+        (PlatformVerdict::Depends { reasons, facts }, Meaning::Left | Meaning::Allowed) => {
+            notes.extend(reasons.iter().cloned());
+            if !facts.is_empty() {
+                notes.push(format!("what would settle it: {}", facts.join(", ")));
+            }
+        }
+        (PlatformVerdict::Closed(by), Meaning::Left | Meaning::Allowed) => notes.push(format!("dropped by {by}")),
+        (PlatformVerdict::Open(title), Meaning::Left) => {
+            notes.push(format!("no rule speaks of it, and {title} lets it through"));
+        }
+        (PlatformVerdict::Nobody, Meaning::Left) => {
             notes.push(
                 "no rule of this policy speaks of it: other rules on the host decide, if there are any".to_owned(),
             );
@@ -182,7 +232,21 @@ fn unknown_words(text: &str) -> String {
 
 fn advice(claim: Claim, finding: &Finding) -> String {
     let flow = finding.flow;
+    let proxied = matches!(finding.path, Path::Proxy(_));
     match (claim, finding.found.meaning) {
+        _ if finding.path == Path::Reply => {
+            format!("accept the answers: govern the flow {} to {}, or say the fact", flow.to, flow.from)
+        }
+        (Claim::Deny | Claim::Reject, _) if proxied && finding.if_published => format!(
+            "close the rest of INPUT: `default deny from {} to host`; or list what is published: `fwc facts`",
+            word(flow.from)
+        ),
+        (Claim::Deny | Claim::Reject, Meaning::Left) if proxied => {
+            format!(
+                "close the port on INPUT, too: name it in a `deny`, or `default deny from {} to host`",
+                word(flow.from)
+            )
+        }
         (Claim::Deny, Meaning::Left) | (Claim::Reject, Meaning::Left) => {
             format!("govern the flow {flow}: `deny` what the assert speaks of, or a `default deny` for it")
         }
@@ -200,4 +264,9 @@ fn advice(claim: Claim, finding: &Finding) -> String {
         (Claim::Allow, _) => "an `allow` cannot open what others close: see `fwc explain FW0307`".to_owned(),
         (Claim::Deny, _) => "narrow the assert, or the rule that decides".to_owned(),
     }
+}
+
+/// A class as the language writes it where everyone of it is meant.
+fn word(class: Class) -> &'static str {
+    if class == Class::Outside { "world" } else { class.name() }
 }

@@ -7,6 +7,7 @@ use crate::netfilter::Target;
 use crate::policy::who::codes::UNPUBLISHED_CONTAINER;
 use crate::policy::{Class, Flow, Judgement, Policy, Published, Traffic};
 use crate::syntax::tree::View;
+use crate::traffic;
 
 /// A service that no known publication has on that side.
 pub static PORT_ON_THE_WRONG_SIDE: Code = Code {
@@ -75,7 +76,7 @@ fn services(judgement: &Judgement) -> Vec<Traffic> {
 /// A rule to one container: each of its services must be among what that publishes.
 fn named(policy: &Policy, judgement: &Judgement, published: &[Published]) -> Option<Diagnostic> {
     let name = judgement.to.member.as_deref()?;
-    let (container, networks) = roads::container(policy, name)?;
+    let (container, networks) = traffic::container(policy, name)?;
     let untranslated = |mode: &Option<String>| mode.as_deref() == Some("routed");
     if published.is_empty()
         || networks

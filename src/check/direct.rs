@@ -2,13 +2,14 @@
 
 use super::roads;
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::facts::{AcceptedMark, Backend, DockerNetwork, ForwardPolicy};
-use crate::net::{Card, Family, PortSet};
+use crate::facts::Backend;
+use crate::net::Family;
 use crate::netfilter::Target;
-use crate::platform::{Attribute, Outcome, Platform, Possible, Road, Situation};
+use crate::platform::{Outcome, Platform, Possible, Road};
 use crate::policy::resolve::families;
-use crate::policy::{Action, ChangeKind, Class, Flow, Judgement, Policy};
+use crate::policy::{Action, Class, Flow, Judgement, Policy};
 use crate::syntax::tree::View;
+use crate::traffic::{self, Address, Query};
 
 /// Stopped, whatever is still unknown.
 pub static DIRECT_DROPPED: Code = Code {
@@ -63,35 +64,34 @@ fact docker.version = \"27.5.1\"                             # settles a part of
 
 /// The check.
 pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
-    let Some(docker) = Platform::load("docker").filter(|_| policy.platforms.iter().any(|name| name == "docker")) else {
-        return Vec::new();
-    };
     let flow = Flow { from: Class::Outside, to: Class::Container };
     let direct = roads::written(policy, flow)
         .filter(|judgement| judgement.action == Action::Allow && judgement.to.view == Some(View::Direct));
-    direct.filter_map(|judgement| stopped(policy, docker, judgement)).collect()
+    direct.filter_map(|judgement| stopped(policy, flow, judgement)).collect()
 }
 
-/// The roads of a rule's traffic, in every family and for every kind.
-fn stopped(policy: &Policy, docker: &'static Platform, judgement: &Judgement) -> Option<Diagnostic> {
-    let roads: Vec<Possible<'static, Road>> = families(judgement)
-        .into_iter()
-        .filter(|&family| has_family(policy, judgement, family))
-        .flat_map(|family| docker.roads(&situation(policy, docker, judgement, family)))
-        .collect();
-    let arrives = |road: &Possible<'_, Road>| road.item.outcome == Outcome::Delivered;
-    let dropped: Vec<&Possible<'static, Road>> = roads.iter().filter(|road| !arrives(road)).collect();
+/// Whether the platform stops a rule's traffic, in any family and of any kind.
+fn stopped(policy: &Policy, flow: Flow, judgement: &Judgement) -> Option<Diagnostic> {
+    let query = |family| Query { policy, flow, rule: Some(judgement), family };
+    let guards = |platform: &&'static Platform| platform.guards_own_addresses();
+    let platform = query(Family::Ipv4).platforms().into_iter().find(guards)?;
+    let title = platform.title.as_str();
+    let paths: Vec<Possible<'static, Road>> =
+        families(judgement).into_iter().flat_map(|family| query(family).usual_paths(platform, Address::Own)).collect();
+    let arrives = |path: &Possible<'_, Road>| path.item.outcome == Outcome::Delivered;
+    let dropped: Vec<&Possible<'static, Road>> = paths.iter().filter(|path| !arrives(path)).collect();
     if dropped.is_empty() {
         return None;
     }
-    let certain = !roads.iter().any(arrives);
+    let certain = !paths.iter().any(arrives);
     let mut found = if certain {
-        Diagnostic::new(&DIRECT_DROPPED, judgement.location, "Docker drops this before it arrives")
+        Diagnostic::new(&DIRECT_DROPPED, judgement.location, format!("{title} drops this before it arrives"))
     } else {
-        Diagnostic::new(&DIRECT_MAY_BE_DROPPED, judgement.location, "Docker possibly drops this before it arrives")
+        let message = format!("{title} possibly drops this before it arrives");
+        Diagnostic::new(&DIRECT_MAY_BE_DROPPED, judgement.location, message)
     };
-    found = found.label("allowed by the policy, and stopped by Docker's own rules");
-    let place = judgement.to.member.as_deref().and_then(|name| roads::container(policy, name));
+    found = found.label(format!("allowed by the policy, and stopped by {title}'s own rules"));
+    let place = judgement.to.member.as_deref().and_then(|name| traffic::container(policy, name));
     if let Some(location) = place.and_then(|(container, _)| container.location) {
         found = found.related(location, "the container");
     }
@@ -100,170 +100,8 @@ fn stopped(policy: &Policy, docker: &'static Platform, judgement: &Judgement) ->
         found =
             found.help("or let Docker accept a mark that the policy sets: its `--bridge-accept-fwmark`, and `mark`");
     }
-    for note in reasons(&dropped) {
+    for note in traffic::reasons(platform, &dropped) {
         found = found.note(note);
     }
     Some(found)
-}
-
-/// The roads that connections from elsewhere may take to a container's own address; none if no Docker is in use.
-#[must_use]
-pub fn roads_to(policy: &Policy, judgement: &Judgement, family: Family) -> Vec<Possible<'static, Road>> {
-    let docker = Platform::load("docker").filter(|_| policy.platforms.iter().any(|name| name == "docker"));
-    let docker = docker.filter(|_| has_family(policy, judgement, family));
-    docker.map_or_else(Vec::new, |docker| docker.roads(&situation(policy, docker, judgement, family)))
-}
-
-/// Each rule of Docker's that stops the traffic, once, with the versions in which it does.
-#[must_use]
-pub fn reasons(dropped: &[&Possible<'static, Road>]) -> Vec<String> {
-    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-    for road in dropped {
-        let by = road.item.by.as_deref().unwrap_or("Docker's own rules");
-        let versions = road.conditions.iter().filter(|condition| condition.attribute == Attribute::Version);
-        let versions: Vec<&str> = versions.flat_map(|condition| &condition.values).map(String::as_str).collect();
-        match reasons.iter_mut().find(|(known, _)| *known == by) {
-            // Without a version in one of the cases it holds for all.
-            Some((_, known)) if known.is_empty() || versions.is_empty() => known.clear(),
-            Some((_, known)) => {
-                for version in versions {
-                    if !known.contains(&version) {
-                        known.push(version);
-                    }
-                }
-            }
-            None => reasons.push((by, versions)),
-        }
-    }
-    let spoken = |(by, versions): (&str, Vec<&str>)| match versions.as_slice() {
-        [] => format!("dropped by {by}"),
-        some => format!("with Docker {}, dropped by {by}", some.join(", or ")),
-    };
-    reasons.into_iter().map(spoken).collect()
-}
-
-/// The networks that the rule's target is on, as far as they are known.
-fn networks<'p>(policy: &'p Policy, judgement: &Judgement) -> Vec<&'p DockerNetwork> {
-    let named = judgement.to.member.as_deref().and_then(|name| roads::container(policy, name));
-    let docker = policy.facts.docker.iter().flat_map(|docker| docker.networks.values());
-    let of_card = docker.filter(|network| {
-        let bridge = network.bridge.as_ref().map(|bridge| Card::exact(bridge.clone()));
-        judgement.to.cards.as_ref().is_some_and(|cards| bridge.is_some_and(|bridge| *cards.cards == [bridge]))
-    });
-    named.map_or_else(|| of_card.collect(), |(_, networks)| networks)
-}
-
-/// Whether the target may have an address of that family.
-fn has_family(policy: &Policy, judgement: &Judgement, family: Family) -> bool {
-    if let Some(addresses) = &judgement.to.addresses {
-        return !addresses.of_family(family).is_empty();
-    }
-    let networks = networks(policy, judgement);
-    family == Family::Ipv4 || networks.is_empty() || networks.iter().any(|network| network.ipv6 != Some(false))
-}
-
-fn situation(policy: &Policy, platform: &Platform, judgement: &Judgement, family: Family) -> Situation {
-    let docker = policy.facts.docker.as_ref();
-    let (family_name, rules, forward) = match family {
-        Family::Ipv4 => ("ipv4", Some(!roads::iptables_off(policy)), policy.facts.forward_policy_ipv4),
-        Family::Ipv6 if roads::iptables_off(policy) => ("ipv6", Some(false), policy.facts.forward_policy_ipv6),
-        Family::Ipv6 => ("ipv6", roads::ip6tables(policy), policy.facts.forward_policy_ipv6),
-    };
-    let mut situation = Situation::unknown()
-        .with(Attribute::Family, family_name)
-        .with(Attribute::From, "outside")
-        .with(Attribute::To, "inside")
-        .with(Attribute::Publish, "no")
-        .with(Attribute::TargetFamily, "yes")
-        .with(Attribute::LinkLocal, "no")
-        .with_known(Attribute::Rules, rules)
-        .with_known(Attribute::Opened, opened(policy, judgement))
-        .with_known(Attribute::Marked, Some(marked(policy)));
-    if let Some(version) = docker.and_then(|docker| docker.version.as_deref()) {
-        situation = platform.with_version(situation, version);
-    }
-    situation = match docker.and_then(|docker| docker.firewall_backend) {
-        Some(Backend::Nftables) => situation.with(Attribute::Backend, "nftables"),
-        Some(Backend::Iptables) => situation.with(Attribute::Backend, "iptables"),
-        None => situation,
-    };
-    situation = match forward {
-        Some(ForwardPolicy::Accept) => situation.with(Attribute::ForwardPolicy, "accept"),
-        Some(ForwardPolicy::Drop) => situation.with(Attribute::ForwardPolicy, "drop"),
-        None => situation,
-    };
-    let networks = networks(policy, judgement);
-    if let [network] = networks.as_slice() {
-        let mode = match family {
-            Family::Ipv4 => &network.gateway_mode_ipv4,
-            Family::Ipv6 => &network.gateway_mode_ipv6,
-        };
-        situation = situation
-            .with(Attribute::Mode, mode.as_deref().unwrap_or("nat"))
-            .with_known(Attribute::Internal, Some(network.internal));
-    } else {
-        situation = situation.with(Attribute::Internal, "no");
-    }
-    situation.with_known(Attribute::Direct, routed(policy, judgement, &networks))
-}
-
-/// Whether Docker lets packets straight to containers: by the daemon's settings, or for the cards that the rule names.
-fn routed(policy: &Policy, judgement: &Judgement, networks: &[&DockerNetwork]) -> Option<bool> {
-    let docker = policy.facts.docker.as_ref();
-    let allowed = docker.and_then(|docker| docker.allow_direct_routing);
-    let raw = docker.and_then(|docker| docker.raw_rules);
-    if allowed == Some(true) || raw == Some(false) {
-        return Some(true);
-    }
-    let trusted: Vec<Card> = networks
-        .iter()
-        .flat_map(|network| &network.trusted_host_interfaces)
-        .map(|name| Card::exact(name.clone()))
-        .collect();
-    let cards = judgement.via.as_ref().or(judgement.from.cards.as_ref()).filter(|cards| !cards.complement);
-    match cards {
-        Some(cards) if cards.cards.iter().all(|card| trusted.contains(card)) => Some(true),
-        Some(cards) if !cards.cards.iter().any(|card| trusted.contains(card)) && !networks.is_empty() => Some(false),
-        _ if !trusted.is_empty() || networks.is_empty() => None,
-        // Both are off unless somebody turned them on: the version's own default is what a known network has.
-        _ => Some(false),
-    }
-}
-
-/// Whether a publish leads to every port that the rule names, or to none.
-fn opened(policy: &Policy, judgement: &Judgement) -> Option<bool> {
-    let (container, _) = roads::container(policy, judgement.to.member.as_deref()?)?;
-    let mut open = Vec::new();
-    for traffic in judgement.traffic.iter() {
-        let Some(ports) = &traffic.ports else {
-            if container.ports.is_empty() {
-                open.push(false);
-                continue;
-            }
-            return None;
-        };
-        let own = container.ports.iter().filter(|port| {
-            traffic.protocol.is_some_and(|protocol| Some(protocol) == crate::net::Protocol::by_name(&port.protocol))
-        });
-        let own = PortSet::new(own.map(crate::facts::PublishedPort::container_ports));
-        match (roads::within(ports, &own), ports.intersection(&own).is_empty()) {
-            (true, _) => open.push(true),
-            (_, true) => open.push(false),
-            _ => return None,
-        }
-    }
-    match (open.contains(&true), open.contains(&false)) {
-        (true, false) => Some(true),
-        (false, true) => Some(false),
-        _ => None,
-    }
-}
-
-/// Docker accepts a mark, and the policy sets it on traffic to containers.
-fn marked(policy: &Policy) -> bool {
-    let accepted = policy.facts.docker.as_ref().and_then(|docker| docker.bridge_accept_fwmark.as_deref());
-    let Some(accepted) = accepted.and_then(AcceptedMark::parse) else { return false };
-    policy.changes.iter().any(|change| {
-        change.flow.to == Class::Container && matches!(change.kind, ChangeKind::Mark(set) if accepted.covers(set))
-    })
 }

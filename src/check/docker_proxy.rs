@@ -13,6 +13,7 @@ use crate::policy::resolve::families;
 use crate::policy::{Action, Class, Flow, Judgement, Party, Policy, Rank, Special, Traffic};
 use crate::span::Location;
 use crate::syntax::tree::View;
+use crate::traffic;
 
 /// Containers are guarded, and INPUT is left open.
 pub static PROXIED_ROAD_OPEN: Code = Code {
@@ -93,7 +94,7 @@ docker-proxy is off (`fact docker.userland-proxy = off`).
 
 /// The check.
 pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
-    if !roads::may_proxy(policy) || !roads::ports_unknown(policy) {
+    if !traffic::may_proxy(policy) || !traffic::ports_unknown(policy) {
         return Vec::new();
     }
     let mut out = open_roads(policy);
@@ -104,7 +105,7 @@ pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
 
 /// The families in which connections from that class may come to a container by docker-proxy.
 fn proxied_families(policy: &Policy, from: Class) -> &'static [Family] {
-    if from == Class::Outside && !roads::iptables_off(policy) { &[Family::Ipv6] } else { &Family::BOTH }
+    if from == Class::Outside && !traffic::iptables_off(policy) { &[Family::Ipv6] } else { &Family::BOTH }
 }
 
 fn is_proxied(policy: &Policy, from: Class, judgement: &Judgement) -> bool {
@@ -136,7 +137,7 @@ fn open_roads(policy: &Policy) -> Vec<Diagnostic> {
             }
         }
     }
-    let all = roads::iptables_off(policy);
+    let all = traffic::iptables_off(policy);
     // One warning says it: every further deny has the same cause and the same remedy.
     let mut open = open.into_iter();
     let Some((location, (deny, classes))) = open.next() else { return Vec::new() };
@@ -165,7 +166,7 @@ fn open_roads(policy: &Policy) -> Vec<Diagnostic> {
         )
         .help("or, if Docker runs without docker-proxy, `fact docker.userland-proxy = off`")
         .help("or close the host as well: `default deny to host`, with an allow for each of its own ports");
-    if !all && classes.contains(&Class::Outside) && roads::ip6tables(policy) == Some(true) {
+    if !all && classes.contains(&Class::Outside) && traffic::ip6tables(policy) == Some(true) {
         found =
             found.note("`docker.ip6tables` alone does not settle it: networks without IPv6 are still reached this way");
     }

@@ -11,7 +11,7 @@ pub mod lockout;
 pub mod overlap;
 pub mod overridden;
 pub mod published_port;
-pub mod roads;
+mod roads;
 pub mod same_bridge;
 pub mod late;
 pub mod limits;

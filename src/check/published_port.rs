@@ -8,6 +8,7 @@ use crate::net::{Family, PortRange, PortSet, Protocol};
 use crate::netfilter::Target;
 use crate::policy::resolve::families;
 use crate::policy::{Class, Flow, Judgement, Policy, Published, Traffic};
+use crate::traffic;
 
 /// Every port of a service is published.
 pub static PUBLISHED_PORT: Code = Code {
@@ -119,7 +120,7 @@ fn diverted(policy: &Policy, judgement: &Judgement, traffic: &Traffic) -> Option
                 (Some(at), Some(address)) => at.contains(address),
                 _ => true,
             }
-            && possible.iter().any(|&family| roads::translated(policy, one, family))
+            && possible.iter().any(|&family| traffic::translated(policy, one, family))
     };
     let takers: Vec<&Published> = policy.containers.published.iter().filter(takes).collect();
     if takers.is_empty() {
@@ -155,10 +156,10 @@ fn diverted(policy: &Policy, judgement: &Judgement, traffic: &Traffic) -> Option
     }
     found = helped(policy, judgement, &words, &takers, all, found);
     let proxied = possible.contains(&Family::Ipv6)
-        && roads::may_proxy(policy)
+        && traffic::may_proxy(policy)
         && takers
             .iter()
-            .any(|one| one.only_family() != Some(Family::Ipv4) && !roads::translated(policy, one, Family::Ipv6));
+            .any(|one| one.only_family() != Some(Family::Ipv4) && !traffic::translated(policy, one, Family::Ipv6));
     if proxied {
         found = found.note("IPv6 may come to INPUT by docker-proxy; `to container` is both roads");
     }

@@ -1,7 +1,7 @@
-//! What the checks on traffic ask about containers: which roads lead to what they publish, and how a rule's words read.
+//! What the checks on traffic ask about rules: which the author wrote, whether two can mean the same connection, and how their words
+//! read.
 
-use crate::facts::{DockerContainer, DockerNetwork, release};
-use crate::net::{Family, PortRange, PortSet, Protocol};
+use crate::net::{PortRange, PortSet, Protocol};
 use crate::policy::{Action, CardSet, Flow, Judgement, Party, Policy, Published, Rank, Traffic};
 use crate::span::Location;
 use crate::syntax::tree::View;
@@ -22,68 +22,6 @@ pub(super) fn statement(policy: &Policy, number: u32) -> impl Iterator<Item = (F
 /// Whether an action keeps traffic out.
 pub(super) fn stops(action: Action) -> bool {
     matches!(action, Action::Deny | Action::Reject(_))
-}
-
-/// Docker is in use, and nothing says that docker-proxy is off.
-#[must_use]
-pub fn may_proxy(policy: &Policy) -> bool {
-    let docker = policy.facts.docker.as_ref();
-    policy.platforms.iter().any(|name| name == "docker")
-        && docker.and_then(|docker| docker.userland_proxy) != Some(false)
-}
-
-/// Whether nothing says what is published, so that on INPUT docker-proxy's ports look like the host's own.
-#[must_use]
-pub fn ports_unknown(policy: &Policy) -> bool {
-    policy.containers.published.is_empty() && !policy.facts.docker.as_ref().is_some_and(|docker| docker.complete)
-}
-
-/// Docker runs with `--iptables=false`: everything that is published comes by docker-proxy, in both families.
-#[must_use]
-pub fn iptables_off(policy: &Policy) -> bool {
-    policy.facts.docker.as_ref().and_then(|docker| docker.iptables) == Some(false)
-}
-
-/// Whether Docker writes rules for IPv6, as far as is known: by default from 27.0 on.
-#[must_use]
-pub fn ip6tables(policy: &Policy) -> Option<bool> {
-    let docker = policy.facts.docker.as_ref()?;
-    let by_version = || Some(release(docker.version.as_deref()?)? >= (27, 0, 0));
-    docker.ip6tables.or_else(by_version)
-}
-
-/// A container by its key in the facts, and its networks as far as they are known.
-#[must_use]
-pub fn container<'p>(policy: &'p Policy, name: &str) -> Option<(&'p DockerContainer, Vec<&'p DockerNetwork>)> {
-    let docker = policy.facts.docker.iter().map(|docker| (&docker.containers, &docker.networks));
-    let podman = policy.facts.podman.iter().map(|podman| (&podman.containers, &podman.networks));
-    docker.chain(podman).find_map(|(containers, networks)| {
-        let container = containers.get(name)?;
-        Some((container, container.networks.iter().filter_map(|network| networks.get(network)).collect()))
-    })
-}
-
-/// Whether connections from other machines to a published port are certain to be translated on their way in, so that they
-/// never come to INPUT.
-#[must_use]
-pub fn translated(policy: &Policy, one: &Published, family: Family) -> bool {
-    if iptables_off(policy) || one.only_family().is_some_and(|only| only != family) {
-        return false;
-    }
-    let Some((_, networks)) = container(policy, &one.container) else { return false };
-    let mode = |network: &DockerNetwork| match family {
-        Family::Ipv4 => network.gateway_mode_ipv4.clone(),
-        Family::Ipv6 => network.gateway_mode_ipv6.clone(),
-    };
-    let behind_nat = |network: &&DockerNetwork| {
-        !network.internal
-            && network.driver.as_deref().is_none_or(|driver| matches!(driver, "bridge" | "overlay"))
-            && mode(network).is_none_or(|mode| mode.starts_with("nat"))
-            && (family == Family::Ipv4 || network.ipv6 == Some(true))
-    };
-    let known = !networks.is_empty() && networks.iter().any(behind_nat);
-    let unknown = networks.is_empty() && family == Family::Ipv4;
-    (known || unknown) && (family == Family::Ipv4 || ip6tables(policy) == Some(true))
 }
 
 /// A kind of traffic as the language writes it: `tcp 443`, `udp`, `icmp`.

@@ -6,6 +6,7 @@ use crate::net::Card;
 use crate::netfilter::Target;
 use crate::policy::{Action, Class, Flow, Judgement, Party, Policy};
 use crate::syntax::tree::View;
+use crate::traffic;
 
 /// Neighbours that nothing judges.
 pub static SAME_BRIDGE: Code = Code {
@@ -35,7 +36,8 @@ or turn bridge netfilter on and say so:
 fact sysctls.net.bridge.bridge-nf-call-iptables = 1
 ```
 
-What a container dials at an address of the host, at a published port, is not bridged and is not meant here.
+What a container dials at an address of the host, at a published port, is not bridged and is not meant here. A deny `from any` is
+reported only where an assert denies connections between containers.
 ",
 };
 
@@ -43,11 +45,13 @@ What a container dials at an address of the host, at a published port, is not br
 pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
     let docker = policy.facts.docker.as_ref();
     let setting = policy.facts.sysctls.get("net.bridge.bridge-nf-call-iptables").map(String::as_str);
-    let by_docker = docker.and_then(|docker| docker.userland_proxy) == Some(false) && !roads::iptables_off(policy);
+    let by_docker = docker.and_then(|docker| docker.userland_proxy) == Some(false) && !traffic::iptables_off(policy);
     if setting == Some("1") || (setting.is_none() && by_docker) {
         return Vec::new();
     }
     let flow = Flow { from: Class::Container, to: Class::Container };
+    let claims = policy.assertions.iter().flat_map(|assertion| &assertion.judgements);
+    let asserted = claims.into_iter().any(|(claimed, judgement)| *claimed == flow && roads::stops(judgement.action));
     let mut told: Vec<u32> = Vec::new();
     let mut out = Vec::new();
     for judgement in roads::written(policy, flow) {
@@ -57,8 +61,8 @@ pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
             continue;
         }
         let Some(found) = unseen(policy, judgement, setting.is_some()) else { continue };
-        // A statement about everyone is not about neighbours.
-        if roads::statement(policy, judgement.statement).all(|(other, _)| other == flow) {
+        // A statement about everyone is not about neighbours, unless an assert says that it is.
+        if asserted || roads::statement(policy, judgement.statement).all(|(other, _)| other == flow) {
             told.push(judgement.statement);
             out.push(found);
         }
@@ -94,7 +98,7 @@ fn unseen(policy: &Policy, judgement: &Judgement, certain: bool) -> Option<Diagn
 /// The networks that a party is on; `None`: any.
 fn networks(policy: &Policy, party: &Party) -> Option<Vec<String>> {
     if let Some(name) = party.member.as_deref() {
-        return roads::container(policy, name).map(|(container, _)| container.networks.clone());
+        return traffic::container(policy, name).map(|(container, _)| container.networks.clone());
     }
     let cards = party.cards.as_ref().filter(|cards| !cards.complement)?;
     let docker = policy.facts.docker.as_ref()?;

@@ -10,6 +10,7 @@ use crate::policy::{
 };
 use crate::span::Location;
 use crate::syntax::tree::View;
+use crate::traffic;
 
 /// Translation of what is not tracked.
 pub static NAT_WITHOUT_TRACKING: Code = Code {
@@ -256,7 +257,7 @@ fn published(policy: &Policy, change: &Change) -> Option<Diagnostic> {
         Class::Container => judgement.to.view != Some(View::Direct),
         _ => false,
     };
-    if !dialled || !policy.containers.used || roads::iptables_off(policy) {
+    if !dialled || !policy.containers.used || traffic::iptables_off(policy) {
         return None;
     }
     let taken = policy.containers.published.iter().find(|one| {
@@ -273,7 +274,7 @@ fn published(policy: &Policy, change: &Change) -> Option<Diagnostic> {
         let same = policy.changes.iter().filter(|other| other.judgement.location == judgement.location);
         same.into_iter().all(|other| other.flow.to == Class::Container)
     };
-    if taken.is_none() && !(roads::ports_unknown(policy) && of_containers_alone()) {
+    if taken.is_none() && !(traffic::ports_unknown(policy) && of_containers_alone()) {
         return None;
     }
     let message = "what is not tracked is not translated: the published port leads nowhere";

@@ -1,5 +1,6 @@
 //! `fwc test`: whether what files of tests claim of a policy is so.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
@@ -7,7 +8,7 @@ use super::failure::Failure;
 use super::inputs::{InputArguments, STANDARD_INPUT, read_root};
 use super::render::{Sheet, full, harmless, json, short};
 use super::{Color, Ending, Format, check, disk, print};
-use crate::assertion::{Outcome, Proof, test};
+use crate::assertion::{Assumption, Outcome, Proof, test};
 use crate::database::{self, Database};
 use crate::diagnostic::Diagnostic;
 use crate::levels::codes::UNFULFILLED;
@@ -40,6 +41,8 @@ struct Score {
     expected: usize,
     /// Files that could not be tested.
     broken: usize,
+    /// What those that hold rest on.
+    assumes: BTreeSet<Assumption>,
 }
 
 pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure> {
@@ -76,7 +79,10 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
             for proof in &proofs {
                 told.push_str(&line(&project.files, proof));
                 match proof.outcome {
-                    Outcome::Holds => score.passed += 1,
+                    Outcome::Holds => {
+                        score.passed += 1;
+                        score.assumes.extend(&proof.assumes);
+                    }
                     _ if proof.diagnostic.is_none() => score.expected += 1,
                     _ => score.failed += 1,
                 }
@@ -101,12 +107,19 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
         print(&diagnostics)?;
     }
     if arguments.format != Format::Json {
+        print(&score.assumed())?;
         print(&score.line())?;
     }
     Ok(if score.failed + score.broken > 0 { Ending::Errors } else { Ending::Clean })
 }
 
 impl Score {
+    /// `proved if the jumps to fwc's chains are in place`, and so on; nothing if nothing was proved.
+    fn assumed(&self) -> String {
+        let all: Vec<String> = self.assumes.iter().map(ToString::to_string).collect();
+        if all.is_empty() { String::new() } else { format!("proved if {}\n", all.join(";\n  and ")) }
+    }
+
     fn line(&self) -> String {
         let broken = match self.broken {
             0 => String::new(),
@@ -118,16 +131,16 @@ impl Score {
     }
 }
 
-/// `ok   site.fwtest:3  assert deny ssh from not office to host`.
+/// `ok        site.fwtest:3  assert deny ssh from not office to host`.
 fn line(files: &[SourceText], proof: &Proof) -> String {
     let word = match proof.outcome {
-        Outcome::Holds => "ok      ",
-        _ if proof.diagnostic.is_none() => "expected",
-        Outcome::Fails => "FAILS   ",
-        Outcome::WithinLimits => "limited ",
-        Outcome::Possibly => "possibly",
-        Outcome::Undecided => "unknown ",
-        Outcome::Nothing => "empty   ",
+        Outcome::Holds => "ok       ",
+        _ if proof.diagnostic.is_none() => "expected ",
+        Outcome::Fails => "FAILS    ",
+        Outcome::WithinLimits => "limited  ",
+        Outcome::Undecided => "undecided",
+        Outcome::OutOfWork => "unknown  ",
+        Outcome::Nothing => "empty    ",
     };
     let (place, text) = shown(files, proof.location);
     format!("{word} {place}  {text}\n")

@@ -17,7 +17,7 @@ use crate::names;
 use crate::net::Family;
 use crate::netfilter::TableFamily;
 use crate::program::Place;
-use crate::simulate::{self, Considered, HookStage, Outcome, Stage, Trace};
+use crate::simulate::{self, Considered, HookStage, Outcome, Stage, Stopped, Trace};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -158,6 +158,9 @@ impl Text<'_> {
             },
         };
         let _ = writeln!(out, "\n{}{}", self.paint(if good { "1;32" } else { "1;31" }, &said), harmless(&by));
+        if let Some(stopped) = &trace.answer {
+            let _ = writeln!(out, "{}", harmless(&self.answer(stopped)));
+        }
         let mut doubts = trace.doubts.clone();
         doubts.sort_unstable();
         doubts.dedup();
@@ -169,6 +172,22 @@ impl Text<'_> {
             let _ = writeln!(out, "  {line}: {text}");
         }
         out
+    }
+
+    /// What becomes of the answer, if it is stopped.
+    fn answer(&self, stopped: &Stopped) -> String {
+        let how = match stopped.outcome {
+            Outcome::Rejected(_) => "rejected",
+            _ => "dropped",
+        };
+        let by = match stopped.decided {
+            Some(place) => {
+                let (line, text) = source(self.host, place);
+                format!("{line}: {text}")
+            }
+            None => format!("the policy of {}", self.host.chain_name(stopped.entry.table, stopped.entry.chain)),
+        };
+        format!("but the answer to it is {how}, by {by}")
     }
 
     fn hook(&self, stage: &HookStage, out: &mut String) {
@@ -297,6 +316,10 @@ fn json_of(host: &Host, trace: &Trace) -> String {
         "says": outcome(trace),
         "interface": card,
         "decided_by": trace.decided.map(|place| place_of(host, place)),
+        "answer_stopped_by": trace.answer.as_ref().map(|stopped| json!({
+            "chain": host.chain_name(stopped.entry.table, stopped.entry.chain),
+            "rule": stopped.decided.map(|place| place_of(host, place)),
+        })),
         "doubts": doubts.iter().map(|place| place_of(host, *place)).collect::<Vec<_>>(),
         "notes": notes,
         "stages": stages,

@@ -6,7 +6,6 @@
 //! words.
 
 mod asked;
-mod beyond;
 mod geography;
 mod merge;
 mod naming;

@@ -4,9 +4,8 @@ use std::net::IpAddr;
 
 use super::geography::{Geography, cards, named};
 use super::reach::{Piece, reach};
-use super::way::{Stop, Ways, World, stretch};
-use crate::assertion::world::openers;
-use crate::check::roads as published_roads;
+use super::way::{Stop, Ways, stretch};
+use crate::hooks::{self, Tracking, openers};
 use crate::host::Host;
 use crate::host::words::address_number;
 use crate::net::{Family, Protocol};
@@ -16,6 +15,7 @@ use crate::packet::{Bits, Cube, Field, Universe, Values};
 use crate::policy::{Class, Published};
 use crate::program::{Does, Event, Place, Program, Step};
 use crate::prove::cover::{Budget, Spent, Stretch, all_left_over};
+use crate::traffic;
 
 /// A road, and the packets that get to its end.
 #[derive(Debug)]
@@ -166,7 +166,7 @@ impl<'h> Surveyor<'h, '_> {
         }
     }
 
-    fn stops(&mut self, hooks: &[Hook], world: World) -> Result<Vec<std::rc::Rc<Stop>>, Spent> {
+    fn stops(&mut self, hooks: &[Hook], world: Tracking) -> Result<Vec<std::rc::Rc<Stop>>, Spent> {
         self.ways.stops(hooks, world).ok_or(Spent)
     }
 
@@ -175,7 +175,7 @@ impl<'h> Surveyor<'h, '_> {
         let program = std::mem::take(&mut self.ways.translations);
         let whole = program.complete;
         let translates = program.steps.iter().any(|step| changes(&self.ways.space, step));
-        let guard = translates.then(|| self.ways.keeping(&program, |ways, step| changes(&ways.space, step))).flatten();
+        let guard = translates.then(|| self.ways.keeping(&program, |ways, step| changes(&ways.space, step)));
         self.ways.translations = program;
         if whole { Ok(guard) } else { Err(Spent) }
     }
@@ -210,7 +210,7 @@ impl<'h> Surveyor<'h, '_> {
             if regions.is_empty() {
                 continue;
             }
-            let stops = self.stops(hooks, World { tracked: tracks, ..World::PLAIN })?;
+            let stops = self.stops(hooks, Tracking { tracked: tracks, ..Tracking::NEW })?;
             let before: Vec<Stretch<'_>> = guard.iter().filter(|_| tracks).map(stretch).collect();
             pieces.extend(reach(self.ways, &regions, &stops, &before, &mut budget)?);
         }
@@ -270,19 +270,19 @@ impl<'h> Surveyor<'h, '_> {
         let own = self.geography.here.clone();
         let region = narrowed(arriving.clone(), [flag(Field::LOCAL, 1), (Field::DESTINATION, own)]);
         let Some(region) = region else { return Ok(()) };
-        let hooks = [Hook::Prerouting, Hook::Input];
+        let hooks = hooks::INGRESS;
         let before = self.found.roads.len();
         self.walk(from, Class::Host, &hooks, &region, None)?;
         let host = self.host();
         let Some(policy) = host.policy.as_ref().filter(|_| from == Class::Outside) else { return Ok(()) };
         for one in &policy.containers.published {
-            let translated = !host.recorded && published_roads::translated(policy, one, self.family);
+            let translated = !host.recorded && traffic::translated(policy, one, self.family);
             let Some(cube) = dialled(one, self.family) else { continue };
-            if translated || published_roads::may_proxy(policy) {
+            if translated || traffic::may_proxy(policy) {
                 self.take_out(before, &cube);
             }
             if !translated
-                && published_roads::may_proxy(policy)
+                && traffic::may_proxy(policy)
                 && let Some(region) = region.intersection(&cube)
             {
                 self.walk(from, Class::Container, &hooks, &region, Some(one))?;
@@ -318,12 +318,12 @@ impl<'h> Surveyor<'h, '_> {
             (Field::OUT_INTERFACE, behind.cards.clone()),
         ];
         let Some(region) = narrowed(arriving.clone(), parts) else { return Ok(()) };
-        self.walk(from, behind.class, &[Hook::Prerouting, Hook::Forward, Hook::Postrouting], &region, None)
+        self.walk(from, behind.class, &hooks::FORWARD, &region, None)
     }
 
     /// What rules translate on arrival.
     fn translated(&mut self, from: Class, arriving: &Cube, to: &[Class]) -> Result<(), Spent> {
-        let stops = self.stops(&[Hook::Prerouting], World::PLAIN)?;
+        let stops = self.stops(&[Hook::Prerouting], Tracking::NEW)?;
         let program = std::mem::take(&mut self.ways.translations);
         let result = self.translations(from, arriving, to, &program, &stops);
         self.ways.translations = program;
@@ -400,8 +400,7 @@ impl<'h> Surveyor<'h, '_> {
         let translation =
             Translation { place: Some(place), published: None, address, unknown, proxied: false, anything: false };
         let apart = address.is_some() || matches!(verdict, Verdict::Redirect(_)) || unknown;
-        let world =
-            World { tracked: true, translated: true, address_apart: apart, port_apart: port.is_some() || unknown };
+        let world = Tracking { address_apart: apart, port_apart: port.is_some() || unknown, ..Tracking::TRANSLATED };
         let mut cubes = Vec::new();
         for cube in arrived {
             cubes.extend(rewritten(cube, world, address.map(address_number), port.map(u128::from)));
@@ -437,7 +436,7 @@ impl<'h> Surveyor<'h, '_> {
         from: Class,
         to: Class,
         hook: Hook,
-        world: World,
+        world: Tracking,
         regions: Vec<Cube>,
         translation: Translation,
         soft: Vec<Field>,
@@ -471,12 +470,12 @@ impl<'h> Surveyor<'h, '_> {
             return Ok(());
         };
         let guard = self.untranslated()?;
-        let stops = self.stops(&[Hook::Prerouting], World::PLAIN)?;
+        let stops = self.stops(&[Hook::Prerouting], Tracking::NEW)?;
         self.anything(from, &arriving, guard.as_ref())?;
         for one in &policy.containers.published {
-            let proxied = !published_roads::translated(policy, one, self.family);
-            let ip6tables_off = self.family == Family::Ipv6 && published_roads::ip6tables(policy) == Some(false);
-            if proxied && (published_roads::iptables_off(policy) || ip6tables_off) {
+            let proxied = !traffic::translated(policy, one, self.family);
+            let ip6tables_off = self.family == Family::Ipv6 && traffic::ip6tables(policy) == Some(false);
+            if proxied && (traffic::iptables_off(policy) || ip6tables_off) {
                 continue;
             }
             let mut budget = Budget::new(self.effort);
@@ -485,7 +484,7 @@ impl<'h> Surveyor<'h, '_> {
             for (dialled, own) in publications(one, self.family) {
                 let Some(region) = arriving.intersection(&dialled) else { continue };
                 let arrived = all_left_over(&region, &before, self.universe(), &mut budget)?;
-                let world = World { tracked: true, translated: true, address_apart: true, port_apart: own.is_some() };
+                let world = Tracking { port_apart: own.is_some(), ..Tracking::TRANSLATED };
                 let cubes = arrived.iter().filter_map(|cube| rewritten(cube, world, None, own));
                 let (card, addresses) = self.lies(one);
                 let cards = card.or_else(|| self.geography.cards_of(Class::Container).cloned()).unwrap_or_else(named);
@@ -510,18 +509,18 @@ impl<'h> Surveyor<'h, '_> {
     /// Whatever containers publish, where no fact says what that is.
     fn anything(&mut self, from: Class, arriving: &Cube, guard: Option<&Program>) -> Result<(), Spent> {
         let unknown = self.host().policy.as_ref().is_some_and(|policy| {
-            policy.containers.used && published_roads::ports_unknown(policy) && !published_roads::iptables_off(policy)
+            policy.containers.used && traffic::ports_unknown(policy) && !traffic::iptables_off(policy)
         });
         let protocols =
             [Protocol::TCP, Protocol::UDP, Protocol::SCTP].map(|one| (u128::from(one.0), u128::from(one.0)));
         let (true, Some(protocols)) = (unknown, Values::union(protocols)) else { return Ok(()) };
         let Some(region) = narrowed(arriving.clone(), [(Field::PROTOCOL, protocols)]) else { return Ok(()) };
         let mut budget = Budget::new(self.effort);
-        let stops = self.stops(&[Hook::Prerouting], World::PLAIN)?;
+        let stops = self.stops(&[Hook::Prerouting], Tracking::NEW)?;
         let before: Vec<Stretch<'_>> =
             stops.iter().filter_map(|stop| stop.stretch()).chain(guard.map(stretch)).collect();
         let arrived = all_left_over(&region, &before, self.universe(), &mut budget)?;
-        let world = World { tracked: true, translated: true, address_apart: true, port_apart: true };
+        let world = Tracking::TRANSLATED;
         let cards = self.geography.cards_of(Class::Container).cloned().unwrap_or_else(named);
         let parts =
             [flag(Field::LOCAL, 0), (Field::OUT_INTERFACE, cards), (Field::ORIGINAL_PORT, Values::range((0, 65_535)))];
@@ -536,7 +535,7 @@ impl<'h> Surveyor<'h, '_> {
     /// The bridge and the addresses of a container that publishes something, as far as they are known.
     fn lies(&self, one: &Published) -> (Option<Values>, Option<Values>) {
         let Some(policy) = &self.host().policy else { return (None, None) };
-        let Some((container, networks)) = published_roads::container(policy, &one.container) else {
+        let Some((container, networks)) = traffic::container(policy, &one.container) else {
             return (None, None);
         };
         let bridges: Vec<&String> = networks.iter().filter_map(|network| network.bridge.as_ref()).collect();
@@ -549,7 +548,7 @@ impl<'h> Surveyor<'h, '_> {
 
     /// What this machine sends.
     fn outward(&mut self) {
-        let hooks = [Hook::Output, Hook::Postrouting];
+        let hooks = hooks::EGRESS;
         let Some(base) = self.base(&hooks) else { return };
         for behind in self.geography.routed.clone() {
             let parts = [
@@ -575,7 +574,7 @@ fn changes(space: &crate::program::Space, step: &Step) -> bool {
 }
 
 /// A cube after its destination was translated.
-fn rewritten(cube: &Cube, world: World, address: Option<u128>, port: Option<u128>) -> Option<Cube> {
+fn rewritten(cube: &Cube, world: Tracking, address: Option<u128>, port: Option<u128>) -> Option<Cube> {
     let mut after = cube.replaced(Field::LOCAL, None);
     let moves = [
         (Field::DESTINATION, Field::ORIGINAL_DESTINATION, address, world.address_apart),

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use rustc_hash::FxHashMap;
 
 use super::asked::{narrower, open, shown, without_limits};
-use super::beyond::{Beyond, beyond};
 use super::geography::Geography;
 use super::naming::{self, addresses, machine};
 use super::roads::Road;
@@ -16,8 +15,9 @@ use crate::host::{Host, words};
 use crate::net::{AddressSet, Family};
 use crate::optimise::origin::Lines;
 use crate::packet::{Cube, Field, Universe, Values};
-use crate::policy::Class;
+use crate::policy::{Class, Flow};
 use crate::program::Place;
+use crate::traffic::{self, PlatformVerdict, Query, Reached};
 
 /// Packets that get through by the same rules within the same limits.
 #[derive(Clone, Debug)]
@@ -180,21 +180,22 @@ impl Teller<'_> {
         let by_policy = group.through.iter().any(spoken);
         let allowed = !group.through.is_empty();
         let mut reasons = Vec::new();
-        let platform = match beyond(host, road, self.family, if host.policy_alone() { by_policy } else { allowed }) {
-            Beyond::Closed => return None,
-            Beyond::Open(by) => by,
-            Beyond::Depends(why) => {
+        let platform = match self.platform(if host.policy_alone() { by_policy } else { allowed }) {
+            PlatformVerdict::Closed(_) => return None,
+            PlatformVerdict::Open(title) => Some(title),
+            PlatformVerdict::Depends { reasons: why, .. } => {
                 reasons.extend(why);
                 None
             }
+            PlatformVerdict::Nobody => None,
         };
         let mut through = self.rules(&group.through);
         match platform {
-            Some(text) if !by_policy => through.push(Through {
+            Some(title) if !by_policy => through.push(Through {
                 file: None,
                 line: None,
-                chain: "Docker".to_owned(),
-                text,
+                chain: title.to_owned(),
+                text: self.let_in_by(title),
                 kind: ThroughKind::Platform,
             }),
             _ if group.through.is_empty() && reasons.is_empty() => {
@@ -252,6 +253,56 @@ impl Teller<'_> {
             basic,
             remarks: self.remarks(for_proxy),
         })
+    }
+
+    /// What the platform's own rules do, where they are not there to be read. `allowed`: a rule of the policy lets packets through.
+    fn platform(&self, allowed: bool) -> PlatformVerdict {
+        let Some(policy) = self.host.policy.as_ref().filter(|_| !self.host.recorded) else {
+            return PlatformVerdict::Nobody;
+        };
+        let road = self.road;
+        let flow = Flow { from: road.from, to: road.to };
+        let query = Query { policy, flow, rule: None, family: self.family };
+        let translation = road.translation.as_ref();
+        let published = translation.is_some_and(|one| one.published.is_some() || one.anything);
+        let reached = match translation {
+            Some(translation) if translation.proxied => Reached::Socket,
+            _ if road.to == Class::Host => Reached::Socket,
+            _ if published => Reached::Translated,
+            _ => Reached::Own,
+        };
+        let verdict = match translation {
+            // What a rule of the host's own translates, the platform has no say in; nor in what the host itself sends.
+            Some(_) if !published => PlatformVerdict::Nobody,
+            _ if road.from == Class::Host => PlatformVerdict::Nobody,
+            _ => traffic::verdict(&query, reached),
+        };
+        match verdict {
+            PlatformVerdict::Depends { facts, .. } if reached == Reached::Own && road.from != Class::Container => {
+                let title = query.platforms().first().map_or("the platform", |platform| platform.title.as_str());
+                let why = "version and settings decide, and whether there is a route to the container's own address";
+                PlatformVerdict::Depends { reasons: vec![format!("{title}'s {why}")], facts }
+            }
+            PlatformVerdict::Depends { .. } if allowed && road.from == Class::Container => PlatformVerdict::Nobody,
+            PlatformVerdict::Nobody if !allowed => {
+                let whose = match (road.from, road.to) {
+                    (_, Class::Host) | (Class::Host, _) => "the host's",
+                    _ => "the platform's and the host's",
+                };
+                let reasons = vec![format!("what {whose} other rules do is not known")];
+                PlatformVerdict::Depends { reasons, facts: Vec::new() }
+            }
+            other => other,
+        }
+    }
+
+    /// What of the platform's rules lets packets in.
+    fn let_in_by(&self, title: &str) -> String {
+        match (self.road.to, &self.road.translation) {
+            (Class::Outside, _) => format!("{title}'s own rules let containers out"),
+            (_, Some(_)) => format!("{title}'s own rules let in what is published"),
+            (_, None) => format!("{title}'s own rules let packets straight to containers"),
+        }
     }
 
     /// The rules that let packets through: first what translates them, then what allows them. Several rules of one line of a policy are

@@ -4,64 +4,15 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::assertion::world::rebuilt;
 use crate::compare::sequence;
+use crate::hooks::{self, Tracking};
 use crate::host::{Entry, Host};
 use crate::net::Family;
 use crate::netfilter::{Effect, Hook, TableKind, Verdict};
+use crate::packet::Field;
 use crate::packet::field::Word;
-use crate::packet::{Cube, Field};
-use crate::program::{Does, End, Event, Place, Program, Space, Step, VISIT, flatten_with_visits};
+use crate::program::{Does, End, Event, Program, Space, Step, VISIT, flatten_with_visits};
 use crate::prove::cover::Stretch;
-
-/// What is known of a packet where it is judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct World {
-    /// Connection tracking knows it; else it was left out.
-    pub(super) tracked: bool,
-    /// Its destination was translated.
-    pub(super) translated: bool,
-    /// The address that was dialled is another than that in the header.
-    pub(super) address_apart: bool,
-    /// So is the port.
-    pub(super) port_apart: bool,
-}
-
-impl World {
-    /// The header says what was dialled.
-    pub(super) const PLAIN: Self = Self { tracked: true, translated: false, address_apart: false, port_apart: false };
-
-    /// A cube as a chain at a hook sees it of such packets; `None` if it has none of them.
-    fn cube(self, cube: &Cube, hook: Hook, before_tracking: bool) -> Option<Cube> {
-        let before = hook == Hook::Prerouting;
-        let mut seen = Cube::all();
-        for (field, values) in cube.parts() {
-            let known = match *field {
-                Field::STATE if before_tracking => Some(3),
-                Field::STATE => Some(if self.tracked { 0 } else { 4 }),
-                Field::DIRECTION | Field::SOURCE_TRANSLATED | Field::BRIDGED => Some(0),
-                Field::TRANSLATED => Some(u128::from(self.translated && !before)),
-                Field::OUT_INTERFACE if matches!(hook, Hook::Prerouting | Hook::Input) => Some(0),
-                Field::IN_INTERFACE if matches!(hook, Hook::Output | Hook::Postrouting) => Some(0),
-                _ => None,
-            };
-            if let Some(value) = known {
-                if !values.contains(value) {
-                    return None;
-                }
-                continue;
-            }
-            let field = match *field {
-                Field::ORIGINAL_SOURCE => Field::SOURCE,
-                Field::ORIGINAL_DESTINATION if before || !self.address_apart => Field::DESTINATION,
-                Field::ORIGINAL_PORT if before || !self.port_apart => Field::DESTINATION_PORT,
-                other => other,
-            };
-            seen = seen.with(field, values.clone())?;
-        }
-        Some(seen)
-    }
-}
 
 /// A base chain that packets pass.
 #[derive(Debug)]
@@ -99,11 +50,8 @@ pub(super) struct Ways<'h> {
     flats: Vec<Flat>,
     /// The chains that translate destinations on arrival, as one.
     pub(super) translations: Program,
-    stops: HashMap<(usize, World), Rc<Stop>>,
+    stops: HashMap<(usize, Tracking), Rc<Stop>>,
 }
-
-/// Connection tracking's place at a hook.
-const TRACKING: i32 = -200;
 
 impl<'h> Ways<'h> {
     pub(super) fn new(host: &'h Host, family: Family) -> Self {
@@ -112,18 +60,17 @@ impl<'h> Ways<'h> {
         for hook in [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting] {
             for entry in host.entries(family, hook).into_iter().filter(|entry| entry.base.kind != TableKind::Nat) {
                 let Some(program) = flat(host, entry, &mut space) else { continue };
-                let tracks = matches!(hook, Hook::Prerouting | Hook::Output);
-                let before_tracking = tracks && entry.base.priority < TRACKING;
+                let before_tracking = hooks::is_before_tracking(hook, entry.base.priority);
                 flats.push(Flat { hook, before_tracking, program });
             }
         }
         let translations = sequence::at(host, family, Hook::Prerouting, true, &mut space);
-        let translations = rebuilt(&translations, |cube| World::PLAIN.cube(cube, Hook::Prerouting, false));
+        let translations = Tracking::NEW.program(&translations, Hook::Prerouting, false);
         Self { host, space, flats, translations, stops: HashMap::new() }
     }
 
     /// The chains at hooks, for packets of a world; `None` if one cannot be written as a list.
-    pub(super) fn stops(&mut self, hooks: &[Hook], world: World) -> Option<Vec<Rc<Stop>>> {
+    pub(super) fn stops(&mut self, hooks: &[Hook], world: Tracking) -> Option<Vec<Rc<Stop>>> {
         let mut found = Vec::new();
         for number in 0..self.flats.len() {
             let flat = self.flats.get(number).filter(|flat| hooks.contains(&flat.hook));
@@ -134,7 +81,7 @@ impl<'h> Ways<'h> {
             let stop = match self.stops.get(&(number, world)) {
                 Some(known) => Rc::clone(known),
                 None => {
-                    let program = rebuilt(&flat.program, |cube| world.cube(cube, flat.hook, flat.before_tracking));
+                    let program = world.program(&flat.program, flat.hook, flat.before_tracking);
                     let stop = Rc::new(self.stop(program));
                     self.stops.insert((number, world), Rc::clone(&stop));
                     stop
@@ -205,22 +152,13 @@ impl<'h> Ways<'h> {
         if !program.steps.iter().any(|step| self.denies(step)) {
             return None;
         }
-        self.keeping(program, |ways, step| ways.denies(step))
+        Some(self.keeping(program, |ways, step| ways.denies(step)))
     }
 
     /// A program of which every decision but some leads to the end.
-    pub(super) fn keeping(&mut self, program: &Program, keeps: impl Fn(&Self, &Step) -> bool) -> Option<Program> {
-        let end = program.len();
+    pub(super) fn keeping(&mut self, program: &Program, keeps: impl Fn(&Self, &Step) -> bool) -> Program {
         let passed = self.space.number(Event::Passed);
-        let mut steps = program.steps.clone();
-        for step in &mut steps {
-            if matches!(step.does, Does::Decide(_)) && !keeps(self, step) {
-                step.does = Does::Lead(end);
-            }
-        }
-        let place = steps.last().map_or(Place { table: 0, chain: 0, rule: 0 }, |step| step.place);
-        steps.push(Step { cube: Cube::all(), does: Does::Decide(passed), place });
-        Some(Program::new(steps, program.complete))
+        hooks::keeping(program, passed, |step| keeps(self, step))
     }
 }
 

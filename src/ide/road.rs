@@ -2,14 +2,11 @@
 
 use std::fmt::Write as _;
 
-use crate::check::direct::roads_to;
-use crate::facts::{Backend, DockerFact, DockerNetwork, ForwardPolicy};
-use crate::net::{Family, Protocol};
-use crate::platform::{
-    self, Attribute, Condition, Interface, Leg, Outcome, Platform, Possible, Road, Situation, Step, family_name,
-};
-use crate::policy::{Class, Flow, Judgement, Policy};
+use crate::net::Family;
+use crate::platform::{Attribute, Condition, Interface, Leg, Outcome, Platform, Possible, Road, Step};
+use crate::policy::{Flow, Judgement, Policy};
 use crate::syntax::tree::View;
+use crate::traffic::{Address, Query};
 
 /// Roads that are shown of one flow.
 const MOST_ROADS: usize = 5;
@@ -22,12 +19,11 @@ pub(super) fn ways(
     judgement: &Judgement,
     family: Family,
 ) -> Option<(&'static str, String)> {
-    let platform = platform_of(policy, flow)?;
-    let roads: Vec<Possible<'static, Road>> = if judgement.to.view == Some(View::Direct) {
-        roads_to(policy, judgement, family)
-    } else {
-        platform.roads(&situation(policy, platform, flow, judgement, family))
-    };
+    let query = Query { policy, flow, rule: Some(judgement), family };
+    // Where no platform has either end, it is the host itself.
+    let platform = query.platforms().into_iter().next().or_else(|| Platform::load("host"))?;
+    let address = if judgement.to.view == Some(View::Direct) { Address::Own } else { Address::Host };
+    let roads = query.usual_paths(platform, address);
     // What is lost on its way whatever the rules say is left out, where there is anything else.
     let lost = |road: &&Possible<'static, Road>| !matches!(road.item.outcome, Outcome::Lost | Outcome::Hangs);
     let mut arriving: Vec<&Possible<'static, Road>> = roads.iter().filter(lost).collect();
@@ -84,97 +80,6 @@ fn condition(condition: &Condition) -> String {
 /// Whether two roads look the same to a reader.
 fn alike(a: &Road, b: &Road) -> bool {
     a.steps == b.steps && a.outcome == b.outcome && a.by == b.by
-}
-
-/// The platform that has a say: the target's, else the opener's, else the host itself.
-fn platform_of(policy: &Policy, flow: Flow) -> Option<&'static Platform> {
-    let of = |class: Class| {
-        let wanted = match class {
-            Class::Container => platform::Class::Container,
-            Class::Instance => platform::Class::Instance,
-            Class::Guest => platform::Class::Guest,
-            Class::Outside | Class::Host => return None,
-        };
-        let used = policy.platforms.iter().filter_map(|name| Platform::load(name));
-        used.into_iter().find(|platform| platform.class == Some(wanted))
-    };
-    of(flow.to).or_else(|| of(flow.from)).or_else(|| Platform::load("host"))
-}
-
-fn situation(policy: &Policy, platform: &Platform, flow: Flow, judgement: &Judgement, family: Family) -> Situation {
-    // The ordinary case: two networks that lead outside, and addresses of more than one link.
-    let mut at = Situation::unknown()
-        .with(Attribute::Family, family_name(family))
-        .with(Attribute::Internal, "no")
-        .with(Attribute::LinkLocal, "no")
-        .with(Attribute::OriginFamily, "yes")
-        .with(Attribute::OwnSubnet, "no");
-    if let [one] = &*judgement.traffic
-        && let Some(protocol) = one.protocol
-    {
-        let name = match protocol {
-            Protocol::TCP => "tcp",
-            Protocol::UDP => "udp",
-            _ => "other",
-        };
-        at = at.with(Attribute::Protocol, name);
-    }
-    at = match flow.from {
-        Class::Outside => at.with(Attribute::From, "outside"),
-        Class::Host => at.with(Attribute::From, "host"),
-        Class::Container | Class::Instance | Class::Guest => at.with(Attribute::From, "other-bridge"),
-    };
-    at = match flow.to {
-        Class::Outside => at.with(Attribute::To, "outside"),
-        Class::Host => at.with(Attribute::To, "host").with(Attribute::Publish, "no"),
-        // By a published port, at an address of the host.
-        Class::Container => at.with(Attribute::To, "host").with(Attribute::Publish, "yes"),
-        Class::Instance | Class::Guest => at.with(Attribute::To, "inside"),
-    };
-    at = match (family, policy.facts.forward_policy_ipv4, policy.facts.forward_policy_ipv6) {
-        (Family::Ipv4, Some(ForwardPolicy::Accept), _) | (Family::Ipv6, _, Some(ForwardPolicy::Accept)) => {
-            at.with(Attribute::ForwardPolicy, "accept")
-        }
-        (Family::Ipv4, Some(ForwardPolicy::Drop), _) | (Family::Ipv6, _, Some(ForwardPolicy::Drop)) => {
-            at.with(Attribute::ForwardPolicy, "drop")
-        }
-        _ => at,
-    };
-    if let Some(network) = network_of(policy, judgement) {
-        let mode = if family == Family::Ipv4 { &network.gateway_mode_ipv4 } else { &network.gateway_mode_ipv6 };
-        let has = if family == Family::Ipv4 { Some(true) } else { network.ipv6 };
-        // A network that is known and says nothing of its mode has the ordinary one.
-        at = at.with(Attribute::Mode, mode.as_deref().unwrap_or("nat")).with_known(Attribute::TargetFamily, has);
-    }
-    match &policy.facts.docker {
-        Some(docker) if platform.name == "docker" => of_daemon(at, platform, docker, family),
-        _ => at,
-    }
-}
-
-/// What is known of Docker's daemon.
-fn of_daemon(mut at: Situation, platform: &Platform, docker: &DockerFact, family: Family) -> Situation {
-    if let Some(version) = &docker.version {
-        at = platform.with_version(at, version);
-    }
-    at = match docker.firewall_backend {
-        Some(Backend::Nftables) => at.with(Attribute::Backend, "nftables"),
-        Some(Backend::Iptables) => at.with(Attribute::Backend, "iptables"),
-        None => at,
-    };
-    let rules = if family == Family::Ipv4 { docker.iptables } else { docker.ip6tables };
-    at.with_known(Attribute::Proxy, docker.userland_proxy)
-        .with_known(Attribute::Rules, rules)
-        .with_known(Attribute::Swarm, docker.swarm)
-}
-
-/// The network of the one container that is meant, if it has one bridge and no more.
-fn network_of<'p>(policy: &'p Policy, judgement: &Judgement) -> Option<&'p DockerNetwork> {
-    let (_, container) = policy.facts.container(judgement.to.member.as_deref()?)?;
-    let [name] = container.networks.as_slice() else { return None };
-    let docker = policy.facts.docker.iter().find_map(|docker| docker.networks.get(name));
-    let network = docker.or_else(|| policy.facts.podman.iter().find_map(|podman| podman.networks.get(name)))?;
-    (network.driver.as_deref().is_none_or(|driver| driver == "bridge") && !network.internal).then_some(network)
 }
 
 /// One road in words: its hooks, and what becomes of the connection.

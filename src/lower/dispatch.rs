@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use thin_vec::thin_vec;
 
-use crate::check::roads;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::facts::{Backend, ForwardPolicy};
 use crate::net::{Card, Family, PortSet, Protocol};
@@ -15,6 +14,7 @@ use crate::netfilter::{
     ACCEPTED_MARK, Attached, Attachment, Effect, Hook, Match, MatchKind, Rule, TableFamily, TableKind, Verdict,
 };
 use crate::policy::{Action, Class, Flow, Judgement, Published, Rank, Traffic, who};
+use crate::traffic;
 
 use super::condition::Seat;
 use super::{LOCAL, Program, gate, has_part, reply};
@@ -49,7 +49,7 @@ const ORIGINS: [Class; 4] = [Class::Container, Class::Instance, Class::Guest, Cl
 const DOCKER_USER: &str = "DOCKER-USER";
 
 /// The chain that marks what our nft table accepts where Docker's FORWARD would drop it, and accepts it.
-const ACCEPTED: &str = "fwc-accepted";
+pub const ACCEPTED: &str = "fwc-accepted";
 
 impl Program<'_> {
     /// What comes to the host: `to host`, and `to container` by docker-proxy's road.
@@ -235,7 +235,7 @@ impl Program<'_> {
         let drops = move |family: &Family| match family {
             Family::Ipv4 => facts.forward_policy_ipv4 != Some(ForwardPolicy::Accept),
             Family::Ipv6 => match facts.forward_policy_ipv6 {
-                None => roads::ip6tables(policy) != Some(false),
+                None => traffic::ip6tables(policy) != Some(false),
                 Some(known) => known == ForwardPolicy::Drop,
             },
         };

@@ -27,7 +27,8 @@ use crate::netfilter::{entry, words};
 use crate::policy::{Action, CardSet, Class, Early, Flow, Judgement, Party, Policy, Rank, who};
 use crate::span::Location;
 
-pub use condition::{Conjunction, Seat};
+pub use condition::{Conjunction, Seat, dialled};
+pub use dispatch::ACCEPTED;
 pub use gate::chains_of;
 
 /// Every code that this stage gives.

@@ -42,7 +42,12 @@ struct File {
     #[serde(default)]
     published_over_every_network: bool,
     #[serde(default)]
+    drops_forwarded: bool,
+    #[serde(default)]
     versions: Vec<String>,
+    /// The facts that say what an attribute is.
+    #[serde(default)]
+    facts: BTreeMap<String, String>,
     #[serde(default)]
     default: Vec<PresetRow>,
     #[serde(default)]
@@ -150,6 +155,12 @@ pub(super) fn read(name: &str, text: &str) -> Result<Platform, String> {
         bridges: file.bridges.iter().map(|text| Card::parse(text)).collect(),
         swarm_bridge: file.swarm_bridge.clone(),
         published_over_every_network: file.published_over_every_network,
+        drops_forwarded: file.drops_forwarded,
+        facts: file
+            .facts
+            .iter()
+            .map(|(name, fact)| Ok((attribute(name)?, fact.clone())))
+            .collect::<Result<_, String>>()?,
         defaults: file
             .default
             .iter()

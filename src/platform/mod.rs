@@ -11,13 +11,16 @@ mod connection;
 mod data;
 mod members;
 mod owner;
+mod settings;
 mod situation;
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 pub use connection::{Connection, Endpoints, Header, Origin, Prediction, predict};
 pub use members::bridges;
 pub use owner::{Owned, Role, owner_of, owner_of_comment, owner_of_table};
+pub use settings::{Settings, settings};
 pub use situation::{Attribute, Condition, Situation, When};
 
 use crate::net::{Card, Family};
@@ -83,6 +86,9 @@ pub struct Platform {
     pub swarm_bridge: Option<String>,
     /// Whether a container on several networks is published over any of them, and not over the first alone.
     published_over_every_network: bool,
+    /// Whether its daemon sets the policy of FORWARD to DROP.
+    pub drops_forwarded: bool,
+    facts: BTreeMap<Attribute, String>,
     eras: Vec<Era>,
     owned: Vec<Owned>,
     attachments: Vec<Attachment>,
@@ -283,6 +289,31 @@ impl Platform {
     #[must_use]
     pub fn of_bridge(interface: &str) -> Option<&'static Self> {
         Self::all().find(|platform| platform.bridges.iter().any(|card| card.matches(interface)))
+    }
+
+    /// Whether it has a proxy in user space for published ports.
+    #[must_use]
+    pub fn has_proxy(&self) -> bool {
+        self.roads.iter().flat_map(|road| &road.steps).any(|step| step.leg == Leg::Proxy)
+    }
+
+    /// Whether its rules keep packets from a target's own address unless it is set up to let them through.
+    #[must_use]
+    pub fn guards_own_addresses(&self) -> bool {
+        self.roads.iter().any(|road| road.when.asks(Attribute::Direct))
+    }
+
+    /// The fact that says what an attribute is, as a policy writes it.
+    #[must_use]
+    pub fn fact(&self, attribute: Attribute, family: Family) -> Option<&str> {
+        let own = self.facts.get(&attribute).map(String::as_str);
+        own.or(match (attribute, family) {
+            (Attribute::ForwardPolicy, Family::Ipv4) => Some("forward-policy-ipv4"),
+            (Attribute::ForwardPolicy, Family::Ipv6) => Some("forward-policy-ipv6"),
+            (Attribute::BridgeNetfilter, Family::Ipv4) => Some("sysctls.net.bridge.bridge-nf-call-iptables"),
+            (Attribute::BridgeNetfilter, Family::Ipv6) => Some("sysctls.net.bridge.bridge-nf-call-ip6tables"),
+            _ => None,
+        })
     }
 
     /// The versions at which its behaviour changes, oldest first.

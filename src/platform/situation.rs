@@ -129,6 +129,17 @@ impl Situation {
         self
     }
 
+    /// The attribute has one of these values. What it cannot have changes nothing.
+    #[must_use]
+    pub fn among(mut self, attribute: Attribute, values: &[&str]) -> Self {
+        let known = attribute.values().iter().enumerate().filter(|(_, value)| values.contains(value));
+        let set = known.fold(0, |set, (at, _)| set | 1 << at);
+        if set != 0 {
+            self.set(attribute, set);
+        }
+        self
+    }
+
     /// A yes-or-no attribute has this value, if it is known.
     #[must_use]
     pub fn with_known(self, attribute: Attribute, value: Option<bool>) -> Self {
@@ -176,6 +187,11 @@ enum Holds {
 }
 
 impl When {
+    /// Whether it asks for an attribute.
+    pub(super) fn asks(&self, attribute: Attribute) -> bool {
+        self.asked.iter().any(|(asked, _)| *asked == attribute)
+    }
+
     fn holds(&self, situation: &Situation) -> Holds {
         let mut open = None;
         for &(attribute, asked) in &self.asked {

@@ -2,7 +2,7 @@
 
 use super::condition::{Reader, RuleCondition};
 use super::{Place, Space};
-use crate::netfilter::{Effect, Match, Rule, Ruleset, Verdict};
+use crate::netfilter::{Effect, Match, MatchKind, Rule, Ruleset, Verdict};
 use crate::packet::{Cube, Field, Values};
 
 /// A packet, as far as it is known: the values of its fields.
@@ -77,6 +77,8 @@ pub struct Visit {
     pub because: Option<usize>,
     /// How many jumps deep it stands.
     pub depth: usize,
+    /// Whether it counts, so that it answers otherwise when many packets came before.
+    pub counts: bool,
 }
 
 /// What became of a packet.
@@ -97,8 +99,8 @@ enum Left {
     Returned,
 }
 
-/// Follows a packet through a chain of a table. A rule that possibly matches is taken not to, and that is noted; `None` if
-/// there is no such chain.
+/// Follows a packet through a chain of a table, as the first that limits count. A rule that possibly matches is taken not to, and
+/// that is noted; `None` if there is no such chain.
 pub fn walk(ruleset: &Ruleset, table: usize, chain: &str, packet: &mut Packet, space: &mut Space) -> Option<Walk> {
     let own = ruleset.tables.get(table)?;
     let number = own.chains.iter().position(|known| &*known.name == chain)?;
@@ -140,7 +142,13 @@ impl Walker<'_, '_> {
             let (matched, because) = self.matches(rule);
             let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
             let place = Place { table: number(self.table), chain: number(chain), rule: number(at) };
-            self.walk.visits.push(Visit { place, matched, because, depth });
+            // What never gets as far as the count does not rest on it.
+            let counts = rule
+                .matches
+                .iter()
+                .take(because.map_or(usize::MAX, |at| at + 1))
+                .any(|item| of_the_first(item).is_some());
+            self.walk.visits.push(Visit { place, matched, because, depth, counts });
             self.walk.possibly |= matched.is_none();
             if matched != Some(true) {
                 continue;
@@ -223,7 +231,7 @@ impl Walker<'_, '_> {
         }
         let mut open = None;
         for (number, item) in rule.matches.iter().enumerate() {
-            match self.holds(item) {
+            match of_the_first(item).or_else(|| self.holds(item)) {
                 Some(true) => {}
                 Some(false) => return (Some(false), Some(number)),
                 None => open = open.or(Some(number)),
@@ -255,6 +263,15 @@ impl Walker<'_, '_> {
         if *effect == Effect::Notrack {
             self.packet.set(Field::STATE, UNTRACKED);
         }
+    }
+}
+
+/// What a match that counts answers for the first packet that it is asked about: it is within every limit. `None`: it does not count.
+fn of_the_first(item: &Match) -> Option<bool> {
+    match item.kind {
+        MatchKind::Limit(_) => Some(!item.negated),
+        MatchKind::ConnectionsAbove { .. } => Some(item.negated),
+        _ => None,
     }
 }
 

@@ -5,12 +5,14 @@
 //! the first rule that says so; routing looks at addresses alone (no policy routing, no marks); bridges and devices (`ingress`,
 //! `brouting`) take no part.
 
+mod answer;
 mod nat;
 pub mod packet;
 mod route;
 
 use std::net::IpAddr;
 
+use crate::hooks;
 use crate::host::{Entry, Host, words};
 use crate::net::Family;
 use crate::netfilter::{Effect, Hook, Reject, TableFamily, TableKind, Verdict};
@@ -35,6 +37,19 @@ pub struct Trace {
     pub notes: Vec<String>,
     /// The packet as it was at the end.
     pub packet: Packet,
+    /// Of the first packet of a connection that arrives: what stops the answer to it, if that is certain.
+    pub answer: Option<Stopped>,
+}
+
+/// What ends an answer's way.
+#[derive(Clone, Debug)]
+pub struct Stopped {
+    /// How.
+    pub outcome: Outcome,
+    /// The rule that decides; `None`: a chain's policy.
+    pub decided: Option<Place>,
+    /// The base chain.
+    pub entry: Entry,
 }
 
 /// A part of the way.
@@ -89,9 +104,6 @@ pub enum Outcome {
     Rejected(Reject),
 }
 
-/// Conntrack's place at PREROUTING and OUTPUT: what comes before sees no connection.
-const TRACKING: i32 = -200;
-
 /// Follows a packet.
 ///
 /// # Errors
@@ -124,6 +136,7 @@ pub fn trace(host: &Host, question: &Question) -> Result<Trace, String> {
             doubts: Vec::new(),
             notes: Vec::new(),
             packet: Packet::default(),
+            answer: None,
         },
         space: &mut space,
     };
@@ -146,7 +159,9 @@ pub fn trace(host: &Host, question: &Question) -> Result<Trace, String> {
         way.trace.outcome = outcome;
     }
     way.trace.packet = way.packet;
-    Ok(way.trace)
+    let mut trace = way.trace;
+    trace.answer = answer::stopped(host, question, &trace);
+    Ok(trace)
 }
 
 /// The packet as it comes into the kernel.
@@ -342,8 +357,7 @@ impl Way<'_, '_> {
             }
             return Some(());
         }
-        let before_tracking =
-            matches!(hook, Hook::Prerouting | Hook::Output) && entry.base.priority < TRACKING && self.tracked;
+        let before_tracking = hooks::is_before_tracking(hook, entry.base.priority) && self.tracked;
         let mut packet = self.packet.clone();
         if before_tracking {
             // No connection is known there: whoever asks for its state sees an invalid one.
@@ -366,6 +380,7 @@ impl Way<'_, '_> {
         }
         for visit in walked.visits {
             let because = self.because(&visit, &seen);
+            self.note_limit(&visit);
             stage.visits.push(Considered { visit, because });
         }
         for effect in &walked.effects {
@@ -434,10 +449,18 @@ impl Way<'_, '_> {
         self.trace.doubts.extend(doubts.into_iter().rev());
     }
 
+    /// Says that a rule that counts decides otherwise for later packets.
+    fn note_limit(&mut self, visit: &Visit) {
+        let Some(rule) = self.host.rule(visit.place) else { return };
+        if visit.counts && visit.matched.is_some() && rule.verdict.is_some() {
+            self.note("the packet is taken to be within every limit: beyond one it may be decided otherwise");
+        }
+    }
+
     /// Why a rule did not match, or may not.
     fn because(&self, visit: &Visit, packet: &Packet) -> Option<String> {
         if visit.matched == Some(true) {
-            return None;
+            return visit.counts.then(|| "within the limit".to_owned());
         }
         let rule = self.host.rule(visit.place)?;
         let Some(item) = visit.because.and_then(|number| rule.matches.get(number)) else {

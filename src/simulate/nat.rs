@@ -16,6 +16,8 @@ pub(super) struct Translated {
     pub(super) destination: bool,
     /// A rule decided about the destination, if only that it stays.
     pub(super) destination_settled: bool,
+    /// It was sent to this machine itself, whatever its address and interface were.
+    pub(super) redirected: bool,
     /// As `destination_settled`, of the source.
     pub(super) source_settled: bool,
 }
@@ -60,6 +62,7 @@ impl Way<'_, '_> {
                     _ => self.own_address(Field::IN_INTERFACE),
                 };
                 let text = self.destination(own, Some(*port));
+                self.translated.redirected = true;
                 self.packet.set(Field::LOCAL, 1);
                 Some(text)
             }

@@ -76,7 +76,7 @@ impl Way<'_, '_> {
         let to = |card: Option<String>, why: String| Route { local: false, card, why };
         let here = |why: String| Route { local: true, card: None, why };
         let translated = self.translated.destination;
-        if translated && self.packet.get(Field::LOCAL) == Some(1) && self.destination_address().is_none() {
+        if self.translated.redirected {
             return here("to this host: it was redirected".to_owned());
         }
         if self.question.to_host && !translated {

@@ -22,6 +22,16 @@ fn traced(arguments: &[&str]) -> super::Run {
         ("site.fw", POLICY),
         ("routed.fw", "target nft\nuse docker\ninterface wan = ens33\nallow from 192.168.2.0/24 on eth1 to wan\n"),
         (
+            "redirected.v4",
+            "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 3128\nCOMMIT\n\
+             *filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\nCOMMIT\n",
+        ),
+        (
+            "one-way.v4",
+            "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+             -A FORWARD -i lxdbr0 -o eth0 -j ACCEPT\nCOMMIT\n",
+        ),
+        (
             "rules.v4",
             "*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp --dport 22 -m limit --limit 3/min -j ACCEPT\nCOMMIT\n",
         ),
@@ -90,16 +100,30 @@ fn a_rule_that_may_pass_over_a_mark_leaves_the_outcome_open() {
 }
 
 #[test]
-fn what_counts_is_said_with_possibly() {
+fn the_packet_is_the_first_that_a_limit_counts() {
     let run = traced(&["rules.v4", "tcp 10.1.1.1:40000 -> host:22 in eth0"]);
-    assert!(run.out.contains("\npossibly dropped, by the policy of filter INPUT"), "{}", run.out);
-    assert!(
-        run.out.contains("it could come otherwise, where these rules match:\n  rules.v4:3: -A INPUT"),
-        "{}",
-        run.out
-    );
+    assert!(run.out.contains("\ndelivered to this host, by rules.v4:3: -A INPUT"), "{}", run.out);
+    assert!(run.out.contains("note: the packet is taken to be within every limit"), "{}", run.out);
+    assert!(run.out.contains("match: within the limit: accept"), "{}", run.out);
     let other = traced(&["rules.v4", "tcp 10.1.1.1:40000 -> host:23 in eth0"]);
     assert!(other.out.contains("\ndropped, by the policy of filter INPUT"), "{}", other.out);
+}
+
+#[test]
+fn what_is_redirected_is_for_this_host_whatever_was_said() {
+    let run = traced(&["redirected.v4", "tcp 10.1.1.1:40000 -> 203.0.113.7:80 in eth1 out eth0"]);
+    assert!(run.out.contains("ROUTING  to this host: it was redirected"), "{}", run.out);
+    assert!(run.out.contains("\ndelivered to this host"), "{}", run.out);
+}
+
+#[test]
+fn an_answer_that_is_stopped_is_said() {
+    let run = traced(&["one-way.v4", "tcp 10.0.3.5:40000 -> 198.51.100.7:80 in lxdbr0 out eth0"]);
+    let said = "\nsent on by eth0, by one-way.v4:5: -A FORWARD -i lxdbr0 -o eth0 -j ACCEPT\n\
+                but the answer to it is dropped, by the policy of filter FORWARD\n";
+    assert!(run.out.contains(said), "{}", run.out);
+    let json = traced(&["one-way.v4", "--format", "json", "tcp 10.0.3.5:40000 -> 198.51.100.7:80 in lxdbr0 out eth0"]);
+    assert!(json.out.contains("\"answer_stopped_by\": {"), "{}", json.out);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::codes::{
     COMMAND, FOREIGN_CHAIN, LOG_WITHOUT_LIMIT, NOT_READ, OTHER_BACK_END, OVERRIDDEN_ACCEPT, PORT_WITHOUT_PROTOCOL,
     WITHOUT_DIRECTION, WRONG_DIRECTION, WRONG_PLACE,
 };
-use crate::check::{limits, roads};
+use crate::check::limits;
 use crate::diagnostic::Diagnostic;
 use crate::facts::Backend;
 use crate::names::closest;
@@ -13,6 +13,7 @@ use crate::net::{Card, PortRange, Protocol};
 use crate::netfilter::words::{self, Word};
 use crate::netfilter::{Hook, TableKind, Target};
 use crate::policy::Class;
+use crate::traffic;
 
 /// Words that nft's statements and expressions begin with (nft(8), 1.0.6).
 const BEGINNINGS: &[&str] = &[
@@ -364,7 +365,7 @@ fn overridden(line: &Line<'_>, all: &[Word<'_>]) -> Option<Diagnostic> {
     let docker = policy.facts.docker.as_ref();
     if line.hook != Hook::Forward
         || !policy.platforms.iter().any(|name| name == "docker")
-        || roads::iptables_off(policy)
+        || traffic::iptables_off(policy)
     {
         return None;
     }

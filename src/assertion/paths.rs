@@ -1,0 +1,285 @@
+//! Paths to a container that the words of a sentence do not show where they are lowered: through the platform's proxy on INPUT and its
+//! second connection on OUTPUT, over the loopback interface, to the container's own address, and between neighbours on one bridge,
+//! where no hook may see them. Which of them there are is the platform's data.
+
+use crate::net::{AddressRange, AddressSet, Family, PortRange, PortSet, Protocol};
+use crate::netfilter::Hook;
+use crate::packet::field::{card_range, name_number};
+use crate::packet::{Cube, Field, Universe, Values};
+use crate::platform::{Attribute, Condition, Leg, Outcome, Platform};
+use crate::policy::{CardSet, Class, Flow, Judgement, Party, Policy, Published, Special, Traffic, TrafficList};
+use crate::syntax::tree::View;
+use crate::traffic::{self, Address, Query, fact_of};
+
+use super::PUBLISHABLE;
+
+/// A way in through a proxy of the platform.
+#[derive(Clone, Debug)]
+pub(super) struct Proxied {
+    /// The platform.
+    pub(super) platform: &'static Platform,
+    /// The address that the client connects to.
+    pub(super) address: Address,
+    /// Only clients with link-local addresses come this way.
+    pub(super) link_local: bool,
+    /// The facts that would say whether there is such a path at all; empty: there is.
+    pub(super) facts: Vec<String>,
+}
+
+/// Whether an attribute is a setting of the host or of the platform, so that it is one or the other for every connection.
+fn is_setting(attribute: Attribute) -> bool {
+    matches!(
+        attribute,
+        Attribute::Version
+            | Attribute::Backend
+            | Attribute::Rules
+            | Attribute::Proxy
+            | Attribute::Swarm
+            | Attribute::Direct
+            | Attribute::ForwardPolicy
+            | Attribute::BridgeNetfilter
+    )
+}
+
+/// The facts on which a path rests.
+fn facts(platform: &Platform, conditions: &[Condition], family: Family) -> Vec<String> {
+    let settings = conditions.iter().filter(|condition| is_setting(condition.attribute));
+    settings.filter_map(|condition| fact_of(platform, condition, family)).collect()
+}
+
+/// The ways in through proxies that facts do not exclude, each once.
+pub(super) fn proxied(query: &Query<'_>) -> Vec<Proxied> {
+    let addresses: &[Address] =
+        if query.flow.from == Class::Host { &[Address::Loopback, Address::Host] } else { &[Address::Host] };
+    let mut found: Vec<Proxied> = Vec::new();
+    for platform in query.platforms() {
+        for &address in addresses {
+            for path in query.every_path(platform, address) {
+                let carried = path.item.steps.iter().any(|step| step.leg == Leg::Proxy);
+                // An answer that is lost does not undo what has arrived.
+                if !carried || matches!(path.item.outcome, Outcome::Dropped | Outcome::Rejected) {
+                    continue;
+                }
+                let link_local = path
+                    .conditions
+                    .iter()
+                    .any(|one| one.attribute == Attribute::LinkLocal && one.values.iter().all(|value| value == "yes"));
+                let facts = facts(platform, &path.conditions, query.family);
+                let same = |known: &&mut Proxied| {
+                    (known.platform.name == platform.name, known.address, known.link_local)
+                        == (true, address, link_local)
+                };
+                match found.iter_mut().find(same) {
+                    Some(known) if known.facts.is_empty() || facts.is_empty() => known.facts.clear(),
+                    Some(known) => {
+                        for fact in facts {
+                            if !known.facts.contains(&fact) {
+                                known.facts.push(fact);
+                            }
+                        }
+                    }
+                    None => found.push(Proxied { platform, address, link_local, facts }),
+                }
+            }
+        }
+    }
+    // Where everybody comes this way, so do the neighbours on the link.
+    let wide: Vec<Address> = found.iter().filter(|one| !one.link_local).map(|one| one.address).collect();
+    found.retain(|one| !one.link_local || !wide.contains(&one.address));
+    found
+}
+
+/// Ports that clients connect to, and where they lead.
+#[derive(Clone, Debug)]
+pub(super) struct Dialled {
+    /// The traffic at the host address.
+    pub(super) traffic: Traffic,
+    /// The host address, if it is bound to one.
+    pub(super) at: Option<AddressSet>,
+    /// The container's ports; `None`: any.
+    pub(super) inside: Option<PortSet>,
+    /// Whether it is known that something is published there.
+    pub(super) known: bool,
+}
+
+/// What a rule to containers means where a proxy takes connections in: what is known to be published, and unless that is all there
+/// is, what the words themselves say.
+pub(super) fn dialled(policy: &Policy, rule: &Judgement, family: Family) -> Vec<Dialled> {
+    let named = rule.to.published.as_deref();
+    let listed: &[Published] = named.unwrap_or(&policy.containers.published);
+    let complete = policy.facts.docker.as_ref().is_some_and(|docker| docker.complete);
+    let mut found = Vec::new();
+    for one in listed.iter().filter(|one| one.only_family().is_none_or(|only| only == family)) {
+        for ports in rule.traffic.iter().filter_map(|traffic| crate::lower::dialled(traffic, one, rule.to.view)) {
+            let own = one.address.map(|address| AddressSet::new([AddressRange::single(address)]));
+            let at = match (own, &rule.to.at) {
+                (Some(own), Some(at)) => Some(own.intersection(at)),
+                (own, at) => own.or_else(|| at.clone()),
+            };
+            if at.as_ref().is_some_and(|at| at.of_family(family).is_empty()) {
+                continue;
+            }
+            found.push(Dialled {
+                inside: Some(inside(one, &ports)),
+                traffic: Traffic { protocol: Some(one.protocol), ports: Some(ports), ..Traffic::ALL },
+                at,
+                known: true,
+            });
+        }
+    }
+    if named.is_some() || complete {
+        return found;
+    }
+    for traffic in rule.traffic.iter().filter(|traffic| traffic.family.is_none_or(|only| only == family)) {
+        let protocols: Vec<Protocol> = match traffic.protocol {
+            Some(one) => vec![one],
+            None => PUBLISHABLE.to_vec(),
+        };
+        for protocol in protocols.into_iter().filter(|protocol| PUBLISHABLE.contains(protocol)) {
+            let ports = traffic.ports.clone().filter(|_| rule.to.view != Some(View::Inside));
+            let inside = traffic.ports.clone().filter(|_| rule.to.view == Some(View::Inside));
+            let traffic = Traffic { protocol: Some(protocol), ports, ..Traffic::ALL };
+            found.push(Dialled { traffic, at: rule.to.at.clone(), inside, known: false });
+        }
+    }
+    found
+}
+
+/// The container's ports that published ports lead to.
+fn inside(one: &Published, ports: &PortSet) -> PortSet {
+    if one.container_ports.first == one.container_ports.last {
+        return PortSet::new([one.container_ports]);
+    }
+    let shifted = |port: u16| one.container_ports.first.saturating_add(port.saturating_sub(one.ports.first));
+    PortSet::new(
+        ports.ranges().iter().map(|range| PortRange { first: shifted(range.first), last: shifted(range.last) }),
+    )
+}
+
+/// The rule that means, of packets to the host or from it, those that a proxy takes in.
+pub(super) fn to_the_proxy(rule: &Judgement, dialled: &Dialled, family: Family) -> (Flow, Judgement) {
+    let from = rule.from.class;
+    // What the host sends itself is lowered like what it sends away; the interface is put right afterwards.
+    let to = if from == Class::Host { Class::Outside } else { Class::Host };
+    let mut target = Party::of(to);
+    target.addresses = dialled.at.as_ref().map(|at| at.of_family(family));
+    let traffic: TrafficList = dialled.traffic.clone().into();
+    let rule = Judgement {
+        traffic,
+        family: Some(family),
+        to: target,
+        via: rule.via.clone().filter(|_| from == Class::Outside),
+        forwarded: false,
+        ..rule.clone()
+    };
+    (Flow { from, to }, rule)
+}
+
+/// 127.0.0.0/8 or `::1`.
+fn loopback(family: Family) -> Values {
+    match family {
+        Family::Ipv4 => Values::range((0x7f00_0000, 0x7fff_ffff)),
+        Family::Ipv6 => Values::single(1),
+    }
+}
+
+/// The packets of a region at the first hook of a path through a proxy.
+pub(super) fn first_packets(path: &Proxied, from: Class, cube: &Cube, universe: &Universe) -> Option<Cube> {
+    let family = universe.family();
+    let mut cube = cube.clone();
+    if from == Class::Host {
+        cube = cube.replaced(Field::OUT_INTERFACE, Some(Values::single(name_number("lo"))));
+        cube = cube.replaced(Field::LOCAL, None);
+        let destinations = match path.address {
+            Address::Loopback => loopback(family),
+            _ => universe.complement(Field::DESTINATION, &loopback(family))?,
+        };
+        cube = cube.with(Field::DESTINATION, destinations)?;
+    }
+    if path.link_local {
+        let first = 0xfe80_u128 << 112;
+        cube = cube.with(Field::SOURCE, Values::range((first, first | ((1 << 118) - 1))))?;
+    }
+    Some(cube)
+}
+
+/// What comes back by the loopback interface of what left by it.
+pub(super) fn looped(cube: &Cube) -> Cube {
+    let lo = Values::single(name_number("lo"));
+    cube.replaced(Field::OUT_INTERFACE, None).replaced(Field::IN_INTERFACE, Some(lo))
+}
+
+/// The proxy's second connection for packets of a cube.
+pub(super) fn second_connection(policy: &Policy, dialled: &Dialled, cube: &Cube) -> Option<Cube> {
+    let mut second = Cube::all();
+    if let Some(protocol) = cube.get(Field::PROTOCOL) {
+        second = second.with(Field::PROTOCOL, protocol.clone())?;
+    }
+    if let Some(cards) = Values::union(policy.cards.container.iter().map(card_range)) {
+        second = second.with(Field::OUT_INTERFACE, cards)?;
+    }
+    if let Some(ports) = &dialled.inside {
+        let ports = ports.ranges().iter().map(|range| (u128::from(range.first), u128::from(range.last)));
+        second = second.with(Field::DESTINATION_PORT, Values::union(ports)?)?;
+    }
+    Some(second)
+}
+
+/// The hooks that a connection through a proxy passes before the proxy has it.
+pub(super) fn hooks(from: Class) -> &'static [Hook] {
+    if from == Class::Host { &[Hook::Output, Hook::Input] } else { &[Hook::Input] }
+}
+
+/// What a deny of named containers means at their own addresses: their own ports, on the bridges that they are known to be on.
+pub(super) fn to_own_address(policy: &Policy, rule: &Judgement) -> Option<Judgement> {
+    // A sentence about a host address means nothing else.
+    let published = rule.to.published.as_deref().filter(|_| rule.to.view.is_none() && rule.to.at.is_none())?;
+    let mut traffic: Vec<Traffic> = Vec::new();
+    for asked in rule.traffic.iter() {
+        if asked.ports.is_none() {
+            traffic.push(asked.clone());
+            continue;
+        }
+        for one in published {
+            let Some(ports) = crate::lower::dialled(asked, one, None) else { continue };
+            let ports = Some(inside(one, &ports));
+            traffic.push(Traffic { protocol: Some(one.protocol), ports, family: asked.family, icmp: None });
+        }
+    }
+    if traffic.is_empty() {
+        return None;
+    }
+    let networks = rule.to.member.as_deref().and_then(|name| traffic::container(policy, name));
+    let bridges = networks.and_then(|(_, networks)| {
+        let bridges: Option<Vec<_>> = networks.iter().map(|network| network.bridge.as_deref()).collect();
+        bridges.filter(|bridges| !bridges.is_empty())
+    });
+    let cards = bridges.map(|names| {
+        let cards = names.into_iter().map(|name| crate::net::Card::exact(name.to_owned())).collect();
+        std::sync::Arc::new(CardSet::only(cards))
+    });
+    let special = Special { view: Some(View::Direct), member: rule.to.member.clone(), ..Special::default() };
+    let mut to = Party::special(Class::Container, special);
+    to.cards = rule.to.cards.clone().or(cards);
+    to.addresses.clone_from(&rule.to.addresses);
+    Some(Judgement { traffic: TrafficList::from(traffic), to, ..rule.clone() })
+}
+
+/// A path between neighbours that passes no hook: the platform's title, and the facts that would say whether there is one.
+pub(super) struct Unseen {
+    pub(super) title: &'static str,
+    pub(super) facts: Vec<String>,
+}
+
+/// Whether connections between members of one class may pass no hook at all.
+pub(super) fn unseen(query: &Query<'_>) -> Option<Unseen> {
+    let Flow { from, to } = query.flow;
+    if from != to || !matches!(from, Class::Container | Class::Instance) {
+        return None;
+    }
+    query.platforms().into_iter().find_map(|platform| {
+        let paths = query.every_path(platform, Address::Own);
+        let hidden = paths.iter().find(|path| path.item.steps.is_empty() && path.item.outcome == Outcome::Delivered)?;
+        Some(Unseen { title: &platform.title, facts: facts(platform, &hidden.conditions, query.family) })
+    })
+}
