@@ -50,7 +50,7 @@ pub(super) fn lowered(
         let to_host = Flow { from: flow.from, to: Class::Host };
         let second = Flow { from: Class::Host, to: Class::Container };
         for implied in [to_host, second] {
-            if policy.flows.contains_key(&implied) {
+            if policy.governs(implied) {
                 silent.flows.entry(implied).or_default();
             }
         }

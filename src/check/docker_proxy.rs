@@ -337,9 +337,9 @@ fn second_leg(policy: &Policy) -> Vec<Diagnostic> {
     let flow = Flow { from: Class::Host, to: Class::Container };
     let list = || policy.flows.get(&flow).into_iter().flatten();
     let Some(closing) = list().find(|judgement| {
-        // The deny that an allow for everyone implies leaves containers' own addresses alone, and docker-proxy with them.
+        // The deny that an allow implies leaves containers' own addresses alone, and docker-proxy with them.
         roads::stops(judgement.action)
-            && (judgement.rank == Rank::Default || judgement.rank == Rank::End && !judgement.anyone)
+            && (judgement.rank == Rank::Default || judgement.rank == Rank::End && !judgement.leaves_own_addresses)
             && judgement.to.is_whole_class()
             && judgement.from.is_whole_class()
             && judgement.traffic.contains(&Traffic::ALL)

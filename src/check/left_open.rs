@@ -43,7 +43,7 @@ or that it is meant: `default allow to container`.
 pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
     let to = |to| Flow { from: Class::Outside, to };
     let raw = policy.raw.iter().any(|raw| matches!(&*raw.hook, "FORWARD" | "DOCKER-USER"));
-    if !policy.containers.used || raw || policy.flows.contains_key(&to(Class::Container)) {
+    if !policy.containers.used || raw || policy.governs(to(Class::Container)) {
         return Vec::new();
     }
     let host = policy.flows.get(&to(Class::Host)).into_iter().flatten();

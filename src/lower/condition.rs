@@ -9,7 +9,7 @@ use thin_vec::thin_vec;
 
 use crate::net::{AddressRange, AddressSet, Card, Family, PortRange, PortSet, Protocol};
 use crate::netfilter::{Hook, Match, MatchKind, SetField, State, TableFamily, TableKind, Verdict, entry};
-use crate::policy::{Action, CardSet, Class, Flow, Judgement, Party, Policy, Published, Rank, Traffic};
+use crate::policy::{Action, CardSet, Class, Flow, Judgement, Party, Policy, Published, Traffic};
 use crate::syntax::tree::View;
 
 /// Where a judgement's rules stand.
@@ -338,9 +338,9 @@ fn container_roads(
         }
     };
     let allow = judgement.action == Action::Allow;
-    // The deny that an allow for everyone implies is for what is dialled at an address of this host. Containers talk on at
-    // their own addresses, and docker-proxy to them, until a line of the policy says otherwise.
-    if judgement.rank == Rank::End && judgement.anyone && matches!(seat.flow.from, Class::Host | Class::Container) {
+    // The deny that an allow implies here is for what the client sent to an address of this host. Containers talk on at their own
+    // addresses, and docker-proxy to them, until a line of the policy says otherwise.
+    if judgement.leaves_own_addresses {
         return vec![Road { ports: Ports::Header, extra: vec![original(), translated()] }];
     }
     match judgement.to.view {

@@ -56,9 +56,10 @@ impl Program<'_> {
     pub(super) fn input(&mut self) {
         let governed: Vec<bool> = ORIGINS.iter().map(|&from| self.governed(from, Class::Host)).collect();
         let proxied: Vec<bool> = ORIGINS.iter().map(|&from| self.divides_input(from)).collect();
+        let logged = |&from: &Class| self.policy.only_logs(Flow { from, to: Class::Host });
         let gated = self.target == Target::Iptables && self.policy.gates.iter().any(gate::is_on_tap);
         let routed_gates = self.policy.gates.iter().any(|gate| !gate::is_on_tap(gate));
-        if !governed.iter().chain(&proxied).any(|&yes| yes) && !gated && !routed_gates {
+        if !governed.iter().chain(&proxied).any(|&yes| yes) && !gated && !routed_gates && !ORIGINS.iter().any(logged) {
             return;
         }
         let mut rules = Vec::new();
@@ -77,24 +78,29 @@ impl Program<'_> {
                 let chain = format!("fwc-{from}-published");
                 for matches in published_matches(&self.policy.containers.published) {
                     let all = origin.iter().cloned().chain(matches.1).collect();
-                    rules.push(Rule { family: matches.0, ..to(all, goto(&chain)) });
+                    let to_containers = Flow { from, to: Class::Container };
+                    rules.push(Rule { family: matches.0, ..to(all, self.enter(to_containers, &chain)) });
                 }
                 self.published_chain(from, &chain);
-            } else if governed[index] && self.input_is_known() {
+            }
+            if !self.governed(from, Class::Container) && governed[index] && self.input_is_known() {
                 // Ports of containers, in a flow that nobody mentions: not the host's, so not the host's rules' business.
                 for matches in published_matches(&self.policy.containers.published) {
                     let all = origin.iter().cloned().chain(matches.1).collect();
                     rules.push(Rule { family: matches.0, ..to(all, Verdict::Return) });
                 }
             }
-            if governed[index] {
+            if self.policy.flows.contains_key(&flow) {
                 let seat = Seat { translated: self.has_redirects(), ..Seat::new(Hook::Input, TableKind::Filter, flow) };
                 let mut own = self.flow_rules(flow, &seat);
-                self.widen_for_proxy(from, &mut own);
+                if governed[index] {
+                    self.widen_for_proxy(from, &mut own);
+                }
                 let chain = chain_name(flow);
                 self.chain(TableFamily::Inet, TableKind::Filter, &chain, own);
-                rules.push(to(origin, goto(&chain)));
-            } else if from != Class::Outside {
+                rules.push(to(origin.clone(), self.enter(flow, &chain)));
+            }
+            if !governed[index] && from != Class::Outside {
                 rules.push(to(origin, Verdict::Return));
             }
         }
@@ -103,20 +109,20 @@ impl Program<'_> {
 
     /// What the host opens.
     pub(super) fn output(&mut self) {
-        let governed = |to| self.governed(Class::Host, to);
+        let spoken_of = |to| self.policy.flows.contains_key(&Flow { from: Class::Host, to });
         let routed_gates = self.policy.gates.iter().any(|gate| !gate.addresses.is_empty());
-        let any = LOCAL.into_iter().chain([Class::Outside]).any(governed);
+        let any = LOCAL.into_iter().chain([Class::Outside]).any(spoken_of);
         if !any && !routed_gates {
             return;
         }
         let mut rules = Vec::new();
         let flow = Flow { from: Class::Host, to: Class::Container };
         let lo = || Match::is(MatchKind::OutInterface([Card::exact("lo")].into()));
-        if self.governed(Class::Host, Class::Container) {
+        if spoken_of(Class::Container) {
             // The host's connection to its own address, which Docker's NAT turns to a container, still shows the loopback.
             let matches =
                 vec![lo(), Match::is(MatchKind::DestinationTranslated), Match::is(MatchKind::DirectionOriginal)];
-            rules.push(to(matches, goto(&chain_name(flow))));
+            rules.push(to(matches, self.enter(flow, &chain_name(flow))));
         }
         if has_part(self.policy, "loopback") {
             rules.push(to(vec![lo()], Verdict::Accept));
@@ -128,13 +134,14 @@ impl Program<'_> {
             if class != Class::Outside && target.is_empty() {
                 continue;
             }
-            if self.governed(Class::Host, class) {
+            if self.policy.flows.contains_key(&flow) {
                 let seat = Seat::new(Hook::Output, TableKind::Filter, flow);
                 let own = self.flow_rules(flow, &seat);
                 let chain = chain_name(flow);
                 self.chain(TableFamily::Inet, TableKind::Filter, &chain, own);
-                rules.push(to(target, goto(&chain)));
-            } else if class != Class::Outside {
+                rules.push(to(target.clone(), self.enter(flow, &chain)));
+            }
+            if !self.governed(Class::Host, class) && class != Class::Outside {
                 rules.push(to(target, Verdict::Return));
             }
         }
@@ -200,7 +207,7 @@ impl Program<'_> {
 
     /// The rules of a routed flow that no rule of the policy covers: replies to what is allowed in the other direction, and new
     /// connections to which a guest's own rules have consented.
-    fn carried_by_other_flows(&self, flow: Flow, origin: &[Match], routed: &Verdict) -> Vec<Rule> {
+    fn carried_by_other_flows(&mut self, flow: Flow, origin: &[Match], routed: &Verdict) -> Vec<Rule> {
         if touches_containers(flow) {
             return Vec::new();
         }
@@ -209,7 +216,7 @@ impl Program<'_> {
             rules.push(reply(routed.clone()));
         }
         let seat = Seat { allow: routed.clone(), ..Seat::new(Hook::Forward, TableKind::Filter, flow) };
-        rules.extend(self.judged_by_gates(flow, &seat));
+        rules.extend(self.allowed_by_gates(flow, &seat));
         for rule in &mut rules {
             rule.matches.splice(0..0, origin.iter().cloned());
         }
@@ -311,9 +318,8 @@ impl Program<'_> {
                     _ => &Family::BOTH,
                 };
                 let family = if let [one] = families { Some(*one) } else { None };
-                let governed =
-                    self.policy.flows.contains_key(&flow) && (table == TableKind::Filter || touches_containers(flow));
-                if !governed {
+                let touched = table == TableKind::Filter || touches_containers(flow);
+                if !self.policy.flows.contains_key(&flow) || !touched {
                     if table == TableKind::Filter {
                         inner.extend(self.carried_by_other_flows(flow, &origin, &routed));
                     }
@@ -332,7 +338,16 @@ impl Program<'_> {
                 };
                 let own = self.flow_rules(flow, &seat);
                 self.chain(TableFamily::Inet, table, &chain, own);
-                inner.push(Rule { family, ..to(origin, goto(&chain)) });
+                inner.push(Rule { family, ..to(origin.clone(), self.enter(flow, &chain)) });
+                if self.policy.only_logs(flow) {
+                    if table == TableKind::Filter {
+                        inner.extend(self.carried_by_other_flows(flow, &origin, &routed));
+                    }
+                    if flow.from != Class::Outside {
+                        inner.push(Rule { family: whole, ..to(origin, Verdict::Return) });
+                    }
+                    continue;
+                }
                 // The other family of this flow is judged in the other table; it must not fall through to another flow.
                 if family.is_some() && table == TableKind::Filter && flow.from != Class::Outside {
                     let matches = inner.last().map(|rule| rule.matches.clone()).unwrap_or_default();
@@ -392,7 +407,7 @@ impl Program<'_> {
     /// Whether facts divide INPUT for an origin: something is published, and the flow to containers is governed.
     fn divides_input(&self, from: Class) -> bool {
         self.input_is_known()
-            && self.governed(from, Class::Container)
+            && self.policy.flows.contains_key(&Flow { from, to: Class::Container })
             && (from == Class::Outside || !self.cards(from).is_empty())
     }
 

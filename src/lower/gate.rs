@@ -9,11 +9,11 @@ use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::{AddressRange, AddressSet, Card, Family};
 use crate::netfilter::Target;
 use crate::netfilter::{Effect, Hook, Match, MatchKind, Rule, State, TableFamily, TableKind, Verdict};
-use crate::policy::{Class, Flow, Gate, GateLine, Judgement, Policy, Rank, who};
+use crate::policy::{Action, Class, Flow, Gate, GateLine, Judgement, Policy, Rank, who};
 use crate::syntax::tree::{Direction, GuestKind};
 
 use super::condition::Seat;
-use super::dispatch::{chain_name, goto, to};
+use super::dispatch::{chain_name, to};
 use super::{CONSENT_MARK, Program, has_part, state};
 
 /// Traffic to a guest that iptables does not see.
@@ -58,7 +58,7 @@ pub(super) fn towards(gate: &Gate, bridged: bool) -> Vec<(Option<Family>, Vec<Ma
 }
 
 /// The matches that mean "from this guest", by family.
-fn from(gate: &Gate) -> Vec<(Option<Family>, Vec<Match>)> {
+pub(super) fn from(gate: &Gate) -> Vec<(Option<Family>, Vec<Match>)> {
     if is_on_tap(gate) {
         return vec![(None, vec![Match::is(MatchKind::InPort(gate.cards.clone()))])];
     }
@@ -85,6 +85,27 @@ fn by_address(
             Some((Some(family), matches))
         })
         .collect()
+}
+
+/// The allows of a guest's `out` lines towards a class, those of the groups that it applies included.
+pub(super) fn out_allows<'p>(policy: &'p Policy, gate: &'p Gate, to: Class) -> Vec<&'p Judgement> {
+    let mut found = Vec::new();
+    let mut applied: Vec<&str> = Vec::new();
+    let out = gate.lines.iter().filter(|(direction, _)| *direction == Direction::Out);
+    let mut lines: Vec<&GateLine> = out.map(|(_, line)| line).rev().collect();
+    while let Some(line) = lines.pop() {
+        match line {
+            GateLine::Rule(rule) if rule.action == Action::Allow && rule.to.class == to => found.push(&**rule),
+            GateLine::Rule(_) => {}
+            GateLine::Apply(name, _) if !applied.contains(&&**name) => {
+                applied.push(name);
+                let group = policy.groups.iter().find(|group| group.name == *name);
+                lines.extend(group.into_iter().flat_map(|group| group.lines.iter().rev()));
+            }
+            GateLine::Apply(..) => {}
+        }
+    }
+    found
 }
 
 /// A rule for IP packets alone. A bridge also carries ARP, without which nobody finds a guest: the judges end in deny, and what
@@ -252,11 +273,15 @@ impl Program<'_> {
                 let seat = Seat { bridged: true, family, ..Seat::new(Hook::Forward, TableKind::Filter, flow) };
                 let own = self.flow_rules(flow, &seat);
                 self.chain(family, TableKind::Filter, &chain, own);
-                rules.extend(packets(to(matches, goto(&chain)), family));
-            } else if from_guest && to_guest {
+                rules.extend(packets(to(matches.clone(), self.enter(flow, &chain)), family));
+            }
+            if policy.governs(flow) {
+                continue;
+            }
+            if from_guest && to_guest {
                 // Nobody but the judges speaks of this flow, but one of the others may be governed.
                 let others = [(Class::Outside, Class::Guest), (Class::Guest, Class::Outside)];
-                if others.iter().any(|&(from, to)| policy.flows.contains_key(&Flow { from, to })) {
+                if others.iter().any(|&(from, to)| policy.governs(Flow { from, to })) {
                     rules.push(to(matches, Verdict::Accept));
                 }
             } else {
@@ -302,7 +327,7 @@ impl Program<'_> {
                 self.chain(TableFamily::Bridge, TableKind::Filter, &chain, own);
                 let ports =
                     if direction == Direction::Out { MatchKind::InPort(taps) } else { MatchKind::OutPort(taps) };
-                rules.extend(packets(to(vec![Match::is(ports)], goto(&chain)), TableFamily::Bridge));
+                rules.extend(packets(to(vec![Match::is(ports)], self.enter(flow, &chain)), TableFamily::Bridge));
             }
             self.entry(TableFamily::Bridge, TableKind::Filter, hook, name, rules);
         }

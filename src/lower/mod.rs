@@ -24,7 +24,7 @@ use crate::netfilter::{
     TableFamily, TableKind, Verdict,
 };
 use crate::netfilter::{entry, words};
-use crate::policy::{Action, CardSet, Class, Early, Flow, Judgement, Party, Policy, Rank, who};
+use crate::policy::{Action, CardSet, Class, Early, Flow, Gate, Judgement, Party, Policy, Rank, who};
 use crate::span::Location;
 
 pub use condition::{Conjunction, Seat, dialled};
@@ -82,7 +82,12 @@ impl<'p> Program<'p> {
     }
 
     fn governed(&self, from: Class, to: Class) -> bool {
-        self.policy.flows.contains_key(&Flow { from, to })
+        self.policy.governs(Flow { from, to })
+    }
+
+    /// How a flow's chain is entered. What has only log lines goes on as if it were not there.
+    fn enter(&self, flow: Flow, chain: &str) -> Verdict {
+        if self.policy.only_logs(flow) { Verdict::Jump(Arc::from(chain)) } else { dispatch::goto(chain) }
     }
 
     fn table(&mut self, kind: TableKind) -> &mut Table {
@@ -217,7 +222,12 @@ impl<'p> Program<'p> {
     fn flow_rules(&mut self, flow: Flow, seat: &Seat) -> Vec<Rule> {
         let policy = self.policy;
         let mut rules = Vec::new();
-        let left = self.leave_other_cards(flow, seat);
+        if policy.only_logs(flow) {
+            let logs = policy.flows.get(&flow).into_iter().flatten().filter(|log| seat.covers(log));
+            rules.extend(logs.flat_map(|log| self.judge(log, seat)));
+            return of_families(rules, seat);
+        }
+        let left = self.leave_other_interfaces(flow, seat);
         if left.is_some() && seat.hook == Hook::Forward && !seat.bridged && self.carries_replies(flow) {
             rules.push(reply(seat.allow.clone()));
         }
@@ -237,7 +247,7 @@ impl<'p> Program<'p> {
             }
             if judgement.rank >= Rank::Default && !legs_done {
                 rules.extend(self.second_legs(flow, seat));
-                rules.extend(self.judged_by_gates(flow, seat));
+                rules.extend(self.allowed_by_gates(flow, seat));
                 legs_done = true;
             }
             if seat.covers(judgement) {
@@ -250,21 +260,16 @@ impl<'p> Program<'p> {
         if !legs_done {
             rules.extend(self.second_legs(flow, seat));
         }
-        // The other family's file has the chain, too, but nothing leads there.
-        if let [only] = seat.families.as_slice() {
-            for rule in &mut rules {
-                rule.family.get_or_insert(*only);
-            }
-        }
-        rules
+        of_families(rules, seat)
     }
 
-    /// Where every judgement of a flow names its cards with `via`, the other cards are left to the platform: they never get as
-    /// far as the prelude.
-    fn leave_other_cards(&self, flow: Flow, seat: &Seat) -> Option<Rule> {
-        let own = self.policy.flows.get(&flow)?.iter().filter(|judgement| judgement.rank > Rank::Prelude);
+    /// Where nothing closes a flow and everything that decides in it names its interfaces with `via`, the other interfaces are left
+    /// to the platform: what crosses there never gets as far as the prelude, only to the lines that log it.
+    fn leave_other_interfaces(&mut self, flow: Flow, seat: &Seat) -> Option<Rule> {
+        let policy = self.policy;
+        let own = || policy.flows.get(&flow).into_iter().flatten().filter(|judgement| judgement.rank > Rank::Prelude);
         let mut all: Option<CardSet> = None;
-        for judgement in own {
+        for judgement in own().filter(|judgement| judgement.action != Action::Log) {
             let via = CardSet::clone(judgement.via.as_ref()?);
             all = Some(match all {
                 Some(before) => who::unite(before, via),
@@ -277,7 +282,18 @@ impl<'p> Program<'p> {
             (false, Hook::Output | Hook::Forward) => MatchKind::OutInterface(cards.cards),
             _ => return None,
         };
-        Some(Rule { matches: vec![Match::not(kind)], verdict: Some(Verdict::Return), ..Rule::default() })
+        let logs: Vec<Rule> = own()
+            .filter(|judgement| judgement.action == Action::Log && seat.covers(judgement))
+            .flat_map(|judgement| self.judge(judgement, seat))
+            .collect();
+        let verdict = if logs.is_empty() {
+            Verdict::Return
+        } else {
+            let chain = format!("{}-l{}", dispatch::chain_name(flow), seat.suffix());
+            self.chain(seat.family, seat.table, &chain, logs);
+            dispatch::goto(&chain)
+        };
+        Some(Rule { matches: vec![Match::not(kind)], verdict: Some(verdict), ..Rule::default() })
     }
 
     /// docker-proxy's own connection to a container, where an allow to that container implies it: whoever lets the client's
@@ -303,15 +319,43 @@ impl<'p> Program<'p> {
         rules
     }
 
-    /// Guests and instances whose own block has consented. What comes this far a rule of theirs has allowed, and defaults come
-    /// after all rules.
-    fn judged_by_gates(&self, flow: Flow, seat: &Seat) -> Vec<Rule> {
-        let gates = self.policy.gates.iter().filter(|gate| who::class_of(gate.kind) == flow.to);
+    /// What a rule of a guest's or instance's own block has allowed: defaults come after all rules. Whatever comes this far towards
+    /// one with a block its `in` lines have allowed; what comes from one its `out` lines may merely not have denied, so that those
+    /// that allow are asked once more.
+    fn allowed_by_gates(&mut self, flow: Flow, seat: &Seat) -> Vec<Rule> {
+        let policy = self.policy;
         let mut rules = Vec::new();
-        for gate in gates {
+        for gate in policy.gates.iter().filter(|gate| who::class_of(gate.kind) == flow.to) {
             for (family, matches) in gate::towards(gate, seat.bridged) {
                 let verdict = Some(seat.allow.clone());
                 rules.push(Rule { family, matches, verdict, origin: Some(gate.location), ..Rule::default() });
+            }
+        }
+        // A tap's `out` lines are asked where its frames are seen: on the bridge, and with iptables on INPUT.
+        let asked = |gate: &&Gate| {
+            let tap = gate::is_on_tap(gate);
+            !tap || seat.bridged || seat.hook == Hook::Input && self.target == Target::Iptables
+        };
+        let asked: Vec<&Gate> =
+            policy.gates.iter().filter(|gate| who::class_of(gate.kind) == flow.from).filter(asked).collect();
+        for gate in asked {
+            for allow in gate::out_allows(policy, gate, flow.to) {
+                rules.extend(self.out_allow(gate, allow, seat));
+            }
+        }
+        rules
+    }
+
+    /// An allow of an `out` line once more, for the guest whose block has it. Its limit has counted in the guest's own chain.
+    fn out_allow(&mut self, gate: &Gate, allow: &Judgement, seat: &Seat) -> Vec<Rule> {
+        let options = crate::policy::Options { limit: None, log: None, ..(*allow.options).clone() };
+        let allow = Judgement { options: Arc::new(options), ..allow.clone() };
+        let own = self.judge(&allow, seat);
+        let mut rules = Vec::new();
+        for (family, matches) in gate::from(gate) {
+            for rule in own.iter().filter(|rule| family.is_none() || rule.family.is_none() || rule.family == family) {
+                let matches = matches.iter().chain(&rule.matches).cloned().collect();
+                rules.push(Rule { family: rule.family.or(family), matches, ..rule.clone() });
             }
         }
         rules
@@ -485,6 +529,16 @@ pub fn keep(ruleset: &mut Ruleset, policy: &Policy, names: &[String]) {
     }
     ruleset.tables.retain(|table| !table.chains.is_empty());
     ruleset.attachments.clear();
+}
+
+/// The rules of a seat that only one family comes to: the other family's file has the chain, too, but nothing leads there.
+fn of_families(mut rules: Vec<Rule>, seat: &Seat) -> Vec<Rule> {
+    if let [only] = seat.families.as_slice() {
+        for rule in &mut rules {
+            rule.family.get_or_insert(*only);
+        }
+    }
+    rules
 }
 
 fn has_part(policy: &Policy, part: &str) -> bool {

@@ -9,8 +9,9 @@ use crate::net::Card;
 use crate::netfilter::Target;
 use crate::optimise::origin::Lines;
 use crate::policy::who::codes;
-use crate::policy::{Action, CardSet, Class, Flow, Judgement, Policy, Rank, Traffic};
+use crate::policy::{Action, CardSet, Class, Flow, Judgement, Policy, Rank};
 use crate::span::SourceText;
+use crate::syntax::tree::View;
 
 /// Diagnostics that say under which version or setting, or on which road, the output is not what the policy says.
 static LIMITS: &[&Code] = &[
@@ -83,7 +84,8 @@ pub fn flows(policy: &Policy) -> Vec<String> {
     let mut alone = Vec::new();
     for flow in Flow::all().filter(|flow| classes.contains(&flow.from) && classes.contains(&flow.to)) {
         match policy.flows.get(&flow) {
-            Some(judgements) => lines.push(format!("{flow}: {}.", in_force(flow, judgements))),
+            Some(_) if policy.only_logs(flow) => lines.push(format!("{flow}: logged, and left to the platform.")),
+            Some(judgements) => lines.push(format!("{flow}: {}.", in_force(judgements))),
             None => alone.push(flow.to_string()),
         }
     }
@@ -108,7 +110,7 @@ fn classes(policy: &Policy) -> BTreeSet<Class> {
     classes
 }
 
-fn in_force(flow: Flow, judgements: &[Judgement]) -> String {
+fn in_force(judgements: &[Judgement]) -> String {
     let count = |action: fn(Action) -> bool| {
         let statements: BTreeSet<u32> = judgements
             .iter()
@@ -128,31 +130,44 @@ fn in_force(flow: Flow, judgements: &[Judgement]) -> String {
         parts.push(plural(denies, "deny", "denies"));
     }
     let mut open = true;
-    for judgement in judgements.iter().filter(|judgement| judgement.rank >= Rank::Default) {
+    for judgement in judgements.iter().filter(|judgement| judgement.rank == Rank::Default) {
         let what = match judgement.action {
             Action::Allow => "allow",
             Action::Deny => "deny",
             Action::Reject(_) => "reject",
             Action::Log => "log",
         };
-        let partial = judgement.via.is_some()
-            || !judgement.from.is_whole_class()
-            || !judgement.to.is_whole_class()
-            || *judgement.traffic != [Traffic::ALL];
+        let partial = !judgement.is_unconditional();
         let via = judgement.via.as_ref().map(|cards| format!(" via {}", names(cards))).unwrap_or_default();
         let some = if partial && judgement.via.is_none() { " of what its default names" } else { "" };
-        let own_addresses_stay = judgement.rank == Rank::End
-            && judgement.anyone
-            && flow.to == Class::Container
-            && matches!(flow.from, Class::Host | Class::Container);
-        let dialled = if own_addresses_stay { " that is dialled at an address of this host" } else { "" };
-        parts.push(format!("then {what} the rest{dialled}{via}{some}"));
-        open &= partial;
+        parts.push(format!("then {what} the rest{via}{some}"));
+        open &= partial || judgement.action == Action::Log;
     }
+    let ends: BTreeSet<&str> = judgements.iter().filter(|judgement| judgement.rank == Rank::End).map(end).collect();
+    open &= ends.is_empty() || judgements.iter().any(|judgement| is_of_forward(judgement));
+    parts.extend(ends.into_iter().map(|end| format!("then deny the rest{end}")));
     if open {
         parts.push("what remains is left to the platform".to_owned());
     }
     parts.join(", ")
+}
+
+/// Whether it ends what a `forward` carries, and no more of the flow.
+fn is_of_forward(judgement: &Judgement) -> bool {
+    judgement.rank == Rank::End && judgement.to.addresses.is_some()
+}
+
+/// What of a flow the deny at its end is for.
+fn end(judgement: &Judgement) -> &'static str {
+    if judgement.leaves_own_addresses {
+        " that is dialled at an address of this host"
+    } else if judgement.to.view == Some(View::Direct) {
+        " that is dialled at a container's own address"
+    } else if is_of_forward(judgement) {
+        " at the address and port of its forward"
+    } else {
+        ""
+    }
 }
 
 /// Cards in words.

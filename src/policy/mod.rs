@@ -387,12 +387,28 @@ pub struct Judgement {
     pub options: Arc<Options>,
     /// Set if it stands for a `forward`: only what that translated.
     pub forwarded: bool,
-    /// It speaks of everyone (no `from`, or `any`) and of this flow only among others. At a flow's end: every allow does.
-    pub anyone: bool,
+    /// At a flow's end: containers' own addresses are a flow of their own, and nothing closes that.
+    pub leaves_own_addresses: bool,
     /// The statement.
     pub location: Location,
     /// What stands behind its `to`, in the statement itself or in a block around it.
     pub target: Option<Location>,
+}
+
+impl Judgement {
+    /// Whether it is a default that decides about every packet of its flow.
+    #[must_use]
+    pub fn is_unconditional(&self) -> bool {
+        self.rank == Rank::Default
+            && self.from.is_whole_class()
+            && self.to.is_whole_class()
+            && self.via.is_none()
+            && self.family.is_none()
+            && *self.traffic == [Traffic::ALL]
+            && self.options.limit.is_none()
+            && self.options.during.is_none()
+            && self.options.source_ports.is_none()
+    }
 }
 
 /// A guest's or instance's judges.
@@ -591,6 +607,21 @@ pub struct Policy {
     pub facts: Facts,
     /// Facts that this policy rests on, as the output names them.
     pub facts_used: Vec<String>,
+}
+
+impl Policy {
+    /// Whether a flow has log lines and nothing that decides.
+    #[must_use]
+    pub fn only_logs(&self, flow: Flow) -> bool {
+        let list = self.flows.get(&flow).map(Vec::as_slice).unwrap_or_default();
+        !list.is_empty() && list.iter().all(|judgement| judgement.action == Action::Log)
+    }
+
+    /// Whether a statement of the policy decides about connections of a flow.
+    #[must_use]
+    pub fn governs(&self, flow: Flow) -> bool {
+        self.flows.contains_key(&flow) && !self.only_logs(flow)
+    }
 }
 
 impl Default for Flow {

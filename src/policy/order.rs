@@ -1,84 +1,142 @@
-//! The order in which the judgements of a flow decide, and the deny that ends a flow with an allow.
+//! The order in which the judgements of a flow decide, and the deny that ends a closed flow.
 
 use std::sync::Arc;
 
+use crate::net::{PortRange, PortSet};
+use crate::policy::cover::covers;
+use crate::policy::{
+    Action, Class, Flow, Judgement, Nat, Party, Policy, Rank, Special, Traffic, TrafficList,
+};
+use crate::span::Location;
 use crate::syntax::tree::View;
 
-use crate::policy::cover::covers;
-use crate::policy::who::{self};
-use crate::policy::{Action, CardSet, Judgement, Party, Policy, Rank, Traffic};
-
-/// Puts each flow's judgements into deciding order and adds the deny that ends a flow with an allow.
+/// Puts each flow's judgements into deciding order and adds the deny that ends a closed flow.
 pub(super) fn finish_flows(policy: &mut Policy) {
     // The prelude does not count as mentioning a flow.
     policy.flows.retain(|_, judgements| judgements.iter().any(|judgement| judgement.rank > Rank::Prelude));
+    let forwards = forwarded_targets(policy);
     for (flow, judgements) in &mut policy.flows {
-        // Stable: rules keep source order; defaults go from the more specific to the more general.
-        let place = |judgement: &Judgement| {
-            let narrowness = if judgement.rank == Rank::Default { specificity(judgement) } else { 0 };
-            (judgement.rank, std::cmp::Reverse(narrowness))
-        };
-        // Most are in order already, and sorting takes room for as many again.
-        if !judgements.is_sorted_by_key(place) {
-            judgements.sort_by_key(place);
-        }
-        let defaults = judgements.partition_point(|judgement| judgement.rank < Rank::Default);
-        for equals in judgements
-            .get_mut(defaults..)
-            .unwrap_or_default()
-            .chunk_by_mut(|a, b| a.rank == b.rank && specificity(a) == specificity(b))
-        {
-            inner_first(equals);
-        }
-        let rules = || judgements.iter().filter(|judgement| judgement.rank > Rank::Prelude);
-        let whole = |judgement: &Judgement| {
-            judgement.rank == Rank::Default
-                && judgement.action != Action::Log
-                && judgement.from.is_whole_class()
-                && judgement.to.is_whole_class()
-                && judgement.via.is_none()
-                && judgement.family.is_none()
-                && *judgement.traffic == [Traffic::ALL]
-                && judgement.options.limit.is_none()
-                && judgement.options.during.is_none()
-                && judgement.options.source_ports.is_none()
-        };
-        let Some(first) = rules().find(|judgement| judgement.action == Action::Allow && judgement.rank == Rank::Rule)
-        else {
-            continue;
-        };
-        if rules().any(whole) {
+        // A log line decides nothing: it brings neither the prelude nor anything else that lets packets pass or stops them.
+        if judgements.iter().all(|judgement| judgement.rank == Rank::Prelude || judgement.action == Action::Log) {
+            judgements.retain(|judgement| judgement.rank > Rank::Prelude);
             continue;
         }
-        // The allow closes what it speaks of: the cards of its `via`, or the whole flow.
-        let mut via = Some(CardSet::only(Vec::new()));
-        for allow in rules().filter(|judgement| judgement.action == Action::Allow) {
-            via = match (via, &allow.via) {
-                (Some(all), Some(more)) => Some(who::unite(all, CardSet::clone(more))),
-                _ => None,
-            };
+        order(judgements);
+        // A default that decides about all that is left stands at the end itself.
+        if judgements.iter().any(|judgement| judgement.action != Action::Log && judgement.is_unconditional()) {
+            continue;
         }
-        // An allow for everyone closes what is dialled at an address of the host. Containers' own addresses it leaves alone, where
-        // they are reached from this machine: a line that names who opens, or says `direct`, closes them too.
-        let in_passing = |allow: &Judgement| allow.anyone && allow.to.view != Some(View::Direct);
-        let anyone = rules().filter(|judgement| judgement.action == Action::Allow).all(in_passing);
-        let end = Judgement {
-            statement: u32::MAX,
-            rank: Rank::End,
-            action: Action::Deny,
-            family: None,
-            traffic: Traffic::ALL.into(),
-            from: Party::of(flow.from),
-            to: Party::of(flow.to),
-            via: via.map(Arc::new),
-            options: Arc::default(),
-            forwarded: false,
-            anyone,
-            location: first.location,
-            target: None,
-        };
-        judgements.push(end);
+        match closed_part(*flow, judgements) {
+            Some((part, location)) => judgements.push(end(*flow, part, location)),
+            None => {
+                let targets = forwards.iter().filter(|(known, _)| known == flow);
+                judgements.extend(targets.map(|(_, end)| end.clone()));
+            }
+        }
     }
+}
+
+/// Rules keep source order; defaults go from the more specific to the more general.
+fn order(judgements: &mut [Judgement]) {
+    let place = |judgement: &Judgement| {
+        let narrowness = if judgement.rank == Rank::Default { specificity(judgement) } else { 0 };
+        (judgement.rank, std::cmp::Reverse(narrowness))
+    };
+    // Most are in order already, and sorting takes room for as many again.
+    if !judgements.is_sorted_by_key(place) {
+        judgements.sort_by_key(place);
+    }
+    let defaults = judgements.partition_point(|judgement| judgement.rank < Rank::Default);
+    for equals in judgements
+        .get_mut(defaults..)
+        .unwrap_or_default()
+        .chunk_by_mut(|a, b| a.rank == b.rank && specificity(a) == specificity(b))
+    {
+        inner_first(equals);
+    }
+}
+
+/// Which packets of a flow end in deny.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// All of them.
+    Whole,
+    /// Those that the client sent to an address of this host.
+    HostAddresses,
+    /// Those that the client sent to a container's own address.
+    OwnAddresses,
+}
+
+/// What a flow's allows close, and the first allow that does.
+fn closed_part(flow: Flow, judgements: &[Judgement]) -> Option<(Part, Location)> {
+    let allows = || {
+        judgements.iter().filter(|judgement| {
+            judgement.rank == Rank::Rule && judgement.action == Action::Allow && !judgement.forwarded
+        })
+    };
+    let first = allows().next()?.location;
+    // From this machine a container's own address is a flow of its own: containers talk on their networks by it, and
+    // docker-proxy reaches them.
+    let apart = flow.to == Class::Container && matches!(flow.from, Class::Host | Class::Container);
+    if !apart {
+        return Some((Part::Whole, first));
+    }
+    let direct = |allow: &Judgement| allow.to.view == Some(View::Direct);
+    let part = match (allows().any(direct), allows().all(direct)) {
+        (false, _) => Part::HostAddresses,
+        (true, true) => Part::OwnAddresses,
+        (true, false) => Part::Whole,
+    };
+    Some((part, first))
+}
+
+/// The deny at the end of a flow.
+fn end(flow: Flow, part: Part, location: Location) -> Judgement {
+    let view = (part == Part::OwnAddresses).then_some(View::Direct);
+    let to = match view {
+        Some(view) => Party::special(flow.to, Special { view: Some(view), ..Special::default() }),
+        None => Party::of(flow.to),
+    };
+    Judgement {
+        statement: u32::MAX,
+        rank: Rank::End,
+        action: Action::Deny,
+        family: None,
+        traffic: Traffic::ALL.into(),
+        from: Party::of(flow.from),
+        to,
+        via: None,
+        options: Arc::default(),
+        forwarded: false,
+        leaves_own_addresses: part == Part::HostAddresses,
+        location,
+        target: None,
+    }
+}
+
+/// What each `forward` closes: its target at the port that it forwards to, for whoever connects to that without it, and what it
+/// has translated where its allow has a condition besides.
+fn forwarded_targets(policy: &Policy) -> Vec<(Flow, Judgement)> {
+    let mut ends = Vec::new();
+    for nat in &policy.nat {
+        let Nat::Forward { judgement, port, .. } = nat else { continue };
+        let flow = Flow { from: judgement.from.class, to: judgement.to.class };
+        let closes = |traffic: TrafficList, forwarded| Judgement {
+            family: judgement.family,
+            traffic,
+            to: judgement.to.clone(),
+            forwarded,
+            ..end(flow, Part::Whole, judgement.location)
+        };
+        let at_target = |traffic: &Traffic| Traffic {
+            ports: port.map_or_else(|| traffic.ports.clone(), |port| Some(PortSet::new([PortRange::single(port)]))),
+            ..traffic.clone()
+        };
+        let targets = judgement.traffic.iter().map(at_target).collect::<Vec<Traffic>>();
+        ends.push((flow, closes(judgement.traffic.clone(), true)));
+        ends.push((flow, closes(targets.into(), false)));
+    }
+    ends
 }
 
 /// With more defaults of one kind in one flow, their order in the source stands; that one comes too late is then an error.

@@ -84,6 +84,9 @@ impl Loader<'_> {
                     self.policy.drops_invalid = true;
                     self.policy.before_invalid = self.policy.prelude.len();
                 }
+                if &*group.name.value == "bridge-services" {
+                    self.policy.bridge_services = Some(self.policy.prelude.len());
+                }
                 self.statements(&group.body, &[], &here, &mut |loader, rule| loader.policy.prelude.push(rule));
             }
         }

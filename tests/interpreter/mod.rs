@@ -194,6 +194,8 @@ pub struct Policy {
     pub prelude: Vec<FlatRule>,
     /// How many rules of the prelude stand before the place where invalid packets are dropped.
     pub before_invalid: usize,
+    /// Where the prelude's part `bridge-services` begins, which is its last; `None`: it is turned off.
+    pub bridge_services: Option<usize>,
     /// Whether the prelude's part `invalid` is in force.
     pub drops_invalid: bool,
     /// The rules, in order.
@@ -260,7 +262,7 @@ impl Policy {
             return Answer { closed: is_closed, ..self.decided(rule) };
         }
         let mentioned = self.mentions(attempt);
-        let prelude = if mentioned { self.prelude.as_slice() } else { &[] };
+        let prelude = if mentioned { self.prelude_for(attempt) } else { &[] };
         // Rules judge first packets. Of the others, the prelude lets some through and drops the invalid.
         if attempt.state != State::New {
             let before = if attempt.state == State::Invalid { self.before_invalid } else { prelude.len() };
@@ -291,22 +293,50 @@ impl Policy {
         closed.unwrap_or(Answer { verdict: Verdict::Platform, rule: None, by_rule: false, closed: false })
     }
 
-    /// Whether any rule speaks of this flow at all, and any line of it of the card where it crosses.
+    /// The prelude as it is for the interface where `attempt` arrives: the services of bridges are for platforms that the policy
+    /// does not use, and an interface that it names itself is not one of theirs.
+    fn prelude_for(&self, attempt: &Attempt) -> &[FlatRule] {
+        let named = attempt.from.card.as_deref().is_some_and(|card| self.names_interface(card));
+        match self.bridge_services {
+            Some(first) if named => &self.prelude[..first],
+            _ => &self.prelude,
+        }
+    }
+
+    /// Whether the policy declares an interface, or says `via` or `on` it.
+    fn names_interface(&self, card: &str) -> bool {
+        let declared = self.interfaces.values().flatten().any(|known| known.matches(card));
+        let own = self.rules.iter().chain(&self.defaults).flat_map(|rule| &rule.clauses);
+        declared
+            || own.into_iter().any(|clauses| {
+                let who = [&clauses.from, &clauses.to].into_iter().flatten().flat_map(|who| &who.members);
+                let mut names = clauses.via.iter().chain(who.flat_map(|one| &one.on));
+                names.any(|name| self.is_card(&name.value, card))
+            })
+    }
+
+    /// Whether anything of this flow is decided by the policy: all of it where it is closed, else the interfaces that its lines
+    /// name. Log lines decide nothing.
     fn mentions(&self, attempt: &Attempt) -> bool {
-        let lines = || {
-            let all = self.rules.iter().chain(&self.defaults);
-            all.filter(|rule| self.in_flow(rule, attempt.from.class, attempt.to.class))
-        };
-        lines().any(|rule| rule.action != Action::Log) && lines().any(|rule| self.via(rule, attempt))
+        let all = self.rules.iter().chain(&self.defaults).filter(|rule| rule.action != Action::Log);
+        let in_flow: Vec<&FlatRule> =
+            all.filter(|rule| self.in_flow(rule, attempt.from.class, attempt.to.class)).collect();
+        self.closing_allows(attempt).next().is_some() || in_flow.iter().any(|rule| self.via(rule, attempt))
+    }
+
+    /// The allows that close the flow of `attempt`. A `forward` is none of them.
+    fn closing_allows(&self, attempt: &Attempt) -> impl Iterator<Item = &FlatRule> {
+        let (from, to) = (attempt.from.class, attempt.to.class);
+        let allows = self.rules.iter().filter(|rule| rule.action == Action::Allow && !rule.forwarded);
+        allows.filter(move |rule| self.in_flow(rule, from, to))
     }
 
     /// What stands at the end of the flow: a default, the deny that an allow implies, or nothing.
     fn end(&self, attempt: &Attempt) -> Option<Answer> {
         let mut fitting = Vec::new();
         for rule in &self.defaults {
-            let words = rule.clauses.iter().any(|clauses| clauses.from.is_some() || clauses.to.is_some());
             // A default without places is about what comes from outside.
-            if (words || attempt.from.class == Class::Outside) && self.matches(rule, attempt) != Some(false) {
+            if (says_where(rule) || attempt.from.class == Class::Outside) && self.matches(rule, attempt) != Some(false) {
                 fitting.push(rule);
             }
         }
@@ -323,30 +353,82 @@ impl Policy {
             let verdict = if agreed || ordered { answer.verdict } else { Verdict::Varies };
             return Some(Answer { verdict, ..answer });
         }
-        let allows: Vec<&FlatRule> = self
-            .rules
-            .iter()
-            .filter(|rule| rule.action == Action::Allow)
-            .filter(|rule| self.in_flow(rule, attempt.from.class, attempt.to.class))
-            .collect();
-        if allows.is_empty() {
-            return None;
-        }
-        // What an allow for everyone closes is dialled at an address of the host. Containers at their own addresses stay
-        // reachable from this machine until a line names who opens, or says `direct`.
-        let targets = allows.iter().flat_map(|rule| &rule.clauses).filter_map(|clauses| clauses.to.as_ref());
-        let named_directly = targets.into_iter().any(|who| self.says(who, View::Direct));
-        let from_here = matches!(attempt.from.class, Class::Host | Class::Container);
-        let anyone = |rule: &&FlatRule| {
-            rule.clauses.iter().all(|clauses| clauses.from.as_ref().is_none_or(|from| words(from) == "any"))
+        // A default allow for all of the flow takes the place of its end, for containers' own addresses as well, though it does
+        // not open them.
+        let replaces = |rule: &&FlatRule| {
+            rule.action == Action::Allow
+                && (says_where(rule) || attempt.from.class == Class::Outside)
+                && self.is_unconditional(rule, attempt)
         };
-        let in_passing = allows.iter().all(anyone) && !named_directly;
-        if attempt.direct && from_here && attempt.to.class == Class::Container && in_passing {
+        if self.defaults.iter().any(|rule| replaces(&rule)) {
             return None;
         }
-        let via = |rule: &&FlatRule| rule.clauses.iter().any(|clauses| !clauses.via.is_empty());
-        let closed = !allows.iter().all(via) || allows.iter().any(|rule| self.via(rule, attempt));
-        closed.then_some(Answer { verdict: Verdict::Deny, rule: None, by_rule: false, closed: true })
+        let deny = Answer { verdict: Verdict::Deny, rule: None, by_rule: false, closed: true };
+        if self.forward_target(attempt) {
+            return Some(deny);
+        }
+        // From this machine a container's own address is a flow of its own, which only those that say `direct` close.
+        let apart = matches!(attempt.from.class, Class::Host | Class::Container) && attempt.to.class == Class::Container;
+        let says_direct = |rule: &FlatRule| {
+            rule.clauses.iter().filter_map(|clauses| clauses.to.as_ref()).any(|who| self.says(who, View::Direct))
+        };
+        let closed = self.closing_allows(attempt).any(|rule| !apart || says_direct(rule) == attempt.direct);
+        closed.then_some(deny)
+    }
+
+    /// Whether a default is about every packet of a flow.
+    fn is_unconditional(&self, rule: &FlatRule, attempt: &Attempt) -> bool {
+        let whole = |who: &Who, class: Class| {
+            !who.negated
+                && who.members.iter().any(|one| {
+                    let place = match &one.place.value {
+                        Place::Any => true,
+                        Place::World => class == Class::Outside,
+                        Place::Host(user) => class == Class::Host && user.is_none(),
+                        Place::Container(name) => class == Class::Container && name.is_none(),
+                        Place::Guest(name) => class == Class::Guest && name.is_none(),
+                        Place::Instance(name) => class == Class::Instance && name.is_none(),
+                        _ => false,
+                    };
+                    place && !one.negated && one.on.is_empty() && one.at.is_none() && one.view.is_none()
+                })
+        };
+        let limits = |option: &RuleOption| {
+            matches!(option, RuleOption::Limit(_) | RuleOption::During(_) | RuleOption::SourcePort(_))
+        };
+        rule.what.is_empty()
+            && rule.family.is_none()
+            && !rule.options.iter().any(limits)
+            && rule.clauses.iter().all(|clauses| {
+                clauses.via.is_empty()
+                    && clauses.from.as_ref().is_none_or(|who| whole(who, attempt.from.class))
+                    && clauses.to.as_ref().is_none_or(|who| whole(who, attempt.to.class))
+            })
+    }
+
+    /// Whether `attempt` goes to the address and port that a `forward` of its flow forwards to, or was carried there by one.
+    fn forward_target(&self, attempt: &Attempt) -> bool {
+        self.forwards.iter().filter(|_| attempt.from.class != Class::Host).any(|forward| {
+            let from = forward.rule.clauses.iter().filter_map(|clauses| clauses.from.as_ref());
+            let in_flow = from.into_iter().all(|who| self.classes(who).contains(&attempt.from.class));
+            let at_port = forward.rule.what.iter().any(|item| match forward.port {
+                Some(port) => self.speaks_of_protocol(item, attempt) && attempt.inside == Some(port),
+                None => self.serves(item, attempt, attempt.inside),
+            });
+            in_flow && self.holds(&forward.to, &attempt.to, attempt, true) && (at_port || attempt.forwarded)
+        })
+    }
+
+    /// Whether a service has anything of the protocol of `attempt`.
+    fn speaks_of_protocol(&self, item: &Item, attempt: &Attempt) -> bool {
+        match item {
+            Item::Ports { protocol, .. } | Item::Protocol(protocol) => attempt.protocol == protocol.0,
+            Item::Icmp(_) => attempt.icmp.is_some(),
+            Item::Name(name) => {
+                let items = self.services.get(name.as_ref()).into_iter().flatten();
+                items.into_iter().any(|item| self.speaks_of_protocol(item, attempt))
+            }
+        }
     }
 
     /// Whether all that one default is about, another is about, too, as far as their words show it.
@@ -701,6 +783,11 @@ impl Policy {
         let gates = self.guests.iter().filter_map(|block| block.gates.as_ref()).flatten().map(|(_, rule)| rule);
         self.prelude.iter().chain(&self.rules).chain(&self.defaults).chain(gates)
     }
+}
+
+/// Whether a rule has `from` or `to`, itself or by a scope.
+fn says_where(rule: &FlatRule) -> bool {
+    rule.clauses.iter().any(|clauses| clauses.from.is_some() || clauses.to.is_some())
 }
 
 /// Where a service begins and ends.

@@ -74,13 +74,62 @@ fn first_match_decides_in_each_flow() {
 }
 
 #[test]
-fn an_allow_closes_its_flow_or_only_the_cards_it_names() {
+fn any_allow_closes_its_flow_whatever_it_says_besides() {
     let by_card = "allow tcp 80 to container via ens33\n";
     assert_eq!(says(by_card, &tcp(PEER, DB, 80)), Verdict::Allow);
     assert_eq!(says(by_card, &tcp(PEER, DB, 81)), Verdict::Deny);
-    assert_eq!(says(by_card, &tcp(LAN, DB, 81)), Verdict::Platform);
-    let both = "allow tcp 80 to container via ens33\nallow tcp 90 from 10.0.0.0/8 to container\n";
-    assert_eq!(says(both, &tcp(LAN, DB, 81)), Verdict::Deny);
+    assert_eq!(says(by_card, &tcp(LAN, DB, 81)), Verdict::Deny);
+    let six = tcp("outside eth1 2001:db8::1", "host - 2001:db8::10", 22);
+    for narrow in ["from 10.1.1.1 to host", "to host limit 1/minute", "to host during mon", "to host via ens33"] {
+        assert_eq!(says(&format!("allow tcp 22 {narrow}\n"), &tcp(LAN, HOST, 23)), Verdict::Deny, "{narrow}");
+    }
+    assert_eq!(says("allow ipv4 tcp 22 to host\n", &six), Verdict::Deny);
+    assert_eq!(says("allow tcp 22 to host via ens33\n", &six), Verdict::Deny);
+    // Other flows are left alone, and what opens or only denies closes nothing.
+    assert_eq!(says(by_card, &tcp(PEER, HOST, 81)), Verdict::Platform);
+    assert_eq!(says(by_card, &tcp(DB, WEB, 81)), Verdict::Platform);
+    assert_eq!(says("default allow to host\nassert deny tcp 1 to host\n", &tcp(PEER, HOST, 1)), Verdict::Allow);
+    assert_eq!(says("default allow tcp 2 to host\n", &tcp(PEER, HOST, 1)), Verdict::Platform);
+    assert_eq!(says("deny tcp 2 to host\nlog to host\n", &tcp(PEER, HOST, 1)), Verdict::Platform);
+    // Only a default for all of the flow takes the place of its end.
+    let some = "allow tcp 80 to host via ens33\ndefault allow to host via eth1\n";
+    assert_eq!(says(some, &tcp(LAN, HOST, 1)), Verdict::Allow);
+    assert_eq!(says(some, &tcp("outside eth2 10.9.9.9", HOST, 1)), Verdict::Deny);
+}
+
+#[test]
+fn a_containers_own_address_is_a_flow_of_its_own_from_this_machine() {
+    let direct = |from: &str| Attempt { direct: true, ..tcp(from, DB, 5432) };
+    let dialled = tcp(WEB, DB, 5432);
+    for text in ["allow tcp 80 to container\n", "allow tcp 80 from container web to container db\n"] {
+        assert_eq!(says(text, &direct(WEB)), Verdict::Platform, "{text}");
+        assert_eq!(says(text, &dialled), Verdict::Deny, "{text}");
+    }
+    assert_eq!(says("allow tcp 80 to container\n", &direct(PEER)), Verdict::Deny);
+    assert_eq!(says("allow tcp 80 to container\n", &direct(HOST)), Verdict::Platform);
+    let said = "allow tcp 80 from any to container direct\n";
+    assert_eq!(says(said, &direct(WEB)), Verdict::Deny);
+    assert_eq!(says(said, &dialled), Verdict::Platform);
+    assert_eq!(says("deny tcp 5432 to container\n", &direct(WEB)), Verdict::Deny);
+    assert_eq!(says("default deny from container to container\n", &direct(WEB)), Verdict::Deny);
+    assert_eq!(says("allow tcp 80 to container\ndefault allow to container\n", &direct(PEER)), Verdict::Platform);
+}
+
+#[test]
+fn bridges_of_platforms_that_are_not_used_keep_dhcp_and_dns() {
+    let udp = |from: &str, port| Attempt { protocol: 17, ..tcp(from, HOST, port) };
+    let text = "allow tcp 22 to host via ens33\n";
+    assert_eq!(says(text, &udp("outside virbr0 192.168.122.5", 53)), Verdict::Allow);
+    assert_eq!(says(text, &tcp("outside br-4f1c 172.20.0.5", HOST, 53)), Verdict::Allow);
+    assert_eq!(says(text, &tcp("outside virbr0 192.168.122.5", HOST, 80)), Verdict::Deny);
+    let dhcp = Attempt { source_port: Some(68), ..udp("outside lxdbr0 10.0.3.9", 67) };
+    assert_eq!(says(text, &dhcp), Verdict::Allow);
+    assert_eq!(says(text, &udp("outside eth1 192.168.2.9", 53)), Verdict::Deny);
+    let lan = "outside br-lan 192.168.2.9";
+    assert_eq!(says(&format!("interface lan = br-lan\n{text}"), &udp(lan, 53)), Verdict::Deny);
+    assert_eq!(says("allow tcp 22 to host via br-lan\n", &udp(lan, 53)), Verdict::Deny);
+    let off = format!("use prelude except bridge-services\n{text}");
+    assert_eq!(says(&off, &udp("outside virbr0 192.168.122.5", 53)), Verdict::Deny);
 }
 
 #[test]
@@ -168,9 +217,12 @@ fn limits_vary_and_the_prelude_stands_before_the_rules() {
     };
     assert_eq!(too_big("default deny to host\n"), Verdict::Allow);
     assert_eq!(too_big("use prelude except icmp-errors\ndefault deny to host\n"), Verdict::Deny);
-    // The prelude, too, is on the cards that the flow's lines name.
+    // Where nothing closes the flow, the prelude, too, is on the cards that its lines name, and log lines are no such lines.
     assert_eq!(too_big("use prelude except icmp-errors\ndefault deny to host via ens33\n"), Verdict::Deny);
     assert_eq!(too_big("use prelude except icmp-errors\ndefault deny to host via eth1\n"), Verdict::Platform);
+    assert_eq!(too_big("use prelude except icmp-errors\ndeny tcp 1 to host via eth1\nlog to host\n"), Verdict::Platform);
+    assert_eq!(too_big("use prelude except icmp-errors\nlog to host\n"), Verdict::Platform);
+    assert_eq!(too_big("use prelude except icmp-errors\nallow tcp 1 to host via eth1\n"), Verdict::Deny);
 }
 
 #[test]
@@ -178,10 +230,17 @@ fn scopes_groups_and_forwards_count_where_they_stand() {
     let text = "group web {\n    allow tcp 80\n}\nto host {\n    from 10.0.0.0/8 {\n        apply web\n    }\n}\n";
     assert_eq!(says(text, &tcp("outside eth1 10.1.1.1", HOST, 80)), Verdict::Allow);
     assert_eq!(says(text, &tcp(PEER, HOST, 80)), Verdict::Deny);
-    let forward = "forward tcp 2222 from ens33 to 192.168.2.5 port 22\n";
+    let forward = "interface wan = ens33\nforward tcp 2222 from wan to 192.168.2.5 port 22\n";
     let attempt =
         Attempt { dialled: "203.0.113.10".parse().expect("an address"), ..tcp(PEER, "outside eth1 192.168.2.5", 2222) };
-    assert_eq!(says(forward, &Attempt { forwarded: true, ..attempt.clone() }), Verdict::Allow);
-    assert_eq!(says(forward, &attempt), Verdict::Deny);
+    let carried = Attempt { forwarded: true, inside: Some(22), ..attempt.clone() };
+    assert_eq!(says(forward, &carried), Verdict::Allow);
+    // It closes its target at its port, and no more of what is routed.
+    assert_eq!(says(forward, &tcp(PEER, "outside eth1 192.168.2.5", 22)), Verdict::Deny);
+    assert_eq!(says(forward, &tcp(LAN, "outside eth2 192.168.2.5", 22)), Verdict::Deny);
+    assert_eq!(says(forward, &tcp(PEER, "outside eth1 192.168.2.5", 2222)), Verdict::Platform);
+    assert_eq!(says(forward, &tcp(PEER, "outside eth1 192.168.2.6", 22)), Verdict::Platform);
+    let timed = "forward tcp 2222 to 192.168.2.5 port 22 during mon\n";
+    assert_eq!(says(timed, &carried), Verdict::Varies);
     assert_eq!(policy(forward).forwarded(&attempt).and_then(|(_, port)| port), Some(22));
 }

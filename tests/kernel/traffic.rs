@@ -184,8 +184,10 @@ impl Grid {
                 probe.packet.source.is_ipv4(),
                 attempt.direct
             );
-            // Each port at least once on each road: the edges of a rule's ports are where a wrong one shows.
-            let new_port = ports.insert((road.clone(), attempt.port));
+            // Each port at least once on each path: the edges of a rule's ports are where a wrong one shows. What no rule lets in
+            // is asked for from each range of addresses that the policy names.
+            let named = if answer.rule.is_none() { self.named(probe.packet.source) } else { Vec::new() };
+            let new_port = ports.insert((road.clone(), attempt.port, named));
             // And each rule with each pair of places that the policy's addresses tell apart.
             let pair =
                 (answer.rule, card_of(probe.entry), self.named(probe.packet.source), self.named(attempt.dialled));

@@ -9,7 +9,7 @@ use crate::library;
 use crate::list::make_room;
 use crate::names::closest as nearest;
 use crate::names::{reject, syslog};
-use crate::net::{AddressSet, Family, PortSet};
+use crate::net::{AddressSet, Card, Family, PortSet};
 use crate::netfilter::Reject;
 use crate::netfilter::words::quotable;
 use crate::policy::host::{
@@ -22,6 +22,7 @@ use crate::policy::{
     Action, Assertion, CardSet, Class, Early, Flow, Judgement, Limit, LiveSet, Log, Options, Party, Policy, Rank,
     RawChain, Traffic, TrafficList, service,
 };
+use crate::platform::Platform;
 use crate::project::Project;
 use crate::span::{FileId, Location, Spanned};
 use crate::syntax::tree::{
@@ -35,6 +36,9 @@ mod gate;
 
 /// The prelude's parts that connection states stand for; the rest is written in the language.
 const STATE_PARTS: [&str; 3] = ["loopback", "established", "invalid"];
+
+/// The prelude's part that depends on what the policy names.
+const BRIDGE_SERVICES: &str = "bridge-services";
 
 /// Rules that applied groups may come to.
 const MOST_APPLIED: usize = 500_000;
@@ -81,9 +85,12 @@ pub fn resolve(project: &Project) -> (Policy, Vec<Diagnostic>) {
         no_options: Arc::default(),
         applied: 0,
     };
-    resolver.prelude();
+    let bridge_services = resolver.prelude();
     for &(file, statement) in &names.statements {
         resolver.statement(file, statement, Context::default(), &mut Vec::new(), true);
+    }
+    if let Some((file, group)) = bridge_services {
+        resolver.bridge_services(file, group);
     }
     let Resolver { mut policy, mut out, .. } = resolver;
     finish_flows(&mut policy);
@@ -122,8 +129,8 @@ struct Resolver<'r, 'a> {
 
 impl<'a> Resolver<'_, 'a> {
     /// The prelude: its parts that are written in the language go to every flow that they speak of; parts that stand for
-    /// connection states are noted by name.
-    fn prelude(&mut self) {
+    /// connection states are noted by name. Gives back the part that waits for what the policy names, if it is wanted.
+    fn prelude(&mut self) -> Option<(FileId, &'a tree::Group)> {
         let mut unwanted = Vec::new();
         let mut parts: Vec<&str> = STATE_PARTS.to_vec();
         let project = self.places.project;
@@ -155,11 +162,16 @@ impl<'a> Resolver<'_, 'a> {
             .filter(|part| !unwanted.iter().any(|other| &**other == **part))
             .map(|part| (*part).to_owned())
             .collect();
+        let mut bridge_services = None;
         for (file, group) in groups {
             if &*group.name.value == "invalid" {
                 self.policy.invalid_after = self.statement;
             }
             if STATE_PARTS.contains(&&*group.name.value) || unwanted.contains(&group.name.value) {
+                continue;
+            }
+            if &*group.name.value == BRIDGE_SERVICES {
+                bridge_services = Some((file, group));
                 continue;
             }
             for statement in &group.body {
@@ -169,6 +181,42 @@ impl<'a> Resolver<'_, 'a> {
         let behind = |class| matches!(class, Class::Guest | Class::Instance);
         let flows = self.policy.flows.iter().filter(|(flow, _)| behind(flow.from) || behind(flow.to));
         self.policy.gate_prelude = flows.flat_map(|(_, list)| list.iter().cloned()).collect();
+        bridge_services
+    }
+
+    /// The part of the prelude for bridges of platforms that the policy does not use: without those that it does use, and without
+    /// the interfaces that it names itself, whatever they are called.
+    fn bridge_services(&mut self, file: FileId, group: &'a tree::Group) {
+        let used: Vec<&Card> = self
+            .policy
+            .platforms
+            .iter()
+            .filter_map(|name| Platform::load(name))
+            .flat_map(|platform| &platform.bridges)
+            .collect();
+        let named = self.places.named_outside();
+        // That no statement declares these interfaces, and that facts list none of them, is how it should be.
+        let told = self.out.len();
+        for statement in &group.body {
+            self.prelude_statement(file, statement, Context::default());
+        }
+        self.out.truncate(told);
+        let flow = Flow { from: Class::Outside, to: Class::Host };
+        let Some(list) = self.policy.flows.get_mut(&flow) else { return };
+        list.retain_mut(|judgement| {
+            let Some(cards) = judgement.from.cards.clone().filter(|_| judgement.location.file == file) else {
+                return true;
+            };
+            let known = |card: &Card| used.iter().copied().chain(&named).any(|known| known.covers(card));
+            let left: Vec<Card> = cards.cards.iter().filter(|card| !known(card)).cloned().collect();
+            let taken_out = named.iter().filter(|known| left.iter().any(|card| card.covers(known)));
+            judgement.from.except = taken_out
+                .map(|card| Party { cards: Some(Arc::new(CardSet::only(vec![card.clone()]))), ..Party::of(Class::Outside) })
+                .collect();
+            let any = !left.is_empty();
+            judgement.from.cards = Some(Arc::new(CardSet::only(left)));
+            any
+        });
     }
 
     fn prelude_statement(&mut self, file: FileId, statement: &'a Statement, context: Context<'a>) {
@@ -394,8 +442,6 @@ impl<'a> Resolver<'_, 'a> {
         }
         let family = sentence.family.as_ref().map(|family| family.value);
         self.statement += 1;
-        let whole = |class: &Class| ends.from.iter().any(|party| party.class == *class && party.is_whole_class());
-        let anyone = self.classes.iter().all(whole);
         let mut list = SmallVec::new();
         let mut crossed = false;
         for from in &ends.from {
@@ -420,7 +466,7 @@ impl<'a> Resolver<'_, 'a> {
                     via: ends.via.clone(),
                     options: options.clone(),
                     forwarded: false,
-                    anyone,
+                    leaves_own_addresses: false,
                     location: here,
                     target: ends.target,
                 };
@@ -570,7 +616,7 @@ impl<'a> Resolver<'_, 'a> {
                 via: ends.via.clone(),
                 options: Arc::new(options.clone()),
                 forwarded: false,
-                anyone: false,
+                leaves_own_addresses: false,
                 location: at(file, span),
                 target: None,
             };

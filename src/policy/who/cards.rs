@@ -49,13 +49,29 @@ impl Places<'_, '_> {
                 return self.interface(&name.value);
             }
             self.undeclared_card(at(file, name.span), &name.value, out);
-            Arc::new(CardSet::only(vec![Card::parse(&name.value)]))
+            let card = Card::parse(&name.value);
+            self.named_interfaces.borrow_mut().push(card.clone());
+            Arc::new(CardSet::only(vec![card]))
         };
         if let [one] = cards {
             return of_name(one);
         }
         let all = cards.iter().map(|name| Arc::unwrap_or_clone(of_name(name)));
         Arc::new(all.fold(CardSet::only(Vec::new()), unite))
+    }
+
+    /// Every interface outside that the policy names, by a declaration or without, and the one of the default route.
+    pub(in crate::policy) fn named_outside(&self) -> Vec<Card> {
+        let mut cards = self.named_interfaces.borrow().clone();
+        cards.extend(self.facts.default_route.iter().map(|name| Card::exact(name.clone())));
+        for declared in self.names.interfaces.values() {
+            if let Some(InterfaceValue::Cards(list)) = declared.node.value.as_ref().map(|value| &value.value) {
+                cards.extend(list.iter().map(|card| card.value.clone()));
+            }
+        }
+        cards.sort();
+        cards.dedup();
+        cards
     }
 
     fn undeclared_card(&self, here: Location, name: &str, out: &mut Vec<Diagnostic>) {

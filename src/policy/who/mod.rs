@@ -61,6 +61,8 @@ pub struct Places<'r, 'a> {
     sets: RefCell<SetTable<'a>>,
     /// What the names of interfaces came to.
     interfaces: RefCell<FxHashMap<&'a str, Arc<CardSet>>>,
+    /// Interfaces that statements name without a declaration.
+    named_interfaces: RefCell<Vec<Card>>,
     /// The last answer for a block's clause, for each role: every line inside asks for it.
     last: RefCell<[Option<Resolved>; 2]>,
     /// Whether what is being resolved names something that is at fault.
@@ -92,6 +94,7 @@ impl<'r, 'a> Places<'r, 'a> {
             known_cards,
             sets: RefCell::default(),
             interfaces: RefCell::default(),
+            named_interfaces: RefCell::default(),
             last: RefCell::default(),
             failed: Cell::new(false),
             searches: Cell::new(0),
