@@ -117,6 +117,12 @@ impl std::fmt::Display for Assumption {
     }
 }
 
+/// How many assertions hold.
+#[must_use]
+pub fn proved(proofs: &[Proof]) -> usize {
+    proofs.iter().filter(|proof| proof.outcome == Outcome::Holds).count()
+}
+
 /// Proves a policy's assertions over its rules, as they are before they are optimised.
 #[must_use]
 pub fn prove(policy: &Policy, ruleset: &Ruleset, target: Target) -> Vec<Proof> {

@@ -3,6 +3,7 @@
 
 pub mod apart;
 pub mod carried_away;
+pub mod closed_by_via;
 pub mod container_ports;
 pub mod direct;
 pub mod docker_proxy;
@@ -50,7 +51,16 @@ type WordCheck = fn(&Project, &Policy, Target) -> Vec<Diagnostic>;
 /// Every check that also looks at the words that the policy was written in: for the places of options, and for what the
 /// policy has forgotten.
 const WORD_CHECKS: &[WordCheck] =
-    &[second_manager::check, options::check, lockout::check, starved::check, late::check, limits::check, raw::check];
+    &[
+    second_manager::check,
+    options::check,
+    lockout::check,
+    closed_by_via::check,
+    starved::check,
+    late::check,
+    limits::check,
+    raw::check,
+];
 
 /// Every code that checks give.
 pub static CODES: &[&Code] = &[
@@ -80,6 +90,7 @@ pub static CODES: &[&Code] = &[
     &options::ALWAYS,
     &options::LOG_RATE_HIGH,
     &lockout::LOCKOUT,
+    &closed_by_via::CLOSED_BY_VIA,
     &late::TOO_LATE,
     &late::REDUNDANT,
     &late::DUPLICATE_RULE,

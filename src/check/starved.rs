@@ -29,7 +29,8 @@ A flow that ends in deny also denies what nobody thinks of: the neighbour discov
 answers to the host's own connections, the addresses (DHCP) and names (DNS) that instances, guests and containers ask for.
 
 For the host, the prelude lets these live; `use prelude except …` turns that off. For instances and guests, DHCP and DNS are
-services of the host like others: a rule that says `to host` without `from` speaks of them too, and closes the rest.
+services of the host like others: a rule that says `to host` without `from` speaks of them too, and closes the rest. An `allow` for what
+the host opens closes its own questions for names (DNS) and the time (NTP).
 
 **Why it hurts.** It shows late: leases run out after hours, the neighbour table after minutes.
 
@@ -45,6 +46,12 @@ use lxd
 allow ssh from world to host
 allow { dhcp, dns } from instance to host
 ```
+
+```fw
+allow https from host to world             # warning: no names and no time for the host
+```
+
+**Instead**: `allow { https, dns, ntp } from host to world`.
 ",
 };
 
@@ -82,6 +89,7 @@ pub fn check(project: &Project, policy: &Policy, _: Target) -> Vec<Diagnostic> {
         out.extend(bridged(project, policy, class));
     }
     out.extend(containers(policy));
+    out.extend(host(policy));
     out.extend(policy.early.iter().find_map(|early| no_neighbours(&early.judgement)));
     out
 }
@@ -250,5 +258,25 @@ fn containers(policy: &Policy) -> Option<Diagnostic> {
         Diagnostic::new(&STARVED, outside.location, "containers get no names any more: DNS is denied")
             .label("neither outside nor on the host is a resolver open to them")
             .help("allow the resolver that they use: `allow dns from container to world`, or `to host`"),
+    )
+}
+
+/// The host asks for names and for the time. Said where an allow closes what it opens: a default says it itself.
+fn host(policy: &Policy) -> Option<Diagnostic> {
+    let outward = Flow { from: Class::Host, to: Class::Outside };
+    let lost = |port| {
+        let denied = |family| closing(policy, outward, &udp(family, port)).filter(|one| one.rank == Rank::End);
+        denied(Family::Ipv4).filter(|_| denied(Family::Ipv6).is_some())
+    };
+    let (closing, services, what) = match (lost(53), lost(123)) {
+        (Some(closing), Some(_)) => (closing, "{ dns, ntp }", "neither names (DNS) nor the time (NTP)"),
+        (Some(closing), None) => (closing, "dns", "no names (DNS)"),
+        (None, Some(closing)) => (closing, "ntp", "no time (NTP)"),
+        (None, None) => return None,
+    };
+    Some(
+        Diagnostic::new(&STARVED, closing.location, format!("this host gets {what} from outside any more"))
+            .label("closes what the host opens, but for what is allowed")
+            .help(format!("allow what it needs: `allow {services} from host to world`")),
     )
 }

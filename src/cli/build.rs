@@ -74,7 +74,15 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
         }
         None => list(&compiled.outputs)?,
     }
+    if !compiled.in_force.is_empty() {
+        print_aside(&in_force(&arguments.file.to_string_lossy(), &compiled.in_force));
+    }
     Ok(Ending::Clean)
+}
+
+/// What a policy has in force, as a build and a check say it when all went well.
+pub(super) fn in_force(path: &str, line: &str) -> String {
+    format!("{}: {line}\n", harmless(path).replace('\n', "\\n"))
 }
 
 /// Whether each name of `--only` has chains of its own.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use super::failure::Failure;
 use super::inputs::{InputArguments, read_root};
 use super::report::{FormatArguments, Reporter};
-use super::{Color, Ending, disk};
+use super::build::in_force;
+use super::{Color, Ending, disk, print_aside};
 use crate::database::{self, Database, Found, ProjectInput, Unchecked};
 use crate::diagnostic::Diagnostic;
 use crate::expectation::Expectations;
@@ -66,7 +67,13 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
     }
     agree(&mut checked);
     for one in &checked {
-        reporter.add(&one.files, &one.diagnostics, &one.levels)?;
+        let tally = reporter.add(&one.files, &one.diagnostics, &one.levels)?;
+        if let (Some(line), Some(root)) = (&one.in_force, one.files.first())
+            && tally.errors == 0
+            && reporter.is_for_people()
+        {
+            print_aside(&in_force(&root.path, line));
+        }
     }
     let tally = reporter.finish()?;
     let open = checked.iter().flat_map(|one| &one.diagnostics).any(|one| one.code == &NOT_READ);
@@ -84,6 +91,8 @@ struct Checked {
     own: BTreeSet<Arc<str>>,
     diagnostics: Vec<Diagnostic>,
     levels: Levels,
+    /// What a policy has in force, in one line.
+    in_force: Option<String>,
 }
 
 /// A text that is a rule set already, by what it begins with.
@@ -105,7 +114,7 @@ impl Checked {
                 all || given::is_users(table, chain, rule)
             });
         Expectations::settle_rules(&source, form, all, &mut diagnostics);
-        Ok(Self { own: BTreeSet::from([Arc::clone(&source.path)]), files: vec![source], diagnostics, levels })
+        Ok(Self { own: BTreeSet::from([Arc::clone(&source.path)]), files: vec![source], diagnostics, levels, in_force: None })
     }
 
     /// What is wrong with a policy. The database is let go when its texts are read.
@@ -117,14 +126,15 @@ impl Checked {
         drop(project);
         let unchecked = Unchecked::new(&db, input);
         drop(db);
-        let mut diagnostics = Vec::new();
+        let (mut diagnostics, mut in_force) = (Vec::new(), None);
         if let Some(case) = unchecked.check(&|| false) {
             diagnostics.extend(case.said().cloned());
             let verdicts = case.asserts(&|| false);
+            in_force = verdicts.as_ref().map(|verdicts| case.in_force(verdicts));
             let found = verdicts.and_then(|verdicts| case.found(verdicts, all, &|| false));
             diagnostics.extend(found.into_iter().flat_map(Found::whole));
         }
-        Self { files, own, diagnostics, levels }
+        Self { files, own, diagnostics, levels, in_force }
     }
 
     /// What is said, as it is the same from whichever policy includes the file: path, place, code, message.

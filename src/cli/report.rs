@@ -129,18 +129,24 @@ impl Reporter {
         })
     }
 
-    /// Takes what was found in one policy, whose root is the first of its files, or in one rule set.
+    /// Whether people read the standard output.
+    pub(super) fn is_for_people(&self) -> bool {
+        self.shown.is_some_and(Format::is_for_people)
+    }
+
+    /// Takes what was found in one policy, whose root is the first of its files, or in one rule set. Gives how much that is.
     pub(super) fn add(
         &mut self,
         files: &[SourceText],
         diagnostics: &[Diagnostic],
         levels: &Levels,
-    ) -> Result<(), Failure> {
+    ) -> Result<Tally, Failure> {
         let mut sheet = Sheet::new(files, diagnostics, levels);
         let names: Vec<Arc<str>> = files.iter().map(|file| Arc::from(self.repository.name(&file.path))).collect();
         let fingerprints = self.set_aside(&mut sheet, &names);
         self.checked.extend(names.first().map(|name| name.to_string()));
-        self.tally += sheet.tally();
+        let tally = sheet.tally();
+        self.tally += tally;
         if let Some(text) = self.shown.filter(|format| format.flows()).map(|format| flowing(format, &sheet, self.color))
         {
             print(&text)?;
@@ -154,7 +160,7 @@ impl Reporter {
         if formats.into_iter().any(|format| !format.flows()) {
             self.findings.extend(findings(&sheet, &names, fingerprints));
         }
-        Ok(())
+        Ok(tally)
     }
 
     /// The fingerprints of a sheet's diagnostics. What a baseline knows, or takes, is no longer among them.

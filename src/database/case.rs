@@ -110,7 +110,7 @@ impl Found {
         if let Some((ruleset, of_rules)) = rules {
             // What the files would be is of no interest, but whether they can be written.
             let (sources, header) = (relative(&files), Vec::new());
-            Lowered { ruleset, sources, target, header, partial: false }.written("policy", &mut saying);
+            Lowered { ruleset, sources, target, header, partial: false, in_force: String::new() }.written("policy", &mut saying);
             // Of rules that cannot be written nothing is found.
             if !saying.has_hole() {
                 let told: HashSet<Location> = saying.told().map(|one| one.primary.location).collect();
@@ -161,6 +161,12 @@ impl Case {
         saying.diagnostics.extend(proofs.iter().filter_map(|proof| proof.diagnostic.clone()));
         let ruleset = (!saying.has_hole()).then_some(ruleset);
         (!is_given_up()).then_some(Verdicts { proofs, ruleset, saying, before })
+    }
+
+    /// What the policy has in force, in one line.
+    #[must_use]
+    pub fn in_force(&self, verdicts: &Verdicts) -> String {
+        lower::summary::in_one_line(&self.texts.resolved.0, assertion::proved(&verdicts.proofs))
     }
 
     /// Looks for what is to be found of the rules. With `all`, what is rarely a fault is looked for, too. None if it was given up.

@@ -232,6 +232,8 @@ pub struct Compiled {
     pub outputs: Vec<(String, String)>,
     /// The files, read back, do not mean what the policy means: a fault of the compiler. Then there are none.
     pub disagreement: Option<verify::Disagreement>,
+    /// What the policy has in force, in one line; empty if there is an error.
+    pub in_force: String,
 }
 
 /// A line that is written for a target, and every statement that it comes from.
@@ -300,14 +302,15 @@ pub fn compile_part(db: &dyn Db, input: ProjectInput, stem: String, only: Vec<St
     let (policy, _) = &**resolved(db, input);
     let target = project.target(&policy.facts);
     let mut saying = Saying::new(db, input);
-    let mut outputs = Vec::new();
+    let (mut outputs, mut in_force) = (Vec::new(), String::new());
     // A policy with a hole in it is not lowered: what it would say is not what it will say.
     if !saying.stops() {
         let lowered = Lowered::new(policy, target, &only, &project.files, &mut saying);
+        in_force.clone_from(&lowered.in_force);
         outputs = lowered.written(&stem, &mut saying);
     }
     let (diagnostics, excused) = saying.whole();
-    Arc::new(Compiled { diagnostics, excused, target, outputs, disagreement: None })
+    Arc::new(Compiled { diagnostics, excused, target, outputs, disagreement: None, in_force })
 }
 
 /// Bytes of text from which on a policy is long: some 30,000 rules.
@@ -341,12 +344,13 @@ impl Database {
             }
         };
         release();
-        let (mut outputs, mut disagreement) = (Vec::new(), None);
+        let (mut outputs, mut disagreement, mut in_force) = (Vec::new(), None, String::new());
         if !saying.stops() {
             let lowered = Lowered::new(&resolved.0, target, only, &files, &mut saying);
             drop(resolved);
             release();
             let plain = verified.then(|| lowered.ruleset.clone());
+            in_force.clone_from(&lowered.in_force);
             outputs = lowered.written(stem, &mut saying);
             if let Some(plain) = plain.filter(|_| !outputs.is_empty()) {
                 match verify::verify(&plain, target, &outputs) {
@@ -363,7 +367,7 @@ impl Database {
             outputs.clear();
         }
         let (diagnostics, excused) = saying.whole();
-        (files, Compiled { diagnostics, excused, target, outputs, disagreement })
+        (files, Compiled { diagnostics, excused, target, outputs, disagreement, in_force })
     }
 }
 
@@ -498,6 +502,8 @@ struct Lowered {
     target: Target,
     header: Vec<String>,
     partial: bool,
+    /// What the policy has in force, in one line.
+    in_force: String,
 }
 
 impl Lowered {
@@ -505,8 +511,10 @@ impl Lowered {
     fn new(policy: &Policy, target: Target, only: &[String], files: &[SourceText], saying: &mut Saying) -> Self {
         let (mut ruleset, notes) = lower::lower(policy, target);
         saying.say(notes);
+        let mut in_force = String::new();
         if only.is_empty() {
             let proofs = assertion::prove(policy, &ruleset, target);
+            in_force = lower::summary::in_one_line(policy, assertion::proved(&proofs));
             saying.say(proofs.into_iter().filter_map(|proof| proof.diagnostic));
         } else {
             lower::keep(&mut ruleset, policy, only);
@@ -515,7 +523,7 @@ impl Lowered {
         // What is known holds all the same.
         let told: Vec<Diagnostic> = saying.told().cloned().collect();
         let header = lower::summary::header(policy, target, &lower::summary::limits(&told, &sources));
-        Self { ruleset, sources, target, header, partial: !only.is_empty() }
+        Self { ruleset, sources, target, header, partial: !only.is_empty(), in_force }
     }
 
     /// The files; none if anything is wrong.

@@ -521,7 +521,7 @@ fn service_matches(matches: &mut Vec<Match>, judgement: &Judgement, service: &Se
     if let Some(protocol) = service.protocol {
         matches.push(Match::is(MatchKind::protocol(protocol)));
     } else if judgement.options.source_ports.is_some() {
-        matches.push(Match::is(MatchKind::Protocol(vec![Protocol::TCP, Protocol::UDP].into())));
+        matches.push(Match::is(MatchKind::Protocol(vec![Protocol::TCP, Protocol::UDP, Protocol::SCTP].into())));
     }
     if let Some(ports) = &judgement.options.source_ports {
         matches.push(Match::is(MatchKind::SourcePort(ports.clone())));

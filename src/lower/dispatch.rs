@@ -64,7 +64,8 @@ impl Program<'_> {
         }
         let mut rules = Vec::new();
         if has_part(self.policy, "loopback") {
-            rules.push(to(vec![Match::is(MatchKind::InInterface([Card::exact("lo")].into()))], Verdict::Accept));
+            let verdict = self.loopback(|flow| matches!(flow.to, Class::Host | Class::Container));
+            rules.push(to(vec![Match::is(MatchKind::InInterface([Card::exact("lo")].into()))], verdict));
         }
         rules.extend(self.gate_calls(Hook::Input));
         for (index, from) in ORIGINS.into_iter().enumerate() {
@@ -125,7 +126,7 @@ impl Program<'_> {
             rules.push(to(matches, self.enter(flow, &chain_name(flow))));
         }
         if has_part(self.policy, "loopback") {
-            rules.push(to(vec![lo()], Verdict::Accept));
+            rules.push(to(vec![lo()], self.loopback(|flow| flow.from == Class::Host)));
         }
         rules.extend(self.gate_calls(Hook::Output));
         for class in LOCAL.into_iter().chain([Class::Outside]) {
@@ -146,6 +147,12 @@ impl Program<'_> {
             }
         }
         self.entry(TableFamily::Inet, TableKind::Filter, Hook::Output, "fwc-output", rules);
+    }
+
+    /// What becomes of the loopback's packets at a hook that these flows pass: log lines alone do not accept them, either.
+    fn loopback(&self, passes: impl Fn(&Flow) -> bool) -> Verdict {
+        let decides = self.policy.flows.keys().any(|flow| passes(flow) && self.policy.governs(*flow));
+        if decides || !self.policy.gates.is_empty() { Verdict::Accept } else { Verdict::Return }
     }
 
     /// What passes through.

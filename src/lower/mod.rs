@@ -40,6 +40,9 @@ pub use crate::netfilter::{CONSENT_MARK, MASQUERADE_MARK, RESERVED_MARKS};
 /// Classes on this machine, in the order in which their cards are asked for.
 const LOCAL: [Class; 3] = [Class::Container, Class::Instance, Class::Guest];
 
+/// The chain that tells the bridges of platforms that the policy does not use.
+const BRIDGE_SERVICES: &str = "fwc-bridge-services";
+
 /// How many log lines of one statement may come at once.
 const LOG_BURST: u32 = 5;
 
@@ -250,7 +253,9 @@ impl<'p> Program<'p> {
                 rules.extend(self.allowed_by_gates(flow, seat));
                 legs_done = true;
             }
-            if seat.covers(judgement) {
+            if judgement.rank == Rank::Prelude && judgement.from.cards.is_some() {
+                rules.extend(self.bridge_services(judgement, seat));
+            } else if seat.covers(judgement) {
                 rules.extend(self.judge(judgement, seat));
             }
         }
@@ -294,6 +299,28 @@ impl<'p> Program<'p> {
             dispatch::goto(&chain)
         };
         Some(Rule { matches: vec![Match::not(kind)], verdict: Some(verdict), ..Rule::default() })
+    }
+
+    /// What the prelude lets in from bridges of platforms that are not used. Their names are compared in a chain of their own: they
+    /// are many, and iptables takes one in a rule.
+    fn bridge_services(&mut self, judgement: &Judgement, seat: &Seat) -> Vec<Rule> {
+        let allow = Judgement { from: Party::of(judgement.from.class), ..judgement.clone() };
+        let mut rules = self.judge(&allow, seat);
+        for rule in &mut rules {
+            rule.verdict = Some(Verdict::Jump(Arc::from(BRIDGE_SERVICES)));
+        }
+        let arrives = |party: &Party| party.cards.as_ref().map(|set| Match::is(MatchKind::InInterface(set.cards.clone())));
+        let rule = |found: Option<Match>, verdict: Verdict| Rule {
+            matches: found.into_iter().collect(),
+            verdict: Some(verdict),
+            origin: Some(judgement.location),
+            ..Rule::default()
+        };
+        let others = judgement.from.except.iter().map(|other| rule(arrives(other), Verdict::Return));
+        let bridges = rule(arrives(&judgement.from), seat.allow.clone());
+        let own = others.chain([bridges]).collect();
+        self.chain(seat.family, seat.table, BRIDGE_SERVICES, own);
+        rules
     }
 
     /// docker-proxy's own connection to a container, where an allow to that container implies it: whoever lets the client's

@@ -9,7 +9,8 @@ use crate::net::Card;
 use crate::netfilter::Target;
 use crate::optimise::origin::Lines;
 use crate::policy::who::codes;
-use crate::policy::{Action, CardSet, Class, Flow, Judgement, Policy, Rank};
+use crate::policy::closed::{End, Extent};
+use crate::policy::{Action, CardSet, Class, Flow, GateLine, Judgement, Policy, Rank};
 use crate::span::SourceText;
 use crate::syntax::tree::View;
 
@@ -76,6 +77,48 @@ pub fn header(policy: &Policy, target: Target, limits: &[String]) -> Vec<String>
     lines
 }
 
+/// What a policy has in force, in one line: how many rules, how many asserts are proved, what is closed and what is left alone.
+#[must_use]
+pub fn in_one_line(policy: &Policy, proved: usize) -> String {
+    let (mut closed, mut open, mut alone) = (Vec::new(), Vec::new(), Vec::new());
+    for flow in Flow::all().filter(|flow| classes(policy).contains(&flow.from) && classes(policy).contains(&flow.to)) {
+        match policy.end(flow) {
+            End::Closed(Extent::Whole) => closed.push(flow.to_string()),
+            End::Closed(Extent::HostAddresses) => closed.push(format!("{flow} (by an address of this host)")),
+            End::Closed(Extent::OwnAddresses) => closed.push(format!("{flow} (by the container's own address)")),
+            End::Open => open.push(flow.to_string()),
+            End::Platform if policy.governs(flow) => alone.push(format!("{flow} (but for what is denied)")),
+            End::Platform => alone.push(flow.to_string()),
+        }
+    }
+    let rules = rules(policy);
+    let mut parts = vec![format!("{rules} {}", if rules == 1 { "rule" } else { "rules" })];
+    match policy.assertions.len() {
+        0 => {}
+        all if all == proved => parts.push(format!("{all} {} proved", if all == 1 { "assert" } else { "asserts" })),
+        all => parts.push(format!("{proved} of {all} asserts proved")),
+    }
+    let mut line = format!("{}; closed: ", parts.join(", "));
+    line.push_str(&if closed.is_empty() { "nothing".to_owned() } else { closed.join(", ") });
+    for (what, flows) in [("open by default", open), ("left to the platform", alone)] {
+        if !flows.is_empty() {
+            line.push_str(&format!("; {what}: {}", flows.join(", ")));
+        }
+    }
+    line
+}
+
+/// How many rules and defaults a policy has, those of guests, instances and groups included.
+fn rules(policy: &Policy) -> usize {
+    let flows = policy.flows.values().flatten();
+    let flows = flows.filter(|judgement| matches!(judgement.rank, Rank::Rule | Rank::Default));
+    let gates = policy.gates.iter().flat_map(|gate| gate.lines.iter().map(|(_, line)| line));
+    let lines = gates.chain(policy.groups.iter().flat_map(|group| &group.lines));
+    let gates = lines.filter_map(|line| if let GateLine::Rule(judgement) = line { Some(&**judgement) } else { None });
+    let early = policy.early.iter().map(|early| &early.judgement);
+    flows.chain(gates).chain(early).map(|judgement| judgement.statement).collect::<BTreeSet<u32>>().len()
+}
+
 /// One line for every flow that can exist on this host: what ends it, or that it is left alone.
 #[must_use]
 pub fn flows(policy: &Policy) -> Vec<String> {
@@ -137,7 +180,7 @@ fn in_force(judgements: &[Judgement]) -> String {
             Action::Reject(_) => "reject",
             Action::Log => "log",
         };
-        let partial = !judgement.is_unconditional();
+        let partial = !judgement.is_unconditional() && judgement.action != Action::Log;
         let via = judgement.via.as_ref().map(|cards| format!(" via {}", names(cards))).unwrap_or_default();
         let some = if partial && judgement.via.is_none() { " of what its default names" } else { "" };
         parts.push(format!("then {what} the rest{via}{some}"));

@@ -2,6 +2,7 @@
 //! class where it goes) the list of judgements in the order in which they decide. Knows nothing of hooks, chains or back ends.
 
 mod host;
+pub mod closed;
 pub mod cover;
 pub mod meaning;
 pub mod names;
@@ -395,22 +396,6 @@ pub struct Judgement {
     pub target: Option<Location>,
 }
 
-impl Judgement {
-    /// Whether it is a default that decides about every packet of its flow.
-    #[must_use]
-    pub fn is_unconditional(&self) -> bool {
-        self.rank == Rank::Default
-            && self.from.is_whole_class()
-            && self.to.is_whole_class()
-            && self.via.is_none()
-            && self.family.is_none()
-            && *self.traffic == [Traffic::ALL]
-            && self.options.limit.is_none()
-            && self.options.during.is_none()
-            && self.options.source_ports.is_none()
-    }
-}
-
 /// A guest's or instance's judges.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gate {
@@ -607,21 +592,6 @@ pub struct Policy {
     pub facts: Facts,
     /// Facts that this policy rests on, as the output names them.
     pub facts_used: Vec<String>,
-}
-
-impl Policy {
-    /// Whether a flow has log lines and nothing that decides.
-    #[must_use]
-    pub fn only_logs(&self, flow: Flow) -> bool {
-        let list = self.flows.get(&flow).map(Vec::as_slice).unwrap_or_default();
-        !list.is_empty() && list.iter().all(|judgement| judgement.action == Action::Log)
-    }
-
-    /// Whether a statement of the policy decides about connections of a flow.
-    #[must_use]
-    pub fn governs(&self, flow: Flow) -> bool {
-        self.flows.contains_key(&flow) && !self.only_logs(flow)
-    }
 }
 
 impl Default for Flow {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::net::{PortRange, PortSet};
+use crate::policy::closed::Extent;
 use crate::policy::cover::covers;
 use crate::policy::{
     Action, Class, Flow, Judgement, Nat, Party, Policy, Rank, Special, Traffic, TrafficList,
@@ -23,11 +24,11 @@ pub(super) fn finish_flows(policy: &mut Policy) {
         }
         order(judgements);
         // A default that decides about all that is left stands at the end itself.
-        if judgements.iter().any(|judgement| judgement.action != Action::Log && judgement.is_unconditional()) {
+        if judgements.iter().any(Judgement::is_unconditional) {
             continue;
         }
-        match closed_part(*flow, judgements) {
-            Some((part, location)) => judgements.push(end(*flow, part, location)),
+        match closed_by_allows(*flow, judgements) {
+            Some((extent, location)) => judgements.push(end(*flow, extent, location)),
             None => {
                 let targets = forwards.iter().filter(|(known, _)| known == flow);
                 judgements.extend(targets.map(|(_, end)| end.clone()));
@@ -56,19 +57,8 @@ fn order(judgements: &mut [Judgement]) {
     }
 }
 
-/// Which packets of a flow end in deny.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
-    /// All of them.
-    Whole,
-    /// Those that the client sent to an address of this host.
-    HostAddresses,
-    /// Those that the client sent to a container's own address.
-    OwnAddresses,
-}
-
 /// What a flow's allows close, and the first allow that does.
-fn closed_part(flow: Flow, judgements: &[Judgement]) -> Option<(Part, Location)> {
+fn closed_by_allows(flow: Flow, judgements: &[Judgement]) -> Option<(Extent, Location)> {
     let allows = || {
         judgements.iter().filter(|judgement| {
             judgement.rank == Rank::Rule && judgement.action == Action::Allow && !judgement.forwarded
@@ -79,20 +69,20 @@ fn closed_part(flow: Flow, judgements: &[Judgement]) -> Option<(Part, Location)>
     // docker-proxy reaches them.
     let apart = flow.to == Class::Container && matches!(flow.from, Class::Host | Class::Container);
     if !apart {
-        return Some((Part::Whole, first));
+        return Some((Extent::Whole, first));
     }
     let direct = |allow: &Judgement| allow.to.view == Some(View::Direct);
-    let part = match (allows().any(direct), allows().all(direct)) {
-        (false, _) => Part::HostAddresses,
-        (true, true) => Part::OwnAddresses,
-        (true, false) => Part::Whole,
+    let extent = match (allows().any(direct), allows().all(direct)) {
+        (false, _) => Extent::HostAddresses,
+        (true, true) => Extent::OwnAddresses,
+        (true, false) => Extent::Whole,
     };
-    Some((part, first))
+    Some((extent, first))
 }
 
 /// The deny at the end of a flow.
-fn end(flow: Flow, part: Part, location: Location) -> Judgement {
-    let view = (part == Part::OwnAddresses).then_some(View::Direct);
+fn end(flow: Flow, extent: Extent, location: Location) -> Judgement {
+    let view = (extent == Extent::OwnAddresses).then_some(View::Direct);
     let to = match view {
         Some(view) => Party::special(flow.to, Special { view: Some(view), ..Special::default() }),
         None => Party::of(flow.to),
@@ -108,7 +98,7 @@ fn end(flow: Flow, part: Part, location: Location) -> Judgement {
         via: None,
         options: Arc::default(),
         forwarded: false,
-        leaves_own_addresses: part == Part::HostAddresses,
+        leaves_own_addresses: extent == Extent::HostAddresses,
         location,
         target: None,
     }
@@ -126,7 +116,7 @@ fn forwarded_targets(policy: &Policy) -> Vec<(Flow, Judgement)> {
             traffic,
             to: judgement.to.clone(),
             forwarded,
-            ..end(flow, Part::Whole, judgement.location)
+            ..end(flow, Extent::Whole, judgement.location)
         };
         let at_target = |traffic: &Traffic| Traffic {
             ports: port.map_or_else(|| traffic.ports.clone(), |port| Some(PortSet::new([PortRange::single(port)]))),

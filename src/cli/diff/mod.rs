@@ -15,6 +15,8 @@ use super::render::harmless;
 use super::{Color, Ending, print};
 use crate::compare::{self, Change, Effort, Kind, Report};
 use crate::host::{Host, words};
+use crate::policy::closed::End;
+use crate::policy::{Flow, Policy};
 use crate::program::Place;
 
 #[derive(Debug, clap::Args)]
@@ -56,12 +58,27 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
         Form::Json => both.json(),
         Form::Markdown => markdown::markdown(&both),
     })?;
-    let same = report.changes.is_empty() && report.unknown.is_empty();
+    let same = report.changes.is_empty() && report.unknown.is_empty() && both.closed().is_empty();
     Ok(match () {
         () if one.open || other.open => Ending::Open,
         () if same => Ending::Clean,
         () => Ending::Errors,
     })
+}
+
+/// One of the two that are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    A,
+    B,
+}
+
+/// A flow that one side closes and the other does not, in words.
+fn closed_by(side: Side, flow: Flow) -> String {
+    match side {
+        Side::A => format!("{flow} is closed in A and left open in B"),
+        Side::B => format!("{flow} is left open in A and closed in B"),
+    }
 }
 
 struct Both<'h> {
@@ -145,6 +162,18 @@ impl Both<'_> {
         groups
     }
 
+    /// The flows that one of two policies closes and the other does not: which of the two closes it, and the flow.
+    fn closed(&self) -> Vec<(Side, Flow)> {
+        let (Some(one), Some(other)) = (&self.one.policy, &self.other.policy) else { return Vec::new() };
+        let closed = |policy: &Policy, flow| matches!(policy.end(flow), End::Closed(_));
+        let differs = Flow::all().filter_map(|flow| match (closed(one, flow), closed(other, flow)) {
+            (true, false) => Some((Side::A, flow)),
+            (false, true) => Some((Side::B, flow)),
+            _ => None,
+        });
+        differs.collect()
+    }
+
     /// How many changes of each kind, on one line.
     fn summary(&self) -> String {
         if self.report.changes.is_empty() {
@@ -165,6 +194,9 @@ impl Both<'_> {
         let paint = |code: &str, text: &str| if color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
         let mut out = String::new();
         let _ = writeln!(out, "A: {}\nB: {}", harmless(&self.one.name), harmless(&self.other.name));
+        for (side, flow) in self.closed() {
+            let _ = writeln!(out, "{}", paint("1;33", &closed_by(side, flow)));
+        }
         for note in self.notes() {
             let _ = writeln!(out, "note: {note}");
         }
@@ -236,10 +268,17 @@ impl Both<'_> {
                 })
             })
             .collect();
+        let closed = |wanted| -> Vec<String> {
+            self.closed().iter().filter(|(side, _)| *side == wanted).map(|(_, flow)| flow.to_string()).collect()
+        };
+        let nothing_differs =
+            self.report.changes.is_empty() && self.report.unknown.is_empty() && self.closed().is_empty();
         let object = json!({
             "a": self.one.name,
             "b": self.other.name,
-            "equal": self.report.changes.is_empty() && self.report.unknown.is_empty() && !self.one.open && !self.other.open,
+            "closed_in_a_only": closed(Side::A),
+            "closed_in_b_only": closed(Side::B),
+            "equal": nothing_differs && !self.one.open && !self.other.open,
             "changes": changes,
             "unknown": self.report.unknown,
             "notes": self.notes().collect::<Vec<_>>(),
