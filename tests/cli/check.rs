@@ -62,10 +62,29 @@ fn warnings_end_well_unless_denied() {
 }
 
 #[test]
-fn a_clean_policy_says_nothing() {
+fn a_clean_policy_says_what_it_closes_and_nothing_else() {
     let place = Place::new(&[("site.fw", "# nothing\n")]);
     let run = place.run(&["check", "site.fw"]);
+    let in_force = "site.fw: 0 rules; closed: nothing; left to the platform: outside to outside, outside to host, host to outside\n";
+    assert_eq!((run.code, run.out.as_str(), run.err.as_str()), (Some(0), "", in_force));
+    let run = place.run(&["check", "site.fw", "--format", "json"]);
     assert_eq!((run.code, run.out.as_str(), run.err.as_str()), (Some(0), "", ""));
+}
+
+#[test]
+fn what_is_closed_is_said_in_one_line_unless_there_are_errors() {
+    let policy = "use docker\nallow ssh from 198.51.100.0/24 to host\ndefault allow to container\ndeny smtp from host to world
+assert deny ssh from 192.0.2.1 to host\n";
+    let place = Place::new(&[("site.fw", policy), ("broken.fw", "allow shh to host\n")]);
+    for arguments in [["check", "site.fw"], ["build", "site.fw"]] {
+        let run = place.run(&arguments);
+        assert_eq!(run.code, Some(0), "{}", run.err);
+        let line = run.err.lines().find(|line| line.starts_with("site.fw: ")).expect("the line");
+        insta::assert_snapshot!("in_force", line);
+    }
+    let run = place.run(&["check", "broken.fw", "site.fw"]);
+    assert!(!run.err.contains("broken.fw: ") && run.err.contains("site.fw: 3 rules"), "{}", run.err);
+    assert!(!place.run(&["build", "broken.fw"]).err.contains("closed:"));
 }
 
 #[test]

@@ -89,13 +89,11 @@ fn json_says_what_the_table_says() {
     assert_eq!(object["version"], 1);
     assert_eq!(object["host"], "site.fw");
     let rows = object["rows"].as_array().expect("rows");
-    let cache = rows.iter().find(|row| row["to"]["end"]["name"] == "cache").expect("the cache is reached");
-    // The default that ends `allow … to container … via wan` closes that card alone.
-    assert_eq!(cache["exposure"], "network");
-    assert_eq!(cache["unmentioned"], true);
-    assert_eq!(cache["services"][0]["ports"], serde_json::json!([6380, 6380]));
-    assert_eq!(cache["services"][0]["own_ports"], serde_json::json!([6379, 6379]));
-    assert_eq!(cache["through"][0]["kind"], "platform");
+    // `allow … to container … via wan` closes containers on every interface.
+    assert!(!rows.iter().any(|row| row["to"]["end"]["name"] == "cache"));
+    let db = rows.iter().find(|row| row["to"]["end"]["name"] == "db").expect("the database is reached");
+    assert_eq!(db["unmentioned"], false);
+    assert_eq!(db["services"][0]["ports"], serde_json::json!([5432, 5432]));
     let ssh = rows.iter().find(|row| row["service"] == "tcp 22 (ssh)").expect("ssh is reached");
     assert_eq!(ssh["from"]["says"], "office");
     assert_eq!(ssh["from"]["addresses"], serde_json::json!(["198.51.100.0/24", "2001:db8:1::/48"]));
@@ -113,7 +111,7 @@ fn a_page_is_one_file_that_needs_no_other() {
     let run = place.run(&["who", "site.fw", "-o", "out/exposure.html"]);
     assert_eq!((run.code, run.out.as_str()), (Some(0), ""), "{}", run.err);
     let page = std::fs::read_to_string(place.path("out/exposure.html")).expect("the page");
-    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("<svg ") && page.contains("container cache"));
+    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("<svg ") && page.contains("container db"));
     for outside in ["http:", "https:", "src=", "@import", "url("] {
         assert!(!page.contains(outside), "{outside}");
     }

@@ -76,7 +76,11 @@ impl Baseline {
         let forwarded = policy.forwarded(&case.attempt).is_some() && case.attempt.to.class != Class::Host;
         // Without any rule of ours it goes on elsewhere: its ports are those of an earlier connection, whose translation it
         // follows, so that it is no first packet to the host.
-        if case.attempt.to.class == Class::Host && matches!(self.alone[at], Outcome::Left { .. }) {
+        // Between two known ports that may also happen under the policy alone: one's answer looks like the other's question.
+        let known_port = |port: Option<u16>| port.is_some_and(|port| port < 1024);
+        let mirrored = known_port(case.attempt.source_port) && known_port(case.attempt.port);
+        let left = |outcome: Outcome| matches!(outcome, Outcome::Left { .. });
+        if case.attempt.to.class == Class::Host && (left(self.alone[at]) || mirrored && left(outcome)) {
             return None;
         }
         // Without facts, what comes in for a container by docker-proxy looks like what comes in for the host.
