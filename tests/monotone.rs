@@ -218,7 +218,8 @@ fn what_is_narrowed_lets_nothing_more_through() {
     while compared < wanted {
         let pair = pairs.pair();
         let target = if compared % 2 == 0 { Target::Nft } else { Target::Iptables };
-        let (Some(wide), Some(narrow)) = (host(&mut db, &pair.wide, target), host(&mut db, &pair.narrow, target)) else {
+        let (Some(wide), Some(narrow)) = (host(&mut db, &pair.wide, target), host(&mut db, &pair.narrow, target))
+        else {
             continue;
         };
         let policies = (wide.policy.as_ref().expect("a policy"), narrow.policy.as_ref().expect("a policy"));
@@ -234,7 +235,9 @@ fn what_is_narrowed_lets_nothing_more_through() {
         narrower += usize::from(report.changes.iter().any(|change| change.kind == Kind::Denied));
         compared += 1;
     }
-    println!("{compared} pairs: {narrower} let less through, {unknown} not known at some hook; {opened} more leave a flow");
+    println!(
+        "{compared} pairs: {narrower} let less through, {unknown} not known at some hook; {opened} more leave a flow"
+    );
     assert!(narrower * 3 > compared, "too few pairs differ: {narrower} of {compared}");
     assert!(unknown * 100 < compared, "too much is not known: {unknown} of {compared}");
 }

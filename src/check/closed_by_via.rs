@@ -100,8 +100,11 @@ fn note(project: &Project, policy: &Policy, place: Location, flows: &[Flow], nam
     let Some(flow) = flows.first() else { return note };
     let deny = format!("default deny from {} to {}", place_word(flow.from), place_word(flow.to));
     let allow = format!("default allow from {} to {}", place_word(flow.from), place_word(flow.to));
-    let close_named =
-        if named.complement { format!("`{deny}` with the same `via`") } else { format!("`{deny} via {}`", cards(named)) };
+    let close_named = if named.complement {
+        format!("`{deny}` with the same `via`")
+    } else {
+        format!("`{deny} via {}`", cards(named))
+    };
     note.help(format!("to leave them alone: {close_named}, and `{allow}`"))
         .help(format!("or say that it is meant: `{deny}`"))
 }

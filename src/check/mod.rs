@@ -50,8 +50,7 @@ type WordCheck = fn(&Project, &Policy, Target) -> Vec<Diagnostic>;
 
 /// Every check that also looks at the words that the policy was written in: for the places of options, and for what the
 /// policy has forgotten.
-const WORD_CHECKS: &[WordCheck] =
-    &[
+const WORD_CHECKS: &[WordCheck] = &[
     second_manager::check,
     options::check,
     lockout::check,

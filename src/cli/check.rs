@@ -5,10 +5,10 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::build::in_force;
 use super::failure::Failure;
 use super::inputs::{InputArguments, read_root};
 use super::report::{FormatArguments, Reporter};
-use super::build::in_force;
 use super::{Color, Ending, disk, print_aside};
 use crate::database::{self, Database, Found, ProjectInput, Unchecked};
 use crate::diagnostic::Diagnostic;
@@ -114,7 +114,13 @@ impl Checked {
                 all || given::is_users(table, chain, rule)
             });
         Expectations::settle_rules(&source, form, all, &mut diagnostics);
-        Ok(Self { own: BTreeSet::from([Arc::clone(&source.path)]), files: vec![source], diagnostics, levels, in_force: None })
+        Ok(Self {
+            own: BTreeSet::from([Arc::clone(&source.path)]),
+            files: vec![source],
+            diagnostics,
+            levels,
+            in_force: None,
+        })
     }
 
     /// What is wrong with a policy. The database is let go when its texts are read.

@@ -110,7 +110,8 @@ impl Found {
         if let Some((ruleset, of_rules)) = rules {
             // What the files would be is of no interest, but whether they can be written.
             let (sources, header) = (relative(&files), Vec::new());
-            Lowered { ruleset, sources, target, header, partial: false, in_force: String::new() }.written("policy", &mut saying);
+            Lowered { ruleset, sources, target, header, partial: false, in_force: String::new() }
+                .written("policy", &mut saying);
             // Of rules that cannot be written nothing is found.
             if !saying.has_hole() {
                 let told: HashSet<Location> = saying.told().map(|one| one.primary.location).collect();

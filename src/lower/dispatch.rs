@@ -214,7 +214,7 @@ impl Program<'_> {
 
     /// The rules of a routed flow that no rule of the policy covers: replies to what is allowed in the other direction, and new
     /// connections to which a guest's own rules have consented.
-    fn carried_by_other_flows(&mut self, flow: Flow, origin: &[Match], routed: &Verdict) -> Vec<Rule> {
+    fn carried_by_other_flows(&self, flow: Flow, origin: &[Match], routed: &Verdict) -> Vec<Rule> {
         if touches_containers(flow) {
             return Vec::new();
         }
@@ -223,7 +223,7 @@ impl Program<'_> {
             rules.push(reply(routed.clone()));
         }
         let seat = Seat { allow: routed.clone(), ..Seat::new(Hook::Forward, TableKind::Filter, flow) };
-        rules.extend(self.allowed_by_gates(flow, &seat));
+        rules.extend(self.let_in_by_gates(flow, &seat));
         for rule in &mut rules {
             rule.matches.splice(0..0, origin.iter().cloned());
         }

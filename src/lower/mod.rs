@@ -309,7 +309,8 @@ impl<'p> Program<'p> {
         for rule in &mut rules {
             rule.verdict = Some(Verdict::Jump(Arc::from(BRIDGE_SERVICES)));
         }
-        let arrives = |party: &Party| party.cards.as_ref().map(|set| Match::is(MatchKind::InInterface(set.cards.clone())));
+        let arrives =
+            |party: &Party| party.cards.as_ref().map(|set| Match::is(MatchKind::InInterface(set.cards.clone())));
         let rule = |found: Option<Match>, verdict: Verdict| Rule {
             matches: found.into_iter().collect(),
             verdict: Some(verdict),
@@ -351,13 +352,7 @@ impl<'p> Program<'p> {
     /// that allow are asked once more.
     fn allowed_by_gates(&mut self, flow: Flow, seat: &Seat) -> Vec<Rule> {
         let policy = self.policy;
-        let mut rules = Vec::new();
-        for gate in policy.gates.iter().filter(|gate| who::class_of(gate.kind) == flow.to) {
-            for (family, matches) in gate::towards(gate, seat.bridged) {
-                let verdict = Some(seat.allow.clone());
-                rules.push(Rule { family, matches, verdict, origin: Some(gate.location), ..Rule::default() });
-            }
-        }
+        let mut rules = self.let_in_by_gates(flow, seat);
         // A tap's `out` lines are asked where its frames are seen: on the bridge, and with iptables on INPUT.
         let asked = |gate: &&Gate| {
             let tap = gate::is_on_tap(gate);
@@ -368,6 +363,18 @@ impl<'p> Program<'p> {
         for gate in asked {
             for allow in gate::out_allows(policy, gate, flow.to) {
                 rules.extend(self.out_allow(gate, allow, seat));
+            }
+        }
+        rules
+    }
+
+    /// Guests and instances whose own `in` lines have allowed what comes this far.
+    fn let_in_by_gates(&self, flow: Flow, seat: &Seat) -> Vec<Rule> {
+        let mut rules = Vec::new();
+        for gate in self.policy.gates.iter().filter(|gate| who::class_of(gate.kind) == flow.to) {
+            for (family, matches) in gate::towards(gate, seat.bridged) {
+                let verdict = Some(seat.allow.clone());
+                rules.push(Rule { family, matches, verdict, origin: Some(gate.location), ..Rule::default() });
             }
         }
         rules

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use crate::net::{PortRange, PortSet};
 use crate::policy::closed::Extent;
 use crate::policy::cover::covers;
-use crate::policy::{
-    Action, Class, Flow, Judgement, Nat, Party, Policy, Rank, Special, Traffic, TrafficList,
-};
+use crate::policy::{Action, Class, Flow, Judgement, Nat, Party, Policy, Rank, Special, Traffic, TrafficList};
 use crate::span::Location;
 use crate::syntax::tree::View;
 

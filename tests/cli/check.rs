@@ -73,7 +73,8 @@ fn a_clean_policy_says_what_it_closes_and_nothing_else() {
 
 #[test]
 fn what_is_closed_is_said_in_one_line_unless_there_are_errors() {
-    let policy = "use docker\nallow ssh from 198.51.100.0/24 to host\ndefault allow to container\ndeny smtp from host to world
+    let policy =
+        "use docker\nallow ssh from 198.51.100.0/24 to host\ndefault allow to container\ndeny smtp from host to world
 assert deny ssh from 192.0.2.1 to host\n";
     let place = Place::new(&[("site.fw", policy), ("broken.fw", "allow shh to host\n")]);
     for arguments in [["check", "site.fw"], ["build", "site.fw"]] {

@@ -336,7 +336,8 @@ impl Policy {
         let mut fitting = Vec::new();
         for rule in &self.defaults {
             // A default without places is about what comes from outside.
-            if (says_where(rule) || attempt.from.class == Class::Outside) && self.matches(rule, attempt) != Some(false) {
+            if (says_where(rule) || attempt.from.class == Class::Outside) && self.matches(rule, attempt) != Some(false)
+            {
                 fitting.push(rule);
             }
         }
@@ -368,7 +369,8 @@ impl Policy {
             return Some(deny);
         }
         // From this machine a container's own address is a flow of its own, which only those that say `direct` close.
-        let apart = matches!(attempt.from.class, Class::Host | Class::Container) && attempt.to.class == Class::Container;
+        let apart =
+            matches!(attempt.from.class, Class::Host | Class::Container) && attempt.to.class == Class::Container;
         let says_direct = |rule: &FlatRule| {
             rule.clauses.iter().filter_map(|clauses| clauses.to.as_ref()).any(|who| self.says(who, View::Direct))
         };

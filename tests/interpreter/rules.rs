@@ -220,7 +220,10 @@ fn limits_vary_and_the_prelude_stands_before_the_rules() {
     // Where nothing closes the flow, the prelude, too, is on the cards that its lines name, and log lines are no such lines.
     assert_eq!(too_big("use prelude except icmp-errors\ndefault deny to host via ens33\n"), Verdict::Deny);
     assert_eq!(too_big("use prelude except icmp-errors\ndefault deny to host via eth1\n"), Verdict::Platform);
-    assert_eq!(too_big("use prelude except icmp-errors\ndeny tcp 1 to host via eth1\nlog to host\n"), Verdict::Platform);
+    assert_eq!(
+        too_big("use prelude except icmp-errors\ndeny tcp 1 to host via eth1\nlog to host\n"),
+        Verdict::Platform
+    );
     assert_eq!(too_big("use prelude except icmp-errors\nlog to host\n"), Verdict::Platform);
     assert_eq!(too_big("use prelude except icmp-errors\nallow tcp 1 to host via eth1\n"), Verdict::Deny);
 }

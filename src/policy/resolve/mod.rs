@@ -12,6 +12,7 @@ use crate::names::{reject, syslog};
 use crate::net::{AddressSet, Card, Family, PortSet};
 use crate::netfilter::Reject;
 use crate::netfilter::words::quotable;
+use crate::platform::Platform;
 use crate::policy::host::{
     classes, containers, declared_facts, gather_facts, known_cards, local_cards, name_facts, platforms, spoken_classes,
 };
@@ -22,7 +23,6 @@ use crate::policy::{
     Action, Assertion, CardSet, Class, Early, Flow, Judgement, Limit, LiveSet, Log, Options, Party, Policy, Rank,
     RawChain, Traffic, TrafficList, service,
 };
-use crate::platform::Platform;
 use crate::project::Project;
 use crate::span::{FileId, Location, Spanned};
 use crate::syntax::tree::{
@@ -211,7 +211,10 @@ impl<'a> Resolver<'_, 'a> {
             let left: Vec<Card> = cards.cards.iter().filter(|card| !known(card)).cloned().collect();
             let taken_out = named.iter().filter(|known| left.iter().any(|card| card.covers(known)));
             judgement.from.except = taken_out
-                .map(|card| Party { cards: Some(Arc::new(CardSet::only(vec![card.clone()]))), ..Party::of(Class::Outside) })
+                .map(|card| Party {
+                    cards: Some(Arc::new(CardSet::only(vec![card.clone()]))),
+                    ..Party::of(Class::Outside)
+                })
                 .collect();
             let any = !left.is_empty();
             judgement.from.cards = Some(Arc::new(CardSet::only(left)));
