@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::diagnostic::{Code, Level};
+use crate::names::closest;
 use crate::{assertion, check, emit, facts, levels, lower, policy, project, prove, syntax, verify};
 
 /// Each stage's own list. A stage that gives diagnostics has one line here.
@@ -38,14 +39,7 @@ pub fn find(wanted: &str) -> Option<&'static Code> {
 /// The number or name that is most like `wanted`, if any is like it at all.
 #[must_use]
 pub fn nearest(wanted: &str) -> Option<&'static str> {
-    let wanted = wanted.to_ascii_lowercase();
-    all()
-        .into_iter()
-        .flat_map(|code| [code.number, code.name])
-        .map(|known| (strsim::damerau_levenshtein(&known.to_ascii_lowercase(), &wanted), known))
-        .min()
-        .filter(|&(distance, known)| distance <= 1 + known.len().min(wanted.len()) / 4)
-        .map(|(_, known)| known)
+    closest(wanted, all().into_iter().flat_map(|code| [code.number, code.name]))
 }
 
 /// What to say of a number or name that is none.

@@ -326,8 +326,8 @@ impl Sides<'_> {
         let what = match does {
             Does::Decide(event) | Does::Happen(event) => match self.space.event(*event) {
                 Event::Passed => "passes".to_owned(),
-                Event::Verdict(verdict) => format!("{verdict:?}"),
-                Event::Effect(effect) => format!("{effect:?}"),
+                Event::Verdict(verdict) => describe::verdict(verdict),
+                Event::Effect(effect) => describe::effect(effect),
                 Event::Counted(question) => format!("asks {question}"),
             },
             Does::Lead(_) => "is led on".to_owned(),

@@ -1,9 +1,10 @@
 //! A packet in the words that `fwc trace` takes: `tcp 198.51.100.7 -> 203.0.113.10:5432 to host via ens33`.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use crate::names::icmp;
 use crate::net::{Card, Family, Mac, Protocol};
+use crate::net::{address_number, numbered_address};
 use crate::netfilter::{Hook, IcmpType};
 use crate::packet::field::{name_number, number_name};
 use crate::packet::{Cube, Field, Universe, Values};
@@ -103,13 +104,16 @@ impl Teller<'_> {
             _ => &[&INSIDE, &OUTSIDE_V4, &OUTSIDE_V6],
         };
         let listed = listed.iter().copied().flatten().filter_map(|text| text.parse::<IpAddr>().ok());
-        let wanted: Vec<u128> =
-            facts.chain(listed).filter(|one| Family::of(*one) == family && Some(*one) != other).map(number).collect();
+        let wanted: Vec<u128> = facts
+            .chain(listed)
+            .filter(|one| Family::of(*one) == family && Some(*one) != other)
+            .map(address_number)
+            .collect();
         let value = match values {
             Some(values) => chosen(values, &wanted),
             None => wanted.first().copied().unwrap_or(1),
         };
-        address(value, family)
+        numbered_address(value, family)
     }
 
     fn cards(&self, cube: &Cube) -> String {
@@ -164,20 +168,6 @@ fn chosen(values: &Values, wanted: &[u128]) -> u128 {
     }
     let (first, last) = values.ranges().first().copied().unwrap_or((0, 0));
     if last > first && (first == 0 || (wanted.len() > 1 && last - first > 2)) { first + 1 } else { first }
-}
-
-fn number(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(address) => u128::from(u32::from(address)),
-        IpAddr::V6(address) => u128::from(address),
-    }
-}
-
-fn address(number: u128, family: Family) -> IpAddr {
-    match family {
-        Family::Ipv4 => IpAddr::V4(Ipv4Addr::from(u32::try_from(number).unwrap_or(u32::MAX))),
-        Family::Ipv6 => IpAddr::V6(Ipv6Addr::from(number)),
-    }
 }
 
 fn with_port(address: IpAddr, port: Option<u128>) -> String {

@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rustc_hash::FxHashSet;
 
 use crate::diagnostic::{Code, Diagnostic};
+use crate::net::address_number;
 use crate::net::{Family, Protocol};
 use crate::netfilter::{Hook, Rule, Ruleset, TableFamily, TableKind, Target};
 use crate::packet::{Cube, Field, Values};
@@ -576,12 +577,7 @@ fn publication(one: &Published, family: Family) -> Option<Cube> {
     // By the routing mesh the published port stays in the header as far as rules see it.
     cube = cube.with(Field::DESTINATION_PORT, ports(if one.ingress { one.ports } else { one.container_ports }))?;
     match one.address {
-        Some(std::net::IpAddr::V4(address)) => {
-            cube.with(Field::ORIGINAL_DESTINATION, Values::single(u128::from(u32::from(address))))
-        }
-        Some(std::net::IpAddr::V6(address)) => {
-            cube.with(Field::ORIGINAL_DESTINATION, Values::single(u128::from(address)))
-        }
+        Some(address) => cube.with(Field::ORIGINAL_DESTINATION, Values::single(address_number(address))),
         None => Some(cube),
     }
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::failure::Failure;
 use super::{Ending, print};
 use crate::library;
+use crate::names::closest;
 use crate::net::PortRange;
 use crate::span::{FileId, Spanned};
 use crate::syntax;
@@ -61,13 +62,9 @@ fn choose<'a>(services: &'a [Known], wanted: &str) -> Result<Vec<&'a Known>, Fai
     if !partly.is_empty() {
         return Ok(partly);
     }
-    let nearest = services
-        .iter()
-        .map(|service| (strsim::damerau_levenshtein(&service.name, wanted), service.name.as_str()))
-        .min()
-        .filter(|&(distance, _)| distance <= 1 + wanted.len() / 4);
+    let nearest = closest(wanted, services.iter().map(|service| service.name.as_str()));
     Err(Failure::new(match nearest {
-        Some((_, nearest)) => format!("there is no service `{wanted}`: did you mean `{nearest}`?"),
+        Some(nearest) => format!("there is no service `{wanted}`: did you mean `{nearest}`?"),
         None => format!("there is no service `{wanted}`: `fwc services` lists them"),
     }))
 }

@@ -68,7 +68,7 @@ fn merge<P: Packets>(pieces: Vec<P>) -> Vec<(Cube, P)> {
         fields.sort_unstable();
         fields.dedup();
         for field in fields.into_iter().rev() {
-            let mut groups: FxHashMap<String, usize> = FxHashMap::default();
+            let mut groups: FxHashMap<Cube, usize> = FxHashMap::default();
             // Ranges are put together once all are known: one by one, long lists would take the square of their length.
             let mut next: Vec<(Cube, P, Vec<Range>)> = Vec::with_capacity(list.len());
             for (cube, piece) in list {
@@ -76,7 +76,7 @@ fn merge<P: Packets>(pieces: Vec<P>) -> Vec<(Cube, P)> {
                     next.push((cube, piece, Vec::new()));
                     continue;
                 };
-                let key = format!("{:?}", cube.replaced(field, None).parts());
+                let key = cube.replaced(field, None);
                 let known = groups.get(&key).copied();
                 match known.and_then(|at| next.get_mut(at)) {
                     Some((.., ranges)) => ranges.extend(values.ranges().iter().copied()),

@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 
 use super::naming::{self, everyone};
 use super::rows::ip;
-use super::{Certainty, Row, Service, Through, ThroughKind};
+use super::{Certainty, End, Row, Section, Service, Through, ThroughKind};
 use crate::host::Host;
 use crate::net::Family;
 use crate::policy::Class;
@@ -12,10 +12,10 @@ use crate::policy::Class;
 /// Rows that say the same of both families, or of several services, become one; then the most exposed first.
 pub(super) fn merged(host: &Host, rows: Vec<Row>, families: &[Family]) -> Vec<Row> {
     let mut merged: Vec<Row> = Vec::new();
-    let mut places: FxHashMap<String, usize> = FxHashMap::default();
+    let mut places: FxHashMap<_, usize> = FxHashMap::default();
     // The services that the same people reach in the same way.
     for row in rows {
-        let key = format!("{} {:?} {:?}", way(&row), row.families, row.sources);
+        let key = (way(&row), row.families.clone(), row.sources.clone());
         let at = *places.entry(key).or_insert(merged.len());
         match merged.get_mut(at) {
             Some(known) => {
@@ -30,9 +30,9 @@ pub(super) fn merged(host: &Host, rows: Vec<Row>, families: &[Family]) -> Vec<Ro
         }
     }
     let mut both: Vec<Row> = Vec::new();
-    let mut places: FxHashMap<String, Vec<usize>> = FxHashMap::default();
+    let mut places: FxHashMap<_, Vec<usize>> = FxHashMap::default();
     for row in merged {
-        let list = places.entry(format!("{} {:?}", way(&row), one_name(&row.services))).or_default();
+        let list = places.entry((way(&row), one_name(&row.services))).or_default();
         let other = list.iter().find(|at| both.get(**at).is_some_and(|known: &Row| known.families != row.families));
         match other.and_then(|at| both.get_mut(*at)) {
             Some(known) => {
@@ -90,18 +90,41 @@ fn one_name(services: &[Service]) -> Vec<String> {
     each
 }
 
-/// Everything of a row but families, sources and services, as a key: rows that share it say the same of them.
-fn way(row: &Row) -> String {
+/// Everything of a row but families, sources and services: rows that share it say the same of them.
+#[derive(PartialEq, Eq, Hash)]
+struct Way {
+    section: Section,
+    from: End,
+    /// A machine with a name is one, at whatever address.
+    to: (Class, String),
+    via: Option<String>,
+    at: Option<String>,
+    limits: Vec<String>,
+    certainty: Certainty,
+    unmentioned: bool,
+    basic: bool,
+    except: Vec<String>,
+    lines: Vec<(Option<String>, Option<u32>, String)>,
+}
+
+fn way(row: &Row) -> Way {
     let policy = row.through.iter().any(|through| through.kind == ThroughKind::Policy);
     // A policy's line says enough: rules of the platform behind it are one for each port and family.
     let lines = row.through.iter().filter(|through| !policy || through.kind == ThroughKind::Policy);
-    let lines: Vec<_> =
-        lines.map(|through| (&through.file, through.line, if policy { "" } else { through.text.as_str() })).collect();
-    // A machine with a name is one, at whatever address.
-    let to = (row.to.class, row.to.name.as_ref().unwrap_or(&row.to.says));
-    let marks = (row.unmentioned, row.basic);
-    let ends = (row.section, &row.from, to, &row.via, &row.at);
-    format!("{ends:?} {:?} {:?} {:?} {marks:?} {lines:?}", row.limits, row.certainty, one_name(&row.except))
+    let text = |through: &Through| if policy { String::new() } else { through.text.clone() };
+    Way {
+        section: row.section,
+        from: row.from.clone(),
+        to: (row.to.class, row.to.name.as_ref().unwrap_or(&row.to.says).clone()),
+        via: row.via.clone(),
+        at: row.at.clone(),
+        limits: row.limits.clone(),
+        certainty: row.certainty.clone(),
+        unmentioned: row.unmentioned,
+        basic: row.basic,
+        except: one_name(&row.except),
+        lines: lines.map(|through| (through.file.clone(), through.line, text(through))).collect(),
+    }
 }
 
 /// Whether nothing but what others do decides about a row.

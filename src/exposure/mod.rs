@@ -43,7 +43,7 @@ pub struct Report {
 }
 
 /// Whose connections are asked about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Section {
     /// From elsewhere.
     Inbound,
@@ -108,7 +108,7 @@ impl Exposure {
 }
 
 /// An end of a connection.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct End {
     /// What it is.
     pub class: Class,
@@ -123,7 +123,7 @@ pub struct End {
 }
 
 /// How sure it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Certainty {
     /// Those packets arrive.
     Certain,

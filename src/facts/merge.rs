@@ -1,8 +1,8 @@
 //! Two sets of facts about one host. What is declared in source beats what a file says; where they contradict each other,
 //! the author is told.
 
+use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fmt::Debug;
 
 use super::{
     BridgeFact, DockerContainer, DockerFact, DockerNetwork, Facts, InstanceFact, InstancesFact, InterfaceFact,
@@ -143,7 +143,7 @@ impl Merge {
         self.diagnostics.push(diagnostic.help("take away the one that is not true of the host"));
     }
 
-    fn value<T: PartialEq + Debug>(&mut self, path: &str, near: &mut Option<T>, far: Option<T>) {
+    fn value<T: PartialEq + Serialize>(&mut self, path: &str, near: &mut Option<T>, far: Option<T>) {
         match (&*near, far) {
             (None, far) => *near = far,
             (Some(a), Some(b)) if *a != b => {
@@ -154,7 +154,7 @@ impl Merge {
         }
     }
 
-    fn list<T: PartialEq + Debug>(&mut self, path: &str, near: &mut Vec<T>, far: Vec<T>) {
+    fn list<T: PartialEq + Serialize>(&mut self, path: &str, near: &mut Vec<T>, far: Vec<T>) {
         if near.is_empty() {
             *near = far;
         } else if !far.is_empty() && !same(near, &far) {
@@ -396,8 +396,9 @@ fn same<T: PartialEq>(a: &[T], b: &[T]) -> bool {
 }
 
 /// A value for a message.
-fn shown(value: &impl Debug) -> String {
-    format!("`{}`", super::brief(&format!("{value:?}").replace('"', "").to_lowercase()))
+fn shown(value: &impl Serialize) -> String {
+    let written = serde_json::to_string(value).unwrap_or_default();
+    format!("`{}`", super::brief(&written.replace('"', "").replace(',', ", ")))
 }
 
 fn shown_ports(ports: &[super::PublishedPort]) -> String {

@@ -111,13 +111,24 @@ fn lead(table: &mut Table, parent: &str, rule: Rule) {
     let Some(parent) = chain(table, parent) else { return };
     let same = |known: &Rule| known.matches == rule.matches && known.verdict == rule.verdict;
     let known = parent.rules.iter().position(same).map(|at| parent.rules.remove(at));
-    let bans = |rule: &Rule| {
-        let text = format!("{:?} {:?}", rule.matches, rule.verdict);
-        BANS.iter().any(|ban| text.contains(ban))
-    };
-    let at = parent.rules.iter().rposition(bans).map_or(0, |last| last + 1);
+    let at = parent.rules.iter().rposition(asks_who_is_banned).map_or(0, |last| last + 1);
     let rule = known.unwrap_or_else(|| Rule { comment: Some(Arc::from("made by the attach script")), ..rule });
     parent.rules.insert(at, rule);
+}
+
+/// Whether a rule leads to a chain, or looks into a set, of a program that bans addresses.
+fn asks_who_is_banned(rule: &Rule) -> bool {
+    let theirs = |name: &str| BANS.iter().any(|ban| name.contains(ban));
+    let asks = |item: &Match| match &item.kind {
+        MatchKind::InSet(asked) => theirs(&asked.set),
+        MatchKind::Unknown(text) => theirs(text),
+        _ => false,
+    };
+    let leads = match &rule.verdict {
+        Some(Verdict::Jump(name) | Verdict::Goto(name) | Verdict::Unknown(name)) => theirs(name),
+        _ => false,
+    };
+    leads || rule.matches.iter().any(asks)
 }
 
 /// Whether a rule of a chain leads to another whatever the packet.

@@ -4,9 +4,11 @@ use std::net::IpAddr;
 
 use crate::names;
 use crate::net::{AddressRange, Card, Family, Protocol};
-use crate::netfilter::{Effect, IcmpType, Match, MatchKind, State, Verdict};
+pub use crate::net::{address_number, numbered_address as address};
+use crate::netfilter::{IcmpType, Match, MatchKind, State};
 use crate::packet::field::number_name;
 use crate::packet::{Cube, Field, Universe, Values};
+pub use crate::program::describe::{effect, verdict};
 
 /// More values than this are counted, not listed.
 const LISTED: usize = 6;
@@ -119,66 +121,10 @@ pub fn compared(item: &Match) -> Option<Field> {
     })
 }
 
-/// A verdict: `accept`, `drop`, `dnat to 172.17.0.2:80`.
-#[must_use]
-pub fn verdict(verdict: &Verdict) -> String {
-    match verdict {
-        Verdict::Accept => "accept".to_owned(),
-        Verdict::Drop => "drop".to_owned(),
-        Verdict::Reject(kind) => format!("reject with {}", names::reject::name(*kind)),
-        Verdict::Return => "return".to_owned(),
-        Verdict::Jump(chain) => format!("jump {chain}"),
-        Verdict::Goto(chain) => format!("goto {chain}"),
-        Verdict::Dnat { address, port: None } => format!("dnat to {address}"),
-        Verdict::Dnat { address, port: Some(port) } => format!("dnat to {}", endpoint(*address, *port)),
-        Verdict::Snat(address) => format!("snat to {address}"),
-        Verdict::Masquerade => "masquerade".to_owned(),
-        Verdict::Redirect(port) => format!("redirect to port {port}"),
-        Verdict::Map { .. } => "a look-up".to_owned(),
-        Verdict::Unknown(text) => format!("`{text}`"),
-    }
-}
-
-/// An effect: `log "refused: "`, `mark 0x1`.
-#[must_use]
-pub fn effect(effect: &Effect) -> String {
-    match effect {
-        Effect::Log { prefix, level } => {
-            let level = names::syslog::name(*level).map(|name| format!(" level {name}")).unwrap_or_default();
-            format!("log {prefix:?}{level}")
-        }
-        Effect::SetMark { value, mask } if *mask == u32::MAX => format!("mark {value:#x}"),
-        Effect::SetMark { value, mask } => format!("mark {value:#x}/{mask:#x}"),
-        Effect::SetDscp(value) => format!("dscp {value:#04x}"),
-        Effect::ClampMss => "clamp mss".to_owned(),
-        Effect::Notrack => "notrack".to_owned(),
-        Effect::Helper(name) => format!("helper {name}"),
-        Effect::Unknown(text) => format!("`{text}`"),
-    }
-}
-
 /// `192.0.2.1:80`, `[2001:db8::1]:80`.
 #[must_use]
 pub fn endpoint(address: IpAddr, port: u16) -> String {
     std::net::SocketAddr::new(address, port).to_string()
-}
-
-/// The address of a field's number.
-#[must_use]
-pub fn address(number: u128, family: Family) -> IpAddr {
-    match family {
-        Family::Ipv4 => IpAddr::from(u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes()),
-        Family::Ipv6 => IpAddr::from(number.to_be_bytes()),
-    }
-}
-
-/// The number of an address.
-#[must_use]
-pub fn address_number(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(address) => u128::from(u32::from(address)),
-        IpAddr::V6(address) => u128::from(address),
-    }
 }
 
 fn range(range: &AddressRange) -> String {

@@ -16,9 +16,8 @@ pub fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     }
     let name: Vec<char> = name.to_lowercase().chars().collect();
     let allowed = match name.len() {
-        0..=3 => 1,
-        4..=5 => 2,
-        _ => 3,
+        0..=4 => 1,
+        _ => 2,
     };
     let own = letters(&name);
     let mut other: Vec<char> = Vec::with_capacity(64);
@@ -33,7 +32,9 @@ pub fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
             continue;
         }
         let Some(distance) = slips(&name, &other, allowed) else { continue };
-        if distance < other.len() && best.is_none_or(|known| (distance, candidate) < known) {
+        // A word of two letters has neighbours everywhere.
+        let tells = distance == 0 || (other.len() > 2 && distance < other.len());
+        if tells && best.is_none_or(|known| (distance, candidate) < known) {
             best = Some((distance, candidate));
         }
     }

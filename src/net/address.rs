@@ -20,6 +20,24 @@ pub struct AddressRange {
     pub last: IpAddr,
 }
 
+/// An address as a number: that of its family.
+#[must_use]
+pub fn address_number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => u128::from(u32::from(address)),
+        IpAddr::V6(address) => u128::from(address),
+    }
+}
+
+/// The address of a number; of one that the family does not have, the last.
+#[must_use]
+pub fn numbered_address(number: u128, family: Family) -> IpAddr {
+    match family {
+        Family::Ipv4 => IpAddr::V4(Ipv4Addr::from(u32::try_from(number).unwrap_or(u32::MAX))),
+        Family::Ipv6 => IpAddr::V6(Ipv6Addr::from(number)),
+    }
+}
+
 impl AddressRange {
     /// A range; `None` if the families differ or the ends are the wrong way round.
     #[must_use]
@@ -59,21 +77,6 @@ impl AddressRange {
             (IpAddr::V4(first), IpAddr::V4(last)) => ipnet::Ipv4Subnets::new(first, last, 0).map(IpNet::V4).collect(),
             (IpAddr::V6(first), IpAddr::V6(last)) => ipnet::Ipv6Subnets::new(first, last, 0).map(IpNet::V6).collect(),
             _ => Vec::new(),
-        }
-    }
-
-    fn number(address: IpAddr) -> u128 {
-        match address {
-            IpAddr::V4(address) => u128::from(u32::from(address)),
-            IpAddr::V6(address) => u128::from(address),
-        }
-    }
-
-    fn address(family: Family, number: u128) -> IpAddr {
-        match family {
-            // A number of an IPv4 range always fits: it came from one.
-            Family::Ipv4 => IpAddr::V4(Ipv4Addr::from(u32::try_from(number).unwrap_or(u32::MAX))),
-            Family::Ipv6 => IpAddr::V6(Ipv6Addr::from(number)),
         }
     }
 }
@@ -201,7 +204,7 @@ impl AddressSet {
             match merged.last_mut() {
                 Some(last)
                     if last.family() == range.family()
-                        && AddressRange::number(range.first) <= AddressRange::number(last.last).saturating_add(1) =>
+                        && address_number(range.first) <= address_number(last.last).saturating_add(1) =>
                 {
                     last.last = last.last.max(range.last);
                 }
@@ -220,10 +223,7 @@ impl AddressSet {
     #[must_use]
     pub fn all(family: Family) -> Self {
         let max = if family == Family::Ipv4 { u128::from(u32::MAX) } else { u128::MAX };
-        Self::sorted(&[AddressRange {
-            first: AddressRange::address(family, 0),
-            last: AddressRange::address(family, max),
-        }])
+        Self::sorted(&[AddressRange { first: numbered_address(0, family), last: numbered_address(max, family) }])
     }
 
     /// The ranges, in order.
@@ -341,13 +341,10 @@ impl AddressSet {
         let mut next = Some(0u128);
         let mut out = Vec::new();
         let mut push = |from: u128, to: u128| {
-            out.push(AddressRange {
-                first: AddressRange::address(family, from),
-                last: AddressRange::address(family, to),
-            });
+            out.push(AddressRange { first: numbered_address(from, family), last: numbered_address(to, family) });
         };
         for range in self.iter().filter(|range| range.family() == family) {
-            let (first, last) = (AddressRange::number(range.first), AddressRange::number(range.last));
+            let (first, last) = (address_number(range.first), address_number(range.last));
             if let Some(from) = next
                 && from < first
             {

@@ -6,8 +6,14 @@ use std::fmt;
 pub const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 /// The days of the week by the first three letters of their names, as iptables writes them.
-pub fn short_days() -> impl Iterator<Item = &'static str> {
-    DAYS.iter().filter_map(|name| name.get(..3))
+pub const SHORT_DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
+/// The bit of a day of the week, by its whole name or by three letters of it or more, however they are capitalised.
+#[must_use]
+pub fn day(name: &str) -> Option<usize> {
+    let begins =
+        |day: &&str| name.len() >= 3 && day.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+    DAYS.iter().position(|day| begins(&day))
 }
 
 /// Times of the day on days of the week, by the kernel's local clock.
@@ -49,7 +55,7 @@ impl Hours {
 /// `Mon, Tue, 08:00 to 18:00`.
 impl fmt::Display for Hours {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = short_days().enumerate().filter(|(bit, _)| self.days & (1 << bit) != 0).map(|(_, name)| name);
+        let named = SHORT_DAYS.iter().enumerate().filter(|(bit, _)| self.days & (1 << bit) != 0).map(|(_, name)| *name);
         let named: Vec<&str> = named.collect();
         let every = named.len() == DAYS.len() || named.is_empty();
         if !every {
@@ -76,6 +82,15 @@ mod tests {
         assert_eq!(said(0b001_1111, Some((480, 1080))), "Mon, Tue, Wed, Thu, Fri, 08:00 to 18:00");
         assert_eq!(said(0x7f, Some((0, 1440))), "00:00 to 24:00");
         assert_eq!(said(0b110_0000, None), "Sat, Sun");
+    }
+
+    #[test]
+    fn days_are_known_by_their_first_letters() {
+        assert!(DAYS.iter().zip(SHORT_DAYS).all(|(whole, short)| whole.starts_with(short)));
+        assert_eq!(
+            (day("mon"), day("Thurs"), day("sunday"), day("su"), day("mondays")),
+            (Some(0), Some(3), Some(6), None, None)
+        );
     }
 
     #[test]

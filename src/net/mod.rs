@@ -8,7 +8,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-pub use address::{AddressRange, AddressRanges, AddressSet, PackedRange};
+pub use address::{AddressRange, AddressRanges, AddressSet, PackedRange, address_number, numbered_address};
 pub use hours::Hours;
 pub use port::{PortRange, PortSet};
 
@@ -169,6 +169,14 @@ impl fmt::Display for Card {
 /// An Ethernet address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Mac(pub [u8; 6]);
+
+impl Mac {
+    /// The address as a number of 48 bits.
+    #[must_use]
+    pub fn number(self) -> u128 {
+        self.0.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
+    }
+}
 
 impl FromStr for Mac {
     type Err = String;

@@ -13,6 +13,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::{Field, is_plain};
 use thin_vec::thin_vec;
 
+use crate::net::address_number;
 use crate::net::{AddressRange, Family, PortRange, Protocol};
 use crate::netfilter::{Chain, Match, MatchKind, Owner, Rule, SetField, SetValue, Target, Verdict};
 
@@ -106,7 +107,7 @@ impl Field {
         let found = rule.matches.iter().find(|item| self.of(item)).map(|item| &item.kind);
         match found {
             Some(MatchKind::Source(set) | MatchKind::Destination(set)) => {
-                set.ranges().iter().map(|range| (number(range.first), number(range.last))).collect()
+                set.ranges().iter().map(|range| (address_number(range.first), address_number(range.last))).collect()
             }
             Some(MatchKind::DestinationPort(set) | MatchKind::OriginalDestinationPort(set)) => {
                 set.ranges().iter().map(|range| (u128::from(range.first), u128::from(range.last))).collect()
@@ -134,13 +135,6 @@ impl Field {
             Self::Source => SetField::Source,
             Self::Destination => SetField::Destination,
         }
-    }
-}
-
-fn number(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(address) => u128::from(u32::from(address)),
-        IpAddr::V6(address) => u128::from(address),
     }
 }
 

@@ -4,7 +4,7 @@ use super::field::{Field, Universe};
 use super::values::Values;
 
 /// A product of values, by field in order. Never empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Cube(Vec<(Field, Values)>);
 
 impl Cube {

@@ -1,5 +1,6 @@
 //! Sets of values of one field: sorted, disjoint ranges that do not touch.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::list::View;
@@ -25,6 +26,12 @@ enum Form {
 pub type Ranges<'v> = View<'v, Range>;
 
 impl Eq for Values {}
+
+impl Hash for Values {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.ranges().iter().for_each(|range| range.hash(state));
+    }
+}
 
 impl PartialEq for Values {
     fn eq(&self, other: &Self) -> bool {

@@ -1,11 +1,11 @@
 //! The packets that a rule's matches mean.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
 use super::{Event, EventId, Space};
+use crate::net::address_number;
 use crate::net::{AddressRange, AddressSet, Card, Family, Hours, PortRange, PortSet, Protocol};
 use crate::netfilter::{Effect, Limit, Match, MatchKind, Rule, Set, SetField, SetValue, State, Table};
 use crate::packet::condition::{Counter, Question};
@@ -157,7 +157,7 @@ impl<'r> Reader<'r> {
                 return;
             }
             MatchKind::SourceMac(list) => Values::union(list.iter().map(|mac| {
-                let number = mac.0.iter().fold(0u128, |number, byte| number << 8 | u128::from(*byte));
+                let number = mac.number();
                 (number, number)
             }))
             .map(|values| (Field::MAC, values)),
@@ -312,7 +312,7 @@ fn value_range(value: &SetValue, family: Family) -> Option<Range> {
             (range.family() == family).then(|| address_range(&range))
         }
         SetValue::Mac(mac) => {
-            let number = mac.0.iter().fold(0u128, |number, byte| number << 8 | u128::from(*byte));
+            let number = mac.number();
             Some((number, number))
         }
         SetValue::Interface(card) => Some(card_range(card)),
@@ -324,14 +324,6 @@ fn value_range(value: &SetValue, family: Family) -> Option<Range> {
 
 fn address_range(range: &AddressRange) -> Range {
     (address_number(range.first), address_number(range.last))
-}
-
-/// An address as the number that fields hold.
-pub(super) fn address_number(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(address) => u128::from(u32::from(address)),
-        IpAddr::V6(address) => u128::from(address),
-    }
 }
 
 fn with_ports() -> Option<Values> {

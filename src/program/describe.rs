@@ -1,8 +1,10 @@
-//! Sets of packets in words.
+//! Sets of packets, and what becomes of them, in words.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use crate::names;
 use crate::net::{AddressRange, Family, Protocol};
+use crate::netfilter::{Effect, Verdict};
 use crate::packet::field::{Word, number_name};
 use crate::packet::values::Range;
 use crate::packet::{Cube, Field, Universe, Values};
@@ -29,6 +31,44 @@ pub fn cube(cube: &Cube, universe: &Universe) -> String {
         format!("{}{more}", shown.join(" or "))
     });
     list(words.collect())
+}
+
+/// A verdict: `accept`, `drop`, `dnat to 172.17.0.2:80`.
+#[must_use]
+pub fn verdict(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Accept => "accept".to_owned(),
+        Verdict::Drop => "drop".to_owned(),
+        Verdict::Reject(kind) => format!("reject with {}", names::reject::name(*kind)),
+        Verdict::Return => "return".to_owned(),
+        Verdict::Jump(chain) => format!("jump {chain}"),
+        Verdict::Goto(chain) => format!("goto {chain}"),
+        Verdict::Dnat { address, port: None } => format!("dnat to {address}"),
+        Verdict::Dnat { address, port: Some(port) } => format!("dnat to {}", SocketAddr::new(*address, *port)),
+        Verdict::Snat(address) => format!("snat to {address}"),
+        Verdict::Masquerade => "masquerade".to_owned(),
+        Verdict::Redirect(port) => format!("redirect to port {port}"),
+        Verdict::Map { .. } => "a look-up".to_owned(),
+        Verdict::Unknown(text) => format!("`{text}`"),
+    }
+}
+
+/// An effect: `log "refused: "`, `mark 0x1`.
+#[must_use]
+pub fn effect(effect: &Effect) -> String {
+    match effect {
+        Effect::Log { prefix, level } => {
+            let level = names::syslog::name(*level).map(|name| format!(" level {name}")).unwrap_or_default();
+            format!("log {prefix:?}{level}")
+        }
+        Effect::SetMark { value, mask } if *mask == u32::MAX => format!("mark {value:#x}"),
+        Effect::SetMark { value, mask } => format!("mark {value:#x}/{mask:#x}"),
+        Effect::SetDscp(value) => format!("dscp {value:#04x}"),
+        Effect::ClampMss => "clamp mss".to_owned(),
+        Effect::Notrack => "notrack".to_owned(),
+        Effect::Helper(name) => format!("helper {name}"),
+        Effect::Unknown(text) => format!("`{text}`"),
+    }
 }
 
 fn list(words: Vec<String>) -> String {

@@ -13,6 +13,7 @@ use super::{Import, ImportKind, Project, ReadError, System};
 use crate::diagnostic::Diagnostic;
 use crate::levels::Levels;
 use crate::library;
+use crate::names::closest;
 use crate::span::{FileId, Location, SourceText, Span};
 use crate::syntax::Parsed;
 use crate::syntax::tree::{Name, SetValue, Statement, StatementKind, Target};
@@ -332,12 +333,7 @@ impl Loader<'_> {
             .filter_map(|entry| entry.name.to_str().map(str::to_owned))
             .collect();
         names.sort_unstable();
-        let nearest = names
-            .iter()
-            .map(|name| (strsim::damerau_levenshtein(name, &wanted), name))
-            .min()
-            .filter(|&(distance, _)| distance <= 1 + wanted.len() / 4);
-        if let Some((_, nearest)) = nearest {
+        if let Some(nearest) = closest(&wanted, names.iter().map(String::as_str)) {
             let mended = Path::new(&*name.value).with_file_name(nearest);
             let help = format!("there is a file `{nearest}` in that directory");
             diagnostic = diagnostic.fix(help, at, self.written(at, &mended.to_string_lossy()));

@@ -198,7 +198,7 @@ fn first(question: &Question, space: &Space) -> Packet {
         packet.set(Field::BROADCAST, 0);
     }
     if let Some(mac) = question.mac {
-        packet.set(Field::MAC, mac.0.iter().fold(0u128, |number, byte| number << 8 | u128::from(*byte)));
+        packet.set(Field::MAC, mac.number());
     }
     let dialled = question.dialled;
     let original = [

@@ -4,6 +4,8 @@
 #![allow(clippy::result_large_err, reason = "a fault is rare, and a box around it would be one more thing to read")]
 
 use crate::diagnostic::{Code, Diagnostic, Level};
+use crate::names::closest;
+use crate::net::hours::{self, SHORT_DAYS};
 use crate::net::{AddressRange, Mac, PortRange, Protocol};
 use crate::span::Location;
 use crate::syntax::tree::{Rate, RateUnit};
@@ -134,24 +136,6 @@ pub(super) fn shown(text: &str) -> String {
         return text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     }
     text.chars().take(MOST).map(|c| if c.is_control() { ' ' } else { c }).chain(['…']).collect()
-}
-
-/// The known word nearest to `word`, if one is near enough to be meant.
-pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let word = word.to_ascii_lowercase();
-    // A short word allows one slip, a longer one two; a word of two letters has neighbours everywhere.
-    let most = match word.len() {
-        0..=1 => return None,
-        2..=4 => 1,
-        5..=24 => 2,
-        _ => return None,
-    };
-    known
-        .into_iter()
-        .map(|known| (strsim::osa_distance(&word, known), known))
-        .filter(|&(distance, known)| distance <= most && (known.len() > 2 || distance == 0))
-        .min_by_key(|&(distance, _)| distance)
-        .map(|(_, known)| known)
 }
 
 /// Reads an address, prefix or range. The second value is a warning about a prefix with host bits.
@@ -373,7 +357,7 @@ pub(super) fn rate(text: &str, at: Location) -> Result<Rate, Diagnostic> {
                 "m" | "min" | "minute" => Some("minute"),
                 "h" | "hr" | "hour" => Some("hour"),
                 "d" | "day" => Some("day"),
-                _ => nearest(other, units),
+                _ => closest(other, units),
             };
             let diagnostic = bad(format!("`{}` is not a unit of time for a rate", shown(other)));
             return Err(match meant {
@@ -422,7 +406,7 @@ pub(super) fn protocol(text: &str, at: Location) -> Result<Protocol, Diagnostic>
     Protocol::by_name(text).ok_or_else(|| {
         let diagnostic = Diagnostic::new(&UNKNOWN_WORD, at, format!("`{}` is not a known IP protocol", shown(text)))
             .label("expected a name such as `gre` or a number from 0 to 255");
-        match nearest(text, Protocol::NAMES.map(|(name, _)| name)) {
+        match closest(text, Protocol::NAMES.map(|(name, _)| name)) {
             Some(name) => diagnostic.fix(format!("did you mean `{name}`?"), at, name),
             None => diagnostic.help("write the number that IANA assigned to it"),
         }
@@ -449,7 +433,7 @@ pub(super) fn level(text: &str, at: Location) -> Result<&'static str, Diagnostic
     LEVELS.iter().find(|(name, _)| *name == text).map(|&(_, level)| level).ok_or_else(|| {
         let diagnostic = Diagnostic::new(&UNKNOWN_WORD, at, format!("there is no log level `{}`", shown(text)))
             .label("expected `emerg`, `alert`, `crit`, `error`, `warning`, `notice`, `info` or `debug`");
-        match nearest(text, LEVELS.map(|(name, _)| name)) {
+        match closest(text, LEVELS.map(|(name, _)| name)) {
             Some(name) => diagnostic.fix(format!("did you mean `{name}`?"), at, name),
             None => diagnostic,
         }
@@ -458,20 +442,17 @@ pub(super) fn level(text: &str, at: Location) -> Result<&'static str, Diagnostic
 
 /// Reads `mon` or `mon-fri`, also across the end of the week. Monday is bit 0.
 pub(super) fn days(text: &str, at: Location) -> Result<u8, Diagnostic> {
-    const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-    const LONG: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+    let names = || SHORT_DAYS.iter().map(|day| day.to_ascii_lowercase());
     let day = |word: &str| -> Result<usize, Diagnostic> {
-        DAYS.iter().position(|known| *known == word).ok_or_else(|| {
+        names().position(|known| known == word).ok_or_else(|| {
             let diagnostic = Diagnostic::new(&BAD_TIME, at, format!("`{}` is not a day", shown(word)))
                 .label("expected `mon`, `tue`, `wed`, `thu`, `fri`, `sat` or `sun`, or days such as `mon-fri`");
-            let lower = word.to_ascii_lowercase();
-            let meant = LONG
-                .iter()
-                .position(|long| lower.len() >= 3 && long.starts_with(&lower))
-                .and_then(|index| DAYS.get(index).copied())
-                .or_else(|| nearest(&lower, DAYS));
+            let meant = hours::day(word).and_then(|day| names().nth(day)).or_else(|| {
+                let names: Vec<String> = names().collect();
+                closest(word, names.iter().map(String::as_str)).map(str::to_owned)
+            });
             match meant {
-                Some(meant) => diagnostic.fix(format!("write `{meant}`"), at, text.replace(word, meant)),
+                Some(meant) => diagnostic.fix(format!("write `{meant}`"), at, text.replace(word, &meant)),
                 None => diagnostic,
             }
         })

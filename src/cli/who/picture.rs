@@ -217,13 +217,13 @@ fn edges(out: &mut String, rows: &[&Row], ways: &[[String; 4]], columns: [&Colum
         (cards, CARDS.0 + CARDS.1, hooks, HOOKS.0),
         (hooks, HOOKS.0 + HOOKS.1, targets, TARGETS.0),
     ];
-    let mut edges: Vec<(String, Edge)> = Vec::new();
+    let mut edges: Vec<(_, Edge)> = Vec::new();
     for (number, (row, way)) in rows.iter().zip(ways).enumerate() {
         for (at, (left, from, right, to)) in ends.iter().enumerate() {
             let (Some(one), Some(other)) = (way.get(at), way.get(at + 1)) else { continue };
             let (Some(one), Some(other)) = (left.find(one), right.find(other)) else { continue };
             let maybe = row.certainty != Certainty::Certain;
-            let key = format!("{at} {} {} {:?} {maybe}", one.key, other.key, row.exposure);
+            let key = (at, &one.key, &other.key, row.exposure, maybe);
             match edges.iter_mut().find(|(known, _)| *known == key) {
                 Some((_, edge)) => edge.rows.push(number),
                 None => {

@@ -2,6 +2,7 @@
 
 use super::super::CARD_HELP;
 use super::{INCOMPLETE_MATCH, NOT_IN_BACK_END, RATE_OUT_OF_RANGE, UNUSABLE_TEXT, Writer, ipset, write};
+use crate::net::hours::SHORT_DAYS;
 use crate::net::{AddressRange, AddressSet, Card, Family, Mac, PortRange, Protocol};
 use crate::netfilter::{IcmpType, Limit, Match, MatchKind, Rule, SetField, State as Track};
 
@@ -422,7 +423,7 @@ impl<'a, 's> Writer<'a, 's> {
                 }
                 if *days & 0x7f != 0x7f {
                     out.push_str(" --weekdays ");
-                    list(out, *days, &["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]);
+                    list(out, *days, &SHORT_DAYS);
                 }
                 out.push_str(" --kerneltz");
             }

@@ -3,6 +3,7 @@
 use super::super::{CARD_HELP, RATE_OUT_OF_RANGE};
 use super::sets::{REMEMBERED, joined};
 use super::{INCOMPLETE_MATCH, NOT_IN_BACK_END, UNUSABLE_TEXT, Writer, write};
+use crate::net::hours::DAYS;
 use crate::net::{AddressRange, Card, Family, PortRange};
 use crate::netfilter::{IcmpType, Limit, LookUp, Match, MatchKind, Rule, SetField, State};
 
@@ -352,9 +353,8 @@ impl<'a, 's> Writer<'a, 's> {
         }
         if !all_days {
             out.push_str(" meta day");
-            let names = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
             let chosen: Vec<&str> =
-                names.iter().enumerate().filter(|(at, _)| days & (1 << at) != 0).map(|(_, name)| *name).collect();
+                DAYS.iter().enumerate().filter(|(at, _)| days & (1 << at) != 0).map(|(_, name)| *name).collect();
             if chosen.is_empty() {
                 return negated;
             }

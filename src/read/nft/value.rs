@@ -4,6 +4,7 @@ use super::super::address;
 use super::lex::Token;
 use crate::names;
 use crate::net::Family;
+use crate::net::hours::DAYS;
 use crate::netfilter::{IcmpType, State};
 
 /// A conntrack state.
@@ -138,8 +139,7 @@ pub(super) fn clock(text: &str) -> Option<u16> {
 
 /// The place of a day in the week, Monday first; nft's numbers begin with Sunday.
 pub(super) fn day(text: &str) -> Option<u8> {
-    let names = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-    if let Some(at) = names.iter().position(|name| *name == text) {
+    if let Some(at) = DAYS.iter().position(|name| *name == text) {
         return u8::try_from(at).ok();
     }
     match address::port(text)? {

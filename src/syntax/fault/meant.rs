@@ -3,8 +3,9 @@
 use super::Case;
 use super::codes::{KEYWORD_AS_NAME, UNEXPECTED};
 use crate::diagnostic::Diagnostic;
+use crate::names::closest;
 use crate::syntax::grammar::{RESERVED, Rule};
-use crate::syntax::values::{nearest, shown};
+use crate::syntax::values::shown;
 
 pub(super) fn keyword_as_name(case: &Case<'_>) -> Option<Diagnostic> {
     let word = case.found();
@@ -82,7 +83,7 @@ pub(super) fn misspelt(case: &Case<'_>) -> Option<Diagnostic> {
     for index in [Some(case.at), case.at.checked_sub(1)].into_iter().flatten().filter(|&index| index > 0) {
         let word = case.text_of(index);
         let known = RESERVED.iter().chain(&OTHER_WORDS).copied().filter(|&known| known != word);
-        let Some(meant) = nearest(word, known) else { continue };
+        let Some(meant) = closest(word, known) else { continue };
         let Some(change) = case.try_token(index, meant) else { continue };
         return Some(case.fix(
             Diagnostic::new(

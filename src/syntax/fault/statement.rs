@@ -5,10 +5,11 @@ use pest::Parser;
 use super::codes::{UNEXPECTED, UNKNOWN_STATEMENT};
 use super::{LONGEST_TRIED, tokens};
 use crate::diagnostic::Diagnostic;
+use crate::names::closest;
 use crate::span::{FileId, Location, Span};
 use crate::syntax::blocks::{MISPLACED, UNCLOSED_BRACE, split_word};
 use crate::syntax::grammar::{Grammar, Rule, STATEMENTS, rule_of};
-use crate::syntax::values::{nearest, shown};
+use crate::syntax::values::shown;
 
 /// A statement whose first word is not known.
 pub(in crate::syntax) fn unknown_statement(text: &str, base: usize, file: FileId, block: bool) -> Diagnostic {
@@ -55,7 +56,7 @@ pub(in crate::syntax) fn unknown_statement(text: &str, base: usize, file: FileId
             .help("netfilter's own words go into a block: `chain filter INPUT { … }`")
             .help("to check a file of iptables or nft rules, give it to `fwc check`");
     }
-    if let Some(meant) = nearest(word, keywords.into_iter().chain(["in", "out"])) {
+    if let Some(meant) = closest(word, keywords.into_iter().chain(["in", "out"])) {
         return diagnostic.fix(format!("did you mean `{meant}`?"), place, meant);
     }
     let sentence =

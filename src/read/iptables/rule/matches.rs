@@ -6,6 +6,7 @@ use thin_vec::thin_vec;
 
 use super::{Builder, Opt, card, masked};
 use crate::names;
+use crate::net::hours::SHORT_DAYS;
 use crate::net::{Family, PortSet};
 use crate::netfilter::{Limit, MatchKind, State};
 use crate::read::address;
@@ -228,10 +229,7 @@ impl<'w, 't> Builder<'w, 't, '_> {
                 ("--weekdays", negated) => {
                     days = 0;
                     for day in option.value()?.split(',') {
-                        days |= 1
-                            << ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
-                                .iter()
-                                .position(|name| *name == day)?;
+                        days |= 1 << SHORT_DAYS.iter().position(|name| *name == day)?;
                     }
                     days = if negated { !days & 0x7f } else { days };
                 }
