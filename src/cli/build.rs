@@ -70,7 +70,8 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
     }
     match &arguments.output {
         Some(directory) => {
-            output::write(directory, &compiled.outputs, &stale(&stem, compiled.target, &compiled.outputs))?
+            output::write(directory, &compiled.outputs, &stale(&stem, compiled.target, &compiled.outputs))?;
+            print_aside(&of_other_target(directory, &stem, compiled.target));
         }
         None => list(&compiled.outputs)?,
     }
@@ -123,6 +124,25 @@ fn stem(file: &Path) -> Result<String, Failure> {
 fn stale(stem: &str, target: Target, outputs: &[Output]) -> Vec<String> {
     let names = endings(target).iter().map(|ending| format!("{stem}.{ending}"));
     names.filter(|name| outputs.iter().all(|(made, _)| made != name)).collect()
+}
+
+/// Says that there are files of a build for the other target, which a host may still load. They are not removed: with them its rules are
+/// taken away, and a directory may hold both on purpose.
+fn of_other_target(directory: &Path, stem: &str, target: Target) -> String {
+    let (other, name) = match target {
+        Target::Nft => (Target::Iptables, "iptables"),
+        Target::Iptables => (Target::Nft, "nft"),
+    };
+    let names = endings(other).iter().map(|ending| format!("{stem}.{ending}"));
+    let there: Vec<String> = names.filter(|name| directory.join(name).exists()).collect();
+    if there.is_empty() {
+        return String::new();
+    }
+    let (directory, names) = (harmless(&directory.to_string_lossy()), harmless(&there.join(", ")));
+    format!(
+        "fwc: `{directory}` also has files of a build for {name}: {names}\n\
+         fwc: a host that loaded them has both rule sets; take those out of its kernel before the files are deleted\n"
+    )
 }
 
 /// Writes the files one after another. A large build's text is not copied for that.

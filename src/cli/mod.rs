@@ -24,6 +24,7 @@ mod who;
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
@@ -146,10 +147,14 @@ impl From<TargetArgument> for crate::syntax::tree::Target {
 /// Room for trees that are deeply nested. The parser bounds the depth; this is what the bound may cost.
 const STACK: usize = 64 << 20;
 
-/// Runs the command that the process's arguments say.
+/// Whether there is no standard output: what is written there is lost without an error.
+static WITHOUT_OUTPUT: AtomicBool = AtomicBool::new(false);
+
+/// Runs the command that the process's arguments specify. The caller knows whether the process was started without a standard output.
 #[must_use]
-pub fn main() -> ExitCode {
+pub fn main(without_output: bool) -> ExitCode {
     install_panic_hook();
+    WITHOUT_OUTPUT.store(without_output, Ordering::Relaxed);
     let worker = std::thread::Builder::new().name("fwc".to_owned()).stack_size(STACK).spawn(run);
     match worker.map(std::thread::JoinHandle::join) {
         Ok(Ok(code)) => code,
@@ -166,10 +171,14 @@ fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(usage) => {
-            let code = u8::try_from(usage.exit_code()).unwrap_or(2);
-            // A reader that has gone away is no reason to complain.
-            let _ = usage.print();
-            return ExitCode::from(code);
+            return match usage.exit_code() {
+                // The help and the version are what was asked for. `print` of clap knows of the terminal's colours.
+                0 => answer(written(usage.print()).map(|()| Ending::Clean)),
+                code => {
+                    let _ = usage.print();
+                    ExitCode::from(u8::try_from(code).unwrap_or(2))
+                }
+            };
         }
     };
     let color = arguments.color;
@@ -187,6 +196,11 @@ fn run() -> ExitCode {
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     };
+    answer(ending)
+}
+
+/// The exit status of a command. Why it could not do its work goes to the standard error.
+fn answer(ending: Result<Ending, Failure>) -> ExitCode {
     match ending {
         Ok(Ending::Clean) => ExitCode::SUCCESS,
         Ok(Ending::Errors) => ExitCode::from(1),
@@ -227,14 +241,24 @@ pub fn command() -> clap::Command {
     Arguments::command()
 }
 
-/// Writes to the standard output. A reader that has closed its end (`fwc … | head`) has seen what it wanted.
+/// Writes to the standard output.
 fn print(text: &str) -> Result<(), Failure> {
+    if text.is_empty() {
+        return Ok(());
+    }
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::write("the standard output", &error))
+    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// What became of a text for the standard output. A reader that has closed its end (`fwc … | head`) has seen what it wanted.
+fn written(result: std::io::Result<()>) -> Result<(), Failure> {
+    match result {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Failure::write("the standard output", &error)),
+        Ok(()) if WITHOUT_OUTPUT.load(Ordering::Relaxed) => {
+            Err(Failure::new("cannot write the standard output: it is closed"))
         }
-        _ => Ok(()),
+        Ok(()) => Ok(()),
     }
 }
 

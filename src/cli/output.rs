@@ -1,6 +1,7 @@
 //! Output files, all or none. Everything is written and synced beside its place first; only then are names moved, which either
 //! happens or does not. Should moving one fail after others were moved, those get their old content back.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -27,9 +28,15 @@ pub(super) fn write(directory: &Path, outputs: &[Output], stale: &[String]) -> R
         return Err(Failure::new(format!("cannot write into `{place}`: it is a file, and a directory is asked for")));
     }
     fs::create_dir_all(directory).map_err(|error| failed(directory, &error))?;
-    let mut staged = Vec::new();
+    let mut places = Vec::new();
     for (name, text) in outputs {
-        let before = inspect(&directory.join(name))?;
+        places.push((inspect(&directory.join(name))?, text));
+    }
+    let names = outputs.iter().map(|(name, _)| &**name).chain(stale.iter().map(String::as_str));
+    let paths = names.map(|name| directory.join(name)).chain(places.iter().map(|(before, _)| before.path.clone()));
+    let _kept = Kept::new(paths);
+    let mut staged = Vec::new();
+    for (before, text) in places {
         let file = stage(&before.path, text).map_err(|error| failed(&before.path, &error))?;
         staged.push((before, file));
     }
@@ -50,6 +57,7 @@ pub(super) fn write(directory: &Path, outputs: &[Output], stale: &[String]) -> R
 /// Writes one file, or leaves what is there.
 pub(super) fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     let before = inspect(path)?;
+    let _kept = Kept::new([before.path.clone()]);
     let file = stage(&before.path, text).map_err(|error| failed(path, &error))?;
     file.persist(&before.path).map_err(|error| failed(path, &error.error))?;
     Ok(())
@@ -79,14 +87,69 @@ fn inspect(path: &Path) -> Result<Before, Failure> {
     }
 }
 
+/// Directories that are kept from other runs of fwc while files are written to them. Where that cannot be had (on some network file
+/// systems), writing goes on without.
+struct Kept {
+    _directories: Vec<fs::File>,
+}
+
+impl Kept {
+    /// Waits until no other run writes where these files go, and then removes what runs that were killed left of the same files: nobody
+    /// else has temporary files there now.
+    fn new(paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        let mut names: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
+        for path in paths {
+            names.entry(directory_of(&path).to_path_buf()).or_default().push(temporary(&path));
+        }
+        let mut kept = Vec::new();
+        // All runs take directories in the same order: none waits for one that waits for it.
+        for (directory, beginnings) in names {
+            let Ok(file) = fs::File::open(&directory) else { continue };
+            if rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).is_ok() {
+                clear(&directory, &beginnings);
+                kept.push(file);
+            }
+        }
+        Self { _directories: kept }
+    }
+}
+
+/// Removes temporary files whose names begin so. One that cannot be removed harms nobody.
+fn clear(directory: &Path, beginnings: &[String]) {
+    let is_left = |name: &str| {
+        let rest = beginnings.iter().find_map(|beginning| name.strip_prefix(beginning.as_str()));
+        rest.is_some_and(|rest| rest.len() == RANDOM && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    };
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_file && entry.file_name().to_str().is_some_and(is_left) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Letters at the end of a temporary name.
+const RANDOM: usize = 6;
+
+/// What the temporary names of a file begin with. A name has room for 255 bytes.
+fn temporary(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let short = (0..=200).rev().find_map(|end| name.get(..end));
+    format!(".fwc-{}-", if name.len() > 200 { short.unwrap_or_default() } else { &name })
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Writes a text beside `path`, under a temporary name, to the disk. A file that is there lends its permissions.
 fn stage(path: &Path, text: &str) -> io::Result<NamedTempFile> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     // What the user's umask leaves of it, as for any file that a program makes. A script can be run.
     let mode = if text.starts_with("#!") { 0o777 } else { 0o666 };
-    builder.prefix(".fwc-").permissions(fs::Permissions::from_mode(mode));
-    let mut file = builder.tempfile_in(directory)?;
+    let prefix = temporary(path);
+    builder.prefix(&prefix).rand_bytes(RANDOM).permissions(fs::Permissions::from_mode(mode));
+    let mut file = builder.tempfile_in(directory_of(path))?;
     file.write_all(text.as_bytes())?;
     if let Ok(there) = fs::metadata(path) {
         file.as_file().set_permissions(there.permissions())?;
@@ -139,7 +202,6 @@ fn failed(path: &Path, error: &io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::os::unix::fs::symlink;
 
     use super::*;
@@ -243,6 +305,48 @@ mod tests {
         let moved = [Before { path: old, content: Some(b"before".to_vec()) }, Before { path: new, content: None }];
         undo(&moved, Failure::new("why"));
         assert_eq!(holds(directory.path()), table(&[("old", "before")]));
+    }
+
+    #[test]
+    fn what_a_killed_run_left_of_the_same_files_is_removed() {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = directory.path();
+        let others = [".fwc-b.nft-abcdef", ".fwc-a.nft-notes.txt", ".fwc-backup", ".fwc-a.nft-ab-def"];
+        for name in others.iter().chain(&[".fwc-a.nft-Ab3dEf", ".fwc-a.empty.nft-000000"]) {
+            fs::write(path.join(name), "left").expect("write");
+        }
+        fs::create_dir(path.join(".fwc-a.nft-direct")).expect("directory");
+        write(path, &outputs(&[("a.nft", "n")]), &["a.empty.nft".to_owned()]).expect("written");
+        let mut left = holds(path);
+        assert_eq!(left.remove("a.nft").as_deref(), Some("n"));
+        assert_eq!(left.remove(".fwc-a.nft-direct").as_deref(), Some("(directory)"));
+        assert_eq!(left.keys().collect::<Vec<_>>(), [others[3], others[1], others[0], others[2]]);
+    }
+
+    #[test]
+    fn a_run_that_writes_keeps_its_temporary_files() {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = directory.path().join("a.nft");
+        let kept = Kept::new([path.clone()]);
+        let running = stage(&path, "of the run that goes on").expect("staged");
+        let other = std::thread::spawn({
+            let path = path.clone();
+            move || replace(&path, "of another")
+        });
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        assert!(running.path().exists() && !path.exists(), "the other run did not wait");
+        running.persist(&path).expect("moved");
+        drop(kept);
+        other.join().expect("no panic").expect("written");
+        assert_eq!(holds(directory.path()), table(&[("a.nft", "of another")]));
+    }
+
+    #[test]
+    fn a_long_name_has_room() {
+        let directory = tempfile::tempdir().expect("directory");
+        let name = format!("{}.nft", "ä".repeat(125));
+        write(directory.path(), &outputs(&[(&name, "n")]), &[]).expect("written");
+        assert_eq!(holds(directory.path()), table(&[(&name, "n")]));
     }
 
     #[test]

@@ -162,3 +162,52 @@ fn the_top_of_a_file_names_the_limits_that_the_build_told() {
     let (_, known) = top("known.fw");
     assert!(!known.iter().any(|line| line.starts_with("# Limit")), "{known:?}");
 }
+
+#[test]
+fn a_standard_output_that_cannot_be_written_ends_with_2() {
+    let place = Place::new(&[("site.fw", POLICY)]);
+    for (redirection, reason) in [(">&-", "it is closed"), (">/dev/full", "no space left on device")] {
+        for command in ["build site.fw", "build site.fw --stdout", "services", "explain FW0111", "--help", "--version"]
+        {
+            let run = place.shell(&format!("\"$FWC\" {command} {redirection}"));
+            let expected = format!("fwc: cannot write the standard output: {reason}\n");
+            assert_eq!(run.code, Some(2), "{command} {redirection}: {}", run.err);
+            assert!(run.err.ends_with(&expected), "{command} {redirection}: {}", run.err);
+        }
+    }
+}
+
+#[test]
+fn output_that_nobody_wants_or_that_goes_to_files_needs_no_standard_output() {
+    let place = Place::new(&[("site.fw", POLICY)]);
+    for command in [
+        "\"$FWC\" build site.fw >/dev/null",
+        "\"$FWC\" build site.fw 1<>/dev/null",
+        "\"$FWC\" build site.fw -o out >&-",
+        // The reader has seen what it wanted.
+        "set -o pipefail; \"$FWC\" services | true",
+    ] {
+        let run = place.shell(command);
+        assert_eq!(run.code, Some(0), "{command}: {}", run.err);
+    }
+    assert!(!place.names("out").is_empty());
+}
+
+#[test]
+fn what_a_killed_build_left_is_removed_by_the_next() {
+    let place =
+        Place::new(&[("site.fw", POLICY), ("out/.fwc-site.rules.v4-a1B2c3", "half"), ("out/.fwc-mine", "kept")]);
+    assert_eq!(place.run(&["build", "site.fw", "-o", "out"]).code, Some(0));
+    let hidden: Vec<String> = place.names("out").into_iter().filter(|name| name.starts_with('.')).collect();
+    assert_eq!(hidden, [".fwc-mine"]);
+}
+
+#[test]
+fn files_of_the_other_target_are_kept_and_named() {
+    let place = Place::new(&[("site.fw", POLICY)]);
+    assert!(!place.run(&["build", "site.fw", "-o", "out"]).err.contains("also has files"));
+    let run = place.run(&["build", "site.fw", "-o", "out", "--target", "nft"]);
+    assert!(run.err.contains("fwc: `out` also has files of a build for iptables: site.rules.v4, "), "{}", run.err);
+    let names = place.names("out");
+    assert!(["site.nft", "site.rules.v4"].iter().all(|name| names.contains(&(*name).to_owned())), "{names:?}");
+}

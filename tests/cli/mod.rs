@@ -79,6 +79,13 @@ impl Place {
         ended(&mut self.command(arguments))
     }
 
+    /// A line of bash, in which `$FWC` is the binary.
+    pub fn shell(&self, line: &str) -> Run {
+        let mut command = Command::new("bash");
+        command.current_dir(self.directory.path()).args(["-c", line]).stdin(Stdio::null());
+        ended(command.env("FWC", env!("CARGO_BIN_EXE_fwc")))
+    }
+
     /// With a text on the standard input.
     pub fn run_with(&self, arguments: &[&str], input: &[u8]) -> Run {
         let mut command = self.command(arguments);
