@@ -1,12 +1,24 @@
 //! The language's own library, built into the program: services, address sets and the prelude, as source texts that a user can
 //! read. Knows nothing of parsing; the resolver asks for a text by name and treats it like any other file.
 
+use std::sync::LazyLock;
+
+use crate::span::SourceText;
+
 /// The files: the name after `std:`, and the text. In the order in which they are loaded, so that a file uses only those before it.
 pub const FILES: &[(&str, &str)] = &[
     ("services.fw", include_str!("../stdlib/services.fw")),
     ("sets.fw", include_str!("../stdlib/sets.fw")),
     ("prelude.fw", include_str!("../stdlib/prelude.fw")),
 ];
+
+/// The files as a project has them. Every project has the same: a session has thousands of projects.
+pub fn sources() -> &'static [SourceText] {
+    static SOURCES: LazyLock<Vec<SourceText>> = LazyLock::new(|| {
+        FILES.iter().map(|(name, text)| SourceText { path: path(name).into(), text: (*text).into() }).collect()
+    });
+    &SOURCES
+}
 
 /// The text of a file, by its name: `prelude`, `prelude.fw` and `std:prelude.fw` are one.
 #[must_use]

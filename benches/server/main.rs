@@ -31,18 +31,51 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let sizes: Vec<u32> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
     let sizes = if sizes.is_empty() { vec![1_000, 10_000] } else { sizes };
-    println!("milliseconds from a keystroke to its diagnostics; peak memory of the server");
-    println!("| policy | rules | typing: median | 99 % | worst | proof: median | 99 % | worst | MiB |");
-    println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|");
+    println!(
+        "milliseconds from a keystroke to its diagnostics, and of processor time for it; from the question what is at a place to the"
+    );
+    println!("answer, after an edit and again; peak memory of the server");
+    println!(
+        "| policy | rules | places in | typing: median | 99 % | worst | processor | proof: median | 99 % | worst | hover: after an edit | \
+         again | MiB |"
+    );
+    println!("|---|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
     let named = |kind: &policies::Kind| arguments.iter().any(|argument| argument == kind.name());
     let all = !policies::Kind::ALL.iter().any(named);
     for kind in policies::Kind::ALL.into_iter().filter(|kind| all || named(kind)) {
         for &rules in &sizes {
-            let mut session = Session::new(kind, rules);
-            let typing = Laps::new(session.typing());
-            let proofs = Laps::new(session.deaths());
-            let memory = session.memory() >> 10;
-            println!("| {} | {rules} | {typing} | {proofs} | {memory} |", kind.name());
+            for client in [Client::Places, Client::Words] {
+                let mut session = Session::new(kind, rules, client);
+                let before = session.processor_time();
+                let typing = session.typing();
+                let processor = (session.processor_time() - before).as_secs_f64() * 1e3 / typing.len() as f64;
+                let (typing, proofs) = (Laps::new(typing), Laps::new(session.deaths()));
+                let [edited, again] = session.hovers().map(|laps| Laps::new(laps).at(0.5));
+                let memory = session.memory() >> 10;
+                println!(
+                    "| {} | {rules} | {} | {typing} | {processor:.0} | {proofs} | {edited:.1} | {again:.1} | {memory} |",
+                    kind.name(),
+                    client.name()
+                );
+            }
+        }
+    }
+}
+
+/// How a client is told of the other places that a diagnostic is about.
+#[derive(Clone, Copy)]
+enum Client {
+    /// As places, as VS Code and Neovim understand them.
+    Places,
+    /// In words, in the message, as for Emacs.
+    Words,
+}
+
+impl Client {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Places => "places",
+            Self::Words => "words",
         }
     }
 }
@@ -55,15 +88,17 @@ impl Laps {
         laps.sort_unstable();
         Self(laps)
     }
+
+    /// Milliseconds that a part of them took at most.
+    fn at(&self, part: f64) -> f64 {
+        let place = ((self.0.len() as f64 * part).ceil() as usize).clamp(1, self.0.len());
+        self.0.get(place - 1).map_or(f64::NAN, |lap| lap.as_secs_f64() * 1e3)
+    }
 }
 
 impl std::fmt::Display for Laps {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let at = |part: f64| {
-            let place = ((self.0.len() as f64 * part).ceil() as usize).clamp(1, self.0.len());
-            self.0.get(place - 1).map_or(f64::NAN, |lap| lap.as_secs_f64() * 1e3)
-        };
-        write!(f, "{:.1} | {:.1} | {:.1}", at(0.5), at(0.99), at(1.0))
+        write!(f, "{:.1} | {:.1} | {:.1}", self.at(0.5), self.at(0.99), self.at(1.0))
     }
 }
 
@@ -71,6 +106,7 @@ impl std::fmt::Display for Laps {
 /// of diagnostics.
 #[derive(Deserialize)]
 struct Head {
+    id: Option<i32>,
     method: Option<String>,
     params: Option<Version>,
 }
@@ -107,6 +143,8 @@ struct Session {
     input: BufWriter<ChildStdin>,
     messages: Receiver<(Instant, String)>,
     version: i32,
+    /// The number of the last request.
+    asked: i32,
     /// Where the edited statements begin.
     line: u32,
     rules: u32,
@@ -114,7 +152,7 @@ struct Session {
 
 impl Session {
     /// Opens a policy of so many rules, with a few behind that a death is made of.
-    fn new(kind: policies::Kind, rules: u32) -> Self {
+    fn new(kind: policies::Kind, rules: u32, client: Client) -> Self {
         let policy = kind.policy(rules);
         let line = u32::try_from(policy.lines().count()).expect("a number");
         let text = policy
@@ -128,11 +166,12 @@ impl Session {
         let output = BufReader::new(server.stdout.take().expect("an output"));
         let (sender, messages) = channel();
         std::thread::spawn(move || receive(output, &sender));
-        let mut session = Self { server, input, messages, version: 1, line, rules };
+        let mut session = Self { server, input, messages, version: 1, asked: 1, line, rules };
+        let related = matches!(client, Client::Places);
         let parameters = json!({ "processId": null, "rootUri": null, "capabilities": {
             "general": { "positionEncodings": ["utf-8"] },
             "workspace": { "didChangeWatchedFiles": { "dynamicRegistration": true } },
-            "textDocument": { "publishDiagnostics": { "relatedInformation": true, "versionSupport": true } },
+            "textDocument": { "publishDiagnostics": { "relatedInformation": related, "versionSupport": true } },
         }});
         session.write(Request::new(1.into(), "initialize".into(), parameters).into());
         session.tell("initialized", json!({}));
@@ -186,6 +225,36 @@ impl Session {
             .collect()
     }
 
+    /// Asks what is at places all over the text, each after an edit, and again. Of each kind, how long it took.
+    fn hovers(&mut self) -> [Vec<Duration>; 2] {
+        let (mut edited, mut again) = (Vec::new(), Vec::new());
+        for question in 0..STATEMENTS {
+            let line = 1 + self.rules / STATEMENTS * question;
+            self.change(self.line, 0, self.line, 0, " ");
+            // The worker has the other processor for a while.
+            self.rest(Duration::from_millis(500));
+            edited.push(self.hover(line));
+            again.push(self.hover(line));
+        }
+        [edited, again]
+    }
+
+    /// Asks what is at the beginning of a line, and waits for the answer.
+    fn hover(&mut self, line: u32) -> Duration {
+        self.asked += 1;
+        let place = json!({ "line": line, "character": 1 });
+        let parameters = json!({ "textDocument": { "uri": URI }, "position": place });
+        let start = Instant::now();
+        self.write(Request::new(self.asked.into(), "textDocument/hover".into(), parameters).into());
+        loop {
+            let (arrived, text) = self.messages.recv().expect("the server runs");
+            let head: Head = serde_json::from_str(&text).expect("a message");
+            if head.method.is_none() && head.id == Some(self.asked) {
+                return arrived - start;
+            }
+        }
+    }
+
     fn is_last_dead(&self, told: &[Value]) -> bool {
         told.iter().any(|one| one["code"] == "FW0801" && one["range"]["start"]["line"] == self.line + 3)
     }
@@ -236,6 +305,15 @@ impl Session {
         use std::io::Write as _;
         message.write(&mut self.input).expect("written");
         self.input.flush().expect("written");
+    }
+
+    /// How long the server has kept processors busy.
+    fn processor_time(&self) -> Duration {
+        let status = std::fs::read_to_string(format!("/proc/{}/stat", self.server.id())).expect("it runs");
+        // The name, in parentheses, may have anything in it. Then the 12th and 13th numbers are hundredths of a second.
+        let (_, numbers) = status.rsplit_once(") ").expect("a name");
+        let ticks = numbers.split(' ').skip(11).take(2).map(|number| number.parse::<u64>().expect("a number"));
+        Duration::from_millis(10 * ticks.sum::<u64>())
     }
 
     /// KiB that the server held at most.

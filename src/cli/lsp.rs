@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use lsp_server::Connection;
-
 use super::Ending;
 use super::failure::Failure;
+use crate::disk::words;
 use crate::server::{self, Ended, Options};
 
 #[derive(Debug, clap::Args)]
@@ -16,13 +15,15 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(_: &Arguments) -> Result<Ending, Failure> {
-    let (connection, threads) = Connection::stdio();
+    let (connection, writer) = server::connect(std::io::stdin(), std::io::stdout())
+        .map_err(|error| Failure::new(format!("cannot start a thread: {}", words(&error))))?;
     let ended = server::serve(&connection, Options { pages: pages() });
     // Without the sender the writer ends, when all is written.
     drop(connection);
+    let written = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     match ended {
         Ended::Orderly => {
-            threads.join().map_err(|error| Failure::write("the standard output", &error))?;
+            written.map_err(|error| Failure::write("the standard output", &error))?;
             Ok(Ending::Clean)
         }
         Ended::Abruptly => Ok(Ending::Errors),

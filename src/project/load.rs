@@ -78,8 +78,8 @@ pub fn load(
     if let Some(facts) = options.facts {
         loader.project.facts = Some(loader.add(&facts.path, facts.bytes, None));
     }
-    for (name, text) in library::FILES {
-        loader.library(name, text);
+    for source in library::sources() {
+        loader.library(source);
     }
     (loader.project, loader.diagnostics)
 }
@@ -149,11 +149,10 @@ impl Loader<'_> {
     }
 
     /// A file of the standard library. It leads nowhere: it has neither includes nor files of its own.
-    fn library(&mut self, name: &str, text: &'static str) {
+    fn library(&mut self, source: &SourceText) {
         let id = FileId(u32::try_from(self.project.files.len()).unwrap_or(u32::MAX));
-        let source = SourceText { path: library::path(name).into(), text: text.into() };
-        self.project.parsed.push(Some((self.parse)(id, &source)));
-        self.project.files.push(source);
+        self.project.parsed.push(Some((self.parse)(id, source)));
+        self.project.files.push(source.clone());
         self.project.library.push(id);
     }
 

@@ -20,7 +20,7 @@ use crate::diagnostic::{Diagnostic, Label, Level};
 use crate::levels::codes::UNFULFILLED;
 use crate::policy::names;
 use crate::prove::findings::codes as found;
-use crate::span::{FileId, LineIndex, Location, Span};
+use crate::span::{FileId, Location, Span};
 
 /// What every diagnostic is said to be from.
 const SOURCE: &str = "fwc";
@@ -43,10 +43,12 @@ impl<'a> Texts<'a> {
 
     /// The lines of a file that the user can open.
     pub fn lines(&self, file: FileId) -> Option<&Lines<'a>> {
+        self.all_lines(file).filter(|_| (file.0 as usize) < self.table.own)
+    }
+
+    /// The lines of any file, found once.
+    fn all_lines(&self, file: FileId) -> Option<&Lines<'a>> {
         let at = file.0 as usize;
-        if at >= self.table.own {
-            return None;
-        }
         let source = self.table.files.get(at)?;
         Some(self.lines.get(at)?.get_or_init(|| Lines::new(&source.text, self.client.encoding)))
     }
@@ -74,14 +76,15 @@ impl<'a> Texts<'a> {
         }
         let source = self.table.files.get(location.file.0 as usize)?;
         let uri = self.client.pages.library(source)?;
-        Some(Place { uri, range: Lines::new(&source.text, self.client.encoding).range(location.span) })
+        Some(Place { uri, range: self.all_lines(location.file)?.range(location.span) })
     }
 
     /// A place in words, for what cannot be a place of the protocol.
     fn in_words(&self, location: Location) -> String {
         let Some(source) = self.table.files.get(location.file.0 as usize) else { return String::new() };
-        let (line, _) = LineIndex::new(&source.text).line_column(location.span.start);
-        format!("{}:{line}", source.path)
+        let start = location.span.range().start;
+        let line = self.all_lines(location.file).map_or(0, |lines| lines.position(start).line);
+        format!("{}:{}", source.path, line + 1)
     }
 }
 

@@ -133,7 +133,9 @@ impl Session {
     fn answer(&mut self, request: Request) -> Result<Option<Response>, Refused> {
         if let Some((_, handler)) = HANDLERS.iter().find(|(method, _)| method.as_str() == request.method) {
             self.pending.insert(request.id.clone());
-            let question = Question { handler: *handler, snapshot: self.snapshot(), request };
+            let text = request.params.pointer("/textDocument/uri").cloned().and_then(read::<lsp::Uri>);
+            let text = text.map(|uri| Documents::key(&uri));
+            let question = Question { handler: *handler, snapshot: self.snapshot(text.as_deref()), request };
             self.questions.send(question).map_err(|_| Refused::fault())?;
             return Ok(None);
         }
@@ -147,6 +149,10 @@ impl Session {
             "textDocument/diagnostic" => {
                 let asked = read_asked::<lsp::DocumentDiagnosticRequest>(request.params)?;
                 serde_json::to_value(pull(self, asked)).map_err(|_| Refused::fault())?
+            }
+            "initialize" => {
+                let message = "the session has begun already".to_owned();
+                return Err(Refused { code: ErrorCode::InvalidRequest, message });
             }
             method => {
                 return Err(Refused {

@@ -16,11 +16,13 @@ mod formatting;
 mod pages;
 mod pool;
 mod proofs;
+mod relation;
 mod rules;
 mod session;
 mod snapshot;
 mod subject;
 mod text;
+mod transport;
 mod typing;
 mod workspace;
 
@@ -34,13 +36,15 @@ use gen_lsp_types::{
     Save, SemanticTokensOptions, ServerCapabilities, ServerInfo, SignatureHelpOptions, TextDocumentSyncKind,
     TextDocumentSyncOptions, WorkspaceFoldersServerCapabilities, WorkspaceOptions,
 };
-use lsp_server::{Connection, Message, Response};
+use lsp_server::{Connection, ErrorCode, Message, RequestId, Response};
 
 use client::Client;
 use pages::Pages;
 use pool::Answer;
 use proofs::Found;
 use session::Session;
+
+pub use transport::connect;
 
 /// Room for trees that are deeply nested, as the command line has.
 const STACK: usize = 64 << 20;
@@ -66,8 +70,7 @@ pub struct Options {
 /// Serves one client until it is gone.
 #[must_use]
 pub fn serve(connection: &Connection, options: Options) -> Ended {
-    // Answers whatever comes before; ends with `exit` or with the connection.
-    let Ok((id, parameters)) = connection.initialize_start() else { return Ended::Abruptly };
+    let Some((id, parameters)) = greeting(connection) else { return Ended::Abruptly };
     let client = Client::new(&parameters, Pages::new(options.pages));
     let result = InitializeResult {
         capabilities: capabilities(&client),
@@ -90,6 +93,22 @@ pub fn serve(connection: &Connection, options: Options) -> Ended {
     let ended = attend(connection, &mut session, &found, &answers, &looking);
     session.give_up();
     ended
+}
+
+/// The request that a session begins with: its number and parameters. Requests before it are refused. None if the client is gone first.
+fn greeting(connection: &Connection) -> Option<(RequestId, serde_json::Value)> {
+    for message in &connection.receiver {
+        match message {
+            Message::Request(request) if request.method == "initialize" => return Some((request.id, request.params)),
+            Message::Request(request) => {
+                let (code, message) = (ErrorCode::ServerNotInitialized as i32, "the first request is `initialize`");
+                connection.sender.send(Response::new_err(request.id, code, message.to_owned()).into()).ok()?;
+            }
+            Message::Notification(told) if told.method == "exit" => return None,
+            Message::Notification(_) | Message::Response(_) => {}
+        }
+    }
+    None
 }
 
 /// Takes what comes. Everything that waits is taken in before anything is worked out, so that many keystrokes cost one check.

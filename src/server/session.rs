@@ -16,6 +16,7 @@ use super::diagnostics;
 use super::documents::Documents;
 use super::pool::Question;
 use super::proofs::{Found, Job};
+use super::relation::Relation;
 use super::snapshot::{Snapshot, View};
 use super::subject::{Kind, Subject};
 use super::workspace::Workspace;
@@ -52,12 +53,18 @@ pub struct Session {
     subjects: BTreeMap<PathBuf, Subject>,
     /// Roots of which something changed.
     stale: BTreeSet<PathBuf>,
-    /// Whether it may have changed which texts are roots.
-    unsettled: bool,
+    /// Open texts whose roots may be others now.
+    regrouped: BTreeSet<PathBuf>,
+    /// The roots of each open text.
+    roots: Relation,
+    /// The files that each root depends on, or would if they existed.
+    rests: Relation,
     /// Texts that were edited since diagnostics were told.
     edited: BTreeSet<PathBuf>,
-    /// What is said of each root, by file.
+    /// What is said of each file, by the root that it is said of.
     said: BTreeMap<PathBuf, BTreeMap<PathBuf, Arc<Vec<Published>>>>,
+    /// The files of which something is said for each root.
+    speaks: Relation,
     /// What was told of each file, and how often that changed.
     told: BTreeMap<PathBuf, (Arc<Vec<Published>>, u64)>,
     /// Texts of which the client asks for diagnostics itself.
@@ -83,9 +90,12 @@ impl Session {
             workspace: Workspace::default(),
             subjects: BTreeMap::new(),
             stale: BTreeSet::new(),
-            unsettled: false,
+            regrouped: BTreeSet::new(),
+            roots: Relation::default(),
+            rests: Relation::default(),
             edited: BTreeSet::new(),
             said: BTreeMap::new(),
+            speaks: Relation::default(),
             told: BTreeMap::new(),
             pulled: BTreeSet::new(),
             changed: BTreeMap::new(),
@@ -113,13 +123,13 @@ impl Session {
     /// Looks for policies in the client's folders.
     pub fn search(&mut self) {
         self.workspace = Workspace::search(&self.folders, &self.documents);
-        self.unsettled = true;
+        self.regrouped.extend(self.documents.iter().map(|(key, _)| key.clone()));
     }
 
     /// A text was opened or closed.
     pub fn opened(&mut self, key: PathBuf) {
         self.changed_text(&key);
-        self.unsettled = true;
+        self.regrouped.insert(key.clone());
         self.edited.insert(key);
     }
 
@@ -128,7 +138,7 @@ impl Session {
         self.changed_text(key);
         self.pulled.remove(key);
         self.edited.remove(key);
-        self.unsettled = true;
+        self.regrouped.insert(key.to_path_buf());
     }
 
     /// A text was edited.
@@ -139,8 +149,7 @@ impl Session {
 
     /// A text changed, in the editor or on disk: whatever rests on it is to be looked at again.
     pub fn changed_text(&mut self, key: &Path) {
-        let affected = self.subjects.values().filter(|subject| subject.rests_on(key));
-        self.stale.extend(affected.map(|subject| subject.path.clone()));
+        self.stale.extend(self.rests.to(key).map(Path::to_path_buf));
     }
 
     /// Gives up what is being proved.
@@ -167,12 +176,12 @@ impl Session {
 
     /// Brings everything up to the texts as they are, and tells what can be said at once. A fault of fwc costs this one answer.
     pub fn settle(&mut self) {
-        if self.stale.is_empty() && !self.unsettled {
+        if self.stale.is_empty() && self.regrouped.is_empty() {
             return;
         }
         if catch_unwind(AssertUnwindSafe(|| self.bring_up())).is_err() {
             self.stale.clear();
-            self.unsettled = false;
+            self.regrouped.clear();
         }
     }
 
@@ -180,22 +189,24 @@ impl Session {
         let mut unchecked = BTreeSet::new();
         let mut orphans = BTreeSet::new();
         for _ in 0..ROUNDS {
-            if std::mem::take(&mut self.unsettled) {
-                orphans.extend(self.choose_roots());
-            }
+            orphans.extend(self.choose_roots());
             let stale = std::mem::take(&mut self.stale);
             if stale.is_empty() {
                 break;
             }
             for path in stale {
                 let Some(subject) = self.subjects.get_mut(&path) else { continue };
-                let before = subject.table.keys.clone();
+                let (table, asked) = (Arc::clone(&subject.table), std::mem::take(&mut subject.asked));
                 subject.read(&self.documents);
+                let others = subject.table.keys != table.keys;
+                if others || subject.asked != asked {
+                    self.rests.set(&path, subject.rests_on());
+                }
                 if let (Kind::Policy, Some((db, input))) = (subject.kind, &subject.policy)
-                    && subject.table.keys != before
+                    && others
                 {
-                    self.workspace.learn(&path, database::project(db, *input));
-                    self.unsettled = true;
+                    let affected = self.workspace.learn(&path, database::project(db, *input));
+                    self.regrouped.extend(affected.into_iter().filter(|key| self.documents.get(key).is_some()));
                 }
                 unchecked.insert(path);
             }
@@ -215,61 +226,84 @@ impl Session {
         drop(done);
     }
 
-    /// Finds the roots of what is open. Returns files of which something was said that nobody says any more.
+    /// Finds the roots of open texts anew where they may be others. Returns files of which something was said that nobody says any more.
     fn choose_roots(&mut self) -> BTreeSet<PathBuf> {
-        let mut wanted: BTreeMap<PathBuf, Kind> = BTreeMap::new();
-        for (key, document) in self.documents.iter().filter(|(key, _)| !self.client.pages.has(key)) {
-            match Kind::of(key, &document.language, &document.text) {
-                Kind::Policy => {
-                    wanted.extend(self.workspace.roots_of(key).into_iter().map(|root| (root, Kind::Policy)))
-                }
-                Kind::Other => {}
-                kind => drop(wanted.insert(key.clone(), kind)),
-            }
+        let mut concerned = BTreeSet::new();
+        for text in std::mem::take(&mut self.regrouped) {
+            let roots = match self.kind(&text) {
+                None | Some(Kind::Other) => BTreeSet::new(),
+                Some(Kind::Policy) => self.workspace.roots_of(&text),
+                Some(_) => BTreeSet::from([text.clone()]),
+            };
+            concerned.extend(roots.iter().cloned());
+            concerned.extend(self.roots.set(&text, roots));
         }
         let mut orphans = BTreeSet::new();
-        let is_gone = |(path, subject): &(&PathBuf, &Subject)| wanted.get(*path) != Some(&subject.kind);
-        let gone: Vec<PathBuf> = self.subjects.iter().filter(is_gone).map(|(path, _)| path.clone()).collect();
-        for path in gone {
-            if let Some(subject) = self.subjects.remove(&path) {
-                subject.give_up();
+        for root in concerned {
+            let is_wanted = self.roots.to(&root).next().is_some();
+            // A root that is not open itself is the policy of others.
+            let kind = self.kind(&root).filter(|kind| *kind != Kind::Other).unwrap_or(Kind::Policy);
+            let kind = is_wanted.then_some(kind);
+            if self.subjects.get(&root).map(|subject| subject.kind) == kind {
+                continue;
             }
-            orphans.extend(self.said.remove(&path).into_iter().flat_map(BTreeMap::into_keys));
-        }
-        for (path, kind) in wanted {
-            if !self.subjects.contains_key(&path) {
-                self.stale.insert(path.clone());
-                self.subjects.insert(path.clone(), Subject::new(path, kind));
+            if let Some(subject) = self.subjects.remove(&root) {
+                subject.give_up();
+                self.rests.set(&root, BTreeSet::new());
+                orphans.extend(self.write_down(&root, BTreeMap::new()));
+            }
+            if let Some(kind) = kind {
+                self.subjects.insert(root.clone(), Subject::new(root.clone(), kind));
+                self.stale.insert(root);
             }
         }
         orphans
     }
 
+    /// What an open text is.
+    fn kind(&self, key: &Path) -> Option<Kind> {
+        let document = self.documents.get(key).filter(|_| !self.client.pages.has(key))?;
+        Some(Kind::of(key, &document.language, &document.text))
+    }
+
     /// Writes down what is said of a root. Returns the files of which it says something, or did.
     fn say(&mut self, root: &Path) -> BTreeSet<PathBuf> {
         let Some(subject) = self.subjects.get(root) else { return BTreeSet::new() };
-        let new = diagnostics::published(subject, &self.documents, &self.client).into_iter();
-        let new: BTreeMap<PathBuf, Arc<Vec<Published>>> = new.map(|(key, said)| (key, Arc::new(said))).collect();
-        let mut files: BTreeSet<PathBuf> = new.keys().cloned().collect();
-        files.extend(self.said.insert(root.to_path_buf(), new).into_iter().flat_map(BTreeMap::into_keys));
+        let said = diagnostics::published(subject, &self.documents, &self.client);
+        self.write_down(root, said)
+    }
+
+    fn write_down(&mut self, root: &Path, said: BTreeMap<PathBuf, Vec<Published>>) -> BTreeSet<PathBuf> {
+        let mut files: BTreeSet<PathBuf> = said.keys().cloned().collect();
+        let before = self.speaks.set(root, files.clone());
+        for gone in before.difference(&files) {
+            if let Some(by_root) = self.said.get_mut(gone) {
+                by_root.remove(root);
+                if by_root.is_empty() {
+                    self.said.remove(gone);
+                }
+            }
+        }
+        for (file, list) in said {
+            self.said.entry(file).or_default().insert(root.to_path_buf(), Arc::new(list));
+        }
+        files.extend(before);
         files
     }
 
     /// What is said of a file, by whichever roots. What a comment in it expects is missed if each of its roots misses it; as long as
     /// one of them has not been looked at, nobody knows.
     fn of_file(&self, key: &Path) -> Arc<Vec<Published>> {
-        let mut lists = self.said.values().filter_map(|said| said.get(key));
-        let Some(first) = lists.next() else { return Arc::default() };
-        let mut out = Arc::clone(first);
+        let Some(said) = self.said.get(key) else { return Arc::default() };
+        let mut lists = said.values();
+        let mut out = lists.next().map(Arc::clone).unwrap_or_default();
         for list in lists {
             let new: Vec<Published> = list.iter().filter(|one| !out.contains(one)).cloned().collect();
             Arc::make_mut(&mut out).extend(new);
         }
         if out.iter().any(diagnostics::is_missed) {
             let roots = self.workspace.roots_of(key);
-            let says = |root: &PathBuf, one: &Published| {
-                self.said.get(root).and_then(|said| said.get(key)).is_some_and(|told| told.contains(one))
-            };
+            let says = |root: &PathBuf, one: &Published| said.get(root).is_some_and(|told| told.contains(one));
             Arc::make_mut(&mut out)
                 .retain(|one| !diagnostics::is_missed(one) || roots.iter().all(|root| says(root, one)));
         }
@@ -333,10 +367,14 @@ impl Session {
         self.tell(files);
     }
 
-    /// The state now, for whoever answers a request.
-    pub fn snapshot(&mut self) -> Snapshot {
+    /// The state now, for whoever answers a request: of the roots in which a text takes part, or of all.
+    pub fn snapshot(&mut self, text: Option<&Path>) -> Snapshot {
         self.settle();
-        let views = self.subjects.values().map(|subject| View {
+        let subjects: Vec<&Subject> = match text {
+            Some(key) => self.rests.to(key).filter_map(|root| self.subjects.get(root)).collect(),
+            None => self.subjects.values().collect(),
+        };
+        let views = subjects.into_iter().map(|subject| View {
             path: subject.path.clone(),
             kind: subject.kind,
             policy: subject.policy.clone(),

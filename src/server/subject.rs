@@ -276,9 +276,10 @@ impl Subject {
         self.at_once.iter().chain(self.later.iter().flatten()).filter_map(|one| Some((self.levels.of(one.code)?, one)))
     }
 
-    /// Whether a file takes part, or would if it existed.
-    pub fn rests_on(&self, key: &Path) -> bool {
-        self.path == key || self.table.file(key).is_some() || self.asked.contains(key)
+    /// The files that take part, or would if they existed.
+    pub fn rests_on(&self) -> BTreeSet<PathBuf> {
+        let own = self.table.keys.iter().take(self.table.own);
+        own.chain(&self.asked).chain([&self.path]).cloned().collect()
     }
 }
 

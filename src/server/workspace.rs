@@ -1,10 +1,11 @@
 //! Which policy a file belongs to. A file that others include is diagnosed with them; one that nobody includes is its own root.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::documents::{Documents, Overlay};
+use super::relation::Relation;
 use crate::disk::Disk;
 use crate::project::{ImportKind, MAX_FILE_BYTES, Options, Project, Root, System as _, load};
 use crate::span::SourceText;
@@ -17,7 +18,7 @@ const MOST: usize = 50_000;
 
 /// The policies of the workspace, and what each includes.
 #[derive(Debug, Default)]
-pub struct Workspace(BTreeMap<PathBuf, BTreeSet<PathBuf>>);
+pub struct Workspace(Relation);
 
 impl Workspace {
     /// Looks through the folders. A text is parsed once, however often it is included.
@@ -38,25 +39,37 @@ impl Workspace {
             });
             Some((path, included(&project)))
         };
-        Self(found.into_iter().filter_map(reach).collect())
+        let mut includes = Relation::default();
+        for (path, included) in found.into_iter().filter_map(reach) {
+            includes.set(&path, included);
+        }
+        Self(includes)
     }
 
-    /// Takes note of what a policy includes now.
-    pub fn learn(&mut self, path: &Path, project: &Project) {
-        self.0.insert(path.to_path_buf(), included(project));
+    /// Takes note of what a policy includes now. Returns the files whose roots may be others for that.
+    pub fn learn(&mut self, path: &Path, project: &Project) -> BTreeSet<PathBuf> {
+        let now = included(project);
+        let mut affected = self.0.set(path, now.clone());
+        if affected != now {
+            affected.extend(now);
+            affected.insert(path.to_path_buf());
+            return affected;
+        }
+        BTreeSet::new()
     }
 
     /// The roots that a policy file belongs to, sorted: those that include it and are not themselves included; itself, if nobody
     /// includes it. Of files that include one another in a circle, the first by name stands for all.
-    pub fn roots_of(&self, file: &Path) -> Vec<PathBuf> {
-        let reaches = |from: &Path, to: &Path| self.0.get(from).is_some_and(|reached| reached.contains(to));
-        let mut candidates: BTreeSet<&Path> =
-            self.0.keys().map(PathBuf::as_path).filter(|other| reaches(other, file)).collect();
-        candidates.insert(file);
-        let stands_for =
-            |other: &Path, own: &Path| other != own && reaches(other, own) && (!reaches(own, other) || other < own);
-        let top = |own: &&Path| !candidates.iter().any(|other| stands_for(other, own));
-        candidates.iter().copied().filter(top).map(Path::to_path_buf).collect()
+    pub fn roots_of(&self, file: &Path) -> BTreeSet<PathBuf> {
+        let Self(includes) = self;
+        let is_root = |own: &&Path| {
+            let stands_for = |other: &Path| other != *own && (!includes.has(own, other) || other < *own);
+            // What includes an includer includes the file as well, unless one of them was read before it was changed.
+            let takes_part = |other: &Path| other == file || includes.has(other, file);
+            !includes.to(own).any(|other| takes_part(other) && stands_for(other))
+        };
+        let candidates = includes.to(file).chain([file]);
+        candidates.filter(is_root).map(Path::to_path_buf).collect()
     }
 }
 

@@ -8,4 +8,6 @@ mod features;
 mod formatting;
 mod interrupted;
 mod levels;
+mod many;
+mod process;
 mod protocol;
