@@ -550,7 +550,7 @@ impl Prover<'_> {
     /// The packets of a cube that can be, where facts list everything that is translated to containers.
     fn translations(&self, flow: Flow, bench: &Bench, cube: Cube) -> Vec<Cube> {
         let published = &self.policy.containers.published;
-        let complete = self.policy.facts.docker.as_ref().is_some_and(|docker| docker.complete);
+        let complete = traffic::lists_all(self.policy);
         let others = self.policy.nat.iter().any(|nat| matches!(nat, Nat::Forward { .. }));
         if others || flow.to != Class::Container || bench.world != World::Translated {
             return vec![cube];

@@ -106,8 +106,12 @@ pub(super) struct Dialled {
 /// is, what the words themselves say.
 pub(super) fn dialled(policy: &Policy, rule: &Judgement, family: Family) -> Vec<Dialled> {
     let named = rule.to.published.as_deref();
-    let listed: &[Published] = named.unwrap_or(&policy.containers.published);
-    let complete = policy.facts.docker.as_ref().is_some_and(|docker| docker.complete);
+    let mut listed: Vec<Published> = named.unwrap_or(&policy.containers.published).to_vec();
+    if rule.from.class == Class::Host {
+        let on_loopback = traffic::on_loopback(policy).into_iter();
+        listed.extend(on_loopback.filter(|one| rule.to.member.as_ref().is_none_or(|name| *name == one.container)));
+    }
+    let complete = traffic::lists_all(policy);
     let mut found = Vec::new();
     for one in listed.iter().filter(|one| one.only_family().is_none_or(|only| only == family)) {
         for ports in rule.traffic.iter().filter_map(|traffic| crate::lower::dialled(traffic, one, rule.to.view)) {

@@ -11,7 +11,7 @@ use crate::net::Family;
 use crate::platform::{self, Platform, Possible, Road};
 use crate::policy::{Class, Flow, Judgement, Policy};
 
-pub use published::{container, ip6tables, iptables_off, may_proxy, ports_unknown, translated};
+pub use published::{container, ip6tables, iptables_off, lists_all, may_proxy, on_loopback, ports_unknown, translated};
 pub use verdict::{PlatformVerdict, Reached, fact_of, forward_policy, reasons, verdict};
 
 /// Which address of the target the client connects to.

@@ -3,6 +3,7 @@
 use crate::facts::{DockerContainer, DockerNetwork, release};
 use crate::net::Family;
 use crate::platform::Platform;
+use crate::policy::who::published_on_loopback;
 use crate::policy::{Policy, Published};
 
 /// A platform is in use that has a proxy for published ports, and no fact says that it is off.
@@ -17,6 +18,21 @@ pub fn may_proxy(policy: &Policy) -> bool {
 #[must_use]
 pub fn ports_unknown(policy: &Policy) -> bool {
     policy.containers.published.is_empty() && !policy.facts.docker.as_ref().is_some_and(|docker| docker.complete)
+}
+
+/// Whether facts list everything that is published: they say so, and no port is one that the daemon picks.
+#[must_use]
+pub fn lists_all(policy: &Policy) -> bool {
+    let fixed = |container: &DockerContainer| container.ports.iter().all(|port| port.host_ports().is_some());
+    policy.facts.docker.as_ref().is_some_and(|docker| docker.complete && docker.containers.values().all(fixed))
+}
+
+/// What containers publish on the loopback alone.
+#[must_use]
+pub fn on_loopback(policy: &Policy) -> Vec<Published> {
+    let docker = policy.facts.docker.iter().flat_map(|docker| &docker.containers);
+    let podman = policy.facts.podman.iter().flat_map(|podman| &podman.containers);
+    docker.chain(podman).flat_map(|(name, container)| published_on_loopback(name, container)).collect()
 }
 
 /// Docker runs with `--iptables=false`: everything that is published comes by docker-proxy, in both families.

@@ -14,10 +14,10 @@ use fwc::simulate::{Outcome as Gets, parse, trace};
 use crate::interpreter::{Attempt, Class, Party, Policy, State, Verdict, load};
 
 /// A generator of numbers; the same ones each time.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn below(&mut self, bound: usize) -> usize {
+    pub(super) fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -28,7 +28,7 @@ impl Random {
         list[self.below(list.len())]
     }
 
-    fn chance(&mut self, of: usize) -> bool {
+    pub(super) fn chance(&mut self, of: usize) -> bool {
         self.below(of) == 0
     }
 }

@@ -1,5 +1,6 @@
 //! What is proved of rule sets, against what comes out when every packet of a small world is tried.
 
+mod adversary;
 mod asserts;
 mod findings;
 pub mod lists;

@@ -379,11 +379,25 @@ fn own_addresses(container: &DockerContainer) -> AddressSet {
 /// What a container publishes at fixed ports and not on the loopback alone.
 #[must_use]
 pub fn published_by(name: &str, container: &DockerContainer) -> Vec<Published> {
+    published_at(name, container, |address| !address.is_some_and(|address| address.is_loopback()))
+}
+
+/// What a container publishes at fixed ports on the loopback alone: reached from the host itself.
+#[must_use]
+pub fn published_on_loopback(name: &str, container: &DockerContainer) -> Vec<Published> {
+    published_at(name, container, |address| address.is_some_and(|address| address.is_loopback()))
+}
+
+fn published_at(
+    name: &str,
+    container: &DockerContainer,
+    wanted: impl Fn(Option<std::net::IpAddr>) -> bool,
+) -> Vec<Published> {
     let container_name: Arc<str> = Arc::from(name);
     container
         .ports
         .iter()
-        .filter(|port| !port.address.is_some_and(|address| address.is_loopback()))
+        .filter(|port| wanted(port.address))
         .filter_map(|port| {
             let unspecified = port.address.filter(std::net::IpAddr::is_unspecified);
             Some(Published {
