@@ -15,6 +15,7 @@ use crate::fixture;
 
 /// Pages that are not shown by an example alone, and what shows them.
 const BY_OTHER_TESTS: &[(&str, &str)] = &[
+    ("FW0371", "a facts file: `tests/expect/interfaces.fw`"),
     ("FW0001", "bytes that are no text: `syntax::tests`"),
     ("FW0006", "64 blocks: `syntax::tests::nesting_has_a_limit`"),
     ("FW0007", "4 MiB: `syntax::tests::a_statement_has_a_greatest_length`"),

@@ -3,7 +3,8 @@
 use super::lockout;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::netfilter::Target;
-use crate::policy::{Class, Flow, Policy, Published, Rank};
+use crate::platform::{self, Platform};
+use crate::policy::{Class, Flow, Policy, Published};
 
 /// The host is closed, containers are not.
 pub static LEFT_OPEN: Code = Code {
@@ -63,10 +64,8 @@ pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
                 None => found.note(format!("{port}{more}")),
             }
         }
-        // Nothing is known to be published: said where the policy closes the host in so many words.
-        None if closing.rank == Rank::Default && !is_known(policy) => {
-            found.label("Docker leads what they publish past the host's rules")
-        }
+        // Nothing is known to be published, and something may be.
+        None if !is_known(policy) => found.label(around(policy)),
         None => return Vec::new(),
     };
     vec![
@@ -76,6 +75,19 @@ pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
             )
             .help("or say that it is meant: `default allow to container`"),
     ]
+}
+
+/// What goes past the host's rules.
+fn around(policy: &Policy) -> String {
+    let used = policy.platforms.iter().filter_map(|name| Platform::load(name));
+    let mut titles = used.filter(|platform| platform.class == Some(platform::Class::Container));
+    match titles.next() {
+        Some(kubernetes) if kubernetes.name == "kubernetes" => {
+            "NodePorts (30000-32767), hostPorts and load balancers go past the host's rules".to_owned()
+        }
+        Some(platform) => format!("{} leads what they publish past the host's rules", platform.title),
+        None => "what they publish goes past the host's rules".to_owned(),
+    }
 }
 
 /// Whether the containers are known, and so what they publish.

@@ -1,16 +1,22 @@
 //! What a policy says that it cannot mean, or should not: one file for each check. A check reads the resolved policy and gives
 //! diagnostics; it changes nothing.
 
+pub mod absent_interface;
 pub mod apart;
 pub mod carried_away;
 pub mod closed_by_via;
 pub mod container_ports;
 pub mod direct;
 pub mod docker_proxy;
+pub mod hairpin;
+pub mod host_network;
+pub mod known_holes;
 pub mod left_open;
 pub mod lockout;
+pub mod node_ports;
 pub mod overlap;
 pub mod overridden;
+pub mod own_address;
 pub mod published_port;
 mod roads;
 pub mod same_bridge;
@@ -38,6 +44,8 @@ const CHECKS: &[fn(&Policy, Target) -> Vec<Diagnostic>] = &[
     docker_proxy::check,
     container_ports::check,
     direct::check,
+    hairpin::check,
+    host_network::check,
     overlap::check,
     overridden::check,
     same_bridge::check,
@@ -52,6 +60,10 @@ type WordCheck = fn(&Project, &Policy, Target) -> Vec<Diagnostic>;
 /// policy has forgotten.
 const WORD_CHECKS: &[WordCheck] = &[
     second_manager::check,
+    absent_interface::check,
+    known_holes::check,
+    node_ports::check,
+    own_address::check,
     options::check,
     lockout::check,
     closed_by_via::check,
@@ -71,6 +83,14 @@ pub static CODES: &[&Code] = &[
     &container_ports::PORT_ON_THE_WRONG_SIDE,
     &direct::DIRECT_DROPPED,
     &direct::DIRECT_MAY_BE_DROPPED,
+    &absent_interface::ABSENT_INTERFACE,
+    &hairpin::HAIRPIN,
+    &host_network::HOST_NETWORK_LEFT,
+    &known_holes::KNOWN_HOLE,
+    &known_holes::POSSIBLE_HOLE,
+    &node_ports::NODE_PORT_OF_HOST,
+    &node_ports::POSSIBLE_NODE_PORT,
+    &own_address::POSSIBLE_OWN_ADDRESS,
     &overlap::OVERLAPPING_DEFAULTS,
     &apart::INTERFACES_APART,
     &carried_away::CARRIED_AWAY,

@@ -8,7 +8,7 @@ use crate::platform::{Platform, Situation};
 use crate::policy::{Action, Class, Flow, Judgement, Policy, Rank};
 use crate::project::Project;
 use crate::span::Location;
-use crate::syntax::tree::{StatementKind, View};
+use crate::syntax::tree::View;
 
 /// Two managers of one host.
 pub static SECOND_MANAGER: Code = Code {
@@ -119,15 +119,7 @@ fn manages(platform: &'static Platform) -> Option<(Drops, &'static str)> {
 
 /// Where the policy, or a fact, says that it is there.
 fn said(project: &Project, policy: &Policy, name: &str) -> Option<Location> {
-    let mut found = None;
-    words::each(project, &mut |file, statement| {
-        if let StatementKind::Use(node) = &statement.value
-            && *node.name.value == *name
-        {
-            found.get_or_insert(Location { file, span: node.name.span });
-        }
-    });
-    found.or_else(|| policy.facts.source(name))
+    words::used(project, name).or_else(|| policy.facts.source(name))
 }
 
 /// The first allow that does not take effect by itself, and how many more there are.

@@ -26,6 +26,19 @@ fn inside<'p>(file: FileId, statement: &'p Statement, visit: &mut dyn FnMut(File
     }
 }
 
+/// Where the policy says that it uses a platform.
+pub fn used(project: &Project, name: &str) -> Option<Location> {
+    let mut found = None;
+    each(project, &mut |file, statement| {
+        if let StatementKind::Use(node) = &statement.value
+            && *node.name.value == *name
+        {
+            found.get_or_insert(Location { file, span: node.name.span });
+        }
+    });
+    found
+}
+
 /// The place right in front of another.
 #[must_use]
 pub fn before(location: Location) -> Location {

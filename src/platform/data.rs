@@ -3,12 +3,14 @@
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
+use super::advisory::Versions;
 use super::owner::Pattern;
 use super::situation::{Attribute, Values, When};
 use super::{
-    Attachment, Class, Destination, Era, Fault, Interface, Leg, Outcome, Owned, Platform, Preset, Road, Role, Source,
-    Step,
+    Advisory, Attachment, Class, Destination, Era, Fault, Interface, Leg, Opening, Outcome, Owned, Platform, Preset,
+    Requirement, Road, Role, Source, Step,
 };
+use crate::facts::release;
 use crate::net::Card;
 use crate::netfilter::{Hook, TableFamily};
 
@@ -60,6 +62,8 @@ struct File {
     road: Vec<RoadRow>,
     #[serde(default)]
     fault: Vec<FaultRow>,
+    #[serde(default)]
+    advisory: Vec<AdvisoryRow>,
 }
 
 #[derive(Deserialize)]
@@ -137,6 +141,20 @@ struct FaultRow {
     when: Asked,
     summary: String,
     effect: String,
+    remedy: String,
+    source: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct AdvisoryRow {
+    id: String,
+    /// `>=28.2.0 <28.3.3`, several where a fix came to several branches.
+    versions: Vec<String>,
+    requires: String,
+    opening: String,
+    summary: String,
+    rule: String,
     remedy: String,
     source: String,
 }
@@ -220,9 +238,41 @@ pub(super) fn read(name: &str, text: &str) -> Result<Platform, String> {
                 })
             })
             .collect::<Result<_, String>>()?,
+        advisories: file.advisory.into_iter().map(advisory).collect::<Result<_, _>>()?,
         title: file.title,
         eras,
     })
+}
+
+fn advisory(row: AdvisoryRow) -> Result<Advisory, String> {
+    Ok(Advisory {
+        versions: row.versions.iter().map(|text| versions(text)).collect::<Result<_, _>>()?,
+        requires: match row.requires.as_str() {
+            "firewalld" => Requirement::Firewalld,
+            "swarm" => Requirement::Swarm,
+            word => return unknown("requirement", word),
+        },
+        opening: match row.opening.as_str() {
+            "direct-from-outside" => Opening::DirectFromOutside,
+            "between-networks" => Opening::BetweenNetworks,
+            "vxlan" => Opening::Vxlan,
+            word => return unknown("opening", word),
+        },
+        id: row.id,
+        summary: row.summary,
+        rule: row.rule,
+        remedy: row.remedy,
+        source: row.source,
+    })
+}
+
+/// `>=28.2.0 <28.3.3`.
+fn versions(text: &str) -> Result<Versions, String> {
+    let bounds = text.split_once(' ').and_then(|(first, before)| {
+        let first = release(first.strip_prefix(">=")?)?;
+        Some(Versions { first, before: release(before.strip_prefix('<')?)? })
+    });
+    bounds.ok_or_else(|| format!("`{text}` is not `>=VERSION <VERSION`"))
 }
 
 /// The leading numbers of a version: `28.5.2+dfsg4` is 28, 5, 2. Empty if it does not begin with a number.

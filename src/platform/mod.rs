@@ -6,6 +6,7 @@
 //! and the first row that holds decides, so an answer is exact for what is known; for the rest it is every row that could
 //! decide, each with the [`Condition`]s under which it does.
 
+mod advisory;
 mod answer;
 mod connection;
 mod data;
@@ -17,6 +18,7 @@ mod situation;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+pub use advisory::{Advisory, Opening, Requirement};
 pub use connection::{Connection, Endpoints, Header, Origin, Prediction, predict};
 pub use members::bridges;
 pub use owner::{Owned, Role, owner_of, owner_of_comment, owner_of_table};
@@ -28,9 +30,10 @@ use crate::netfilter::Hook;
 use situation::holds;
 
 /// The files, by platform. Their order is the order in which owners are looked up.
-const FILES: [(&str, &str); 12] = [
+const FILES: [(&str, &str); 13] = [
     ("docker", include_str!("../../stdlib/platforms/docker.toml")),
     ("podman", include_str!("../../stdlib/platforms/podman.toml")),
+    ("kubernetes", include_str!("../../stdlib/platforms/kubernetes.toml")),
     ("lxd", include_str!("../../stdlib/platforms/lxd.toml")),
     ("incus", include_str!("../../stdlib/platforms/incus.toml")),
     ("libvirt", include_str!("../../stdlib/platforms/libvirt.toml")),
@@ -46,7 +49,7 @@ const FILES: [(&str, &str); 12] = [
 /// The rows of this file stand behind every platform's own: a host that runs containers is still a host.
 const BASE: &str = "host";
 
-/// The file of owners that are no platform: CrowdSec, Kubernetes and so on. Not a name for `use`.
+/// The file of owners that are no platform: CrowdSec, Tailscale and so on. Not a name for `use`.
 const OTHERS: &str = "others";
 
 /// Read once. A file that did not parse would be missing here; a test reads each of them.
@@ -95,6 +98,7 @@ pub struct Platform {
     roads: Vec<Road>,
     impossible: Vec<When>,
     faults: Vec<Fault>,
+    advisories: Vec<Advisory>,
     defaults: Vec<Preset>,
 }
 
@@ -351,6 +355,12 @@ impl Platform {
             }
         }
         filled
+    }
+
+    /// The advisories about its own rules.
+    #[must_use]
+    pub fn advisories(&self) -> &[Advisory] {
+        &self.advisories
     }
 
     /// The chains and tables that are its own.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::diagnostic::Diagnostic;
 use crate::names::closest as nearest;
 use crate::net::Card;
+use crate::platform::Platform;
 use crate::policy::names::{at, find};
 use crate::policy::who::Places;
 use crate::policy::who::codes::{CARD_NAME_IMPOSSIBLE, CARD_NAME_TOO_LONG, UNDECLARED_CARD};
@@ -86,7 +87,7 @@ impl Places<'_, '_> {
         let unknown = || Diagnostic::new(&UNDECLARED_CARD, here, format!("no interface `{name}` is declared"));
         if let Some(near) = near {
             out.push(unknown().label("taken as a card's own name").fix(format!("did you mean `{near}`?"), here, near));
-        } else if ROLES.contains(&name) {
+        } else if ROLES.contains(&name) || !looks_real(name) {
             out.push(
                 unknown()
                     .label("taken as a card's own name")
@@ -98,6 +99,15 @@ impl Places<'_, '_> {
             );
         }
     }
+}
+
+/// Whether a name looks like one that the kernel or a program gives: those have a number, or are a pattern.
+fn looks_real(name: &str) -> bool {
+    let card = Card::parse(name);
+    card.prefix
+        || name == "lo"
+        || name.contains(|letter: char| letter.is_ascii_digit())
+        || Platform::of_bridge(name).is_some()
 }
 
 /// What is wrong with an interface's name, if no interface can be called so (`dev_valid_name` in the kernel's net/core/dev.c).
@@ -114,6 +124,14 @@ pub fn card_fault(here: Location, card: &Card) -> Option<Diagnostic> {
         return Some(fault.label("15 bytes before the sign for any ending").help("write at most 14 bytes before it"));
     }
     let fault = |what: String| Some(Diagnostic::new(&CARD_NAME_IMPOSSIBLE, here, what));
+    if name.parse::<std::net::IpAddr>().is_ok() || name.parse::<ipnet::IpNet>().is_ok() {
+        let fault = fault(format!("`{card}` is an address, not an interface"))?;
+        return Some(
+            fault
+                .help("write the interface that has it, as `ip address` shows it: `eth0`")
+                .help(format!("an address has a name by `set NAME = {card}`, and goes after `from`, `to` or `at`")),
+        );
+    }
     if let Some((own, _)) = name.split_once('@') {
         let fault = fault(format!("`{card}` is an interface and what it stands on"))?;
         return Some(fault.fix("its name is what stands before the `@`", here, own));

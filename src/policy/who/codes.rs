@@ -93,7 +93,7 @@ pub static UNPUBLISHED_CONTAINER: Code = Code {
     explanation: "`to container NAME` means: reached through a host address, at a port that it publishes. A container that publishes nothing\n(or not this port) cannot be reached so, and the rule would decide nothing.\n\n```fw\nuse docker
 network back on br-back address 172.18.0.0/16
 container app on back address 172.18.0.7
-allow postgres to container app     # error: `app` publishes nothing\n```\n\nPublish the port, or write `to container app direct` for its own address on its network.",
+allow postgres to container app     # error: `app` publishes nothing\n```\n\nPublish the port, or write `to container app direct` for its own address on its network.\n\nWhat is published on the loopback alone is reached by programs on the host, and with Docker up to 27 also by other machines that route\nto the container's own address: `deny postgres from world to container app direct` closes that.",
 };
 
 /// A container without a network of its own.

@@ -349,8 +349,8 @@ fn unpublished(here: Location, name: &str, container: &DockerContainer) -> Diagn
     } else if ports.iter().all(|port| loopback(&port)) {
         (
             format!("container `{name}` publishes on the loopback alone"),
-            "only programs on the host reach it here",
-            "publish it on another address, or leave the rule out",
+            "only the host reaches it here, and up to Docker 27 whoever routes to the container",
+            "publish it on another address, or write `direct` behind it for its own address",
         )
     } else {
         (
