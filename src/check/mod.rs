@@ -144,6 +144,7 @@ pub static CODES: &[&Code] = &[
     &raw::codes::BOTH_FAMILIES,
     &raw::codes::UNCLOSED_QUOTE,
     &raw::codes::OVERRIDDEN_ACCEPT,
+    &raw::codes::REFUSED,
 ];
 
 /// Runs every check on a policy that is to be built for `target`. Between two of them it is asked whether the work was given up; None if

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::net::Family;
-use crate::netfilter::{Rule, Ruleset, TableKind};
+use crate::net::{Family, Protocol};
+use crate::netfilter::{MatchKind, Rule, Ruleset, TableKind, Verdict};
 use crate::optimise::origin::Lines;
 use crate::span::{Location, SourceText};
 
@@ -241,6 +241,23 @@ impl State<'_> {
             }
             out.push_str(comment);
         }
+    }
+}
+
+/// Reports a port that is translated in a rule about a protocol that has none.
+fn translated_port(state: &mut State, rule: &Rule) {
+    if !matches!(rule.verdict, Some(Verdict::Dnat { port: Some(_), .. } | Verdict::Redirect(_))) {
+        return;
+    }
+    // Those whose ports the kernel can write (nf_nat_proto.c) and the tools take beside a port.
+    const WRITABLE: [Protocol; 4] = [Protocol::TCP, Protocol::UDP, Protocol::SCTP, Protocol(33)];
+    let named = rule.matches.iter().any(|item| match &item.kind {
+        MatchKind::Protocol(list) => !item.negated && list.iter().all(|protocol| WRITABLE.contains(protocol)),
+        _ => false,
+    });
+    if !named {
+        let message = "a port is translated for a protocol that has none".to_owned();
+        state.fault(&INCOMPLETE_MATCH, rule.origin, message, "name services of `tcp`, `udp`, `sctp` or `dccp`");
     }
 }
 

@@ -161,7 +161,7 @@ fn names_address(party: &Party) -> bool {
     party.addresses.is_some()
         || party.live.is_some()
         || party.at.is_some()
-        || party.except.iter().any(|except| except.addresses.is_some() || except.live.is_some())
+        || party.except.iter().any(|one| one.addresses.is_some() || one.live.is_some() || one.at.is_some())
 }
 
 /// The services of a judgement: for a named container, only what it publishes. Where docker-proxy takes connections in, the

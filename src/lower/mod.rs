@@ -80,6 +80,9 @@ impl<'p> Program<'p> {
     fn finish(mut self) -> (Ruleset, Vec<Diagnostic>) {
         self.raw_chains();
         self.attach();
+        for table in self.ruleset.tables.iter_mut().filter(|table| table.family == TableFamily::Bridge) {
+            table.chains.iter_mut().flat_map(|chain| &mut chain.rules).for_each(by_port);
+        }
         self.ruleset.tables.sort_by_key(|table| (table.family, table.kind));
         (self.ruleset, self.out)
     }
@@ -573,6 +576,17 @@ fn of_families(mut rules: Vec<Rule>, seat: &Seat) -> Vec<Rule> {
         }
     }
     rules
+}
+
+/// A frame's interfaces are the ports of its bridge: so a bridge table compares them.
+fn by_port(rule: &mut Rule) {
+    for item in &mut rule.matches {
+        item.kind = match std::mem::replace(&mut item.kind, MatchKind::Bridged) {
+            MatchKind::InInterface(list) => MatchKind::InPort(list),
+            MatchKind::OutInterface(list) => MatchKind::OutPort(list),
+            other => other,
+        };
+    }
 }
 
 fn has_part(policy: &Policy, part: &str) -> bool {

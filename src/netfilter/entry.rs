@@ -11,7 +11,7 @@ use crate::net::Family;
 /// name, so that a hook which an edit stops using would otherwise keep the rules of the build before. In tables that the build
 /// does not use the attachment step empties them: a file that named such a table would bring it to life, and from then on every
 /// packet would pass it.
-pub static ENTRY_CHAINS: [(TableKind, Hook); 13] = [
+pub static ENTRY_CHAINS: [(TableKind, Hook); 17] = [
     (TableKind::Raw, Hook::Prerouting),
     (TableKind::Raw, Hook::Output),
     (TableKind::Mangle, Hook::Prerouting),
@@ -20,11 +20,15 @@ pub static ENTRY_CHAINS: [(TableKind, Hook); 13] = [
     (TableKind::Mangle, Hook::Output),
     (TableKind::Mangle, Hook::Postrouting),
     (TableKind::Nat, Hook::Prerouting),
+    (TableKind::Nat, Hook::Input),
     (TableKind::Nat, Hook::Output),
     (TableKind::Nat, Hook::Postrouting),
     (TableKind::Filter, Hook::Input),
     (TableKind::Filter, Hook::Forward),
     (TableKind::Filter, Hook::Output),
+    (TableKind::Security, Hook::Input),
+    (TableKind::Security, Hook::Forward),
+    (TableKind::Security, Hook::Output),
 ];
 
 /// The name of the chain of ours at a hook: `fwc-input` in the filter table, `fwc-nat-postrouting` elsewhere.

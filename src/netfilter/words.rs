@@ -2,7 +2,11 @@
 //! is not known here is kept and named, never passed over.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
+use rustc_hash::FxHashMap;
+
+use super::restrictions;
 use crate::net::Family;
 
 /// A letter of a log prefix or comment as it is written between quotation marks. nft knows no escapes there, so that marks, backslashes and
@@ -121,8 +125,8 @@ impl<'t> IptablesRule<'t> {
                 negated = true;
                 continue;
             }
-            let known = if word.quoted { None } else { OPTIONS.iter().find(|(names, _)| names.contains(&word.text)) };
-            let Some((names, count)) = known else {
+            let known = if word.quoted { None } else { KNOWN.get(word.text) };
+            let Some((name, count)) = known else {
                 rule.unread.push(word);
                 // The values of an unknown option are part of it.
                 while word.text.starts_with('-') && rest.peek().is_some_and(|next| !next.text.starts_with(['-', '!'])) {
@@ -142,7 +146,7 @@ impl<'t> IptablesRule<'t> {
                 let Some(value) = rest.next() else { break };
                 values.push(value);
             }
-            let name = names.first().copied().unwrap_or_default();
+            let name = *name;
             rule.options.push(RuleOption { negated, name, flag: word, values });
             negated = false;
         }
@@ -375,6 +379,12 @@ const OPTIONS: &[(&[&str], usize)] = &[
     (&["--timeout"], 1),
 ];
 
+/// The options by each of their names.
+static KNOWN: LazyLock<FxHashMap<&'static str, (&'static str, usize)>> = LazyLock::new(|| {
+    let usual = |names: &[&'static str]| names.first().copied().unwrap_or_default();
+    OPTIONS.iter().flat_map(|(names, count)| names.iter().map(move |name| (*name, (usual(names), *count)))).collect()
+});
+
 /// The names of all options that are known, for suggestions.
 pub fn option_names() -> impl Iterator<Item = &'static str> {
     OPTIONS.iter().flat_map(|(names, _)| names.iter().copied())
@@ -455,23 +465,16 @@ fn named_families(option: &RuleOption<'_>) -> Vec<Family> {
     let value = option.value();
     let one = |family| vec![family];
     match option.name {
-        "-4" | "--icmp-type" | "-f" | "--ttl-eq" | "--ttl-gt" | "--ttl-lt" | "--ttl-set" | "--ttl-inc"
-        | "--ttl-dec" => one(Family::Ipv4),
-        "-6" | "--icmpv6-type" | "--hl-eq" | "--hl-gt" | "--hl-lt" | "--hl-set" | "--hl-inc" | "--hl-dec" => {
-            one(Family::Ipv6)
-        }
+        "-4" => one(Family::Ipv4),
+        "-6" => one(Family::Ipv6),
         "-p" if !option.negated => match value {
             "icmp" | "1" | "igmp" | "2" => one(Family::Ipv4),
             "icmpv6" | "ipv6-icmp" | "58" => one(Family::Ipv6),
             _ => Vec::new(),
         },
-        "-m" => match value {
-            "icmp" | "ttl" => one(Family::Ipv4),
-            "icmp6" | "hl" | "ipv6header" | "rt" | "frag" | "eui64" | "dst" | "hbh" | "mh" => one(Family::Ipv6),
-            _ => Vec::new(),
-        },
-        "--reject-with" if value.starts_with("icmp-") => one(Family::Ipv4),
-        "--reject-with" if value.starts_with("icmp6-") => one(Family::Ipv6),
+        "-m" | "-j" | "--reject-with" => {
+            restrictions::only_family(&format!("{} {value}", option.name)).into_iter().collect()
+        }
         // The names that live sets have, one for each family.
         "--match-set" | "--add-set" | "--del-set" if value.starts_with("fwc-") => match value.rsplit('-').next() {
             Some("v4") => one(Family::Ipv4),
@@ -482,7 +485,7 @@ fn named_families(option: &RuleOption<'_>) -> Vec<Family> {
         | "--to-destination" | "--to-source" | "--to" | "--on-ip" | "--gateway" | "--tunnel-src" | "--tunnel-dst" => {
             value.split([',', '-']).filter_map(family_of).collect()
         }
-        _ => Vec::new(),
+        name => restrictions::only_family(name).into_iter().collect(),
     }
 }
 

@@ -23,6 +23,8 @@ mod listed;
 mod loading;
 mod mutants;
 mod oracle_proof;
+mod random;
+mod restrictions;
 mod simulated;
 mod stateless;
 mod traced;

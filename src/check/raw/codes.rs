@@ -527,3 +527,33 @@ chain filter FORWARD {
 With the iptables backend it is `target iptables` and `chain filter DOCKER-USER`, where ACCEPT is final.
 ",
 };
+
+/// What iptables refuses.
+pub static REFUSED: Code = Code {
+    number: "FW0721",
+    name: "refused-by-the-tool",
+    level: Level::Error,
+    summary: "a line is one that iptables or nft refuses, and with it the whole file",
+    explanation: "\
+# A line that the tool refuses
+
+iptables takes `-i`, `-o`, `-s`, `-d`, `-p` and `-j` once in a line, and each option of a match or target once. Some options need a
+protocol, some targets exist in one table or at some hooks alone, a range of ports has its smaller end first, and a set has to be there.
+What is refused was asked of the tools themselves.
+
+**Why it hurts.** One line that is refused costs the whole file: nothing is loaded.
+
+```fw
+chain filter INPUT {
+    -i eth0 -i eth1 -j DROP                  # error
+    -p tcp --dport 90:80 -j DROP             # error
+}
+```
+
+**Instead**, write a line for each interface, or say it in the language, which has lists:
+
+```fw
+deny from any on { eth0, eth1 } to host
+```
+",
+};

@@ -3,13 +3,14 @@
 use super::Line;
 use super::codes::{
     BOTH_FAMILIES, COMMAND, FOREIGN_CHAIN, LOG_WITHOUT_LIMIT, NOT_READ, OLD_STATE_MATCH, OPENS_UNPUBLISHED,
-    OTHER_BACK_END, PORT_WITHOUT_PROTOCOL, TOO_MANY_PORTS, UNKNOWN_TARGET, WITHOUT_DIRECTION, WRONG_DIRECTION,
+    OTHER_BACK_END, PORT_WITHOUT_PROTOCOL, REFUSED, TOO_MANY_PORTS, UNKNOWN_TARGET, WITHOUT_DIRECTION, WRONG_DIRECTION,
     WRONG_PLACE,
 };
 use crate::check::limits;
 use crate::diagnostic::{Diagnostic, Edit, Help};
 use crate::names::closest;
 use crate::net::{Card, PortRange, Protocol};
+use crate::netfilter::restrictions;
 use crate::netfilter::words::{self, IptablesRule, RuleOption};
 use crate::netfilter::{Hook, TableKind, Target};
 use crate::platform;
@@ -112,6 +113,7 @@ pub(super) fn check(line: &Line<'_>, out: &mut Vec<Diagnostic>) -> bool {
         return false;
     }
     let rule = IptablesRule::read(line.text);
+    let told = out.len();
     unread(line, &rule, out);
     protocols(line, &rule, out);
     directions(line, &rule, out);
@@ -128,8 +130,13 @@ pub(super) fn check(line: &Line<'_>, out: &mut Vec<Diagnostic>) -> bool {
             .help("write one line for each family"),
         );
     }
+    if let Some(target) = rule.target() {
+        self::target(line, &rule, target, out);
+    }
+    if out.iter().skip(told).all(|one| !one.is_error()) {
+        refused(line, &rule, out);
+    }
     let Some(target) = rule.target() else { return false };
-    self::target(line, &rule, target, out);
     let goes = target.name == "-g" || FINAL.contains(&target.value());
     goes && rule.matches_everything()
 }
@@ -216,6 +223,45 @@ fn unread(line: &Line<'_>, rule: &IptablesRule<'_>, out: &mut Vec<Diagnostic>) {
             }
         });
     }
+}
+
+/// What the tools refuse, as far as the other checks have not said it; and matches and targets of which it is not known.
+fn refused(line: &Line<'_>, rule: &IptablesRule<'_>, out: &mut Vec<Diagnostic>) {
+    let fault = |range, what| Diagnostic::new(&REFUSED, line.at(range), what).label("iptables refuses the whole file");
+    if let Some((range, what)) = restrictions::refusal(rule, line.kind, Some(line.hook)) {
+        out.push(fault(range, what).help("correct it, or say it in the language"));
+        return;
+    }
+    for option in &rule.options {
+        let value = option.value();
+        let looks = matches!(option.name, "--match-set" | "--add-set" | "--del-set");
+        if looks && value.starts_with("fwc-") && !is_live_set(line, value) {
+            let what = format!("no set `{value}` is made by this policy");
+            out.push(
+                fault(option.range(), what).help("declare it: `set NAME live` makes `fwc-NAME-v4` and `fwc-NAME-v6`"),
+            );
+        } else if looks && !value.starts_with("fwc-") {
+            not_checked(line, option, &format!("set `{value}`"), out);
+        }
+        if option.name == "-m" && !restrictions::is_known(&format!("-m {value}")) {
+            not_checked(line, option, &format!("match `{value}`"), out);
+        }
+        if option.name == "-j" && TARGETS.contains(&value) && !restrictions::is_known(&format!("-j {value}")) {
+            not_checked(line, option, &format!("target `{value}`"), out);
+        }
+    }
+}
+
+fn is_live_set(line: &Line<'_>, name: &str) -> bool {
+    let of = |set: &str| ["v4", "v6"].iter().any(|family| name == format!("fwc-{set}-{family}"));
+    line.policy.live_sets.iter().any(|set| of(&set.name))
+}
+
+fn not_checked(line: &Line<'_>, option: &RuleOption<'_>, what: &str, out: &mut Vec<Diagnostic>) {
+    out.push(
+        Diagnostic::new(&NOT_READ, line.at(option.range()), format!("the {what} is emitted unchecked"))
+            .help("test the file on the host: if its tools do not know it, nothing is loaded"),
+    );
 }
 
 /// The name of a protocol as iptables takes it, as a number.

@@ -3,7 +3,7 @@
 use super::Line;
 use super::codes::{
     COMMAND, FOREIGN_CHAIN, LOG_WITHOUT_LIMIT, NOT_READ, OTHER_BACK_END, OVERRIDDEN_ACCEPT, PORT_WITHOUT_PROTOCOL,
-    WITHOUT_DIRECTION, WRONG_DIRECTION, WRONG_PLACE,
+    REFUSED, WITHOUT_DIRECTION, WRONG_DIRECTION, WRONG_PLACE,
 };
 use crate::check::limits;
 use crate::diagnostic::Diagnostic;
@@ -11,8 +11,10 @@ use crate::facts::Backend;
 use crate::names::closest;
 use crate::net::{Card, PortRange, Protocol};
 use crate::netfilter::words::{self, Word};
-use crate::netfilter::{Hook, TableKind, Target};
+use crate::netfilter::{Effect, Hook, MatchKind, Rule, TableKind, Target, Verdict};
 use crate::policy::Class;
+use crate::read;
+use crate::span::FileId;
 use crate::traffic;
 
 /// Words that nft's statements and expressions begin with (nft(8), 1.0.6).
@@ -136,6 +138,7 @@ pub(super) fn check(line: &Line<'_>, out: &mut Vec<Diagnostic>) -> bool {
     }
     let all = words::words(line.text.trim_end().trim_end_matches(';'));
     let Some(first) = all.first() else { return false };
+    let told = out.len();
     let second = all.get(1).map_or("", |word| word.text);
     // `add @set { … }` and its like are statements; `add rule` is a command.
     let adds = ["add", "delete", "update"].contains(&first.text) && !second.starts_with('@');
@@ -163,7 +166,78 @@ pub(super) fn check(line: &Line<'_>, out: &mut Vec<Diagnostic>) -> bool {
     dialled_port(line, &all, out);
     ports(line, &all, out);
     out.extend(overridden(line, &all));
+    if out.iter().skip(told).all(|one| !one.is_error() && one.code.number != NOT_READ.number) {
+        out.extend(refused(line, &all).or_else(|| not_read_whole(line)));
+    }
     decides(&all)
+}
+
+/// Words that fields of one header come after, where only one of them fits a packet.
+const HEADERS: [&[&str]; 2] = [&["ip", "ip6"], &["tcp", "udp", "udplite", "sctp", "dccp", "icmp", "icmpv6"]];
+
+/// What nft refuses: headers that no packet has together, variables and sets that nothing makes, and ranges that end before they begin.
+fn refused(line: &Line<'_>, all: &[Word<'_>]) -> Option<Diagnostic> {
+    const FIELDS: [&str; 14] = [
+        "saddr", "daddr", "sport", "dport", "type", "code", "flags", "protocol", "nexthdr", "ttl", "hoplimit", "dscp",
+        "length", "id",
+    ];
+    for headers in HEADERS {
+        let mut compared = all.windows(2).filter_map(|pair| match pair {
+            [header, field] if headers.contains(&header.text) && FIELDS.contains(&field.text) => Some(header),
+            _ => None,
+        });
+        let first = compared.next();
+        if let Some((first, other)) =
+            first.and_then(|first| Some((first, compared.find(|other| other.text != first.text)?)))
+        {
+            let what = format!("no packet has a header of `{}` and one of `{}`", first.text, other.text);
+            let fault = Diagnostic::new(&REFUSED, line.at(other.range()), what).label("nft refuses the whole file");
+            return Some(fault.help("write a line for each"));
+        }
+    }
+    for word in all.iter().filter(|word| !word.quoted) {
+        let inner = word.text.trim_matches(['{', '}', ',', ';']);
+        let ends = inner.split_once('-').map(|(first, last)| (first.parse::<u16>(), last.parse::<u16>()));
+        let (what, help) = if inner.starts_with('$') {
+            (format!("`{inner}` is a variable, and there is none"), "write the value")
+        } else if let Some(set) = inner.strip_prefix('@').filter(|set| !is_made(line, set)) {
+            (
+                format!("no set `{set}` is made by this policy"),
+                "declare it: `set NAME live` makes `fwc-NAME-v4` and `fwc-NAME-v6`",
+            )
+        } else if matches!(ends, Some((Ok(first), Ok(last))) if first > last) {
+            (format!("the range `{inner}` ends before it begins"), "write the smaller end first")
+        } else {
+            continue;
+        };
+        let fault = Diagnostic::new(&REFUSED, line.at(word.range()), what);
+        return Some(fault.label("nft refuses the whole file").help(help));
+    }
+    None
+}
+
+/// Whether a set is there when the line is read. `@th,0,16` is a part of the packet.
+fn is_made(line: &Line<'_>, set: &str) -> bool {
+    let of = |name: &str| ["v4", "v6"].iter().any(|family| set == format!("fwc-{name}-{family}"));
+    set.contains(',') || line.policy.live_sets.iter().any(|live| of(&live.name))
+}
+
+/// A line of which some words are kept as they are: what they mean is not known, nor whether nft takes them.
+fn not_read_whole(line: &Line<'_>) -> Option<Diagnostic> {
+    let text = format!("table inet words {{\n\tchain words {{\n\t\t{}\n\t}}\n}}\n", line.text);
+    let reading = read::nft(FileId(0), &text);
+    let mut rules = reading.ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
+    if reading.faults.is_empty() && !rules.any(has_unknown) {
+        return None;
+    }
+    let fault = Diagnostic::new(&NOT_READ, line.at(0..line.text.len()), "words of this line are emitted unchecked");
+    Some(fault.help("test the file on the host: if its nft cannot read them either, nothing is loaded"))
+}
+
+fn has_unknown(rule: &Rule) -> bool {
+    rule.matches.iter().any(|item| matches!(item.kind, MatchKind::Unknown(_)))
+        || rule.effects.iter().any(|effect| matches!(effect, Effect::Unknown(_)))
+        || matches!(rule.verdict, Some(Verdict::Unknown(_)))
 }
 
 fn position(all: &[Word<'_>], wanted: &[&str]) -> Option<usize> {

@@ -20,7 +20,7 @@ use super::family;
 use super::ipset::{self, Sets};
 use super::{
     Context, INCOMPLETE_MATCH, Line, NOT_IN_BACK_END, OutputFile, RATE_OUT_OF_RANGE, State, UNUSABLE_TEXT, USUAL_LINE,
-    WRONG_TABLE, attach, header, write,
+    WRONG_TABLE, attach, header, translated_port, write,
 };
 use crate::diagnostic::Code;
 use crate::net::{Card, Family, Protocol};
@@ -291,6 +291,7 @@ impl<'a, 's> Writer<'a, 's> {
         let Some((parts, product)) = self.parts(rule, |item| !counts(&item.kind)) else {
             return current.clone();
         };
+        translated_port(self.state, rule);
         let counters: Vec<Part> =
             rule.matches.iter().filter(|item| counts(&item.kind) && !item.negated).map(Part::Words).collect();
         self.set_remark(rule);

@@ -37,8 +37,12 @@ impl<'a, 's> Writer<'a, 's> {
                     let message = format!("the log prefix `{prefix}` is longer than 29 bytes");
                     self.state.fault(&UNUSABLE_TEXT, origin, message, "shorten it: iptables cuts the rest off");
                 }
-                out.push_str(" -j LOG --log-prefix ");
-                write::quoted(out, prefix, LOG_PREFIX);
+                out.push_str(" -j LOG");
+                // iptables takes no empty text.
+                if !prefix.is_empty() {
+                    out.push_str(" --log-prefix ");
+                    write::quoted(out, prefix, LOG_PREFIX);
+                }
                 out.push_str(" --log-level ");
                 write::number(out, *level);
             }

@@ -153,6 +153,11 @@ impl<'a, 's> Writer<'a, 's> {
             }
             MatchKind::InSet(asked) => {
                 let LookUp { set, fields } = &**asked;
+                if !self.families.contains_key(set) {
+                    let message =
+                        format!("the set `{set}` is in the inet table, and frames are compared in the bridge table");
+                    self.fault(&NOT_IN_BACK_END, rule, message, "write the addresses, or choose the iptables target");
+                }
                 if fields.contains(&SetField::OriginalService) && fields.len() > 1 {
                     let message = "nft cannot look the dialled port up together with another field".to_owned();
                     self.fault(&NOT_IN_BACK_END, rule, message, "compare the dialled port in a rule of its own");

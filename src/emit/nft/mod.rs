@@ -16,7 +16,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::family::{is_neutral, of_family};
 use super::{
     Context, INCOMPLETE_MATCH, Line, NOT_IN_BACK_END, OutputFile, State, UNUSABLE_TEXT, USUAL_LINE, WRONG_TABLE,
-    attach, header, ipset, write,
+    attach, header, ipset, translated_port, write,
 };
 use crate::diagnostic::Code;
 use crate::net::Family;
@@ -359,6 +359,7 @@ impl<'a, 's> Writer<'a, 's> {
         {
             return;
         }
+        translated_port(self.state, rule);
         let mut line = String::with_capacity(160);
         for item in &rule.matches {
             if !self.matching(&mut line, item, rule, family) {

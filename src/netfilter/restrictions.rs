@@ -1,0 +1,159 @@
+//! What the tools of iptables refuse, as they say themselves: a table of their options that a test takes from the tools present, and keeps.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::words::{IptablesRule, RuleOption};
+use super::{Hook, TableKind};
+use crate::net::{Family, Protocol};
+
+/// The table: name, families, whether it can be repeated in one match, the protocols that it needs, the places where it is taken.
+const TABLE: &str = include_str!("restrictions.tsv");
+
+/// What one option, match or target is restricted to.
+struct Restriction {
+    families: Vec<Family>,
+    once: bool,
+    /// Empty: any, and none.
+    protocols: Vec<Protocol>,
+    /// Tables and built-in chains; empty: all.
+    places: FxHashSet<(&'static str, &'static str)>,
+}
+
+static RESTRICTIONS: LazyLock<FxHashMap<&'static str, Restriction>> =
+    LazyLock::new(|| TABLE.lines().filter_map(restriction).collect());
+
+fn restriction(line: &'static str) -> Option<(&'static str, Restriction)> {
+    let mut fields = line.split('\t');
+    let name = fields.next()?;
+    let families = fields.next()?;
+    let families =
+        [('4', Family::Ipv4), ('6', Family::Ipv6)].into_iter().filter(|(digit, _)| families.contains(*digit));
+    let once = fields.next()? == "once";
+    let protocols = fields.next()?.split(',').filter_map(Protocol::by_name).collect();
+    let places = fields.next()?.split(' ').filter_map(|place| place.split_once(':')).collect();
+    Some((name, Restriction { families: families.map(|(_, family)| family).collect(), once, protocols, places }))
+}
+
+/// The families in which the tools take an option, match or target, if they restrict it to one.
+#[must_use]
+pub fn only_family(name: &str) -> Option<Family> {
+    match RESTRICTIONS.get(name)?.families.as_slice() {
+        [family] => Some(*family),
+        _ => None,
+    }
+}
+
+/// Whether the table has a match (`-m x`) or a target (`-j X`).
+#[must_use]
+pub fn is_known(name: &str) -> bool {
+    RESTRICTIONS.contains_key(name)
+}
+
+/// The first thing in a rule that the tools refuse, with its place in the line: an option that is said twice, or without the protocol that it
+/// needs, or where the tools do not take it.
+#[must_use]
+pub fn refusal(rule: &IptablesRule<'_>, table: TableKind, hook: Option<Hook>) -> Option<(Range<usize>, String)> {
+    let protocol = rule.protocol().and_then(named_protocol);
+    let mut said: FxHashSet<&str> = FxHashSet::default();
+    for option in &rule.options {
+        let name = name(option);
+        if matches!(option.name, "-m" | "-j" | "-g") {
+            // The options of the match before end here; those of no match are said once in a line.
+            said.retain(|name| !name.starts_with("--"));
+        }
+        let known = RESTRICTIONS.get(&*name);
+        let target = matches!(option.name, "-j" | "-g");
+        let once = target || (option.name != "-m" && known.is_some_and(|known| known.once));
+        if !said.insert(if target { "-j" } else { option.name }) && once {
+            return Some((option.range(), format!("`{}` is said twice, and iptables takes it once", option.flag.text)));
+        }
+        let Some(known) = known else { continue };
+        if !needs(known, protocol) {
+            let wanted: Vec<String> = known.protocols.iter().map(ToString::to_string).collect();
+            let wanted = wanted.join("`, `-p ");
+            return Some((option.range(), format!("`{name}` needs `-p {wanted}`")));
+        }
+        // Targets share the names of options, and a place is the target's. The security table was not asked of the tools.
+        let placed = !name.starts_with("--") || name.starts_with("--physdev-");
+        let taken = known
+            .places
+            .iter()
+            .any(|(of, chain)| *of == table.name() && hook.is_none_or(|hook| hook.chain() == *chain));
+        if placed && !known.places.is_empty() && table != TableKind::Security && !taken {
+            let at = hook.map_or(String::new(), |hook| format!(" at {}", hook.chain()));
+            return Some((option.range(), format!("iptables takes no `{name}` in table {}{at}", table.name())));
+        }
+    }
+    value_refusal(rule, protocol)
+}
+
+/// The first value that the tools refuse.
+fn value_refusal(rule: &IptablesRule<'_>, protocol: Option<Protocol>) -> Option<(Range<usize>, String)> {
+    for option in &rule.options {
+        let value = option.value();
+        let refused = match option.name {
+            "--dport" | "--sport" | "--dports" | "--sports" | "--ports" | "--ctorigdstport" => {
+                value.split(',').any(is_reversed).then(|| format!("the range `{value}` ends before it begins"))
+            }
+            "--reject-with" => {
+                let known = RESTRICTIONS.get(&*format!("--reject-with {value}"));
+                match known {
+                    None => Some(format!("iptables has no way to reject called `{value}`")),
+                    Some(known) if !needs(known, protocol) => {
+                        Some(format!("`{value}` answers TCP alone: say `-p tcp`"))
+                    }
+                    Some(_) => None,
+                }
+            }
+            "--to-destination" | "--to-source" | "--to-ports" if option.name == "--to-ports" || has_port(value) => {
+                let known = RESTRICTIONS.get("--to-ports");
+                known
+                    .is_some_and(|known| !needs(known, protocol))
+                    .then(|| format!("`{}` names a port, and the line no protocol that has any", option.flag.text))
+            }
+            _ => None,
+        };
+        if let Some(refused) = refused {
+            return Some((option.range(), refused));
+        }
+    }
+    None
+}
+
+/// Whether a rule about this protocol has what an option needs.
+fn needs(known: &Restriction, protocol: Option<Protocol>) -> bool {
+    known.protocols.is_empty() || protocol.is_some_and(|protocol| known.protocols.contains(&protocol))
+}
+
+/// Whether a range of ports has its ends the wrong way round.
+fn is_reversed(range: &str) -> bool {
+    let ends = range.split_once(':').map(|(first, last)| (first.parse::<u16>(), last.parse::<u16>()));
+    matches!(ends, Some((Ok(first), Ok(last))) if first > last)
+}
+
+/// Whether an address to translate to has a port behind it: `192.0.2.1:80`, `[2001:db8::1]:80`.
+fn has_port(address: &str) -> bool {
+    match address.rsplit_once(']') {
+        Some((_, rest)) => rest.starts_with(':'),
+        None => address.matches(':').count() == 1,
+    }
+}
+
+/// The name of an option in the table: matches and targets with their own names.
+fn name(option: &RuleOption<'_>) -> String {
+    match option.name {
+        "-m" | "-j" => format!("{} {}", option.name, option.value()),
+        "-g" => format!("-j {}", option.value()),
+        name => name.to_owned(),
+    }
+}
+
+fn named_protocol(name: &str) -> Option<Protocol> {
+    match name {
+        "ipv6-icmp" | "icmp6" => Some(Protocol::ICMPV6),
+        _ => Protocol::by_name(name),
+    }
+}
