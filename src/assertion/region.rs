@@ -55,7 +55,7 @@ pub(super) fn lowered(
             }
         }
     }
-    let (mut ruleset, _) = lower::lower(silent, target);
+    let mut ruleset = lower::lower_sentence(silent, target);
     silent.flows.clear();
     let Some(location) = judgements.first().map(|judgement| judgement.location) else { return ruleset };
     for table in &mut ruleset.tables {

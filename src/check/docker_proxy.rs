@@ -10,7 +10,7 @@ use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::{Family, PortRange, PortSet};
 use crate::netfilter::Target;
 use crate::policy::resolve::families;
-use crate::policy::{Action, Class, Flow, Judgement, Party, Policy, Rank, Special, Traffic};
+use crate::policy::{Action, Class, Flow, Judgement, Policy, Rank, Traffic};
 use crate::span::Location;
 use crate::syntax::tree::View;
 use crate::traffic;
@@ -71,27 +71,6 @@ or say the same for both: `allow tcp 8080 from any to { host, container }`.
 ",
 };
 
-/// docker-proxy's own connection to the container may be denied.
-pub static SECOND_LEG: Code = Code {
-    number: "FW0305",
-    name: "proxied-second-leg",
-    level: Level::Warning,
-    summary: "what docker-proxy carries is allowed in, but its own connection on to the container may be denied",
-    explanation: "\
-docker-proxy ends the client's connection on the host and opens another, from the host to the container's own port. A policy
-that denies what the host opens to containers denies that second half, too. With facts fwc allows it for what the rules let in;
-without them it does not know the containers' own ports.
-
-```fw
-allow https from any to container
-default deny from host to container     # warning: IPv6 clients time out
-```
-
-**Instead**, say what is published (`compose \"docker-compose.yml\"`, a `container` declaration, `fwc.facts.json`), or that
-docker-proxy is off (`fact docker.userland-proxy = off`).
-",
-};
-
 /// The check.
 pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
     if !traffic::may_proxy(policy) || !traffic::ports_unknown(policy) {
@@ -99,7 +78,6 @@ pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
     }
     let mut out = open_roads(policy);
     out.extend(disagreements(policy));
-    out.extend(second_leg(policy));
     out
 }
 
@@ -331,56 +309,4 @@ fn disagreement(host: &Judgement, inside: &Judgement, words: &str) -> Diagnostic
     .related(first.location, format!("{} {} here", word(first), place(first)))
     .help("say what is published: `compose \"docker-compose.yml\"`, `container NAME on NETWORK publish …`, or facts")
     .help("or, if Docker runs without docker-proxy, `fact docker.userland-proxy = off`")
-}
-
-fn second_leg(policy: &Policy) -> Vec<Diagnostic> {
-    let flow = Flow { from: Class::Host, to: Class::Container };
-    let list = || policy.flows.get(&flow).into_iter().flatten();
-    let Some(closing) = list().find(|judgement| {
-        // The deny that an allow implies leaves containers' own addresses alone, and docker-proxy with them.
-        roads::stops(judgement.action)
-            && (judgement.rank == Rank::Default || judgement.rank == Rank::End && !judgement.leaves_own_addresses)
-            && judgement.to.is_whole_class()
-            && judgement.from.is_whole_class()
-            && judgement.traffic.contains(&Traffic::ALL)
-    }) else {
-        return Vec::new();
-    };
-    // Everything that the host opens to containers is let through: docker-proxy's connections are, too.
-    let open = |judgement: &Judgement| {
-        judgement.action == Action::Allow
-            && judgement.from.is_whole_class()
-            && judgement.to
-                == Party::special(Class::Container, Special { view: judgement.to.view, ..Special::default() })
-            && judgement.traffic.contains(&Traffic::ALL)
-    };
-    if list().any(open) {
-        return Vec::new();
-    }
-    let allows = [Class::Outside, Class::Container].into_iter().flat_map(|from| {
-        let allows = roads::written(policy, Flow { from, to: Class::Container });
-        allows.filter(move |allow| {
-            allow.action == Action::Allow
-                && allow.rank == Rank::Rule
-                && is_proxied(policy, from, allow)
-                && allow.traffic.iter().all(|traffic| traffic.ports.is_some())
-        })
-    });
-    let Some(allow) = allows.into_iter().next() else { return Vec::new() };
-    let mut found = Diagnostic::new(
-        &SECOND_LEG,
-        closing.location,
-        "docker-proxy's own connections to containers are denied by this",
-    );
-    found = found.label("what the host opens to containers, docker-proxy included");
-    if allow.location != closing.location {
-        found =
-            found.related(allow.location, "lets in clients whom docker-proxy serves: IPv6, possibly, and containers");
-    }
-    vec![
-        found
-            .help("say what is published: `compose \"docker-compose.yml\"`, `container NAME on NETWORK publish …`, or facts")
-            .help("or leave what the host opens alone: `from world` instead of `from any`")
-            .help("or, if Docker runs without docker-proxy, `fact docker.userland-proxy = off`"),
-    ]
 }

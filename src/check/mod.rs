@@ -79,7 +79,6 @@ pub static CODES: &[&Code] = &[
     &published_port::PUBLISHED_PORT_AMONG,
     &docker_proxy::PROXIED_ROAD_OPEN,
     &docker_proxy::HOST_AND_CONTAINER_DISAGREE,
-    &docker_proxy::SECOND_LEG,
     &container_ports::PORT_ON_THE_WRONG_SIDE,
     &direct::DIRECT_DROPPED,
     &direct::DIRECT_MAY_BE_DROPPED,

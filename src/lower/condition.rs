@@ -12,6 +12,17 @@ use crate::netfilter::{Hook, Match, MatchKind, SetField, State, TableFamily, Tab
 use crate::policy::{Action, CardSet, Class, Flow, Judgement, Party, Policy, Published, Traffic};
 use crate::syntax::tree::View;
 
+use super::own_address::at_own_address;
+
+/// The host's connections to containers, by what OUTPUT sees of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostLeg {
+    /// Sent to a published port at an address of the host.
+    Published,
+    /// Sent to the container's own address, as docker-proxy's connections are.
+    OwnAddress,
+}
+
 /// Where a judgement's rules stand.
 #[derive(Clone, Debug)]
 pub struct Seat {
@@ -25,6 +36,8 @@ pub struct Seat {
     pub flow: Flow,
     /// Traffic to containers that docker-proxy takes in on INPUT, at the published port.
     pub proxied: bool,
+    /// On OUTPUT, towards containers: which of the host's connections.
+    pub leg: Option<HostLeg>,
     /// Frames between bridge ports, seen with their ports.
     pub bridged: bool,
     /// What an allow says here.
@@ -45,6 +58,7 @@ impl Seat {
             family: TableFamily::Inet,
             flow,
             proxied: false,
+            leg: None,
             bridged: false,
             allow: Verdict::Accept,
             families: Family::BOTH.to_vec(),
@@ -61,8 +75,9 @@ impl Seat {
     /// Tells apart the limits of seats that count separately.
     #[must_use]
     pub fn suffix(&self) -> &'static str {
-        match (self.table, self.bridged, self.hook, self.proxied, &self.allow) {
+        match (self.table, self.bridged, self.hook, self.leg, &self.allow) {
             (TableKind::Mangle, ..) => "m",
+            (_, _, _, Some(HostLeg::Published), _) => "h",
             (_, true, ..) => "b",
             (_, _, Hook::Input, ..) => "i",
             (_, _, Hook::Output, ..) => "o",
@@ -74,7 +89,7 @@ impl Seat {
     /// Whether a judgement has a say here at all.
     #[must_use]
     pub fn covers(&self, judgement: &Judgement) -> bool {
-        if self.proxied {
+        if self.proxied || self.leg == Some(HostLeg::Published) {
             // docker-proxy carries what is dialled at a host address, never what a `forward` translated.
             return judgement.to.view != Some(View::Direct) && !judgement.forwarded;
         }
@@ -103,6 +118,18 @@ struct Service<'a> {
 /// The alternatives of a judgement at a seat. Empty: it can never hold here.
 #[must_use]
 pub fn of(policy: &Policy, judgement: &Judgement, seat: &Seat) -> Vec<Conjunction> {
+    let own_address = at_own_address(policy, judgement, seat);
+    if seat.leg == Some(HostLeg::OwnAddress) && judgement.action.stops() && judgement.to.view.is_none() {
+        return own_address.map_or_else(Vec::new, |direct| alternatives(policy, &direct, seat));
+    }
+    let mut list = alternatives(policy, judgement, seat);
+    if let Some(direct) = own_address {
+        list.extend(alternatives(policy, &direct, seat));
+    }
+    list
+}
+
+fn alternatives(policy: &Policy, judgement: &Judgement, seat: &Seat) -> Vec<Conjunction> {
     let mut list = Vec::new();
     let possible = crate::policy::resolve::families(judgement);
     for service in services(policy, judgement, seat) {
@@ -157,6 +184,11 @@ fn drop_absent_cards(policy: &Policy, seat: &Seat, matches: &mut Vec<Match>) {
     });
 }
 
+/// Whether a judgement is about every container and every service, whatever the address.
+pub(super) fn is_for_all_containers(judgement: &Judgement) -> bool {
+    judgement.to.is_whole_class() && *judgement.traffic == [Traffic::ALL]
+}
+
 fn names_address(party: &Party) -> bool {
     party.addresses.is_some()
         || party.live.is_some()
@@ -167,7 +199,8 @@ fn names_address(party: &Party) -> bool {
 /// The services of a judgement: for a named container, only what it publishes. Where docker-proxy takes connections in, the
 /// container's own port is in no header: it is told by the published port that leads to it.
 fn services<'a>(policy: &'a Policy, judgement: &'a Judgement, seat: &Seat) -> SmallVec<[Service<'a>; 1]> {
-    let all = (seat.proxied && judgement.to.view == Some(View::Inside)).then_some(&policy.containers.published[..]);
+    let by_table = seat.proxied || seat.leg == Some(HostLeg::Published) && !policy.containers.published.is_empty();
+    let all = (by_table && judgement.to.view == Some(View::Inside)).then_some(&policy.containers.published[..]);
     let plain = |traffic: &Traffic| Service {
         family: traffic.family,
         protocol: traffic.protocol,
@@ -228,36 +261,12 @@ pub fn dialled(traffic: &Traffic, one: &Published, view: Option<View>) -> Option
 }
 
 /// Whether [`dialled`] gives any port.
-fn is_dialled(traffic: &Traffic, one: &Published, view: Option<View>) -> bool {
+pub(super) fn is_dialled(traffic: &Traffic, one: &Published, view: Option<View>) -> bool {
     if view == Some(View::Inside) {
         return dialled(traffic, one, view).is_some();
     }
     traffic.protocol.is_none_or(|protocol| protocol == one.protocol)
         && traffic.ports.as_ref().is_none_or(|ports| ports.meets(one.ports))
-}
-
-/// Everything known that an allow to containers reaches through a host address.
-#[must_use]
-pub fn reached<'p>(policy: &'p Policy, allow: &Judgement) -> Vec<&'p Published> {
-    let named = allow.to.published.as_deref();
-    policy
-        .containers
-        .published
-        .iter()
-        .filter(|one| allow.to.view != Some(View::Direct) && named.is_none_or(|list| list.contains(one)))
-        .filter(|one| allow.traffic.iter().any(|traffic| is_dialled(traffic, one, allow.to.view)))
-        .collect()
-}
-
-/// The container's side of a publication: what docker-proxy connects to.
-#[must_use]
-pub fn container_side(one: &Published) -> Vec<Match> {
-    let ports = PortSet::new([one.container_ports]);
-    vec![
-        Match::not(MatchKind::OutInterface([Card::exact("lo")].into())),
-        Match::is(MatchKind::protocol(one.protocol)),
-        Match::is(MatchKind::DestinationPort(ports)),
-    ]
 }
 
 /// How the service's ports show at a seat.
@@ -338,6 +347,12 @@ fn container_roads(
         }
     };
     let allow = judgement.action == Action::Allow;
+    if seat.leg == Some(HostLeg::Published) && (judgement.to.view.is_none() || service.published.is_some()) {
+        // Whatever comes here was sent to a published port, translated or not.
+        let mut extra = Vec::new();
+        dialled_at(&mut extra);
+        return vec![Road { ports: Ports::Original, extra }];
+    }
     // The deny that an allow implies here is for what the client sent to an address of this host. Containers talk on at their own
     // addresses, and docker-proxy to them, until a line of the policy says otherwise.
     if judgement.leaves_own_addresses {
@@ -364,13 +379,7 @@ fn container_roads(
         }
         _ => {}
     }
-    if seat.flow.from == Class::Host
-        && allow
-        && service.ports.is_none()
-        && judgement.to.at.is_none()
-        && judgement.to.published.is_none()
-    {
-        // From this machine the container's own address cannot be told from docker-proxy's second connection.
+    if seat.leg == Some(HostLeg::OwnAddress) {
         return vec![Road { ports: Ports::Header, extra: Vec::new() }];
     }
     let mut roads = Vec::new();

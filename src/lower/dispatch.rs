@@ -117,13 +117,9 @@ impl Program<'_> {
             return;
         }
         let mut rules = Vec::new();
-        let flow = Flow { from: Class::Host, to: Class::Container };
         let lo = || Match::is(MatchKind::OutInterface([Card::exact("lo")].into()));
         if spoken_of(Class::Container) {
-            // The host's connection to its own address, which Docker's NAT turns to a container, still shows the loopback.
-            let matches =
-                vec![lo(), Match::is(MatchKind::DestinationTranslated), Match::is(MatchKind::DirectionOriginal)];
-            rules.push(to(matches, self.enter(flow, &chain_name(flow))));
+            rules.extend(self.sent_to_published_ports());
         }
         if has_part(self.policy, "loopback") {
             rules.push(to(vec![lo()], self.loopback(|flow| flow.from == Class::Host)));
@@ -135,7 +131,10 @@ impl Program<'_> {
             if class != Class::Outside && target.is_empty() {
                 continue;
             }
-            if self.policy.flows.contains_key(&flow) {
+            if class == Class::Container && self.policy.flows.contains_key(&flow) {
+                let verdict = self.own_address_chain().map_or(Verdict::Return, |chain| self.enter(flow, &chain));
+                rules.push(to(target.clone(), verdict));
+            } else if self.policy.flows.contains_key(&flow) {
                 let seat = Seat::new(Hook::Output, TableKind::Filter, flow);
                 let own = self.flow_rules(flow, &seat);
                 let chain = chain_name(flow);
@@ -559,7 +558,7 @@ pub(super) fn to(matches: Vec<Match>, verdict: Verdict) -> Rule {
 }
 
 /// What docker-proxy listens for, gathered by protocol and address.
-fn published_matches(published: &[Published]) -> Vec<(Option<Family>, Vec<Match>)> {
+pub(super) fn published_matches(published: &[Published]) -> Vec<(Option<Family>, Vec<Match>)> {
     let mut table: BTreeMap<(Option<std::net::IpAddr>, Option<Family>, Protocol), Vec<crate::net::PortRange>> =
         BTreeMap::new();
     for one in published {

@@ -7,11 +7,13 @@ mod condition;
 mod dispatch;
 mod gate;
 mod nat;
+mod own_address;
+mod proxy;
 pub mod summary;
 
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use thin_vec::thin_vec;
 
@@ -27,13 +29,19 @@ use crate::netfilter::{entry, words};
 use crate::policy::{Action, CardSet, Class, Early, Flow, Gate, Judgement, Party, Policy, Rank, who};
 use crate::span::Location;
 
-pub use condition::{Conjunction, Seat, dialled};
+pub use condition::{Conjunction, HostLeg, Seat, dialled};
 pub use dispatch::ACCEPTED;
 pub use gate::chains_of;
 
 /// Every code that this stage gives.
-pub static CODES: &[&crate::diagnostic::Code] =
-    &[&gate::GUEST_ROAD_UNSEEN, &gate::GATE_WITHOUT_ADDRESS, &dispatch::REJECT_IN_MANGLE, &change::MARK_AFTER_ROUTING];
+pub static CODES: &[&crate::diagnostic::Code] = &[
+    &gate::GUEST_ROAD_UNSEEN,
+    &gate::GATE_WITHOUT_ADDRESS,
+    &dispatch::REJECT_IN_MANGLE,
+    &change::MARK_AFTER_ROUTING,
+    &proxy::OWN_ADDRESS_LEFT_OPEN,
+    &proxy::OWN_ADDRESS_CANNOT_CLOSE,
+];
 
 pub use crate::netfilter::{CONSENT_MARK, MASQUERADE_MARK, RESERVED_MARKS};
 
@@ -51,15 +59,15 @@ const LOG_BURST: u32 = 5;
 pub fn lower(policy: &Policy, target: Target) -> (Ruleset, Vec<Diagnostic>) {
     let mut program = Program::new(policy, target);
     program.unseen_gates();
-    program.live_sets();
-    program.early();
-    program.input();
-    program.output();
-    program.forward();
-    program.bridge();
-    program.changes();
-    program.nat();
-    program.finish()
+    program.note_own_addresses();
+    program.note_neighbours();
+    program.build()
+}
+
+/// Lowers a policy of one sentence, for what it means: at every place where its packets may be met, whatever else has to pass there.
+#[must_use]
+pub fn lower_sentence(policy: &Policy, target: Target) -> Ruleset {
+    Program { sentence: true, ..Program::new(policy, target) }.build().0
 }
 
 /// The program under construction.
@@ -70,11 +78,32 @@ struct Program<'p> {
     out: Vec<Diagnostic>,
     /// The chains of limits, by statement, table and what tells seats apart.
     limits: FxHashMap<(u32, TableKind, &'static str), Arc<str>>,
+    /// The policy is one sentence, which is lowered for what it means.
+    sentence: bool,
 }
 
 impl<'p> Program<'p> {
     fn new(policy: &'p Policy, target: Target) -> Self {
-        Self { policy, target, ruleset: Ruleset::default(), out: Vec::new(), limits: FxHashMap::default() }
+        Self {
+            policy,
+            target,
+            ruleset: Ruleset::default(),
+            out: Vec::new(),
+            limits: FxHashMap::default(),
+            sentence: false,
+        }
+    }
+
+    fn build(mut self) -> (Ruleset, Vec<Diagnostic>) {
+        self.live_sets();
+        self.early();
+        self.input();
+        self.output();
+        self.forward();
+        self.bridge();
+        self.changes();
+        self.nat();
+        self.finish()
     }
 
     fn finish(mut self) -> (Ruleset, Vec<Diagnostic>) {
@@ -239,7 +268,7 @@ impl<'p> Program<'p> {
         }
         rules.extend(left);
         let mut invalid_due = has_part(policy, "invalid");
-        let mut legs_done = false;
+        let (mut rules_done, mut proxy_due) = (false, seat.leg == Some(HostLeg::OwnAddress));
         if has_part(policy, "established") {
             rules.push(state(State::ESTABLISHED | State::RELATED, seat.allow.clone()));
         }
@@ -251,22 +280,28 @@ impl<'p> Program<'p> {
                 rules.push(state(State::INVALID, Verdict::Drop));
                 invalid_due = false;
             }
-            if judgement.rank >= Rank::Default && !legs_done {
-                rules.extend(self.second_legs(flow, seat));
+            if judgement.rank >= Rank::Default && !rules_done {
                 rules.extend(self.allowed_by_gates(flow, seat));
-                legs_done = true;
+                rules_done = true;
             }
             if judgement.rank == Rank::Prelude && judgement.from.cards.is_some() {
                 rules.extend(self.bridge_services(judgement, seat));
-            } else if seat.covers(judgement) {
-                rules.extend(self.judge(judgement, seat));
+                continue;
             }
+            if !self.covers(judgement, seat) {
+                continue;
+            }
+            if judgement.rank == Rank::End && seat.leg == Some(HostLeg::Published) {
+                rules.extend(proxy::loopback_addresses());
+            }
+            let own = self.judge(judgement, seat);
+            if judgement.action.stops() && std::mem::take(&mut proxy_due) {
+                rules.extend(self.proxy_connections(seat));
+            }
+            rules.extend(own);
         }
         if invalid_due {
             rules.push(state(State::INVALID, Verdict::Drop));
-        }
-        if !legs_done {
-            rules.extend(self.second_legs(flow, seat));
         }
         of_families(rules, seat)
     }
@@ -327,29 +362,6 @@ impl<'p> Program<'p> {
         rules
     }
 
-    /// docker-proxy's own connection to a container, where an allow to that container implies it: whoever lets the client's
-    /// connection in on INPUT must let the second one out on OUTPUT.
-    fn second_legs(&self, flow: Flow, seat: &Seat) -> Vec<Rule> {
-        if flow != (Flow { from: Class::Host, to: Class::Container }) || self.proxy_is_off() {
-            return Vec::new();
-        }
-        let mut rules: Vec<Rule> = Vec::new();
-        let mut known = FxHashSet::default();
-        for from in [Class::Outside, Class::Container, Class::Instance, Class::Guest] {
-            let list = self.policy.flows.get(&Flow { from, to: Class::Container }).into_iter().flatten();
-            for allow in list.filter(|judgement| judgement.action == Action::Allow && !judgement.forwarded) {
-                for published in condition::reached(self.policy, allow) {
-                    if known.insert((published.protocol, published.container_ports)) {
-                        let matches = condition::container_side(published);
-                        let verdict = Some(seat.allow.clone());
-                        rules.push(Rule { matches, verdict, origin: Some(allow.location), ..Rule::default() });
-                    }
-                }
-            }
-        }
-        rules
-    }
-
     /// What a rule of a guest's or instance's own block has allowed: defaults come after all rules. Whatever comes this far towards
     /// one with a block its `in` lines have allowed; what comes from one its `out` lines may merely not have denied, so that those
     /// that allow are asked once more.
@@ -396,6 +408,14 @@ impl<'p> Program<'p> {
             }
         }
         rules
+    }
+
+    /// Whether a judgement has a say at a seat.
+    fn covers(&self, judgement: &Judgement, seat: &Seat) -> bool {
+        match seat.leg {
+            Some(HostLeg::OwnAddress) => self.covers_own_address(judgement),
+            _ => seat.covers(judgement),
+        }
     }
 
     fn proxy_is_off(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{dispatch, gate};
+use super::{dispatch, gate, own_address, proxy};
 use crate::check::{direct, docker_proxy, overridden, same_bridge, second_manager};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::net::Card;
@@ -19,7 +19,8 @@ static LIMITS: &[&Code] = &[
     &dispatch::REJECT_IN_MANGLE,
     &direct::DIRECT_MAY_BE_DROPPED,
     &docker_proxy::PROXIED_ROAD_OPEN,
-    &docker_proxy::SECOND_LEG,
+    &own_address::NEIGHBOURS_LEFT_OPEN,
+    &proxy::OWN_ADDRESS_LEFT_OPEN,
     &gate::GUEST_ROAD_UNSEEN,
     &overridden::LIBVIRT_REJECTS,
     &same_bridge::SAME_BRIDGE,

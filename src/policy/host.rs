@@ -385,14 +385,16 @@ pub(super) fn containers(facts: &Facts, policy: &Policy) -> Containers {
         .any(|platform| class_of(platform) == Some(Class::Container));
     let docker = facts.docker.iter().flat_map(|docker| &docker.containers);
     let podman = facts.podman.iter().flat_map(|podman| &podman.containers);
+    let all = docker.chain(podman);
     let published: Vec<Published> =
-        docker.chain(podman).flat_map(|(name, container)| who::published_by(name, container)).collect();
+        all.clone().flat_map(|(name, container)| who::published_by(name, container)).collect();
+    let on_loopback = all.flat_map(|(name, container)| who::published_on_loopback(name, container)).collect();
     let routed = facts.docker.iter().flat_map(|docker| docker.networks.values());
     let routed = routed.filter(|network| {
         network.gateway_mode_ipv4.as_deref() == Some("routed") || network.gateway_mode_ipv6.as_deref() == Some("routed")
     });
     let routed_bridges = routed.filter_map(|network| network.bridge.clone().map(Card::exact)).collect();
-    Containers { used, published, routed_bridges }
+    Containers { used, published, on_loopback, routed_bridges }
 }
 
 /// Notes the facts that the policy rests on, and warns where one that matters is missing.

@@ -313,6 +313,14 @@ pub enum Action {
     Log,
 }
 
+impl Action {
+    /// Whether it keeps traffic out.
+    #[must_use]
+    pub fn stops(self) -> bool {
+        matches!(self, Self::Deny | Self::Reject(_))
+    }
+}
+
 /// A rate or a number of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
@@ -549,6 +557,8 @@ pub struct Containers {
     pub used: bool,
     /// Everything that is known to be published through a host address.
     pub published: Vec<Published>,
+    /// What is published at a loopback address: for the host alone.
+    pub on_loopback: Vec<Published>,
     /// Bridges of networks whose gateway mode is `routed`: no NAT stands before their containers.
     pub routed_bridges: Vec<Card>,
 }

@@ -63,6 +63,8 @@ pub struct Attempt {
     pub inside: Option<u16>,
     /// The target is a container and its own address was dialled.
     pub direct: bool,
+    /// At a container's own address: the ports at which that port of it is published.
+    pub published_as: Vec<u16>,
     /// A `forward` of the policy carried it to its target.
     pub forwarded: bool,
     /// IP protocol.
@@ -94,7 +96,7 @@ impl State {
             None => Self::New,
             Some((8 | 13 | 15 | 17, _)) if v4 => Self::New,
             Some((128 | 139, _)) if !v4 => Self::New,
-            Some((130..=137 | 143, _)) if !v4 => Self::Untracked,
+            Some((130..=136 | 143, _)) if !v4 => Self::Untracked,
             _ => Self::Invalid,
         }
     }
@@ -531,13 +533,19 @@ impl Policy {
         // allow never opens a container's own address without the word `direct`.
         let says_direct =
             rule.clauses.iter().filter_map(|clauses| clauses.to.as_ref()).any(|who| self.says(who, View::Direct));
-        if attempt.direct && rule.action == Action::Allow && !says_direct {
+        if attempt.direct && rule.action == Action::Allow && !says_direct && !self.is_between_neighbours(rule, attempt)
+        {
             return Some(false);
         }
         let inside =
             rule.clauses.iter().filter_map(|clauses| clauses.to.as_ref()).any(|who| self.says(who, View::Inside));
         let port = if inside { attempt.inside } else { attempt.port };
-        if !rule.what.is_empty() && !rule.what.iter().any(|item| self.serves(item, attempt, port)) {
+        // A deny to a container by its name closes at its own address what it closes at the host's.
+        let stops = matches!(rule.action, Action::Deny | Action::Reject(_));
+        let published = attempt.published_as.iter().filter(|_| attempt.direct && stops && names_container(rule, true));
+        let ports: Vec<Option<u16>> = std::iter::once(port).chain(published.map(|&port| Some(port))).collect();
+        let serves = |item: &Item| ports.iter().any(|&port| self.serves(item, attempt, port));
+        if !rule.what.is_empty() && !rule.what.iter().any(serves) {
             return Some(false);
         }
         for clauses in &rule.clauses {
@@ -561,6 +569,11 @@ impl Policy {
             }
         }
         certain.then_some(true)
+    }
+
+    /// Whether an allow names two containers that reach each other on one bridge: there it means the address that they use.
+    fn is_between_neighbours(&self, rule: &FlatRule, attempt: &Attempt) -> bool {
+        names_container(rule, false) && names_container(rule, true) && attempt.from.card == attempt.to.card
     }
 
     /// Whether the connection crosses between outside and this machine at the cards that the rule names, if it names any.
@@ -801,6 +814,12 @@ pub enum Edge {
     Ports(u8, u16, u16),
     /// A type of ICMP.
     Icmp { v4: bool, kind: u8, code: u8 },
+}
+
+/// Whether a rule's `to`, or its `from`, is a container by its name.
+fn names_container(rule: &FlatRule, to: bool) -> bool {
+    let ends = rule.clauses.iter().filter_map(|clauses| if to { clauses.to.as_ref() } else { clauses.from.as_ref() });
+    ends.flat_map(|who| &who.members).any(|one| matches!(one.place.value, Place::Container(Some(_))))
 }
 
 fn contains(ports: &[PortRange], port: u16) -> bool {

@@ -43,6 +43,7 @@ fn tcp(from: &str, to: &str, port: u16) -> Attempt {
         to,
         port: Some(port),
         direct: false,
+        published_as: Vec::new(),
         forwarded: false,
         protocol: 6,
         icmp: None,

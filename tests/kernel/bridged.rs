@@ -122,6 +122,7 @@ fn attempts() -> Vec<(Probe, Attempt, Option<usize>)> {
                             port: Some(number),
                             inside: Some(number),
                             direct: false,
+                            published_as: Vec::new(),
                             forwarded: false,
                             protocol,
                             icmp: None,

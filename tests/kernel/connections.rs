@@ -1,7 +1,9 @@
 //! Whole connections through emitted rules beside those of platforms, whose FORWARD policies stand: an allowed connection is
 //! opened, answered, carried on, and an error about it comes back, in both directions. What is expected is written by hand.
 
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
+use std::time::Duration;
 
 use super::conversation::converse;
 use super::emitted::{Backend, build, load};
@@ -14,11 +16,15 @@ use super::program::load_recorded;
 struct Scene {
     name: &'static str,
     policy: &'static str,
+    /// Facts below `tests/data/hosts`.
+    facts: Option<&'static str>,
     /// Its interfaces: a line each, that of the default route first.
     cards: &'static str,
     /// Rule sets below `tests/data/rulesets`.
     rulesets: &'static [&'static str],
     backends: &'static [Backend],
+    /// What the host sends to itself by its loopback: `tcp ADDRESS:PORT`, where docker-proxy or another program listens.
+    local: &'static [(&'static str, Expected)],
     /// `INTERFACE SOURCE > DESTINATION PROTOCOL PORT`, and whether it is a whole connection or its first packet is stopped.
     tried: &'static [(&'static str, Expected)],
 }
@@ -37,13 +43,19 @@ const LXD_CARDS: &str = "ens33 203.0.113.10/24 2001:db8::10/64
     docker0 172.17.0.1/16
     lxdbr0 10.10.10.1/24 fd42:10::1/64";
 
+const DOCKER_CARDS: &str = "ens33 203.0.113.10/24 2001:db8::10/64
+    docker0 172.17.0.1/16
+    br-app 172.18.0.1/16";
+
 const SCENES: &[Scene] = &[
     Scene {
         name: "instances open connections beside Docker",
         policy: "use docker\nuse lxd\nallow from instance to world\n",
+        facts: None,
         cards: LXD_CARDS,
         rulesets: &[DOCKER, "lxd-5.0-nft/a-bridge"],
         backends: Backend::ALL,
+        local: &[],
         tried: &[
             ("lxdbr0 10.10.10.7 > 8.8.8.8 tcp 80", Whole),
             ("lxdbr0 10.10.10.7 > 8.8.8.8 udp 53", Whole),
@@ -58,9 +70,11 @@ const SCENES: &[Scene] = &[
     Scene {
         name: "instances are reached beside Docker",
         policy: "use docker\nuse lxd\nallow { ssh, dns } from world to instance\n",
+        facts: None,
         cards: LXD_CARDS,
         rulesets: &[DOCKER, "lxd-5.0-nft/a-bridge"],
         backends: Backend::ALL,
+        local: &[],
         tried: &[
             ("ens33 8.8.8.8 > 10.10.10.7 tcp 22", Whole),
             ("ens33 8.8.8.8 > 10.10.10.7 udp 53", Whole),
@@ -74,9 +88,11 @@ const SCENES: &[Scene] = &[
     Scene {
         name: "by one interface, beside Docker",
         policy: "use docker\nuse lxd\ninterface wan = ens33\nallow ssh to instance via wan\ndeny smtp from instance to world via wan\n",
+        facts: None,
         cards: LXD_CARDS,
         rulesets: &[DOCKER, "lxd-5.0-nft/a-bridge"],
         backends: Backend::ALL,
+        local: &[],
         tried: &[
             ("ens33 8.8.8.8 > 10.10.10.7 tcp 22", Whole),
             ("ens33 2606:4700::1111 > fd42:10::7 tcp 22", Whole),
@@ -86,9 +102,11 @@ const SCENES: &[Scene] = &[
     Scene {
         name: "an instance with a block of its own, beside Docker",
         policy: "use docker\nuse lxd\ninstance web on lxdbr0 address { 10.10.10.7, fd42:10::7 } {\n    in allow http from world\n}\n",
+        facts: None,
         cards: LXD_CARDS,
         rulesets: &[DOCKER, "lxd-5.0-nft/a-bridge"],
         backends: Backend::ALL,
+        local: &[],
         tried: &[
             ("ens33 8.8.8.8 > 10.10.10.7 tcp 80", Whole),
             ("ens33 2606:4700::1111 > fd42:10::7 tcp 80", Whole),
@@ -99,31 +117,37 @@ const SCENES: &[Scene] = &[
     Scene {
         name: "guests of libvirt beside Docker",
         policy: "use docker\nuse libvirt\nallow from guest to world\nallow ssh from world to guest\n",
+        facts: None,
         cards: "ens33 203.0.113.10/24 2001:db8::10/64
             docker0 172.17.0.1/16
             virbr0 192.168.122.1/24",
         rulesets: &[DOCKER, "libvirt-11.3-nftables/a-default"],
         backends: Backend::ALL,
+        local: &[],
         tried: &[("virbr0 192.168.122.7 > 8.8.8.8 tcp 80", Whole), ("virbr0 192.168.122.7 > 8.8.8.8 udp 53", Whole)],
     },
     Scene {
         name: "guests of libvirt are reached beside Docker",
         policy: "use docker\nuse libvirt\nallow ssh from world to guest\n",
+        facts: None,
         cards: "ens33 203.0.113.10/24 2001:db8::10/64
             docker0 172.17.0.1/16
             virbr0 192.168.122.1/24",
         rulesets: &[DOCKER, "libvirt-11.3-iptables/a-default"],
         backends: Backend::IPTABLES,
+        local: &[],
         tried: &[("ens33 8.8.8.8 > 192.168.122.7 tcp 22", Whole), ("ens33 8.8.8.8 > 192.168.122.7 tcp 23", Stopped)],
     },
     Scene {
         name: "a routed network beside Docker",
         policy: "use docker\ninterface lan = eth1\ninterface wan = ens33\nallow from lan to wan\n",
+        facts: None,
         cards: "ens33 203.0.113.10/24 2001:db8::10/64
             eth1 192.168.2.1/24 fd00:2::1/64
             docker0 172.17.0.1/16",
         rulesets: &[DOCKER],
         backends: Backend::ALL,
+        local: &[],
         tried: &[
             ("eth1 192.168.2.9 > 8.8.8.8 tcp 80", Whole),
             ("eth1 192.168.2.9 > 8.8.8.8 udp 53", Whole),
@@ -135,10 +159,176 @@ const SCENES: &[Scene] = &[
     Scene {
         name: "a forward to an instance beside Docker",
         policy: "use docker\nuse lxd\ninterface wan = ens33\ninstance web on lxdbr0 address 10.10.10.7\nforward tcp 2222 from wan to instance web port 22\n",
+        facts: None,
         cards: LXD_CARDS,
         rulesets: &[DOCKER, "lxd-5.0-nft/a-bridge"],
         backends: Backend::ALL,
+        local: &[],
         tried: &[("ens33 8.8.8.8 > 203.0.113.10 tcp 2222", Whole), ("ens33 8.8.8.8 > 10.10.10.7 tcp 22", Stopped)],
+    },
+    Scene {
+        name: "a deny from the host closes its paths to a published port",
+        policy: "use docker\ndeny { tcp 8080, tcp 9000 } from host to container\n",
+        facts: Some("docker-web.facts.json"),
+        cards: DOCKER_CARDS,
+        rulesets: &["docker-28.5/b-web"],
+        backends: Backend::ALL,
+        local: &[
+            ("tcp 127.0.0.1:8080", Stopped),
+            ("tcp [::1]:8080", Stopped),
+            ("tcp [2001:db8::10]:8080", Stopped),
+            ("tcp 127.0.0.1:7001", Whole),
+            ("tcp [2001:db8::10]:7001", Whole),
+            ("tcp 127.0.0.1:5432", Whole),
+        ],
+        tried: &[
+            ("host 203.0.113.10 > 203.0.113.10 tcp 8080", Stopped),
+            ("host 203.0.113.10 > 203.0.113.10 tcp 7001", Whole),
+            // What docker-proxy opens for its clients.
+            ("host 172.17.0.1 > 172.17.0.2 tcp 80", Whole),
+            ("ens33 2001:db8::16 > 2001:db8::10 tcp 8080", Whole),
+            ("ens33 203.0.113.16 > 203.0.113.10 tcp 8080", Whole),
+            ("host 172.17.0.1 > 172.17.0.2 tcp 8080", Stopped),
+        ],
+    },
+    Scene {
+        name: "a deny from the host without facts",
+        policy: "use docker\ndeny tcp 8080 from host to container\n",
+        facts: None,
+        cards: DOCKER_CARDS,
+        rulesets: &["docker-28.5/b-web"],
+        backends: Backend::ALL,
+        local: &[("tcp 127.0.0.1:8080", Stopped), ("tcp [::1]:8080", Stopped), ("tcp 127.0.0.1:7001", Whole)],
+        tried: &[
+            ("host 203.0.113.10 > 203.0.113.10 tcp 8080", Stopped),
+            ("host 203.0.113.10 > 203.0.113.10 tcp 7001", Whole),
+            ("host 172.17.0.1 > 172.17.0.2 tcp 80", Whole),
+        ],
+    },
+    Scene {
+        name: "an allow from the host leaves docker-proxy its connections",
+        policy: "use docker\nallow tcp 8443 from host to container api\n",
+        facts: Some("docker-web.facts.json"),
+        cards: DOCKER_CARDS,
+        rulesets: &["docker-28.5/b-web"],
+        backends: Backend::ALL,
+        local: &[
+            ("tcp 127.0.0.1:8080", Whole),
+            ("tcp [::1]:8080", Whole),
+            ("tcp [2001:db8::10]:7001", Stopped),
+            ("tcp 127.0.0.1:5432", Whole),
+        ],
+        tried: &[
+            ("host 203.0.113.10 > 203.0.113.10 tcp 8443", Whole),
+            ("host 203.0.113.10 > 203.0.113.10 tcp 8080", Stopped),
+            ("host 172.17.0.1 > 172.17.0.2 tcp 80", Whole),
+            ("host 172.18.0.1 > 172.18.0.2 tcp 7001", Whole),
+            ("ens33 2001:db8::16 > 2001:db8::10 tcp 8080", Whole),
+        ],
+    },
+    Scene {
+        name: "one allowed from outside, denied from the host",
+        policy: "use docker\nset office = { 198.51.100.0/24, 2001:db8:1::/48 }\nallow tcp 7001 from office to container\ndeny tcp 7001 from host to container\n",
+        facts: Some("docker-web.facts.json"),
+        cards: DOCKER_CARDS,
+        rulesets: &["docker-28.5/b-web"],
+        backends: Backend::ALL,
+        local: &[("tcp 127.0.0.1:7001", Stopped), ("tcp [2001:db8::10]:7001", Stopped)],
+        tried: &[
+            ("ens33 2001:db8:1::5 > 2001:db8::10 tcp 7001", Whole),
+            ("ens33 2001:db8:2::5 > 2001:db8::10 tcp 7001", Stopped),
+            ("ens33 198.51.100.7 > 203.0.113.10 tcp 7001", Whole),
+            ("host 172.18.0.1 > 172.18.0.2 tcp 7001", Whole),
+            ("host 203.0.113.10 > 203.0.113.10 tcp 7001", Stopped),
+        ],
+    },
+    Scene {
+        name: "everything from the host is denied",
+        policy: "use docker\ndefault deny from host to container\ndefault deny from world to container\n",
+        facts: Some("docker-web.facts.json"),
+        cards: DOCKER_CARDS,
+        rulesets: &["docker-28.5/b-web"],
+        backends: Backend::ALL,
+        local: &[("tcp 127.0.0.1:8080", Stopped), ("tcp [::1]:9000", Whole), ("tcp 127.0.0.1:5432", Whole)],
+        tried: &[
+            ("host 203.0.113.10 > 203.0.113.10 tcp 8080", Stopped),
+            // Another container may have docker-proxy open these.
+            ("host 172.17.0.1 > 172.17.0.2 tcp 80", Whole),
+            ("host 172.17.0.1 > 172.17.0.2 tcp 81", Stopped),
+            ("host 172.18.0.1 > 172.18.0.2 tcp 22", Stopped),
+        ],
+    },
+    Scene {
+        name: "nobody is left whom docker-proxy serves",
+        policy: "use docker\ndefault deny from any to container\n",
+        facts: Some("docker-web.facts.json"),
+        cards: DOCKER_CARDS,
+        rulesets: &["docker-28.5/b-web"],
+        backends: Backend::ALL,
+        local: &[("tcp 127.0.0.1:8080", Stopped), ("tcp [::1]:8080", Stopped)],
+        tried: &[
+            ("host 172.17.0.1 > 172.17.0.2 tcp 80", Stopped),
+            ("host 172.18.0.1 > 172.18.0.2 tcp 7001", Stopped),
+            ("ens33 2001:db8::16 > 2001:db8::10 tcp 8080", Stopped),
+        ],
+    },
+    Scene {
+        name: "a deny to a container closes its own address",
+        policy: "use docker\nset office = { 198.51.100.0/24, 2001:db8:1::/48 }\ndeny tcp 7001 from not office to container api\ndeny tcp 8080 from world to container web\n",
+        facts: Some("docker-web.facts.json"),
+        cards: DOCKER_CARDS,
+        rulesets: &["docker-20.10/b-web"],
+        backends: Backend::ALL,
+        local: &[],
+        tried: &[
+            ("ens33 203.0.113.16 > 203.0.113.10 tcp 7001", Stopped),
+            ("ens33 203.0.113.16 > 172.18.0.2 tcp 7001", Stopped),
+            ("ens33 198.51.100.7 > 203.0.113.10 tcp 7001", Whole),
+            ("ens33 198.51.100.7 > 172.18.0.2 tcp 7001", Whole),
+            ("ens33 203.0.113.16 > 172.18.0.2 tcp 7002", Whole),
+            ("ens33 203.0.113.16 > 203.0.113.10 tcp 8080", Stopped),
+            ("ens33 203.0.113.16 > 172.17.0.2 tcp 80", Stopped),
+        ],
+    },
+    Scene {
+        name: "a deny to a container without a fixed address closes its port on its bridge",
+        policy: "use docker\nnetwork app on br-app\ncontainer api on app publish tcp 7001 publish tcp 15432 to 7002\ndeny { tcp 7001, tcp 15432 } from world to container api\n",
+        facts: None,
+        cards: DOCKER_CARDS,
+        rulesets: &["docker-20.10/b-web"],
+        backends: Backend::ALL,
+        local: &[],
+        tried: &[
+            ("ens33 203.0.113.16 > 203.0.113.10 tcp 7001", Stopped),
+            ("ens33 203.0.113.16 > 172.18.0.2 tcp 7001", Stopped),
+            ("ens33 203.0.113.16 > 172.18.0.2 tcp 7002", Stopped),
+            ("ens33 203.0.113.16 > 172.18.0.2 tcp 7003", Whole),
+        ],
+    },
+    Scene {
+        name: "an allow between two containers on one network",
+        policy: "use docker\nnetwork app on br-app\ncontainer api on app address 172.18.0.2\ncontainer db on app address 172.18.0.3 publish tcp 5432\nallow postgres from container api to container db\n",
+        facts: None,
+        cards: DOCKER_CARDS,
+        rulesets: &["docker-28.5/b-web"],
+        backends: Backend::ALL,
+        local: &[],
+        tried: &[("br-app 172.18.0.2 > 172.18.0.3 tcp 5432", Whole)],
+    },
+    Scene {
+        name: "an allow between two containers of which all others are denied",
+        policy: "use docker\nnetwork app on br-app\ncontainer api on app address 172.18.0.2\ncontainer db on app address 172.18.0.3 publish tcp 5432\nallow postgres from container api to container db\ndefault deny from container to container\n",
+        facts: None,
+        cards: DOCKER_CARDS,
+        rulesets: &["docker-28.5/b-web"],
+        backends: Backend::ALL,
+        local: &[],
+        tried: &[
+            ("br-app 172.18.0.2 > 172.18.0.3 tcp 5432", Whole),
+            ("br-app 172.18.0.2 > 172.18.0.3 tcp 80", Stopped),
+            ("br-app 172.18.0.3 > 172.18.0.2 tcp 5432", Stopped),
+            ("br-app 172.18.0.9 > 172.18.0.3 tcp 5432", Stopped),
+        ],
     },
 ];
 
@@ -178,21 +368,37 @@ fn faults(scene: &Scene, namespace: &mut Namespace) -> Vec<String> {
             Stopped => {}
         }
     }
+    faults.extend(scene.local.iter().filter_map(|&(text, expected)| local_fault(text, expected)));
     faults
+}
+
+/// What is wrong with a connection of the host to itself.
+fn local_fault(text: &str, expected: Expected) -> Option<String> {
+    let address: SocketAddr = text.strip_prefix("tcp ").and_then(|address| address.parse().ok()).expect(text);
+    let _listener = TcpListener::bind(address).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let opened = TcpStream::connect_timeout(&address, Duration::from_millis(150));
+    match (expected, opened) {
+        (Whole, Err(error)) => Some(format!("{text} by the loopback: {error}")),
+        (Stopped, Ok(_)) => Some(format!("{text} by the loopback was opened")),
+        _ => None,
+    }
 }
 
 #[test]
 fn an_allowed_connection_is_whole_beside_platforms() {
-    let rulesets = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/rulesets");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let rulesets = root.join("tests/data/rulesets");
     let (mut tried, mut wrong) = (0, Vec::new());
     for scene in SCENES {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("site.fw");
         std::fs::write(&path, scene.policy).expect("a file in a temporary directory");
         let plan = HostPlan::parse(scene.cards);
+        let facts = scene.facts.map(|facts| root.join("tests/data/hosts").join(facts));
         for &backend in scene.backends {
             let name = format!("{}, {backend:?}", scene.name);
-            let files = build(&path, None, backend.target()).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let files =
+                build(&path, facts.as_deref(), backend.target()).unwrap_or_else(|error| panic!("{name}: {error}"));
             let found = inside(&name, &plan, |namespace| {
                 for ruleset in scene.rulesets {
                     load_recorded(namespace, &rulesets.join(ruleset), &[], backend);
@@ -201,7 +407,7 @@ fn an_allowed_connection_is_whole_beside_platforms() {
                 faults(scene, namespace)
             });
             let Some(found) = found else { return };
-            tried += scene.tried.len();
+            tried += scene.tried.len() + scene.local.len();
             wrong.extend(found.into_iter().map(|fault| format!("{name}: {fault}")));
         }
     }

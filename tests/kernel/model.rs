@@ -167,6 +167,7 @@ impl Model {
             port,
             inside: port,
             direct: false,
+            published_as: Vec::new(),
             forwarded: false,
             protocol: packet.protocol(),
             icmp,
@@ -177,6 +178,7 @@ impl Model {
             let card = self.plan.route(dialled).to_owned();
             attempt.to = self.party(&card, dialled, None);
             attempt.direct = attempt.to.class == Class::Container;
+            attempt.published_as = self.published_as(attempt.protocol, dialled, port);
         } else if let Some((who, inside)) = policy.forwarded(&attempt)
             && let Some(address) = self.address_of(who, dialled)
         {
@@ -188,6 +190,14 @@ impl Model {
             attempt.to = self.party(&published.card, published.address, None);
         }
         attempt
+    }
+
+    /// The ports at which a container's own port is published.
+    fn published_as(&self, protocol: u8, own: IpAddr, port: Option<u16>) -> Vec<u16> {
+        let Some(port) = port else { return Vec::new() };
+        let of = |one: &&Published| one.protocol == protocol && one.address == own && one.inside <= port;
+        let outer = self.published.iter().filter(of).map(|one| (port - one.inside + one.first, one.last));
+        outer.filter(|(outer, last)| outer <= last).map(|(outer, _)| outer).collect()
     }
 
     /// What is published there.

@@ -116,6 +116,7 @@ fn world() -> Vec<Attempt> {
                         port,
                         inside: if container && !direct { port.map(|port| port + 1000) } else { port },
                         direct: *direct,
+                        published_as: Vec::new(),
                         forwarded: false,
                         protocol,
                         icmp,
