@@ -195,9 +195,11 @@ impl Model {
     /// The ports at which a container's own port is published.
     fn published_as(&self, protocol: u8, own: IpAddr, port: Option<u16>) -> Vec<u16> {
         let Some(port) = port else { return Vec::new() };
-        let of = |one: &&Published| one.protocol == protocol && one.address == own && one.inside <= port;
-        let outer = self.published.iter().filter(of).map(|one| (port - one.inside + one.first, one.last));
-        outer.filter(|(outer, last)| outer <= last).map(|(outer, _)| outer).collect()
+        let of = |one: &&Published| {
+            let inside = one.inside..=one.inside.saturating_add(one.last - one.first);
+            one.protocol == protocol && one.address == own && inside.contains(&port)
+        };
+        self.published.iter().filter(of).map(|one| one.first + (port - one.inside)).collect()
     }
 
     /// What is published there.
