@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::check::roads;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::{AddressRange, AddressSet, Card, PortRange, PortSet};
 use crate::netfilter::Hook;
 use crate::policy::{Action, CardSet, Class, Flow, Judgement, Party, Policy, Published, Rank, Traffic, TrafficList};
 use crate::span::Location;
 use crate::syntax::tree::View;
+use crate::traffic;
 
 use super::Program;
 use super::condition::{HostLeg, Seat, dialled};
@@ -71,7 +71,7 @@ impl Program<'_> {
 
 /// Whether other containers may be on a network of this one.
 fn has_neighbours(policy: &Policy, name: &str) -> bool {
-    let Some((container, _)) = roads::container(policy, name) else { return true };
+    let Some((container, _)) = traffic::container(policy, name) else { return true };
     let docker = policy.facts.docker.iter().flat_map(|docker| &docker.containers);
     let podman = policy.facts.podman.iter().flat_map(|podman| &podman.containers);
     let complete = policy.facts.docker.as_ref().is_some_and(|docker| docker.complete);
@@ -135,7 +135,7 @@ fn directly(judgement: &Judgement, traffic: TrafficList) -> Judgement {
 
 /// The bridges that a named container is on, where all are known.
 fn bridges(policy: &Policy, party: &Party) -> Option<CardSet> {
-    let (_, networks) = roads::container(policy, party.member.as_deref()?)?;
+    let (_, networks) = traffic::container(policy, party.member.as_deref()?)?;
     let cards: Option<Vec<Card>> = networks.iter().map(|network| network.bridge.clone().map(Card::exact)).collect();
     cards.filter(|cards| !cards.is_empty()).map(CardSet::only)
 }
@@ -152,7 +152,7 @@ fn own_ports(one: &Published, ports: &PortSet) -> PortSet {
 fn on_one_network(policy: &Policy, from: &Party, to: &Party) -> bool {
     let networks = |party: &Party| {
         let name = party.member.as_deref().filter(|_| party.class == Class::Container)?;
-        roads::container(policy, name).map(|(container, _)| container.networks.clone())
+        traffic::container(policy, name).map(|(container, _)| container.networks.clone())
     };
     match (networks(from), networks(to)) {
         (Some(from), Some(to)) => from.iter().any(|network| to.contains(network)),
@@ -162,7 +162,7 @@ fn on_one_network(policy: &Policy, from: &Party, to: &Party) -> bool {
 
 /// A container's own addresses, where they are fixed.
 pub(super) fn own_addresses(policy: &Policy, container: &str) -> Option<AddressSet> {
-    let (container, _) = roads::container(policy, container)?;
+    let (container, _) = traffic::container(policy, container)?;
     let addresses: AddressSet = container.addresses.iter().copied().map(AddressRange::single).collect();
     (!addresses.is_empty()).then_some(addresses)
 }

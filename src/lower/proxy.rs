@@ -9,13 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashSet;
 
-use crate::check::roads;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::{AddressRange, AddressSet, Card, Family, PortSet, Protocol};
 use crate::netfilter::{Hook, Match, MatchKind, Rule, TableFamily, TableKind, Verdict};
 use crate::policy::{Action, Class, Flow, Judgement, Published, Rank, Traffic};
 use crate::span::Location;
 use crate::syntax::tree::View;
+use crate::traffic;
 
 use super::condition::{self, HostLeg, Seat};
 use super::dispatch::{chain_name, published_matches, to};
@@ -84,7 +84,7 @@ const PUBLISHED_CHAIN: &str = "fwc-host-published";
 impl Program<'_> {
     /// Whether docker-proxy may run.
     pub(super) fn proxy_may_run(&self) -> bool {
-        roads::may_proxy(self.policy)
+        traffic::may_proxy(self.policy)
     }
 
     /// The rules that tell, on OUTPUT's loopback, what the host sends to published ports.
@@ -232,7 +232,7 @@ impl Program<'_> {
         let by_proxy = match from {
             Class::Host => true,
             Class::Outside => Family::BOTH.into_iter().any(|family| {
-                one.only_family().is_none_or(|only| only == family) && !roads::translated(self.policy, one, family)
+                one.only_family().is_none_or(|only| only == family) && !traffic::translated(self.policy, one, family)
             }),
             other => !self.cards(other).is_empty(),
         };
