@@ -23,6 +23,7 @@ mod integrations;
 mod interpreter;
 mod kernel;
 mod layout;
+mod mistakes;
 mod monotone;
 mod optimise;
 mod prove;

@@ -5,6 +5,7 @@ pub mod dscp;
 pub mod helper;
 pub mod icmp;
 pub mod reject;
+pub mod service;
 pub mod syslog;
 
 /// The candidate that `name` was probably meant to be: near enough to be a slip of the fingers, or the same but for case.

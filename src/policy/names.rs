@@ -265,7 +265,12 @@ impl<'a> Names<'a> {
     }
 
     /// Reports what nothing used.
-    pub fn unused(&self, out: &mut Vec<Diagnostic>) {
+    pub fn unused(&self, project: &Project, out: &mut Vec<Diagnostic>) {
+        // A statement that could not be read may use anything.
+        let unread = project.parsed.iter().flatten().flat_map(|parsed| &parsed.diagnostics);
+        if unread.into_iter().any(Diagnostic::is_error) {
+            return;
+        }
         // What only an unused group, set or service mentions is told with that one.
         let told = self.told_with_others();
         fn each<T>(kind: &str, table: &Table<'_, T>, told: &FxHashSet<&str>, out: &mut Vec<Diagnostic>) {

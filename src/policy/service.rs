@@ -3,7 +3,7 @@
 use thin_vec::ThinVec;
 
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::names::{closest as nearest, icmp};
+use crate::names::{closest as nearest, icmp, service};
 use crate::net::{Family, PortRange, PortSet, Protocol};
 use crate::policy::names::{Names, at, find, too_deep};
 use crate::policy::{Traffic, TrafficList};
@@ -169,7 +169,12 @@ fn unknown_service(names: &Names<'_>, file: FileId, item: &Spanned<Item>, name: 
         }
         "ping6" | "pingv6" => return unknown.fix("for IPv6 alone write `ipv6 ping`", place, "ipv6 ping"),
         "icmpv6" | "icmp6" | "ipv6-icmp" => return unknown.fix("write `ipv6 icmp`", place, "ipv6 icmp"),
+        "incoming" | "inbound" => return unknown.fix("what comes to this machine is `to host`", place, "to host"),
+        "outgoing" | "outbound" => return unknown.fix("what it opens itself is `from host`", place, "from host"),
         _ => {}
+    }
+    if let Some(ours) = service::synonym(name) {
+        return unknown.fix(format!("it is `{ours}` here"), place, ours);
     }
     match nearest(name, names.services.keys().copied()) {
         Some(near) => unknown.fix(format!("did you mean `{near}`?"), place, near),

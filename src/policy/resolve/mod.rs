@@ -94,7 +94,7 @@ pub fn resolve(project: &Project) -> (Policy, Vec<Diagnostic>) {
     }
     let Resolver { mut policy, mut out, .. } = resolver;
     finish_flows(&mut policy);
-    names.unused(&mut out);
+    names.unused(project, &mut out);
     policy.containers = containers(&facts, &policy);
     policy.cards = cards;
     name_facts(&mut policy, &names, &facts, &mut out);
@@ -385,6 +385,14 @@ impl<'a> Resolver<'_, 'a> {
         }
     }
 
+    /// Whether the line behind a statement begins as if it went on there: what it says narrows the statement, so that nothing may be added.
+    fn goes_on_behind(&self, here: Location) -> bool {
+        let behind = self.places.project.text(here.file).get(here.span.end as usize..).unwrap_or_default();
+        let mut lines = behind.lines().skip(1).filter(|line| !line.trim().is_empty());
+        let first = lines.next().and_then(|line| line.split_whitespace().next());
+        first.is_some_and(|word| matches!(word, "from" | "to" | "via" | "limit" | "during" | "source"))
+    }
+
     /// Whether an allow says to whom, and does not open everything by omission.
     fn complete_allow(&mut self, here: Location, rule: &Rule, ends: &Ends) -> bool {
         if !ends.to_said {
@@ -392,7 +400,9 @@ impl<'a> Resolver<'_, 'a> {
                 Location { file: here.file, span: crate::span::Span { start: here.span.end, end: here.span.end } };
             let mut fault =
                 Diagnostic::new(&ALLOW_TO_WHOM, here, "this `allow` does not say to whom").label("`to` is missing");
-            fault = if rule.sentence.clauses.via.is_empty() && rule.options.is_empty() {
+            fault = if self.goes_on_behind(here) {
+                fault.help("a statement stands on one line: take the line break out")
+            } else if rule.sentence.clauses.via.is_empty() && rule.options.is_empty() {
                 // What the host sends to itself is not judged.
                 let host = !ends.from.is_empty() && ends.from.iter().all(|party| party.class == Class::Host);
                 if host {

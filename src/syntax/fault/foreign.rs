@@ -1,6 +1,7 @@
 //! The words of other firewalls, and ports behind what has none.
 
 use super::codes::{FOREIGN_WORD, NO_PORTS_HERE};
+use super::translate::traffic;
 use super::{Case, Change};
 use crate::diagnostic::Diagnostic;
 use crate::syntax::grammar::{RESERVED, Rule};
@@ -193,10 +194,10 @@ pub(super) fn no_ports(case: &Case<'_>) -> Option<Diagnostic> {
     }
     let as_tcp =
         case.try_replace(case.range_of(case.at - 1).start..case.range_of(case.at).end, format!("tcp {ports}"))?;
-    let without = case.try_without(case.at)?;
+    // Without the ports the service's own would be opened, which were not written.
     let diagnostic = diagnostic(format!("the service `{}` has ports of its own", shown(before)))
         .label("expected no port behind the name of a service");
-    Some(case.fix(case.fix(diagnostic, "leave the ports out", without), "or write them without the service", as_tcp))
+    Some(case.fix(diagnostic, "write the protocol and the ports, without the service", as_tcp))
 }
 
 /// What is understood and stands at another place, or in other marks, than the language has it.
@@ -280,6 +281,37 @@ fn other_order(case: &Case<'_>) -> Option<Diagnostic> {
         return told("ports have commas between them".into(), "write a comma", change);
     }
     None
+}
+
+/// A service in the words of another firewall, a remark in the marks of another language.
+pub(super) fn others_words(case: &Case<'_>) -> Option<Diagnostic> {
+    let found = case.found();
+    let told = |message: String, help: &str, change: Change| {
+        Some(case.fix(Diagnostic::new(&FOREIGN_WORD, case.place(), message), help, change))
+    };
+    if found.starts_with("//") || found == ";" {
+        let start = case.range_of(case.at).start;
+        let remark = case.text.get(start + found.find(|mark| mark != '/').unwrap_or(found.len())..).unwrap_or_default();
+        let with = if remark.trim().is_empty() { String::new() } else { format!("# {}", remark.trim_start()) };
+        let change = case.try_replace(start..case.text.len(), with)?;
+        return told("a remark begins with `#`".into(), "write `#`", change);
+    }
+    let words: Vec<&str> = (case.at..case.tokens.len()).map(|index| case.text_of(index)).collect();
+    if let ["in" | "out", "on", interface, ..] = words.as_slice()
+        && case.at + 3 == case.tokens.len()
+    {
+        let range = case.range_of(case.at).start..case.range_of(case.at + 2).end;
+        let change = case.try_replace(range, format!("via {interface}"))?;
+        return told("the interface of a connection is said with `via`".into(), "write `via`", change);
+    }
+    // What was taken for the name of a service may be the first of the words.
+    [Some(case.at), case.at.checked_sub(1)].into_iter().flatten().find_map(|start| {
+        let words: Vec<&str> = (start..case.tokens.len()).map(|index| case.text_of(index)).collect();
+        let (ours, count) = traffic(&words)?;
+        let range = case.range_of(start).start..case.range_of(start + count - 1).end;
+        let change = case.try_replace(range, &*ours)?;
+        told(format!("this is written `{ours}`"), "write the protocol, then the ports", change)
+    })
 }
 
 /// Two services side by side, where nothing better can be said.

@@ -8,6 +8,7 @@ mod foreign;
 mod lists;
 mod meant;
 mod statement;
+mod translate;
 
 use pest::Parser;
 use pest::error::{Error, ErrorVariant, InputLocation};
@@ -18,7 +19,7 @@ use crate::span::{FileId, Location, Span};
 use crate::syntax::grammar::{Grammar, Rule};
 use clauses::{clause_order, clause_twice};
 use expected::unexpected;
-use foreign::{foreign, no_ports, state, two_services};
+use foreign::{foreign, no_ports, others_words, state, two_services};
 use lists::{empty_list, list_marks, ports_in_braces};
 use meant::{keyword_as_name, misspelt};
 
@@ -166,6 +167,7 @@ pub(super) fn explain(rule: Rule, text: &str, base: usize, file: FileId, error: 
         .or_else(|| state(&case))
         .or_else(|| clause_twice(&case))
         .or_else(|| clause_order(&case))
+        .or_else(|| others_words(&case))
         .or_else(|| foreign(&case))
         .or_else(|| keyword_as_name(&case))
         .or_else(|| no_ports(&case))

@@ -3,6 +3,7 @@
 use pest::Parser;
 
 use super::codes::{UNEXPECTED, UNKNOWN_STATEMENT};
+use super::translate::translated;
 use super::{LONGEST_TRIED, tokens};
 use crate::diagnostic::Diagnostic;
 use crate::names::closest;
@@ -45,6 +46,15 @@ pub(in crate::syntax) fn unknown_statement(text: &str, base: usize, file: FileId
     if let Some(instead) = instead.or_else(|| keywords.into_iter().find(|known| *known == lower)) {
         let why = if instead == lower { "words are written in lower case" } else { "that is its word here" };
         return diagnostic.fix(format!("write `{instead}`: {why}"), place, instead);
+    }
+    if let Some(ours) = translated(text)
+        && (Grammar::parse(Rule::rule_line, &ours).is_ok() || Grammar::parse(Rule::default_line, &ours).is_ok())
+    {
+        return diagnostic.label("this looks like another firewall's language").fix(
+            format!("write `{ours}`"),
+            at(0, text.trim_end().len()),
+            ours,
+        );
     }
     if matches!(
         lower.as_str(),
