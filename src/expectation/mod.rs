@@ -88,7 +88,7 @@ impl Expectations {
         let mut out = Self::default();
         match form {
             Form::Iptables(_) => out.read(FileId(0), source, Style::Lines, None),
-            Form::Nft => out.read(FileId(0), source, Style::Words, None),
+            Form::Nft | Form::Script => out.read(FileId(0), source, Style::Words, None),
             // No comments can stand there.
             Form::NftJson | Form::Ipset => {}
         }

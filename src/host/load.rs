@@ -237,8 +237,9 @@ fn rule_sets(host: &mut Host, texts: Vec<Root>) -> Result<(), Refused> {
             }
             Form::Nft => read::nft(file, &text),
             Form::NftJson => read::nft_json(file, &text),
+            Form::Script => read::script(file, &text),
         };
-        if matches!(form, Form::Nft | Form::NftJson) {
+        if matches!(form, Form::Nft | Form::NftJson | Form::Script) {
             for family in Family::BOTH {
                 if reading.ruleset.tables.iter().any(|table| super::speaks(table.family, family)) {
                     speak(host, family);
@@ -267,14 +268,14 @@ fn not_read(host: &mut Host, faults: &[Fault]) {
                 host.open = true;
                 "this may change any answer"
             }
-            FaultKind::UnreadRule => "what this rule does is unknown",
+            FaultKind::UnreadRule | FaultKind::Misread => "what this rule does is unknown",
             FaultKind::ChainElsewhere | FaultKind::MissingChain => {
                 if fault.missing.as_ref().is_some_and(|missing| missing.is_in(&host.ruleset)) {
                     continue;
                 }
                 "what it does is unknown"
             }
-            FaultKind::Passed | FaultKind::Refused | FaultKind::Broken => continue,
+            FaultKind::Passed | FaultKind::Unloadable | FaultKind::Refused | FaultKind::Broken => continue,
         };
         host.unread = true;
         let Some(source) = host.files.get(fault.file.0 as usize) else { continue };

@@ -4,6 +4,7 @@
 pub mod dscp;
 pub mod helper;
 pub mod icmp;
+pub mod port;
 pub mod reject;
 pub mod service;
 pub mod syslog;

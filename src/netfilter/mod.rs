@@ -2,6 +2,7 @@
 //! field's own words (`iptables-save`, `nft list ruleset`). Knows nothing of policies, platforms or output syntax.
 
 pub mod entry;
+pub mod extension;
 pub mod restrictions;
 pub mod words;
 

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
+use crate::names;
 use crate::net::{AddressRange, Family, PortRange, Protocol};
 
 /// `10.0.0.1`, `10.0.0.0/8`, `10.0.0.0/255.0.0.0`, `10.0.0.1-10.0.0.9`, and the same for IPv6. A mask with holes is no range.
@@ -60,6 +61,68 @@ pub(super) fn port(text: &str) -> Option<u16> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
+/// A port by number, as the tools read numbers (decimal, octal, hexadecimal), or by the name of its service.
+pub(super) fn named_port(text: &str) -> Option<u16> {
+    let number = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => u16::from_str_radix(digits, 16).ok(),
+        None if text.len() > 1 && text.starts_with('0') => u16::from_str_radix(text, 8).ok(),
+        None => port(text),
+    };
+    number.or_else(|| names::port::lookup(text))
+}
+
+/// `http`, `1024:`, `:1023`, `80:90`; an end that is left out is that of all ports. What begins after its end is none.
+pub(super) fn named_ports(text: &str, between: char) -> Option<PortRange> {
+    // A service may have a dash in its name.
+    if let Some(port) = named_port(text) {
+        return Some(PortRange::single(port));
+    }
+    let (first, last) = text.split_once(between)?;
+    let first = if first.is_empty() { Some(0) } else { named_port(first) };
+    let last = if last.is_empty() { Some(u16::MAX) } else { named_port(last) };
+    let range = PortRange { first: first?, last: last? };
+    (range.first <= range.last).then_some(range)
+}
+
+/// Whether a text is a mask of addresses of a family: a length, or a mask in the form of an address.
+pub(super) fn is_mask(text: &str, family: Family) -> bool {
+    let most = if family == Family::Ipv4 { 32 } else { 128 };
+    match port(text) {
+        Some(length) => length <= most,
+        None => text.parse::<IpAddr>().is_ok_and(|mask| Family::of(mask) == family),
+    }
+}
+
+/// An address with or without a mask as iptables takes it: `10.0.0.0/8`, `10/8`, `0/0`, `10.0.0.1/255.0.0.0`. Outer `None`: it is none. Inner
+/// `None`: its mask has holes, so that it is no range.
+#[allow(clippy::option_option)]
+pub(super) fn spelt(text: &str, family: Family) -> Option<Option<AddressRange>> {
+    let (address, mask) = text.split_once('/').map_or((text, None), |(address, mask)| (address, Some(mask)));
+    let address = match family {
+        Family::Ipv4 => IpAddr::V4(padded(address)?),
+        Family::Ipv6 if address == "0" => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        Family::Ipv6 => IpAddr::V6(address.parse().ok()?),
+    };
+    let Some(mask) = mask else { return Some(Some(AddressRange::single(address))) };
+    if !is_mask(mask, family) {
+        return None;
+    }
+    Some(range(&format!("{address}/{mask}")))
+}
+
+/// An address of which the last parts may be left out: they are 0 then. The tool takes octal and hexadecimal parts, too.
+fn padded(text: &str) -> Option<Ipv4Addr> {
+    let mut octets = [0; 4];
+    for (at, part) in text.split('.').enumerate() {
+        *octets.get_mut(at)? = match part.strip_prefix("0x") {
+            Some(digits) => u8::from_str_radix(digits, 16).ok()?,
+            None if part.len() > 1 && part.starts_with('0') => u8::from_str_radix(part, 8).ok()?,
+            None => u8::try_from(port(part)?).ok()?,
+        };
+    }
+    Some(Ipv4Addr::from(octets))
+}
+
 /// A number of 32 bits, decimal or `0x`.
 pub(super) fn number(text: &str) -> Option<u32> {
     match text.strip_prefix("0x") {
@@ -79,9 +142,53 @@ pub(super) fn protocol(text: &str) -> Option<Protocol> {
         "rsvp" => Protocol(46),
         "eigrp" => Protocol(88),
         "mobility-header" | "mh" => Protocol(135),
-        "st" | "ggp" | "rdp" => return None,
+        _ if other_protocol(text).is_some() => return other_protocol(text),
         _ => Protocol::by_name(text).filter(|_| !text.starts_with('+'))?,
     })
+}
+
+/// Protocols of /etc/protocols that seldom occur.
+fn other_protocol(text: &str) -> Option<Protocol> {
+    let names: &[(&str, u8)] = &[
+        ("hopopt", 0),
+        ("ggp", 3),
+        ("st", 5),
+        ("igp", 9),
+        ("pup", 12),
+        ("hmp", 20),
+        ("xns-idp", 22),
+        ("rdp", 27),
+        ("iso-tp4", 29),
+        ("xtp", 36),
+        ("ddp", 37),
+        ("idpr-cmtp", 38),
+        ("ipv6-route", 43),
+        ("ipv6-frag", 44),
+        ("idrp", 45),
+        ("skip", 57),
+        ("ipv6-nonxt", 59),
+        ("ipv6-opts", 60),
+        ("rspf", 73),
+        ("vmtp", 81),
+        ("ax.25", 93),
+        ("etherip", 97),
+        ("encap", 98),
+        ("isis", 124),
+        ("fc", 133),
+        ("mpls-in-ip", 137),
+        ("manet", 138),
+        ("hip", 139),
+        ("shim6", 140),
+        ("wesp", 141),
+        ("rohc", 142),
+        ("ethernet", 143),
+    ];
+    names.iter().find(|(name, _)| *name == text).map(|(_, number)| Protocol(*number))
+}
+
+/// Whether the tools know a protocol by this name or number.
+pub(super) fn protocol_known(text: &str) -> bool {
+    protocol(text).is_some() || matches!(text, "ip" | "mptcp")
 }
 
 /// `10.0.0.1`, `10.0.0.1:80`, `2001:db8::1`, `[2001:db8::1]:80`.

@@ -44,7 +44,7 @@ pub fn counts(text: &str, form: Form) -> Vec<Count> {
         Form::Iptables(_) => iptables(text).into_iter().collect(),
         Form::Nft => counters(text),
         Form::NftJson => nft_json(text).unwrap_or_default(),
-        Form::Ipset => Vec::new(),
+        Form::Ipset | Form::Script => Vec::new(),
     }
 }
 

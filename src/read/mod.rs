@@ -15,6 +15,7 @@ mod join;
 mod missing;
 mod nft;
 mod scan;
+mod shell;
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ pub use ipset::ipset;
 pub use iptables::{iptables, iptables_rule};
 pub use join::{join, merge};
 pub use nft::{nft, nft_json};
+pub use shell::script;
 
 /// What a text says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,6 +84,23 @@ impl ChainName {
     }
 }
 
+impl Reading {
+    /// Moves everything to where it came from, where the text was made of another.
+    fn relocate(&mut self, place: impl Fn(Location) -> Location) {
+        let tables = &mut self.ruleset.tables;
+        for rule in tables.iter_mut().flat_map(|table| &mut table.chains).flat_map(|chain| &mut chain.rules) {
+            rule.origin = rule.origin.map(&place);
+        }
+        for fault in &mut self.faults {
+            let Location { file, span } = place(Location { file: fault.file, span: fault.span });
+            (fault.file, fault.span) = (file, span);
+        }
+        for object in &mut self.objects {
+            object.location = place(object.location);
+        }
+    }
+}
+
 impl Fault {
     fn new(kind: FaultKind, file: FileId, span: Span, message: impl Into<String>, help: impl Into<String>) -> Self {
         let (message, help) = (message.into(), help.into());
@@ -102,7 +121,11 @@ pub enum FaultKind {
     ChainElsewhere,
     /// Rules jump to a chain that a whole table does not have.
     MissingChain,
-    /// The tool refuses the file. The rules around it were read.
+    /// The tool takes a rule for another one than it says: what it does is unknown.
+    Misread,
+    /// The tool refuses the file for how it is written (line ends, no `COMMIT`); what is meant is plain.
+    Unloadable,
+    /// The tool refuses the file for what it says. The rules around it were read.
     Refused,
     /// No form at all: what follows may be read wrongly.
     Broken,
@@ -112,7 +135,7 @@ impl FaultKind {
     /// Whether the answers that rest on the text are not certain.
     #[must_use]
     pub fn leaves_open(self) -> bool {
-        matches!(self, Self::UnreadRule | Self::Unread | Self::ChainElsewhere | Self::MissingChain)
+        matches!(self, Self::UnreadRule | Self::Misread | Self::Unread | Self::ChainElsewhere | Self::MissingChain)
     }
 
     /// Whether no tool loads the text, so that it has no meaning to be asked about.
@@ -142,6 +165,8 @@ pub enum Form {
     Nft,
     /// `nft -j list ruleset`.
     NftJson,
+    /// A shell script with the commands of these tools.
+    Script,
 }
 
 /// Which form a text has, by what it begins with.
@@ -175,7 +200,8 @@ pub fn detect(text: &str) -> Option<Form> {
             Some(Form::Ipset)
         }
         "add" | "flush" | "destroy" | "swap" | "del" if !second.is_empty() => Some(Form::Ipset),
-        _ => surrounded(text).then(|| Form::Iptables(iptables::family(text))),
+        _ if surrounded(text) => Some(Form::Iptables(iptables::family(text))),
+        _ => shell::is_script(text).then_some(Form::Script),
     }
 }
 

@@ -69,8 +69,14 @@ pub(super) fn words<'t>(line: &'t str, words: &mut Vec<Word<'t>>) -> Result<(), 
             at += 1;
             words.push(Word { text, start, end: at, quoted: true });
         } else {
-            while bytes.get(at).is_some_and(|byte| !byte.is_ascii_whitespace()) {
+            while let Some(byte) = bytes.get(at).filter(|byte| !byte.is_ascii_whitespace()) {
                 at += 1;
+                if *byte == b'"' {
+                    // A text in quotation marks in the middle of a word is a part of it.
+                    let rest = bytes.get(at..).unwrap_or_default();
+                    let close = rest.iter().position(|byte| *byte == b'"');
+                    at += close.ok_or(Span::new(at - 1, line.len()))? + 1;
+                }
             }
             words.push(Word { text: line.get(start..at).unwrap_or_default(), start, end: at, quoted: false });
         }

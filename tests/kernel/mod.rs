@@ -19,6 +19,7 @@ mod attached;
 mod bridged;
 mod connections;
 mod examples;
+mod judged;
 mod listed;
 mod loading;
 mod mutants;

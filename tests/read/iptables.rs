@@ -57,7 +57,9 @@ fn what_is_not_modelled_is_kept_by_its_text() {
     let read = rule(
         "-p tcp -m recent --update --seconds 30 --name A --rsource -m tcp ! --tcp-option 7 -j NFLOG --nflog-group 3",
     );
-    assert_eq!(text(&read.matches[1].kind), "-m recent --update --seconds 30 --name A --rsource");
+    // As the tool lists it.
+    let recent = "-m recent --update --seconds 30 --name A --mask 255.255.255.255 --rsource";
+    assert_eq!(text(&read.matches[1].kind), recent);
     assert_eq!(text(&read.matches[2].kind), "-m tcp ! --tcp-option 7");
     assert_eq!(read.effects, [Effect::Unknown("-j NFLOG --nflog-group 3".into())]);
     assert_eq!(read.verdict, None);

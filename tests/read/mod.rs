@@ -5,6 +5,7 @@ mod hostile;
 mod iptables;
 mod nft;
 mod recorded;
+mod written;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use fwc::netfilter::{Hook, Match, MatchKind, Rule, Ruleset, TableFamily, Verdict};
-use fwc::read::{Reading, nft, nft_json};
+use fwc::read::{FaultKind, Reading, nft, nft_json};
 use fwc::span::FileId;
 
 use super::{faults, settled};
@@ -113,7 +113,12 @@ fn a_match_behind_an_effect_makes_two_rules_or_is_kept_by_its_text() {
 
 #[test]
 fn what_is_not_understood_keeps_its_verdict_and_its_text() {
-    let read = rules("tcp dport 22 frobnicate the packet { 1, 2 } drop comment \"x\"");
+    let text = "table inet t {\nchain c {\ntcp dport 22 frobnicate the packet { 1, 2 } drop comment \"x\"\n}\n}\n";
+    let reading = read(text);
+    let [fault] = reading.faults.as_slice() else { panic!("{:?}", reading.faults) };
+    // A later nft may have it.
+    assert_eq!((fault.kind, text.get(fault.span.range())), (FaultKind::UnreadRule, Some("frobnicate")));
+    let read = reading.ruleset.tables[0].chains[0].rules.clone();
     let [one] = read.as_slice() else { panic!("{read:?}") };
     assert_eq!(one.matches.last(), Some(&Match::is(MatchKind::Unknown("frobnicate the packet { 1, 2 } drop".into()))));
     assert_eq!((one.verdict.clone(), one.comment.as_deref()), (Some(Verdict::Drop), Some("x")));

@@ -421,6 +421,35 @@ COMMIT
 ",
 };
 
+/// A number that the tool cuts.
+pub static MISREAD: Code = Code {
+    number: "FW0813",
+    name: "misread-number",
+    level: Level::Error,
+    summary: "the tool loads a rule for another number than it says",
+    explanation: "\
+iptables 1.8.9 does not look at the size of a port after `-p udp` and in some other places: it keeps the last 16 bits.
+
+```iptables
+*filter
+:INPUT DROP [0:0]
+-A INPUT -p udp --dport 70000 -j ACCEPT
+COMMIT
+```
+
+**Why it hurts.** The rule opens port 4464, which is 70000 less 65536. After `-p tcp` the same number is refused.
+
+**Instead**, write the port that is meant:
+
+```iptables
+*filter
+:INPUT DROP [0:0]
+-A INPUT -p udp --dport 7000 -j ACCEPT
+COMMIT
+```
+",
+};
+
 /// All of them.
 pub static CODES: &[&Code] = &[
     &UNREADABLE,
@@ -436,6 +465,7 @@ pub static CODES: &[&Code] = &[
     &MISSING_CHAIN,
     &NOT_READ,
     &PASSED_OVER,
+    &MISREAD,
 ];
 
 /// Those that are told wholly or in part on demand alone (`--all`).

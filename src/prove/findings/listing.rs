@@ -1,6 +1,6 @@
 //! The findings of a text that is a rule set already.
 
-use super::codes::{MISSING_CHAIN, NOT_READ, PASSED_OVER, UNREADABLE};
+use super::codes::{MISREAD, MISSING_CHAIN, NOT_READ, PASSED_OVER, UNREADABLE};
 use super::report::{Origin, Report};
 use super::{Search, findings};
 use crate::diagnostic::Diagnostic;
@@ -40,6 +40,7 @@ pub fn read(source: &SourceText, form: Form, family: Family) -> Reading {
         Form::Iptables(known) => read::iptables(file, &source.text, known.unwrap_or(family)),
         Form::Nft => read::nft(file, &source.text),
         Form::NftJson => read::nft_json(file, &source.text),
+        Form::Script => read::script(file, &source.text),
         Form::Ipset => Reading::default(),
     }
 }
@@ -50,9 +51,10 @@ pub fn unreadable(fault: &Fault) -> Diagnostic {
     let location = crate::span::Location { file: fault.file, span: fault.span };
     let code = match fault.kind {
         FaultKind::Passed => &PASSED_OVER,
+        FaultKind::Misread => &MISREAD,
         FaultKind::UnreadRule | FaultKind::Unread | FaultKind::ChainElsewhere => &NOT_READ,
         FaultKind::MissingChain => &MISSING_CHAIN,
-        FaultKind::Refused | FaultKind::Broken => &UNREADABLE,
+        FaultKind::Unloadable | FaultKind::Refused | FaultKind::Broken => &UNREADABLE,
     };
     let found = Diagnostic::new(code, location, fault.message.clone());
     match &fault.replacement {

@@ -10,35 +10,52 @@ use rule::read_rule;
 
 use super::missing::missing;
 use super::scan::{self, Word};
+use super::shell;
 use super::{ChainName, Fault, FaultKind, Reading, address, owner, quoted};
+use crate::names::closest;
 use crate::net::Family;
-use crate::netfilter::{Base, Chain, Hook, Owner, Rule, Table, TableFamily, TableKind, Verdict};
+use crate::netfilter::{Base, Chain, Hook, Match, MatchKind, Owner, Rule, Table, TableFamily, TableKind, Verdict};
 use crate::span::{FileId, Location, Span};
 
 /// Reads a text of `iptables-save` (or `ip6tables-save`, as `family` says), or one that the restore programs take.
 #[must_use]
 pub fn iptables(file: FileId, text: &str, family: Family) -> Reading {
-    let mut reader = Reader {
-        file,
-        family,
-        reading: Reading::default(),
-        chains: FxHashMap::default(),
-        current: None,
-        skipping: false,
-        last: None,
-        whole: FxHashSet::default(),
-    };
+    let mut reader = Reader::new(file, family);
+    reader.listed = listed(text);
+    if let Some(kind) = reader.listed {
+        let end = text.lines().next().map_or(0, str::len);
+        let message = format!("this list names no table: it is read as the table {}", kind.name());
+        let help = "`iptables-save` lists all tables, in the form that can be loaded";
+        reader.reading.faults.push(Fault::new(FaultKind::Passed, file, Span::new(0, end), message, help));
+    }
     let mut words = Vec::new();
+    let bom = text.starts_with(BOM);
+    if bom {
+        let (message, help) =
+            ("the text begins with a byte order mark", "save it as plain UTF-8: iptables-restore refuses the mark");
+        reader.reading.faults.push(Fault::new(
+            FaultKind::Unloadable,
+            file,
+            Span::new(0, BOM.len_utf8()),
+            message,
+            help,
+        ));
+    }
+    if let Some(at) = text.find("\r\n") {
+        let (message, help) = (
+            "the lines end with a carriage return",
+            "save the text with line ends of Unix: iptables-restore refuses these",
+        );
+        reader.reading.faults.push(Fault::new(FaultKind::Unloadable, file, Span::new(at, at + 1), message, help));
+    }
     for (start, line) in scan::lines(text) {
-        if let Err((span, message, help)) = reader.line(start, line, &mut words) {
-            let span = Span::new(start + span.start as usize, start + span.end as usize);
-            reader.reading.faults.push(Fault::new(FaultKind::Broken, file, span, message, help));
+        let (start, line) = line.strip_prefix(BOM).map_or((start, line), |rest| (start + BOM.len_utf8(), rest));
+        if let Err(refusal) = reader.line(start, line, &mut words) {
+            reader.fault(start, refusal);
         }
     }
-    let Reader { mut reading, whole, .. } = reader;
-    for (number, table) in reading.ruleset.tables.iter().enumerate() {
-        reading.faults.extend(missing(file, text, table, whole.contains(&number), rule::TARGETS));
-    }
+    reader.uncommitted();
+    let mut reading = reader.finish(text);
     reading.faults.sort_by_key(|fault| fault.span.start);
     reading
 }
@@ -50,8 +67,15 @@ pub fn iptables(file: FileId, text: &str, family: Family) -> Reading {
 pub fn iptables_rule(line: &str, family: Family) -> Result<Rule, Span> {
     let mut words = Vec::new();
     scan::words(line, &mut words)?;
-    read_rule(line, &words, family, &FxHashMap::default()).map_err(|(span, ..)| span)
+    // It may be meant for any chain.
+    let rules = read_rule(line, &words, family, None, &FxHashMap::default()).map_err(|refusal| refusal.span)?;
+    match rules.as_slice() {
+        [one] => Ok(one.clone()),
+        _ => Ok(Rule { verdict: Some(Verdict::Unknown(Arc::from(line))), ..Rule::default() }),
+    }
 }
+
+const BOM: char = '\u{feff}';
 
 /// The family that the remarks of a text name: who speaks of ip6tables means IPv6.
 pub(super) fn family_of_remarks(text: &str) -> Option<Family> {
@@ -82,39 +106,134 @@ pub(super) fn family(text: &str) -> Option<Family> {
     })
 }
 
-type Refusal = (Span, String, String);
-
-fn refuse(span: Span, message: impl Into<String>, help: &str) -> Refusal {
-    (span, message.into(), help.to_owned())
+/// Why a line is none that the tool takes.
+pub(super) struct Refusal {
+    pub kind: FaultKind,
+    /// What of the line is wrong.
+    pub span: Span,
+    pub message: String,
+    pub help: String,
+    /// What to write there instead.
+    pub replacement: Option<String>,
 }
 
-struct Reader {
+/// A refusal of something that the tool refuses, too.
+pub(super) fn refuse(span: Span, message: impl Into<String>, help: &str) -> Refusal {
+    Refusal { kind: FaultKind::Refused, span, message: message.into(), help: help.to_owned(), replacement: None }
+}
+
+/// Follows commands of iptables: what its tables hold after them.
+pub(super) struct Reader {
     file: FileId,
     family: Family,
-    reading: Reading,
+    pub reading: Reading,
     /// The chains of the current table, by name.
     chains: FxHashMap<Arc<str>, usize>,
-    /// The current table.
-    current: Option<usize>,
+    /// The current table, and where its lines begin.
+    current: Option<(usize, Span)>,
     /// Whether the lines belong to a table that is not known.
     skipping: bool,
     /// The chain of the rule before: rules of one chain stand together.
     last: Option<usize>,
     /// Tables whose built-in chains the text declares, as a list of the whole table does.
     whole: FxHashSet<usize>,
+    /// Chains that rules are put into and no line makes, each at the first of them.
+    unmade: FxHashMap<(usize, Arc<str>), Span>,
+    /// Whether the current table is a list of `iptables -S`: policies by `-P`, and no lines that begin with a colon.
+    lists: bool,
+    /// What has to hold for the rules that are put in now, where that is not known.
+    pub condition: Option<Arc<str>>,
+    /// The table that lines outside of a table are for: a list of `iptables -S` has no others.
+    listed: Option<TableKind>,
 }
 
 impl Reader {
+    pub fn new(file: FileId, family: Family) -> Self {
+        Self {
+            file,
+            family,
+            reading: Reading::default(),
+            chains: FxHashMap::default(),
+            current: None,
+            skipping: false,
+            last: None,
+            whole: FxHashSet::default(),
+            unmade: FxHashMap::default(),
+            lists: false,
+            condition: None,
+            listed: None,
+        }
+    }
+
+    /// The table of this kind becomes the current one.
+    pub fn enter(&mut self, kind: TableKind, span: Span) {
+        self.lists = false;
+        let same = |table: &Table| table.kind == kind;
+        if self.current.is_some_and(|(at, _)| self.reading.ruleset.tables.get(at).is_some_and(same)) {
+            return;
+        }
+        self.last = None;
+        self.chains.clear();
+        self.skipping = false;
+        let family = if self.family == Family::Ipv4 { TableFamily::Ipv4 } else { TableFamily::Ipv6 };
+        let tables = &mut self.reading.ruleset.tables;
+        let at = tables.iter().position(same).unwrap_or_else(|| {
+            let (sets, chains) = (Vec::new(), Vec::new());
+            tables.push(Table { family, kind, name: kind.name().to_owned(), sets, chains });
+            tables.len() - 1
+        });
+        if let Some(table) = tables.get(at) {
+            self.chains.extend(table.chains.iter().enumerate().map(|(at, chain)| (chain.name.clone(), at)));
+        }
+        self.current = Some((at, span));
+    }
+
+    /// What was read, with the chains that are missing.
+    pub fn finish(self, text: &str) -> Reading {
+        let Self { mut reading, whole, file, unmade, .. } = self;
+        let mut unmade: Vec<_> = unmade.into_iter().filter(|((table, _), _)| whole.contains(table)).collect();
+        unmade.sort_by_key(|(_, span)| span.start);
+        for ((number, chain), span) in unmade {
+            let Some(table) = reading.ruleset.tables.get(number) else { continue };
+            let message = format!("no line makes the chain `{}` of the table {}", quoted(&chain), table.name);
+            let others = table.chains.iter().map(|chain| &*chain.name).filter(|name| *name != &*chain);
+            let near = closest(&chain, others).map(str::to_owned);
+            let help = near
+                .as_ref()
+                .map_or_else(|| format!("declare it: `:{chain} - [0:0]`"), |near| format!("did you mean `{near}`?"));
+            let missing = Some(ChainName { family: table.family, table: table.name.clone(), chain });
+            let fault = Fault::new(FaultKind::MissingChain, file, span, message, help);
+            reading.faults.push(Fault { replacement: near, missing, ..fault });
+        }
+        for (number, table) in reading.ruleset.tables.iter().enumerate() {
+            reading.faults.extend(missing(file, text, table, whole.contains(&number), rule::TARGETS));
+        }
+        reading
+    }
+
+    fn fault(&mut self, start: usize, refusal: Refusal) {
+        let Refusal { kind, span, message, help, replacement } = refusal;
+        let span = Span::new(start + span.start as usize, start + span.end as usize);
+        self.reading.faults.push(Fault { replacement, ..Fault::new(kind, self.file, span, message, help) });
+    }
+
     fn line<'t>(&mut self, start: usize, line: &'t str, words: &mut Vec<Word<'t>>) -> Result<(), Refusal> {
-        let line_span = Span::new(0, line.len());
+        let whole = Span::new(0, line.len());
         let Some(first) = line.bytes().find(|byte| !byte.is_ascii_whitespace()) else { return Ok(()) };
         if first == b'#' {
             return Ok(());
         }
         if first == b'*' {
-            return self.table(line, line_span);
+            return self.table(start, line, whole);
         }
         if line.trim() == "COMMIT" {
+            if self.current.is_none() && !self.skipping {
+                return Err(refuse(
+                    whole,
+                    "this `COMMIT` belongs to no table",
+                    "take it out, or begin the table with a line such as `*filter`",
+                ));
+            }
             self.current = None;
             self.skipping = false;
             return Ok(());
@@ -129,21 +248,24 @@ impl Reader {
         }
         if !known {
             let message = format!("`{}` is no line of a rule set as iptables-save writes it", quoted(line.trim()));
-            return Err(refuse(line_span, message, "lines begin with `*TABLE`, `:CHAIN`, `-A CHAIN` or `COMMIT`"));
+            return Err(broken(whole, message, "lines begin with `*TABLE`, `:CHAIN`, `-A CHAIN` or `COMMIT`"));
         }
-        let Some(table) = self.current else {
-            return Err(refuse(
-                line_span,
-                "this line stands outside of a table",
-                "begin the table with a line such as `*filter`",
-            ));
-        };
+        if self.current.is_none() {
+            let Some(listed) = self.listed else {
+                return Err(broken(
+                    whole,
+                    "this line stands outside of a table",
+                    "begin the table with a line such as `*filter`",
+                ));
+            };
+            self.enter(listed, Span::default());
+        }
         scan::words(line, words)
-            .map_err(|span| refuse(span, "this quotation mark is never closed", "close it on the same line"))?;
+            .map_err(|span| broken(span, "this quotation mark is never closed", "close it on the same line"))?;
         if first == b':' {
-            return self.declare(table, words, line_span);
+            return self.declare(words, whole);
         }
-        self.command(table, start, line, words, line_span)
+        self.command(Origin { start, line: whole }, line, words)
     }
 
     /// Text around the tables: a shell prompt, a sentence. Lines in a row are one.
@@ -167,33 +289,40 @@ impl Reader {
         }
     }
 
-    fn table(&mut self, line: &str, span: Span) -> Result<(), Refusal> {
-        let name = line.trim().trim_start_matches('*').trim();
-        self.last = None;
-        self.chains.clear();
+    fn table(&mut self, start: usize, line: &str, span: Span) -> Result<(), Refusal> {
+        let name = line.trim().trim_start_matches('*').split_ascii_whitespace().next().unwrap_or_default();
+        self.uncommitted();
+        self.current = None;
         let Some(kind) = TableKind::ALL.into_iter().find(|kind| kind.name() == name) else {
-            self.current = None;
             self.skipping = true;
             let message = format!("iptables has no table `{}`", quoted(name));
-            return Err(refuse(span, message, "the tables are raw, mangle, nat, filter and security"));
+            let names = TableKind::ALL.map(TableKind::name);
+            return Err(match closest(name, names) {
+                Some(near) => Refusal {
+                    replacement: Some(format!("*{near}")),
+                    ..refuse(span, message, &format!("did you mean `{near}`?"))
+                },
+                None => refuse(span, message, "the tables are raw, mangle, nat, filter and security"),
+            });
         };
-        self.skipping = false;
-        let family = if self.family == Family::Ipv4 { TableFamily::Ipv4 } else { TableFamily::Ipv6 };
-        let tables = &mut self.reading.ruleset.tables;
-        let at = tables.iter().position(|table| table.kind == kind);
-        let at = at.unwrap_or_else(|| {
-            tables.push(Table { family, kind, name: name.to_owned(), sets: Vec::new(), chains: Vec::new() });
-            tables.len() - 1
-        });
-        if let Some(table) = tables.get(at) {
-            self.chains.extend(table.chains.iter().enumerate().map(|(at, chain)| (chain.name.clone(), at)));
-        }
-        self.current = Some(at);
+        self.enter(kind, Span::new(start, start + line.len()));
         Ok(())
     }
 
+    /// Reports the current table if no `COMMIT` ended it.
+    fn uncommitted(&mut self) {
+        // A list of `iptables -S` under the name of its table has none.
+        if let Some((table, span)) = self.current.filter(|(_, span)| span.end > span.start && !self.lists) {
+            let name = self.reading.ruleset.tables.get(table).map_or("", |table| &table.name);
+            let message = format!("no `COMMIT` ends the table {name}: nothing of it is loaded");
+            let help = "write `COMMIT` after its last line";
+            self.reading.faults.push(Fault::new(FaultKind::Unloadable, self.file, span, message, help));
+        }
+    }
+
     /// The chain of this name, made if absent: a file for `--noflush` may add to chains that it does not declare.
-    fn chain(&mut self, table: usize, name: &str) -> Option<usize> {
+    fn chain(&mut self, name: &str) -> Option<usize> {
+        let (table, _) = self.current?;
         let table = self.reading.ruleset.tables.get_mut(table)?;
         if let Some(at) = self.last
             && table.chains.get(at).is_some_and(|chain| &*chain.name == name)
@@ -215,15 +344,26 @@ impl Reader {
         Some(at)
     }
 
-    fn chain_mut(&mut self, table: usize, name: &str) -> Option<&mut Chain> {
-        let at = self.chain(table, name)?;
-        self.reading.ruleset.tables.get_mut(table)?.chains.get_mut(at)
+    fn chain_mut(&mut self, name: &str) -> Option<&mut Chain> {
+        let at = self.chain(name)?;
+        self.current_mut()?.chains.get_mut(at)
+    }
+
+    fn current_mut(&mut self) -> Option<&mut Table> {
+        let (table, _) = self.current?;
+        self.reading.ruleset.tables.get_mut(table)
+    }
+
+    fn kind(&self) -> TableKind {
+        let table = self.current.and_then(|(table, _)| self.reading.ruleset.tables.get(table));
+        table.map_or(TableKind::Filter, |table| table.kind)
     }
 
     /// Notes that a chain of the user's own has nothing of what others put into it before.
-    fn empties(&mut self, table: usize, name: &str) {
-        if let Some(table) = self.reading.ruleset.tables.get(table)
-            && built_in(table.kind, name).is_none()
+    fn empties(&mut self, name: &str) {
+        if built_in(self.kind(), name).is_none()
+            && let Some((table, _)) = self.current
+            && let Some(table) = self.reading.ruleset.tables.get(table)
         {
             let name = ChainName { family: table.family, table: table.name.clone(), chain: Arc::from(name) };
             self.reading.emptied.insert(name);
@@ -231,36 +371,71 @@ impl Reader {
     }
 
     /// `:INPUT DROP [12:34]`; `:mine - [0:0]`, which also empties the chain.
-    fn declare(&mut self, table: usize, words: &[Word], span: Span) -> Result<(), Refusal> {
+    fn declare(&mut self, words: &[Word], span: Span) -> Result<(), Refusal> {
         let name = words.first().and_then(|word| word.text.strip_prefix(':')).unwrap_or_default();
-        let name = if name.is_empty() { words.get(1).map_or("", |word| word.text) } else { name };
+        let (name, rest) = if name.is_empty() { (words.get(1).map_or("", |word| word.text), 2) } else { (name, 1) };
         if name.is_empty() {
             return Err(refuse(span, "a chain is declared without a name", "write `:NAME - [0:0]`"));
         }
-        let policy = words.iter().skip(1).find(|word| matches!(word.text, "ACCEPT" | "DROP" | "-"));
-        let accept = policy.is_none_or(|word| word.text != "DROP");
-        self.empties(table, name);
-        if let Some(chain) = self.chain_mut(table, name) {
+        let Some(policy) = words.get(rest) else {
+            return Err(refuse(
+                span,
+                format!("the chain `{}` is declared without a policy", quoted(name)),
+                "write `:NAME - [0:0]`",
+            ));
+        };
+        let accept = self.policy(name, policy, true)?;
+        self.lists = false;
+        self.empties(name);
+        let table = self.current.map(|(table, _)| table);
+        let mut built_in = false;
+        if let Some(chain) = self.chain_mut(name) {
             match &mut chain.base {
                 // The restore programs set the policy of a built-in chain and leave its rules.
                 Some(base) => {
-                    base.accept = accept;
-                    self.whole.insert(table);
+                    base.accept = accept.unwrap_or(base.accept);
+                    built_in = true;
                 }
                 None => chain.rules.clear(),
             }
         }
+        self.whole.extend(table.filter(|_| built_in));
         Ok(())
     }
 
-    fn command<'t>(
-        &mut self,
-        table: usize,
-        start: usize,
-        line: &'t str,
-        words: &[Word<'t>],
-        line_span: Span,
-    ) -> Result<(), Refusal> {
+    /// Whether a policy accepts; `None` for `-`.
+    fn policy(&self, chain: &str, word: &Word, declared: bool) -> Result<Option<bool>, Refusal> {
+        let span = Span::new(word.start, word.end);
+        let own = built_in(self.kind(), chain).is_some();
+        match word.text {
+            // Of a chain of the user's own nothing is made of it.
+            _ if declared && !own => Ok(None),
+            "-" if declared => Ok(None),
+            "ACCEPT" if own => Ok(Some(true)),
+            "DROP" if own => Ok(Some(false)),
+            "ACCEPT" | "DROP" => {
+                let message = format!(
+                    "`{}` is no built-in chain of the table {}: it has no policy",
+                    quoted(chain),
+                    self.kind().name()
+                );
+                Err(refuse(span, message, "end the chain with a rule that decides"))
+            }
+            other => {
+                let message = format!("`{}` is no policy of a chain", quoted(other));
+                Err(match closest(other, ["ACCEPT", "DROP"]) {
+                    Some(near) => Refusal {
+                        replacement: Some(near.to_owned()),
+                        ..refuse(span, message, &format!("did you mean `{near}`?"))
+                    },
+                    None => refuse(span, message, "the policies are ACCEPT and DROP"),
+                })
+            }
+        }
+    }
+
+    /// Runs one command in the current table: `-A INPUT …`, perhaps with counters before it.
+    pub fn command<'t>(&mut self, origin: Origin, line: &'t str, words: &[Word<'t>]) -> Result<(), Refusal> {
         let mut rest = words;
         // `[12:3456]`, the counters of `iptables-save -c`.
         if let [first, after @ ..] = rest
@@ -268,66 +443,330 @@ impl Reader {
         {
             rest = after;
         }
-        let Some((command, rest)) = rest.split_first() else {
+        let Some((word, rest)) = rest.split_first() else {
             return Err(refuse(
-                line_span,
+                origin.line,
                 "counters stand without a rule",
-                "write the rule behind them: `[0:0] -A CHAIN …`",
+                "write the rule after them: `[0:0] -A CHAIN …`",
             ));
         };
-        let Some((name, rest)) = rest.split_first() else {
-            let message = format!("`{}` stands without a chain", quoted(command.text));
-            return Err(refuse(line_span, message, "name the chain behind it"));
+        // `-AINPUT`: the chain may follow at once.
+        let attached = word.text.get(2..).filter(|chain| !chain.is_empty() && !word.text.starts_with("--"));
+        if let Some((chain, short)) =
+            attached.zip(word.text.get(..2)).filter(|(_, short)| Command::named(short).is_some())
+        {
+            let (start, end) = (word.start, word.end);
+            let mut apart = vec![Word { text: short, start, end: start + 2, quoted: false }];
+            apart.push(Word { text: chain, start: start + 2, end, quoted: false });
+            apart.extend_from_slice(rest);
+            return self.command(origin, line, &apart);
+        }
+        let Some(command) = Command::named(word.text) else {
+            let span = Span::new(word.start, word.end);
+            let message = format!("`{}` is no command of iptables", quoted(word.text));
+            let names = COMMANDS.iter().map(|(_, long, _)| *long);
+            return Err(match closest(word.text, names).filter(|_| word.text.starts_with("--")) {
+                Some(near) => Refusal {
+                    replacement: Some(near.to_owned()),
+                    ..refuse(span, message, &format!("did you mean `{near}`?"))
+                },
+                None => refuse(span, message, "a line begins with a command, such as `-A INPUT`"),
+            });
         };
-        match command.text {
-            "-A" | "--append" | "-I" | "--insert" => {
-                let insert = command.text.starts_with("-I") || command.text == "--insert";
-                let number =
-                    rest.first().filter(|word| insert && !word.quoted).and_then(|word| address::number(word.text));
-                let rest = if number.is_some() { rest.get(1..).unwrap_or_default() } else { rest };
-                let at = self.chain(table, name.text);
-                let read = read_rule(line, rest, self.family, &self.chains);
-                let (mut rule, refusal) = match read {
-                    Ok(rule) => (rule, None),
-                    // It may have said anything.
-                    Err(refusal) => {
-                        (Rule { verdict: Some(Verdict::Unknown(Arc::from(line))), ..Rule::default() }, Some(refusal))
-                    }
-                };
-                rule.origin = Some(Location { file: self.file, span: Span::new(start, start + line.len()) });
-                let chain = at.and_then(|at| self.reading.ruleset.tables.get_mut(table)?.chains.get_mut(at));
-                if let Some(chain) = chain {
-                    let place = (number.unwrap_or(1) as usize).saturating_sub(1).min(chain.rules.len());
-                    if insert { chain.rules.insert(place, rule) } else { chain.rules.push(rule) }
+        if let Some(table) = rest.iter().find(|word| !word.quoted && matches!(word.text, "-t" | "--table")) {
+            let span = Span::new(table.start, table.end);
+            return Err(refuse(
+                span,
+                "the table of a line is that of its block",
+                "take `-t` out, and write the line after `*TABLE`",
+            ));
+        }
+        let Some((name, rest)) = rest.split_first() else {
+            return match command {
+                Command::Flush => {
+                    self.current_mut()
+                        .into_iter()
+                        .flat_map(|table| &mut table.chains)
+                        .for_each(|chain| chain.rules.clear());
+                    Ok(())
                 }
-                return refusal.map_or(Ok(()), Err);
+                Command::DeleteChain => {
+                    self.forget(|_| true);
+                    Ok(())
+                }
+                Command::Nothing => Ok(()),
+                _ => {
+                    let message = format!("`{}` stands without a chain", quoted(word.text));
+                    Err(refuse(origin.line, message, "name the chain after it"))
+                }
+            };
+        };
+        self.on_chain(command, origin, line, name, rest)
+    }
+
+    fn on_chain<'t>(
+        &mut self,
+        command: Command,
+        origin: Origin,
+        line: &'t str,
+        name: &Word<'t>,
+        rest: &[Word<'t>],
+    ) -> Result<(), Refusal> {
+        let other = if self.family == Family::Ipv4 { ["-6", "--ipv6"] } else { ["-4", "--ipv4"] };
+        if rest.iter().any(|word| !word.quoted && other.contains(&word.text)) {
+            // The tool for this family passes the line over.
+            return Ok(());
+        }
+        let number = rest.first().filter(|word| !word.quoted).and_then(|word| address::number(word.text));
+        let after = || rest.get(1..).unwrap_or_default();
+        match command {
+            Command::Append => self.put(origin, line, name, rest, None),
+            Command::Insert if number == Some(0) => {
+                Err(refuse(origin.line, "rules are numbered from 1", "insert it at 1"))
             }
-            "-N" | "--new-chain" => {
-                self.chain(table, name.text);
+            Command::Insert if number.is_some() => self.put(origin, line, name, after(), number),
+            Command::Insert => self.put(origin, line, name, rest, Some(1)),
+            Command::Replace => {
+                self.take_out(name.text, number);
+                self.put(origin, line, name, after(), number)
             }
-            "-F" | "--flush" => {
-                if let Some(chain) = self.chain_mut(table, name.text) {
+            Command::Delete if number.is_some() && rest.len() == 1 => {
+                self.take_out(name.text, number);
+                Ok(())
+            }
+            Command::Delete => {
+                let rules = self.rules(origin, line, name, rest)?;
+                // What is not there is deleted from what the kernel has already.
+                if let Some(chain) = self.chain_mut(name.text) {
+                    for rule in rules {
+                        let same = |known: &Rule| {
+                            (&known.matches, &known.effects, &known.verdict)
+                                == (&rule.matches, &rule.effects, &rule.verdict)
+                        };
+                        chain.rules.iter().position(same).map(|at| chain.rules.remove(at));
+                    }
+                }
+                Ok(())
+            }
+            Command::New => {
+                self.empties(name.text);
+                self.chain(name.text);
+                Ok(())
+            }
+            Command::Flush => {
+                if let Some(chain) = self.chain_mut(name.text) {
                     chain.rules.clear();
                 }
+                Ok(())
             }
-            "-P" | "--policy" => {
-                let drop = rest.first().is_some_and(|word| word.text == "DROP");
-                if let Some(base) = self.chain_mut(table, name.text).and_then(|chain| chain.base.as_mut()) {
-                    base.accept = !drop;
+            Command::DeleteChain => {
+                self.forget(|chain| &*chain.name == name.text);
+                Ok(())
+            }
+            Command::Policy => {
+                let Some(policy) = rest.first() else {
+                    return Err(refuse(
+                        origin.line,
+                        "`-P` stands without a policy",
+                        "write `-P CHAIN DROP` or `-P CHAIN ACCEPT`",
+                    ));
+                };
+                let accept = self.policy(name.text, policy, false)?;
+                self.lists |= self.current.is_some_and(|(table, _)| !self.whole.contains(&table));
+                if let Some(base) = self.chain_mut(name.text).and_then(|chain| chain.base.as_mut()) {
+                    base.accept = accept.unwrap_or(base.accept);
                 }
+                Ok(())
             }
-            other => {
-                let message = format!("`{}` is a command that is not read", quoted(other));
-                let span = Span::new(command.start, command.end);
-                return Err(refuse(
-                    span,
-                    message,
-                    "a rule set has `-A`, `-I`, `-N`, `-P` and `-F`; list it with iptables-save",
-                ));
+            Command::Rename => {
+                if let (Some(to), Some(chain)) = (rest.first(), self.chain_mut(name.text)) {
+                    chain.name = Arc::from(to.text);
+                    self.renamed(name.text, to.text);
+                }
+                Ok(())
+            }
+            Command::Nothing => Ok(()),
+        }
+    }
+
+    /// The rules that some words mean in a chain; what the tool refuses may have said anything.
+    fn rules<'t>(
+        &self,
+        origin: Origin,
+        line: &'t str,
+        chain: &Word<'t>,
+        words: &[Word<'t>],
+    ) -> Result<Vec<Rule>, Refusal> {
+        let place = rule::Chain { table: self.kind(), hook: built_in(self.kind(), chain.text).map(|base| base.hook) };
+        let mut rules = read_rule(line, words, self.family, Some(place), &self.chains)?;
+        for rule in &mut rules {
+            if let Some(condition) = &self.condition {
+                rule.matches.insert(0, Match::is(MatchKind::Unknown(Arc::clone(condition))));
+            }
+            rule.origin = Some(origin.location(self.file));
+        }
+        Ok(rules)
+    }
+
+    /// Adds a rule at its end, or before the rule of a number.
+    fn put<'t>(
+        &mut self,
+        origin: Origin,
+        line: &'t str,
+        name: &Word<'t>,
+        words: &[Word<'t>],
+        before: Option<u32>,
+    ) -> Result<(), Refusal> {
+        let made = self.is_made(name.text);
+        let at = self.chain(name.text);
+        if let Some((table, _)) = self.current.filter(|_| !made) {
+            let span = Span::new(origin.start + name.start, origin.start + name.end);
+            self.unmade.entry((table, Arc::from(name.text))).or_insert(span);
+        }
+        let (rules, refusal) = match self.rules(origin, line, name, words) {
+            Ok(rules) => (rules, None),
+            Err(refusal) => {
+                let verdict = Some(Verdict::Unknown(shell::shown(line)));
+                (vec![Rule { verdict, origin: Some(origin.location(self.file)), ..Rule::default() }], Some(refusal))
+            }
+        };
+        if let Some(chain) = at.and_then(|at| self.current_mut()?.chains.get_mut(at)) {
+            let too_far = before.is_some_and(|number| number as usize > chain.rules.len() + 1);
+            if too_far && made && refusal.is_none() {
+                let message = format!(
+                    "`{}` has {} rules before this one: there is no such place",
+                    quoted(name.text),
+                    chain.rules.len()
+                );
+                return Err(refuse(origin.line, message, "insert it at a smaller number, or append it with `-A`"));
+            }
+            let place = before.map(|number| (number as usize).saturating_sub(1).min(chain.rules.len()));
+            match place {
+                Some(place) => drop(chain.rules.splice(place..place, rules)),
+                None => chain.rules.extend(rules),
             }
         }
-        Ok(())
+        refusal.map_or(Ok(()), Err)
     }
+
+    /// Whether a chain is built in, or a line made it.
+    fn is_made(&self, name: &str) -> bool {
+        let Some((table, _)) = self.current else { return false };
+        self.chains.contains_key(name) && !self.unmade.contains_key(&(table, Arc::from(name)))
+            || built_in(self.kind(), name).is_some()
+    }
+
+    fn take_out(&mut self, chain: &str, number: Option<u32>) {
+        let at = number.and_then(|number| (number as usize).checked_sub(1));
+        if let (Some(chain), Some(at)) = (self.chain_mut(chain), at)
+            && at < chain.rules.len()
+        {
+            chain.rules.remove(at);
+        }
+    }
+
+    /// Deletes chains of the user's own.
+    fn forget(&mut self, gone: impl Fn(&Chain) -> bool) {
+        let Some(table) = self.current_mut() else { return };
+        table.chains.retain(|chain| chain.base.is_some() || !gone(chain));
+        let chains = table.chains.iter().enumerate().map(|(at, chain)| (chain.name.clone(), at)).collect();
+        self.chains = chains;
+        self.last = None;
+    }
+
+    /// Leads the rules that lead to a chain to its new name.
+    fn renamed(&mut self, from: &str, to: &str) {
+        let Some(table) = self.current_mut() else { return };
+        for rule in table.chains.iter_mut().flat_map(|chain| &mut chain.rules) {
+            if let Some(Verdict::Jump(name) | Verdict::Goto(name)) = &mut rule.verdict
+                && &**name == from
+            {
+                *name = Arc::from(to);
+            }
+        }
+        self.forget(|_| false);
+    }
+}
+
+/// Whether a word is a command of iptables.
+pub(super) fn is_command(word: &str) -> bool {
+    Command::named(word).is_some()
+}
+
+/// Where a command stands.
+#[derive(Clone, Copy)]
+pub(super) struct Origin {
+    /// Where its line begins in the text.
+    pub start: usize,
+    /// The line.
+    pub line: Span,
+}
+
+impl Origin {
+    fn location(self, file: FileId) -> Location {
+        let Span { start, end } = self.line;
+        Location { file, span: Span::new(self.start + start as usize, self.start + end as usize) }
+    }
+}
+
+/// What a command does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Command {
+    Append,
+    Insert,
+    Replace,
+    Delete,
+    New,
+    DeleteChain,
+    Rename,
+    Flush,
+    Policy,
+    /// It lists, checks or sets counters to zero.
+    Nothing,
+}
+
+const COMMANDS: &[(&str, &str, Command)] = &[
+    ("-A", "--append", Command::Append),
+    ("-I", "--insert", Command::Insert),
+    ("-R", "--replace", Command::Replace),
+    ("-D", "--delete", Command::Delete),
+    ("-N", "--new-chain", Command::New),
+    ("-X", "--delete-chain", Command::DeleteChain),
+    ("-E", "--rename-chain", Command::Rename),
+    ("-F", "--flush", Command::Flush),
+    ("-P", "--policy", Command::Policy),
+    ("-Z", "--zero", Command::Nothing),
+    ("-C", "--check", Command::Nothing),
+    ("-L", "--list", Command::Nothing),
+    ("-S", "--list-rules", Command::Nothing),
+];
+
+impl Command {
+    fn named(word: &str) -> Option<Self> {
+        COMMANDS.iter().find(|(short, long, _)| *short == word || *long == word).map(|(_, _, command)| *command)
+    }
+}
+
+/// A line that is no form at all.
+fn broken(span: Span, message: impl Into<String>, help: &str) -> Refusal {
+    Refusal { kind: FaultKind::Broken, ..refuse(span, message, help) }
+}
+
+/// The table that a list of `iptables -S` shows, which does not name it.
+fn listed(text: &str) -> Option<TableKind> {
+    if text.lines().any(|line| line.starts_with('*')) {
+        return None;
+    }
+    let mut commands =
+        text.lines().filter(|line| line.starts_with("-P ") || line.starts_with("-N ") || line.starts_with("-A "));
+    let has = |name: &str| text.lines().any(|line| line.starts_with("-P ") && line.split(' ').nth(1) == Some(name));
+    commands.next()?;
+    Some(match (has("FORWARD"), has("POSTROUTING"), has("PREROUTING")) {
+        (true, true, _) => TableKind::Mangle,
+        (_, true, _) => TableKind::Nat,
+        (false, _, true) => TableKind::Raw,
+        _ => TableKind::Filter,
+    })
 }
 
 /// The place of a built-in chain, with the priorities of iptables (`NF_IP_PRI_*`).

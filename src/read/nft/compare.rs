@@ -5,12 +5,13 @@ use std::sync::Arc;
 use super::super::address;
 use super::field::{self, Field};
 use super::lex::{Kind, Token};
-use super::rule::{Item, Reader, closing, is_stateless};
+use super::rule::{Choice, Item, Reader, closing, is_stateless};
 use super::set::{Elements, Type, card, simple_verdict, values};
 use super::value::{clock, day, icmp_code, icmp_pair, mark, state, tcp_flag};
+use super::vocabulary::{self, Stranger};
 use thin_vec::thin_vec;
 
-use crate::names;
+use crate::names::{self, closest};
 use crate::net::{AddressSet, Card, Family, PortRange, PortSet, Protocol};
 use crate::netfilter::{Effect, IcmpType, Match, MatchKind, SetField, SetValue, State, TableFamily, Verdict};
 
@@ -41,6 +42,9 @@ impl<'a> Reader<'a, '_> {
             let Some((field, length)) = field::read(self.tokens.get(self.at..).unwrap_or_default()) else {
                 return false;
             };
+            if self.stranger.is_none() {
+                self.stranger = vocabulary::field(self.tokens, self.at);
+            }
             fields.push(field);
             self.at += length;
             if self.word(0) != "." {
@@ -86,9 +90,54 @@ impl<'a> Reader<'a, '_> {
             _ => None,
         };
         if modelled.is_none() {
+            if let [field] = fields.as_slice()
+                && self.stranger.is_none()
+            {
+                self.stranger = self.refused(*field, &right, start);
+            }
             self.unknown_comparison(start);
         }
         true
+    }
+
+    /// A value that nft refuses.
+    fn refused(&self, field: Field, right: &Right<'a>, start: usize) -> Option<Stranger> {
+        let place =
+            |text: &str| (start..self.at).find(|at| self.tokens.get(*at).is_some_and(|token| token.text == text));
+        if let Right::Named(name) = right {
+            // Where the table is not whole, the set may be in another file.
+            let missing = self.table.is_whole() && !self.table.set_at.contains_key(name);
+            let at = place(&format!("@{name}")).filter(|_| missing)?;
+            let near = closest(name, self.table.set_at.keys().copied()).map(|near| format!("@{near}"));
+            return Some(Stranger { at, what: "set of this table", near, later: false });
+        }
+        let parts = right.all().iter().filter_map(|part| text_of(part)).filter(|text| !text.contains('$'));
+        for text in parts {
+            let found = match field {
+                Field::SourcePort(_) | Field::DestinationPort(_) if address::named_ports(text, '-').is_none() => {
+                    Some(("port or service", closest(text, names::port::names())))
+                }
+                Field::State if state(text).is_none() && address::number(text).is_none() => {
+                    let known = ["new", "established", "related", "invalid", "untracked"];
+                    Some(("state of a connection", closest(text, known)))
+                }
+                Field::Source(Family::Ipv4) | Field::Destination(Family::Ipv4)
+                    if address::range(text).is_none()
+                        && text.bytes().all(|byte| byte.is_ascii_digit() || b"./-".contains(&byte)) =>
+                {
+                    Some(("address", None))
+                }
+                Field::Protocol(_) if address::protocol(text).is_none() && text != "ip" => {
+                    let known = ["tcp", "udp", "icmp", "ipv6-icmp", "sctp", "esp", "ah", "gre"];
+                    Some(("protocol", closest(text, known)))
+                }
+                _ => None,
+            };
+            if let (Some((what, near)), Some(at)) = (found, place(text)) {
+                return Some(Stranger { at, what, near: near.map(str::to_owned), later: false });
+            }
+        }
+        None
     }
 
     /// What stands on the right: a value, a list, a set, the name of a set.
@@ -138,6 +187,11 @@ impl<'a> Reader<'a, '_> {
 
     /// One field compared. `None`: it is not modelled; nothing has been pushed then.
     fn one(&mut self, field: Field, op: &str, mask: Option<&[&'a [Token<'a>]]>, right: &Right<'a>) -> Option<()> {
+        // A name that nothing defines may be anything.
+        let mut words = right.all().iter().flat_map(|part| part.iter());
+        if words.any(|token| token.kind == Kind::Word && token.text.contains('$')) {
+            return None;
+        }
         let negated = match op {
             "" | "==" => false,
             "!=" => true,
@@ -300,6 +354,15 @@ impl<'a> Reader<'a, '_> {
                 }
                 self.push(negated, kind);
             }
+            Field::NextHeader => {
+                let list = right.all().iter().map(|part| address::protocol(text_of(part)?));
+                let list = list.collect::<Option<Vec<Protocol>>>();
+                let list = list.filter(|_| !negated && !matches!(right, Right::Named(_)))?;
+                self.only(Family::Ipv6);
+                self.is(MatchKind::Protocol(list.into()));
+                // Of a packet with extension headers, the next header is the first of those.
+                self.is(MatchKind::Unknown(Arc::from("no extension header of IPv6")));
+            }
             Field::NfProto | Field::EtherType => {
                 let named = match (field, single(right.all())?) {
                     (Field::NfProto, "ipv4") | (Field::EtherType, "ip") => Family::Ipv4,
@@ -429,7 +492,7 @@ impl<'a> Reader<'a, '_> {
             Field::DestinationPort(protocol) => (protocol, false),
             _ => return None,
         };
-        let port = address::port(single(right.all())?)?;
+        let port = address::named_port(single(right.all())?)?;
         let range = match op {
             "<" => PortRange { first: 0, last: port.checked_sub(1)? },
             "<=" => PortRange { first: 0, last: port },
@@ -469,7 +532,8 @@ impl<'a> Reader<'a, '_> {
         if let Right::Named(name) = right {
             return self.named(name, &[field], None);
         }
-        let set: PortSet = right.all().iter().map(|part| address::ports(text_of(part)?, '-')).collect::<Option<_>>()?;
+        let set: PortSet =
+            right.all().iter().map(|part| address::named_ports(text_of(part)?, '-')).collect::<Option<_>>()?;
         Some(if field == SetField::SourcePort { MatchKind::SourcePort(set) } else { MatchKind::DestinationPort(set) })
     }
 
@@ -675,7 +739,20 @@ impl<'a> Reader<'a, '_> {
         for part in inside.split(|token| token.is(",")).filter(|part| !part.is_empty()) {
             let colon = part.iter().position(|token| token.is(":"))?;
             let (key, verdict) = part.split_at(colon);
-            let verdict = simple_verdict(verdict.get(1..)?)??;
+            // `continue` is what happens anyway.
+            let Some(verdict) = simple_verdict(verdict.get(1..)?)? else { continue };
+            if field == Field::NfProto {
+                let family = match text_of(key)? {
+                    "ipv4" => Family::Ipv4,
+                    "ipv6" => Family::Ipv6,
+                    _ => return None,
+                };
+                if self.family.is_some() || self.table.family != TableFamily::Inet {
+                    return None;
+                }
+                alternatives.push((Choice::Family(family), verdict));
+                continue;
+            }
             let right = Right::List(vec![key]);
             self.one(field, "", None, &right)?;
             let item = self.items.pop()?;
@@ -685,7 +762,7 @@ impl<'a> Reader<'a, '_> {
                 self.items.truncate(kept);
                 return None;
             }
-            alternatives.push((item, verdict));
+            alternatives.push((Choice::Match(item), verdict));
         }
         self.alternatives = alternatives;
         (!self.alternatives.is_empty()).then_some(())

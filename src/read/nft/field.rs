@@ -13,6 +13,8 @@ pub(super) enum Field {
     /// `meta l4proto`; with a family, `ip protocol`.
     Protocol(Option<Family>),
     NfProto,
+    /// `ip6 nexthdr`.
+    NextHeader,
     /// `meta protocol`, `ether type`.
     EtherType,
     Version(Family),
@@ -176,7 +178,7 @@ fn header(header: &str, field: &str) -> Field {
         ("ip6", "saddr", _) => Field::Source(Family::Ipv6),
         ("ip", "daddr", _) => Field::Destination(Family::Ipv4),
         ("ip6", "daddr", _) => Field::Destination(Family::Ipv6),
-        // The next header of IPv6 may be an extension, so that it is not the protocol.
+        ("ip6", "nexthdr", _) => Field::NextHeader,
         ("ip", "protocol", _) => Field::Protocol(Some(Family::Ipv4)),
         ("ip", "version", _) => Field::Version(Family::Ipv4),
         ("ip6", "version", _) => Field::Version(Family::Ipv6),

@@ -2,6 +2,7 @@
 //! them, and then each rule is put into the netfilter form, when all sets are known.
 
 mod compare;
+mod define;
 mod field;
 mod json;
 mod lex;
@@ -9,9 +10,10 @@ mod rule;
 mod script;
 mod set;
 mod value;
+mod vocabulary;
 
 use super::{Count, Reading};
-use crate::span::FileId;
+use crate::span::{FileId, Location};
 use lex::{Kind, Lexer, Token};
 
 pub use json::nft_json;
@@ -19,7 +21,17 @@ pub use json::nft_json;
 /// Reads the listing of `nft list ruleset`, or a script: what is there when it has run on an empty host.
 #[must_use]
 pub fn nft(file: FileId, text: &str) -> Reading {
-    let mut script = script::Script::new(file, text);
+    let Some(mut expanded) = define::expand(file, text) else { return plain(file, text, false) };
+    let mut reading = plain(file, &expanded.text, expanded.includes);
+    reading.relocate(|location| Location { file: location.file, span: expanded.back(location.span) });
+    reading.faults.append(&mut expanded.faults);
+    reading.faults.sort_by_key(|fault| fault.span.start);
+    reading
+}
+
+/// Reads a text without definitions; whether files are included that may hold more of its tables.
+fn plain(file: FileId, text: &str, includes: bool) -> Reading {
+    let mut script = script::Script::new(file, text, includes);
     script.read();
     script.finish()
 }

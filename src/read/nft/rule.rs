@@ -13,6 +13,7 @@ use super::lex::{Kind, Token, spaced};
 use super::script::RawTable;
 use super::set::simple_verdict;
 use super::value::seconds;
+use super::vocabulary::{self, Stranger};
 use thin_vec::{ThinVec, thin_vec};
 
 use crate::names;
@@ -28,7 +29,7 @@ pub(super) fn read(
     place: (&str, usize),
     origin: Location,
     out: &mut Vec<Rule>,
-) {
+) -> Option<Stranger> {
     let mut reader = Reader {
         table,
         chains,
@@ -41,9 +42,12 @@ pub(super) fn read(
         verdict: None,
         comment: None,
         alternatives: Vec::new(),
+        stranger: None,
     };
     reader.read();
+    let stranger = reader.stranger.take();
     reader.finish(origin, out);
+    stranger
 }
 
 /// How many matches and effects of one rule are read; the rest of it is kept by its text.
@@ -68,7 +72,16 @@ pub(super) struct Reader<'a, 't> {
     pub(super) verdict: Option<Verdict>,
     pub(super) comment: Option<Arc<str>>,
     /// What the last words choose between, where no map can say it: a match and its verdict each.
-    pub(super) alternatives: Vec<(Match, Verdict)>,
+    pub(super) alternatives: Vec<(Choice, Verdict)>,
+    /// A word that nft refuses.
+    pub(super) stranger: Option<Stranger>,
+}
+
+/// What one of several alternatives asks for.
+#[derive(Clone)]
+pub(super) enum Choice {
+    Match(Match),
+    Family(Family),
 }
 
 impl<'a> Reader<'a, '_> {
@@ -185,6 +198,9 @@ impl<'a> Reader<'a, '_> {
             let done = token.kind == Kind::Word && self.statement(token.text);
             if !done {
                 self.at = start;
+                if token.kind == Kind::Word && self.stranger.is_none() {
+                    self.stranger = vocabulary::beginning(self.tokens, start);
+                }
                 self.rest();
                 return;
             }
@@ -664,10 +680,13 @@ impl<'a> Reader<'a, '_> {
             out.push(Rule { matches, effects, verdict, ..base });
             return;
         }
-        for (item, verdict) in alternatives {
-            let mut all = matches.clone();
-            all.push(item);
-            out.push(Rule { matches: all, verdict: Some(verdict), ..base.clone() });
+        for (choice, verdict) in alternatives {
+            let mut rule = Rule { matches: matches.clone(), verdict: Some(verdict), ..base.clone() };
+            match choice {
+                Choice::Match(item) => rule.matches.push(item),
+                Choice::Family(family) => rule.family = Some(family),
+            }
+            out.push(rule);
         }
     }
 }

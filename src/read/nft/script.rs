@@ -9,6 +9,7 @@ use super::super::{Fault, FaultKind, Object, Reading, owner, quoted};
 use super::lex::{Kind, Lexer, Token, spaced};
 use super::rule;
 use super::set::RawSet;
+use super::vocabulary::Stranger;
 use crate::net::{Card, Protocol};
 use crate::netfilter::{Base, Chain, Hook, Match, MatchKind, Rule, Set, Table, TableFamily, TableKind, Verdict};
 use crate::span::{FileId, Location, Span};
@@ -36,8 +37,16 @@ pub(super) struct RawTable<'t> {
     /// Connection helpers: what they are for.
     pub helpers: FxHashMap<&'t str, (&'t str, Option<Protocol>)>,
     dormant: bool,
+    whole: bool,
     /// Sets that rules add to.
     grown: FxHashSet<&'t str>,
+}
+
+impl RawTable<'_> {
+    /// Whether the text has the whole table: it makes its sets in a block, and no other file is included.
+    pub fn is_whole(&self) -> bool {
+        self.whole
+    }
 }
 
 struct RawChain<'t> {
@@ -56,13 +65,15 @@ pub(super) struct Script<'t> {
     faults: Vec<Fault>,
     objects: Vec<Object>,
     tokens: Vec<Token<'t>>,
+    /// Whether files are included that may hold more of the tables.
+    includes: bool,
 }
 
 impl<'t> Script<'t> {
-    pub fn new(file: FileId, text: &'t str) -> Self {
+    pub fn new(file: FileId, text: &'t str, includes: bool) -> Self {
         let lexer = Lexer::new(text);
         let (tables, faults, objects, tokens) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { file, text, lexer, tables, faults, objects, tokens }
+        Self { file, text, lexer, tables, faults, objects, tokens, includes }
     }
 
     fn fault(&mut self, start: usize, end: usize, message: String, help: &str) {
@@ -258,6 +269,7 @@ impl<'t> Script<'t> {
             chain_at: FxHashMap::default(),
             helpers: FxHashMap::default(),
             dormant: false,
+            whole: false,
             grown: FxHashSet::default(),
         });
         self.tables.len() - 1
@@ -284,6 +296,8 @@ impl<'t> Script<'t> {
         if !self.take("{") {
             return true;
         }
+        let whole = !self.includes;
+        self.tables.get_mut(at).into_iter().for_each(|table| table.whole = whole);
         loop {
             let Some(token) = self.lexer.peek() else {
                 self.fault(
@@ -629,7 +643,10 @@ impl<'t> Script<'t> {
                     tokens.extend(Lexer::new(text).filter(|token| token.kind != Kind::End));
                     let origin = Location { file: self.file, span: Span::new(start, end) };
                     let place = (chain.name, number + 1);
-                    rule::read(&mut table, &names, &tokens, place, origin, &mut rules);
+                    let strangers = rule::read(&mut table, &names, &tokens, place, origin, &mut rules);
+                    reading
+                        .faults
+                        .extend(strangers.into_iter().filter_map(|one| stranger(self.file, &tokens, start, one)));
                 }
                 let base = chain.base.filter(|_| !table.dormant);
                 let (base, rules) = at_devices(base, chain.name, &chain.devices, rules);
@@ -646,13 +663,27 @@ impl<'t> Script<'t> {
                 Some(Set { name: Arc::from(set.name), family, fields, elements: set.elements, live: set.live })
             });
             let sets = sets.collect();
-            let whole = out.iter().any(|chain| chain.base.is_some());
+            let whole = out.iter().any(|chain| chain.base.is_some()) && !self.includes;
             let table = Table { family: table.family, kind, name: table.name.to_owned(), sets, chains: out };
             reading.faults.extend(missing(self.file, self.text, &table, whole, &[]));
             reading.ruleset.tables.push(table);
         }
         reading
     }
+}
+
+/// The fault for a word that cannot stand where it does.
+fn stranger(file: FileId, tokens: &[Token], start: usize, stranger: Stranger) -> Option<Fault> {
+    let token = tokens.get(stranger.at)?;
+    let span = Span::new(start + token.start, start + token.end);
+    let message = format!("`{}` is no {}", quoted(token.text), stranger.what);
+    let help = stranger
+        .near
+        .as_ref()
+        .map_or_else(|| "nft refuses the file: correct the word".to_owned(), |near| format!("did you mean `{near}`?"));
+    // A word that is like none may be one of a later nft.
+    let kind = if stranger.later { FaultKind::UnreadRule } else { FaultKind::Refused };
+    Some(Fault { replacement: stranger.near, ..Fault::new(kind, file, span, message, help) })
 }
 
 /// A chain at the hook of a device judges that device's frames alone: each rule says so, its policy too.

@@ -273,8 +273,10 @@ pub(super) fn values(types: &[Type], key: &[Token]) -> Option<Vec<SetValue>> {
         out.push(match kind {
             Type::Address(family) => SetValue::Address(address::of_family(one()?.text, *family)?.into()),
             Type::Protocol => SetValue::Protocol(address::protocol(one()?.text)?),
-            Type::Port => SetValue::Port(address::ports(one()?.text, '-')?),
-            Type::Service => SetValue::Service(address::protocol(one()?.text)?, address::ports(one()?.text, '-')?),
+            Type::Port => SetValue::Port(address::named_ports(one()?.text, '-')?),
+            Type::Service => {
+                SetValue::Service(address::protocol(one()?.text)?, address::named_ports(one()?.text, '-')?)
+            }
             Type::Mac => SetValue::Mac(one()?.text.parse().ok()?),
             Type::Interface => SetValue::Interface(Box::new(card(one()?.text)?)),
         });

@@ -1,7 +1,11 @@
 //! One rule: its words cut into options, and what each says.
 
+mod canonical;
 mod matches;
+mod parse;
+mod place;
 mod target;
+mod value;
 
 pub(super) use target::TARGETS;
 
@@ -9,289 +13,118 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::{Refusal, refuse};
-use crate::net::{AddressSet, Card, Family};
-use crate::netfilter::{Match, MatchKind, Rule};
+use super::Refusal;
+use crate::names;
+use crate::net::{AddressSet, Card, Family, Mac};
+use crate::netfilter::{Hook, IcmpType, Match, MatchKind, Rule, State, TableKind, Verdict};
+use crate::read::address;
 use crate::read::scan::Word;
-use crate::read::{address, quoted};
-use crate::span::Span;
+use crate::read::shell;
+use parse::{Item, Opt};
 
-/// An option of a match or a target: whether `!` stands before it, its name, its values.
+/// The chain that a rule is for, as far as it tells what can be used there.
 #[derive(Clone, Copy)]
-struct Opt<'w, 't> {
-    negated: bool,
-    name: &'t str,
-    values: &'w [Word<'t>],
-    /// Where it begins in the line, `!` included.
-    start: usize,
-    end: usize,
+pub(super) struct Chain {
+    pub table: TableKind,
+    /// Of a built-in chain.
+    pub hook: Option<Hook>,
 }
 
-impl<'t> Opt<'_, 't> {
-    /// Its value, if it has exactly one.
-    fn value(&self) -> Option<&'t str> {
-        match self.values {
-            [one] => Some(one.text),
-            _ => None,
-        }
-    }
-}
-
-struct Builder<'w, 't, 'c> {
+struct Builder<'t, 'c> {
     line: &'t str,
-    words: &'w [Word<'t>],
-    at: usize,
     family: Family,
     chains: &'c FxHashMap<Arc<str>, usize>,
     rule: Rule,
-    /// What `-p` asks for: options of that protocol need no `-m`.
-    protocol: Option<&'t str>,
-    options: Vec<Opt<'w, 't>>,
+    /// Matches of which one holds, and their text.
+    alternatives: Vec<Match>,
+    alternatives_text: String,
 }
 
+/// Reads the words of a rule: the rules that it means. Several, where one list asks for things that the netfilter form compares
+/// apart.
 pub(super) fn read_rule(
     line: &str,
     words: &[Word],
     family: Family,
+    chain: Option<Chain>,
     chains: &FxHashMap<Arc<str>, usize>,
-) -> Result<Rule, Refusal> {
-    let rule = Rule::default();
-    let options = Vec::new();
-    let mut builder = Builder { line, words, at: 0, family, chains, rule, protocol: None, options };
-    builder.read()?;
-    Ok(builder.rule)
-}
-
-/// Whether a word begins an option.
-fn is_option(word: &Word) -> bool {
-    !word.quoted
-        && word.text.len() > 1
-        && word.text.starts_with('-')
-        && !word.text.as_bytes().get(1).is_some_and(u8::is_ascii_digit)
-}
-
-fn is_not(word: &Word) -> bool {
-    !word.quoted && word.text == "!"
-}
-
-/// Options that belong to no module.
-fn is_basic(name: &str) -> bool {
-    matches!(
-        name,
-        "-p" | "-s"
-            | "-d"
-            | "-i"
-            | "-o"
-            | "-m"
-            | "-j"
-            | "-g"
-            | "-f"
-            | "-4"
-            | "-6"
-            | "-c"
-            | "--protocol"
-            | "--source"
-            | "--src"
-            | "--destination"
-            | "--dst"
-            | "--in-interface"
-            | "--out-interface"
-            | "--match"
-            | "--jump"
-            | "--goto"
-            | "--fragment"
-            | "--set-counters"
-            | "--ipv4"
-            | "--ipv6"
-    )
-}
-
-impl<'w, 't> Builder<'w, 't, '_> {
-    fn read(&mut self) -> Result<(), Refusal> {
-        let line = self.line;
-        while let Some(option) = self.next() {
-            let values = option.values;
-            let span = Span::new(option.start, option.end);
-            match option.name {
-                "" => {
-                    let message =
-                        format!("`{}` belongs to no option", quoted(line.get(option.start..option.end).unwrap_or("")));
-                    return Err(refuse(span, message, "put a text with spaces in quotation marks"));
-                }
-                "-m" | "--match" => {
-                    let Some((module, after)) = values.split_first() else {
-                        return Err(refuse(span, "`-m` stands without the name of a match", "name it: `-m conntrack`"));
-                    };
-                    if let Some(extra) = after.first() {
-                        let message = format!("`{}` belongs to no option", quoted(extra.text));
-                        return Err(refuse(Span::new(extra.start, extra.end), message, "options begin with a dash"));
-                    }
-                    let end = self.gather(option.end);
-                    self.module(module.text, option.start, end);
-                }
-                "-j" | "--jump" | "-g" | "--goto" => {
-                    let Some((target, after)) = values.split_first() else {
-                        let message = format!("`{}` stands without a target", option.name);
-                        return Err(refuse(span, message, "name a target or a chain"));
-                    };
-                    if let Some(extra) = after.first() {
-                        let message = format!("`{}` belongs to no option", quoted(extra.text));
-                        return Err(refuse(Span::new(extra.start, extra.end), message, "options begin with a dash"));
-                    }
-                    let end = self.gather(option.end);
-                    if self.rule.verdict.is_some() || !self.rule.effects.is_empty() {
-                        return Err(refuse(span, "the rule has a second target", "write a rule for each target"));
-                    }
-                    let goto = option.name == "-g" || option.name == "--goto";
-                    self.target(target.text, goto, option.start, end);
-                }
-                name if is_basic(name) => {
-                    if let Some(extra) = values.get(1).filter(|_| !matches!(name, "-c" | "--set-counters")) {
-                        let message = format!("`{}` belongs to no option", quoted(extra.text));
-                        return Err(refuse(Span::new(extra.start, extra.end), message, "options begin with a dash"));
-                    }
-                    self.basic(option);
-                }
-                // An option without `-m`: it is the protocol's, or asks for what is not known.
-                _ => {
-                    let start = option.start;
-                    self.options.clear();
-                    self.options.push(option);
-                    // iptables looks through every module named so far, whatever stands between.
-                    if let Some(module) = self.owner(option.name) {
-                        self.module(module, start, option.end);
-                        continue;
-                    }
-                    let end = self.gather_more(option.end);
-                    // An option is its module's wherever it stands behind it; conntrack's are told by their names.
-                    let (tracked, own): (Vec<_>, Vec<_>) = std::mem::take(&mut self.options)
-                        .into_iter()
-                        .partition(|option| option.name.starts_with("--ct"));
-                    if !tracked.is_empty() {
-                        self.options = tracked;
-                        self.module("conntrack", start, end);
-                    }
-                    if own.is_empty() {
-                        continue;
-                    }
-                    self.options = own;
-                    let module = match self.protocol {
-                        Some("icmp") => "icmp",
-                        Some("ipv6-icmp" | "icmpv6") => "icmp6",
-                        Some(protocol @ ("tcp" | "udp" | "sctp" | "dccp" | "udplite")) => protocol,
-                        _ => "",
-                    };
-                    self.module(module, start, end);
-                }
-            }
-        }
-        Ok(())
+) -> Result<Vec<Rule>, Refusal> {
+    let parsed = parse::parse(words, family)?;
+    if let Some(chain) = chain {
+        place::check(&parsed, chain)?;
     }
-
-    /// The next option with its values; one without a name for a word that belongs to none.
-    fn next(&mut self) -> Option<Opt<'w, 't>> {
-        let words = self.words;
-        let first = words.get(self.at)?;
-        let negated = is_not(first);
-        let word = if negated { words.get(self.at + 1) } else { Some(first) };
-        let Some(word) = word.filter(|word| is_option(word)) else {
-            self.at += 1 + usize::from(negated);
-            return Some(Opt { negated, name: "", values: &[], start: first.start, end: word.unwrap_or(first).end });
-        };
-        let from = self.at + 1 + usize::from(negated);
-        let mut to = from;
-        while words.get(to).is_some_and(|word| !is_option(word) && !is_not(word)) {
-            to += 1;
-        }
-        self.at = to;
-        let values = words.get(from..to).unwrap_or_default();
-        let end = values.last().unwrap_or(word).end;
-        Some(Opt { negated, name: word.text, values, start: first.start, end })
-    }
-
-    /// The module named earlier in the rule that an option belongs to, of those whose options hold apart from one another.
-    fn owner(&self, option: &str) -> Option<&'static str> {
-        let module = match option {
-            "--state" => "state",
-            "--src-range" | "--dst-range" => "iprange",
-            "--mark" => "mark",
-            "--mac-source" => "mac",
-            "--uid-owner" | "--gid-owner" => "owner",
-            _ if option.starts_with("--ct") => "conntrack",
-            _ if option.starts_with("--physdev-") => "physdev",
-            _ => return None,
-        };
-        let before = self.words.get(..self.at).unwrap_or_default();
-        let named = before.windows(2).any(|pair| match pair {
-            [option, name] => matches!(option.text, "-m" | "--match") && name.text == module,
-            _ => false,
-        });
-        named.then_some(module)
-    }
-
-    /// Collects the options of a module or a target; gives where they end.
-    fn gather(&mut self, end: usize) -> usize {
-        self.options.clear();
-        self.gather_more(end)
-    }
-
-    fn gather_more(&mut self, mut end: usize) -> usize {
-        loop {
-            let before = self.at;
-            match self.next() {
-                Some(option) if !is_basic(option.name) => {
-                    end = option.end;
-                    self.options.push(option);
-                }
-                _ => {
-                    self.at = before;
-                    return end;
-                }
-            }
+    let mut builder = Builder {
+        line,
+        family,
+        chains,
+        rule: Rule::default(),
+        alternatives: Vec::new(),
+        alternatives_text: String::new(),
+    };
+    for item in &parsed.items {
+        match item {
+            Item::Basic(at) => parsed.basic.get(*at).into_iter().for_each(|option| builder.basic(option)),
+            Item::Match(at) => parsed.matches.get(*at).into_iter().for_each(|instance| builder.module(instance)),
         }
     }
+    if let Some(target) = &parsed.target {
+        builder.target(target, parsed.goto);
+    }
+    Ok(builder.finish())
+}
 
-    fn text(&self, start: usize, end: usize) -> Arc<str> {
-        Arc::from(self.line.get(start..end).unwrap_or_default())
+impl<'t> Builder<'t, '_> {
+    fn text(&self, option: &Opt) -> &'t str {
+        self.line.get(option.start..option.end).unwrap_or_default()
     }
 
     fn push(&mut self, negated: bool, kind: MatchKind) {
         self.rule.matches.push(Match { negated, kind });
     }
 
-    fn unknown(&mut self, start: usize, end: usize) {
-        let text = self.text(start, end);
-        self.push(false, MatchKind::Unknown(text));
+    fn unknown(&mut self, text: impl AsRef<str>) {
+        self.push(false, MatchKind::Unknown(shell::shown(text.as_ref())));
     }
 
-    fn basic(&mut self, option: Opt<'w, 't>) {
+    fn basic(&mut self, option: &Opt<'t>) {
+        if option.is_open() {
+            return self.unknown(self.text(option));
+        }
         let kind = match (option.name, option.value()) {
-            ("-4" | "--ipv4" | "-6" | "--ipv6" | "-c" | "--set-counters", _) => return,
-            ("-p" | "--protocol", Some("all" | "0" | "ip")) if !option.negated => return,
-            ("-p" | "--protocol", Some(name)) => {
-                if !option.negated {
-                    self.protocol = Some(name);
+            ("-4" | "-6" | "-c", _) => return,
+            ("-p", Some(name)) => {
+                let name = name.to_ascii_lowercase();
+                if matches!(&*name, "all" | "0" | "ip") && !option.negated {
+                    return;
                 }
-                address::protocol(name).map(MatchKind::protocol)
+                address::protocol(&name).map(MatchKind::protocol)
             }
-            ("-s" | "--source" | "--src", Some(text)) => self.addresses(text).map(MatchKind::Source),
-            ("-d" | "--destination" | "--dst", Some(text)) => self.addresses(text).map(MatchKind::Destination),
-            ("-i" | "--in-interface", Some(name)) => Some(MatchKind::InInterface([card(name)].into())),
-            ("-o" | "--out-interface", Some(name)) => Some(MatchKind::OutInterface([card(name)].into())),
+            ("-s", Some(text)) => match self.addresses(text) {
+                Some(set) if is_everything(&set, self.family) && !option.negated => return,
+                set => set.map(MatchKind::Source),
+            },
+            ("-d", Some(text)) => match self.addresses(text) {
+                Some(set) if is_everything(&set, self.family) && !option.negated => return,
+                set => set.map(MatchKind::Destination),
+            },
+            ("-i" | "-o", Some("+")) if !option.negated => return,
+            ("-i", Some(name)) => Some(MatchKind::InInterface([card(name)].into())),
+            ("-o", Some(name)) => Some(MatchKind::OutInterface([card(name)].into())),
             _ => None,
         };
         match kind {
             Some(kind) => self.push(option.negated, kind),
-            None => self.unknown(option.start, option.end),
+            None => self.unknown(self.text(option)),
         }
     }
 
     fn addresses(&self, text: &str) -> Option<AddressSet> {
-        let family = self.family;
-        if text.contains(',') {
-            return text.split(',').map(|part| address::of_family(part, family)).collect();
-        }
-        address::of_family(text, family).map(|range| AddressSet::new([range]))
+        text.split(',').map(|part| address::spelt(part, self.family)?).collect()
+    }
+
+    /// `10.0.0.1-10.0.0.9`.
+    fn range(&self, text: &str) -> Option<AddressSet> {
+        address::of_family(text, self.family).map(|range| AddressSet::new([range]))
     }
 
     fn remark(&mut self, text: &str) {
@@ -300,6 +133,40 @@ impl<'w, 't> Builder<'w, 't, '_> {
             None => Arc::from(text),
         });
     }
+
+    /// A match of which one of several holds: a rule for each, where that is the same.
+    fn finish(mut self) -> Vec<Rule> {
+        if self.alternatives.is_empty() {
+            return vec![self.rule];
+        }
+        let alone = self.rule.effects.is_empty() && self.rule.matches.iter().all(|item| !is_counting(&item.kind));
+        let ends = matches!(
+            self.rule.verdict,
+            Some(Verdict::Accept | Verdict::Drop | Verdict::Reject(_) | Verdict::Return | Verdict::Goto(_))
+        );
+        if !alone || !ends {
+            let text = std::mem::take(&mut self.alternatives_text);
+            self.unknown(text);
+            return vec![self.rule];
+        }
+        let Self { rule, alternatives, .. } = self;
+        let with = |item: Match| {
+            let mut rule = rule.clone();
+            rule.matches.push(item);
+            rule
+        };
+        alternatives.into_iter().map(with).collect()
+    }
+}
+
+/// Whether asking twice may give two answers.
+fn is_counting(kind: &MatchKind) -> bool {
+    matches!(kind, MatchKind::Limit(_) | MatchKind::ConnectionsAbove { .. } | MatchKind::Unknown(_))
+}
+
+/// `0/0`: every address.
+fn is_everything(set: &AddressSet, family: Family) -> bool {
+    address::spelt("0/0", family).flatten().is_some_and(|all| set.iter().eq([all]))
 }
 
 /// `eth0`, or `br-+` for every name that begins so.
@@ -316,4 +183,75 @@ fn masked(text: &str) -> Option<(u32, u32)> {
         Some((value, mask)) => Some((address::number(value)?, address::number(mask)?)),
         None => Some((address::number(text)?, u32::MAX)),
     }
+}
+
+/// Connection states by name, cut short or not, in either case; whether translation is among them.
+fn states(text: &str) -> Option<States> {
+    let known = [
+        ("INVALID", State::INVALID),
+        ("NEW", State::NEW),
+        ("ESTABLISHED", State::ESTABLISHED),
+        ("RELATED", State::RELATED),
+        ("UNTRACKED", State::UNTRACKED),
+    ];
+    let mut found = States::default();
+    for name in text.split(',') {
+        if let Some((_, bit)) = known.iter().find(|(known, _)| begins(known, name)) {
+            found.bits |= bit;
+        } else if begins("SNAT", name) {
+            found.source_translated = true;
+        } else if begins("DNAT", name) {
+            found.destination_translated = true;
+        } else {
+            return None;
+        }
+    }
+    Some(found)
+}
+
+/// What a list of states asks for: one of these.
+#[derive(Clone, Copy, Default)]
+struct States {
+    bits: u8,
+    source_translated: bool,
+    destination_translated: bool,
+}
+
+/// Whether a word is the beginning of a name, in either case, as the tool compares them.
+fn begins(name: &str, word: &str) -> bool {
+    !word.is_empty() && name.get(..word.len()).is_some_and(|own| own.eq_ignore_ascii_case(word))
+}
+
+/// The ICMP types that a name means, cut short or not.
+fn icmp_types(family: Family, text: &str) -> Option<Vec<IcmpType>> {
+    names::icmp::lookup(family, text).or_else(|| {
+        let named = text.bytes().next().is_some_and(|letter| letter.is_ascii_alphabetic());
+        let mut meant = names::icmp::names(family).filter(|name| named && begins(name, text));
+        let first = meant.next()?;
+        meant.next().is_none().then(|| names::icmp::lookup(family, first)).flatten()
+    })
+}
+
+/// `10/min`, `10/minute`, `10`: so many in so many seconds.
+fn rate(text: &str) -> Option<(u32, u32)> {
+    let (count, unit) = text.split_once('/').unwrap_or((text, "second"));
+    let units = [("second", 1), ("minute", 60), ("hour", 3600), ("day", 86_400)];
+    let (_, seconds) = units.into_iter().find(|(name, _)| begins(name, unit))?;
+    // What follows the digits is passed over, as the tool does.
+    let digits = count.len() - count.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
+    Some((address::number(count.get(..digits)?)?, seconds))
+}
+
+/// An Ethernet address, of which each part may be one digit.
+fn mac(text: &str) -> Option<Mac> {
+    let parts = text.split(':').map(|part| u8::from_str_radix(part, 16).ok());
+    let parts: Vec<u8> = parts.collect::<Option<_>>()?;
+    Some(Mac(parts.try_into().ok()?))
+}
+
+/// The DSCP class that a word begins with, in either case, as the tool compares them.
+fn dscp_class(word: &str) -> Option<u8> {
+    let name =
+        names::dscp::names().find(|name| word.get(..name.len()).is_some_and(|own| own.eq_ignore_ascii_case(name)))?;
+    names::dscp::lookup(name)
 }

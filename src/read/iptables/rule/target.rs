@@ -2,43 +2,49 @@
 
 use std::sync::Arc;
 
-use super::{Builder, Opt, masked};
+use super::parse::{Instance, Opt};
+use super::{Builder, begins, masked};
 use thin_vec::{ThinVec, thin_vec};
 
 use crate::names;
 use crate::net::Family;
-use crate::netfilter::{Effect, Reject, Verdict};
-use crate::read::address;
+use crate::netfilter::{Effect, Reject, Verdict, extension};
+use crate::read::{address, shell};
 
-impl<'w, 't> Builder<'w, 't, '_> {
-    pub(super) fn target(&mut self, name: &'t str, goto: bool, start: usize, end: usize) {
-        let options = std::mem::take(&mut self.options);
+impl<'t> Builder<'t, '_> {
+    pub(super) fn target(&mut self, target: &Instance<'t>, goto: bool) {
+        let (name, options) = (target.name, target.options.as_slice());
         let declared = self.chains.get_key_value(name).map(|(name, _)| name.clone());
-        let chain = |name: &str| declared.clone().unwrap_or_else(|| Arc::from(name));
-        let text = self.text(start, end);
-        if goto {
-            self.rule.verdict =
-                Some(if options.is_empty() { Verdict::Goto(chain(name)) } else { Verdict::Unknown(text) });
-        } else if declared.is_some() && options.is_empty() {
-            self.rule.verdict = Some(Verdict::Jump(chain(name)));
-        } else {
-            match self.extension(name, &options) {
-                Some(Action::Decides(verdict, detail)) => {
-                    self.rule.effects.extend(detail.map(Effect::Unknown));
-                    self.rule.verdict = Some(verdict);
-                }
-                Some(Action::Does(effects)) => self.rule.effects = effects,
-                None if NEVER_DECIDES.contains(&name) => self.rule.effects.push(Effect::Unknown(text)),
-                None if options.is_empty() && !DECIDES.contains(&name) => {
-                    self.rule.verdict = Some(Verdict::Jump(chain(name)));
-                }
-                None => self.rule.verdict = Some(Verdict::Unknown(text)),
-            }
+        let chain = || declared.clone().unwrap_or_else(|| Arc::from(name));
+        if name.contains(shell::PARAMETER) {
+            self.rule.verdict = Some(Verdict::Unknown(shell::shown(&target.text(self.line))));
+            return;
         }
-        self.options = options;
+        if goto {
+            self.rule.verdict = Some(Verdict::Goto(chain()));
+            return;
+        }
+        if declared.is_some() && options.is_empty() {
+            self.rule.verdict = Some(Verdict::Jump(chain()));
+            return;
+        }
+        let text = shell::shown(&target.text(self.line));
+        let known = if options.iter().any(Opt::is_open) { None } else { self.extension(name, options) };
+        match known {
+            Some(Action::Decides(verdict, detail)) => {
+                self.rule.effects.extend(detail.map(Effect::Unknown));
+                self.rule.verdict = Some(verdict);
+            }
+            Some(Action::Does(effects)) => self.rule.effects = effects,
+            None if NEVER_DECIDES.contains(&name) => self.rule.effects.push(Effect::Unknown(text)),
+            None if options.is_empty() && !DECIDES.contains(&name) && !extension::ADDED_TARGETS.contains(&name) => {
+                self.rule.verdict = Some(Verdict::Jump(chain()));
+            }
+            None => self.rule.verdict = Some(Verdict::Unknown(text)),
+        }
     }
 
-    fn extension(&self, name: &str, options: &[Opt]) -> Option<Action> {
+    fn extension(&self, name: &str, options: &[Opt<'t>]) -> Option<Action> {
         use Action::{Decides, Does};
         let only = || match options {
             [one] if !one.negated => Some((one.name, one.value().unwrap_or_default())),
@@ -51,7 +57,7 @@ impl<'w, 't> Builder<'w, 't, '_> {
             "RETURN" => decides(Verdict::Return),
             "REJECT" if options.is_empty() => Some(Decides(Verdict::Reject(Reject::PortUnreachable), None)),
             "REJECT" => match only()? {
-                ("--reject-with", how) => Some(Decides(Verdict::Reject(names::reject::lookup(how)?), None)),
+                ("--reject-with", how) => Some(Decides(Verdict::Reject(reject(self.family, how)?), None)),
                 _ => None,
             },
             "LOG" => self.log(options),
@@ -84,7 +90,7 @@ impl<'w, 't> Builder<'w, 't, '_> {
             "TCPMSS" => (only()? == ("--clamp-mss-to-pmtu", "")).then(|| Does(thin_vec![Effect::ClampMss])),
             "MASQUERADE" => Some(Decides(Verdict::Masquerade, self.rest(options, ""))),
             "REDIRECT" => {
-                let port = address::port(plain(options, "--to-ports")?)?;
+                let port = address::named_port(plain(options, "--to-ports")?)?;
                 Some(Decides(Verdict::Redirect(port), self.rest(options, "--to-ports")))
             }
             "SNAT" => {
@@ -101,7 +107,7 @@ impl<'w, 't> Builder<'w, 't, '_> {
     }
 
     /// The text of all options but one: what is not modelled of a target that is.
-    fn rest(&self, options: &[Opt], but: &str) -> Option<Arc<str>> {
+    fn rest(&self, options: &[Opt<'t>], but: &str) -> Option<Arc<str>> {
         let mut out = String::new();
         for option in options.iter().filter(|option| option.name != but) {
             if !out.is_empty() {
@@ -113,13 +119,13 @@ impl<'w, 't> Builder<'w, 't, '_> {
     }
 
     /// What else a line of the log shows is kept beside it.
-    fn log(&self, options: &[Opt]) -> Option<Action> {
+    fn log(&self, options: &[Opt<'t>]) -> Option<Action> {
         let (mut prefix, mut level) = (Arc::from(""), 4);
         let mut shows = String::new();
         for option in options {
-            match (option.name, option.values) {
+            match (option.name, option.values.as_slice()) {
                 ("--log-prefix", [text]) => prefix = Arc::from(&*text.value()),
-                ("--log-level", [text]) => level = names::syslog::lookup(text.text)?,
+                ("--log-level", [text]) => level = names::syslog::lookup(&text.text.to_ascii_lowercase())?,
                 _ => {
                     shows.push_str(if shows.is_empty() { "" } else { " " });
                     shows.push_str(self.line.get(option.start..option.end).unwrap_or_default());
@@ -195,8 +201,57 @@ const DECIDES: &[&str] = &[
 ];
 
 /// The value of the one option of this name.
-fn plain<'t>(options: &[Opt<'_, 't>], name: &str) -> Option<&'t str> {
+fn plain<'t>(options: &[Opt<'t>], name: &str) -> Option<&'t str> {
     let mut found = options.iter().filter(|option| option.name == name);
     let one = found.next().filter(|option| !option.negated)?;
     if found.next().is_some() { None } else { one.value() }
+}
+
+/// The ways to refuse that a family's `--reject-with` takes.
+pub(super) fn rejects(family: Family) -> &'static [&'static str] {
+    match family {
+        Family::Ipv4 => &[
+            "icmp-net-unreachable",
+            "net-unreach",
+            "icmp-host-unreachable",
+            "host-unreach",
+            "icmp-proto-unreachable",
+            "proto-unreach",
+            "icmp-port-unreachable",
+            "port-unreach",
+            "icmp-net-prohibited",
+            "net-prohib",
+            "icmp-host-prohibited",
+            "host-prohib",
+            "tcp-reset",
+            "tcp-rst",
+            "icmp-admin-prohibited",
+            "admin-prohib",
+        ],
+        Family::Ipv6 => &[
+            "icmp6-no-route",
+            "no-route",
+            "icmp6-adm-prohibited",
+            "adm-prohibited",
+            "icmp6-addr-unreachable",
+            "addr-unreach",
+            "icmp6-port-unreachable",
+            "tcp-reset",
+            "icmp6-policy-fail",
+            "policy-fail",
+            "icmp6-reject-route",
+            "reject-route",
+        ],
+    }
+}
+
+/// The way to refuse that a word means, cut short or not; inner `None`: one that is not modelled.
+#[allow(clippy::option_option)]
+pub(super) fn reject_named(family: Family, word: &str) -> Option<Option<Reject>> {
+    let name = rejects(family).iter().find(|name| begins(name, word))?;
+    Some(names::reject::lookup(name))
+}
+
+fn reject(family: Family, word: &str) -> Option<Reject> {
+    reject_named(family, word)?
 }
