@@ -1,6 +1,6 @@
 //! `allow … to container direct` where Docker's own rules stop the traffic first, or behind.
 
-use super::roads;
+use super::{roads, same_bridge};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::facts::Backend;
 use crate::net::Family;
@@ -64,10 +64,31 @@ fact docker.version = \"27.5.1\"                             # settles a part of
 
 /// The check.
 pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
-    let flow = Flow { from: Class::Outside, to: Class::Container };
-    let direct = roads::written(policy, flow)
-        .filter(|judgement| judgement.action == Action::Allow && judgement.to.view == Some(View::Direct));
-    direct.filter_map(|judgement| stopped(policy, flow, judgement)).collect()
+    let mut statements = Vec::new();
+    let mut out = Vec::new();
+    for from in [Class::Outside, Class::Instance, Class::Guest, Class::Container] {
+        let flow = Flow { from, to: Class::Container };
+        for judgement in roads::written(policy, flow) {
+            let direct = judgement.action == Action::Allow && judgement.to.view == Some(View::Direct);
+            // Neighbours on one network meet no rule of Docker's.
+            let meant = from != Class::Container || on_different_networks(policy, judgement);
+            if direct && meant && !statements.contains(&judgement.statement) {
+                let found = stopped(policy, flow, judgement);
+                statements.extend(found.is_some().then_some(judgement.statement));
+                out.extend(found);
+            }
+        }
+    }
+    out
+}
+
+/// Whether opener and target are known to share no network.
+fn on_different_networks(policy: &Policy, judgement: &Judgement) -> bool {
+    let networks = |party| same_bridge::networks(policy, party);
+    match (networks(&judgement.from), networks(&judgement.to)) {
+        (Some(from), Some(to)) => !from.iter().any(|network| to.contains(network)),
+        _ => false,
+    }
 }
 
 /// Whether the platform stops a rule's traffic, in any family and of any kind.

@@ -96,7 +96,7 @@ fn unseen(policy: &Policy, judgement: &Judgement, certain: bool) -> Option<Diagn
 }
 
 /// The networks that a party is on; `None`: any.
-fn networks(policy: &Policy, party: &Party) -> Option<Vec<String>> {
+pub(super) fn networks(policy: &Policy, party: &Party) -> Option<Vec<String>> {
     if let Some(name) = party.member.as_deref() {
         return traffic::container(policy, name).map(|(container, _)| container.networks.clone());
     }

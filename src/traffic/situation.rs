@@ -12,6 +12,12 @@ impl Query<'_> {
     pub(super) fn usual(&self, platform: &Platform, address: Address) -> Situation {
         let at = self.common(platform, address).with(Attribute::LinkLocal, "no");
         let at = match self.flow.from {
+            // To the target's platform, another platform's bridge is an interface like any other.
+            Class::Container | Class::Instance | Class::Guest
+                if self.flow.from != self.flow.to && !matches!(self.flow.to, Class::Outside | Class::Host) =>
+            {
+                at.with(Attribute::From, "outside")
+            }
             Class::Container | Class::Instance | Class::Guest => at.with(Attribute::From, "other-bridge"),
             Class::Outside | Class::Host => at,
         };
