@@ -17,8 +17,8 @@ use crate::kernel::traffic::Random;
 /// Pairs that are compared in process, unless `FWC_PAIRS` says how many.
 const PAIRS: usize = 2_000;
 
-/// What stands before the rules.
-const HEADS: [&str; 2] = ["", "use docker\n"];
+/// What stands before the rules. Without it, a rule that first speaks of containers would also say that their bridges are not outside.
+const DOCKER: &str = "use docker\n";
 const DECLARATIONS: &str =
     "interface wan = eth0\ninterface lan = eth1\nset office = { 198.51.100.0/24, 2001:db8:1::/48 }\n";
 
@@ -103,16 +103,20 @@ impl Pairs {
 
     /// A random policy and one that is to let through no more.
     pub fn pair(&mut self) -> Pair {
-        let head = self.one(&HEADS);
+        let alone = self.random.below(3) == 0;
         let count = 2 + self.random.below(5);
         let wide: Vec<Line> = (0..count).map(|_| self.line()).collect();
         let mut narrow = wide.clone();
         let change = self.change(&mut narrow);
         let text = |lines: &[Line]| {
             let lines: String = lines.iter().map(Line::text).collect();
-            format!("{head}{DECLARATIONS}{lines}")
+            format!("{DECLARATIONS}{lines}")
         };
-        Pair { wide: text(&wide), narrow: text(&narrow), change }
+        let (wide, narrow) = (text(&wide), text(&narrow));
+        if alone && !wide.contains("container") && !narrow.contains("container") {
+            return Pair { wide, narrow, change };
+        }
+        Pair { wide: format!("{DOCKER}{wide}"), narrow: format!("{DOCKER}{narrow}"), change }
     }
 
     fn change(&mut self, lines: &mut Vec<Line>) -> &'static str {

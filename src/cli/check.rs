@@ -66,13 +66,14 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
         checked.push(Checked::policy(db, input, arguments.all));
     }
     agree(&mut checked);
+    let mut told = Vec::new();
     for one in &checked {
         let tally = reporter.add(&one.files, &one.diagnostics, &one.levels)?;
         if let (Some(line), Some(root)) = (&one.in_force, one.files.first())
             && tally.errors == 0
             && reporter.is_for_people()
         {
-            print_aside(&in_force(&root.path, line));
+            told.push(in_force(&root.path, line));
         }
     }
     let tally = reporter.finish()?;

@@ -39,7 +39,7 @@ pub(super) fn finish_flows(policy: &mut Policy) {
 fn order(judgements: &mut [Judgement]) {
     let place = |judgement: &Judgement| {
         let narrowness = if judgement.rank == Rank::Default { specificity(judgement) } else { 0 };
-        (judgement.rank, std::cmp::Reverse(narrowness))
+        (position(judgement), std::cmp::Reverse(narrowness))
     };
     // Most are in order already, and sorting takes room for as many again.
     if !judgements.is_sorted_by_key(place) {
@@ -52,6 +52,18 @@ fn order(judgements: &mut [Judgement]) {
         .chunk_by_mut(|a, b| a.rank == b.rank && specificity(a) == specificity(b))
     {
         inner_first(equals);
+    }
+}
+
+/// Which part of its flow a judgement is in. What the prelude lets in from bridges of platforms that are not used, the one part of it
+/// that names interfaces, is for where nothing else decides: a deny of the policy goes before it.
+fn position(judgement: &Judgement) -> u8 {
+    match judgement.rank {
+        Rank::Prelude if judgement.from.cards.is_some() => 2,
+        Rank::Prelude => 0,
+        Rank::Rule => 1,
+        Rank::Default => 3,
+        Rank::End => 4,
     }
 }
 

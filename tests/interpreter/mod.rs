@@ -280,7 +280,9 @@ impl Policy {
             };
             return Answer { verdict, rule: None, by_rule: true, closed: is_closed };
         }
-        for rule in prelude.iter().chain(&self.rules) {
+        // The services of bridges are the one part of the prelude that comes after the rules.
+        let (first, last) = prelude.split_at(self.bridge_services.unwrap_or(prelude.len()).min(prelude.len()));
+        for rule in first.iter().chain(&self.rules).chain(last) {
             if rule.action == Action::Log {
                 continue;
             }

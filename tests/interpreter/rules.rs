@@ -129,6 +129,10 @@ fn bridges_of_platforms_that_are_not_used_keep_dhcp_and_dns() {
     let lan = "outside br-lan 192.168.2.9";
     assert_eq!(says(&format!("interface lan = br-lan\n{text}"), &udp(lan, 53)), Verdict::Deny);
     assert_eq!(says("allow tcp 22 to host via br-lan\n", &udp(lan, 53)), Verdict::Deny);
+    // A deny goes before it, a default does not.
+    let bridge = udp("outside virbr0 192.168.122.5", 53);
+    assert_eq!(says(&format!("{text}deny udp 53 to host\n"), &bridge), Verdict::Deny);
+    assert_eq!(says("default deny to host\n", &bridge), Verdict::Allow);
     let off = format!("use prelude except bridge-services\n{text}");
     assert_eq!(says(&off, &udp("outside virbr0 192.168.122.5", 53)), Verdict::Deny);
 }

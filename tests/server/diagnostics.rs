@@ -13,6 +13,7 @@ to host {
     allow tcp 1051-1100 via wan
     deny tcp 1020-1060 via wan
 }
+default deny to host
 ";
 
 #[test]
