@@ -77,6 +77,7 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
         }
     }
     let tally = reporter.finish()?;
+    told.iter().for_each(|line| print_aside(line));
     let open = checked.iter().flat_map(|one| &one.diagnostics).any(|one| one.code == &NOT_READ);
     Ok(match tally.errors {
         0 if open => Ending::Open,
