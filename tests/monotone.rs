@@ -8,7 +8,6 @@ use fwc::host::Host;
 use fwc::lower;
 use fwc::net::Family;
 use fwc::netfilter::Target;
-use fwc::policy::closed::End;
 use fwc::policy::{Flow, Policy};
 
 use crate::fixture;
@@ -192,12 +191,8 @@ impl Line {
 }
 
 /// The flows that one of two policies closes and the other does not.
-pub fn closed_in_one(one: &Policy, other: &Policy) -> Vec<Flow> {
-    Flow::all().filter(|&flow| is_closed(one, flow) != is_closed(other, flow)).collect()
-}
-
-pub fn is_closed(policy: &Policy, flow: Flow) -> bool {
-    matches!(policy.end(flow), End::Closed(_))
+fn closed_in_one(one: &Policy, other: &Policy) -> Vec<Flow> {
+    Flow::all().filter(|&flow| one.end(flow).closes() != other.end(flow).closes()).collect()
 }
 
 /// A policy as a host that has nothing else; none if it has errors.

@@ -25,6 +25,19 @@ pub enum Extent {
     OwnAddresses,
 }
 
+impl End {
+    /// Whether connections to an address of this host end in deny, and those to a container's own address.
+    #[must_use]
+    pub fn closes(self) -> [bool; 2] {
+        match self {
+            Self::Closed(Extent::Whole) => [true, true],
+            Self::Closed(Extent::HostAddresses) => [true, false],
+            Self::Closed(Extent::OwnAddresses) => [false, true],
+            Self::Platform | Self::Open => [false, false],
+        }
+    }
+}
+
 impl Judgement {
     /// Whether it is a default that decides about every packet of its flow.
     #[must_use]

@@ -18,7 +18,7 @@ const MOST_REMARKS: usize = 10;
 pub(super) fn markdown(both: &Both<'_>) -> String {
     let names = [&both.one.name, &both.other.name].map(|name| code(name));
     let mut out = format!("### Firewall: {} → {}\n\n{}\n", names[0], names[1], both.summary());
-    let closed = both.closed().into_iter().map(|(side, flow)| format!("**{}**", prose(&closed_by(side, flow))));
+    let closed = both.closed().into_iter().map(|(side, flow)| format!("**{}**", prose(&closed_by(side, &flow))));
     out.push_str(&remarks(&closed.collect::<Vec<_>>()));
     let unknown: Vec<String> = both.report.unknown.iter().map(|hook| format!("**Unknown:** {}", prose(hook))).collect();
     out.push_str(&remarks(&unknown));

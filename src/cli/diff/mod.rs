@@ -15,8 +15,7 @@ use super::render::harmless;
 use super::{Color, Ending, print};
 use crate::compare::{self, Change, Effort, Kind, Report};
 use crate::host::{Host, words};
-use crate::policy::closed::End;
-use crate::policy::{Flow, Policy};
+use crate::policy::Flow;
 use crate::program::Place;
 
 #[derive(Debug, clap::Args)]
@@ -74,7 +73,7 @@ enum Side {
 }
 
 /// A flow that one side closes and the other does not, in words.
-fn closed_by(side: Side, flow: Flow) -> String {
+fn closed_by(side: Side, flow: &str) -> String {
     match side {
         Side::A => format!("{flow} is closed in A and left open in B"),
         Side::B => format!("{flow} is left open in A and closed in B"),
@@ -163,15 +162,25 @@ impl Both<'_> {
     }
 
     /// The flows that one of two policies closes and the other does not: which of the two closes it, and the flow.
-    fn closed(&self) -> Vec<(Side, Flow)> {
+    fn closed(&self) -> Vec<(Side, String)> {
         let (Some(one), Some(other)) = (&self.one.policy, &self.other.policy) else { return Vec::new() };
-        let closed = |policy: &Policy, flow| matches!(policy.end(flow), End::Closed(_));
-        let differs = Flow::all().filter_map(|flow| match (closed(one, flow), closed(other, flow)) {
-            (true, false) => Some((Side::A, flow)),
-            (false, true) => Some((Side::B, flow)),
-            _ => None,
-        });
-        differs.collect()
+        let mut differ = Vec::new();
+        for flow in Flow::all() {
+            let sides = [one.end(flow).closes(), other.end(flow).closes()];
+            let part = |at: usize, words: &str| match [sides[0][at], sides[1][at]] {
+                [true, false] => Some((Side::A, format!("{flow}{words}"))),
+                [false, true] => Some((Side::B, format!("{flow}{words}"))),
+                _ => None,
+            };
+            let whole = sides.iter().all(|[host, own]| host == own);
+            if whole {
+                differ.extend(part(0, ""));
+            } else {
+                differ.extend(part(0, " (by an address of this host)"));
+                differ.extend(part(1, " (by the container's own address)"));
+            }
+        }
+        differ
     }
 
     /// How many changes of each kind, on one line.
@@ -195,7 +204,7 @@ impl Both<'_> {
         let mut out = String::new();
         let _ = writeln!(out, "A: {}\nB: {}", harmless(&self.one.name), harmless(&self.other.name));
         for (side, flow) in self.closed() {
-            let _ = writeln!(out, "{}", paint("1;33", &closed_by(side, flow)));
+            let _ = writeln!(out, "{}", paint("1;33", &closed_by(side, &flow)));
         }
         for note in self.notes() {
             let _ = writeln!(out, "note: {note}");
@@ -269,7 +278,7 @@ impl Both<'_> {
             })
             .collect();
         let closed = |wanted| -> Vec<String> {
-            self.closed().iter().filter(|(side, _)| *side == wanted).map(|(_, flow)| flow.to_string()).collect()
+            self.closed().iter().filter(|(side, _)| *side == wanted).map(|(_, flow)| flow.clone()).collect()
         };
         let nothing_differs =
             self.report.changes.is_empty() && self.report.unknown.is_empty() && self.closed().is_empty();
