@@ -147,5 +147,5 @@ fn stops_direct(judgement: &Judgement) -> bool {
         && anywhere
         && matches!(judgement.to.view, None | Some(View::Direct))
         && judgement.via.is_none()
-        && judgement.traffic.iter().any(|traffic| *traffic == Traffic::ALL)
+        && judgement.traffic.contains(&Traffic::ALL)
 }

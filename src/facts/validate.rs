@@ -313,11 +313,11 @@ impl Check<'_> {
             let message = "Docker 29.0 refuses the nftables backend in a swarm".to_owned();
             self.impossible("docker.firewall-backend", message, "write `iptables`, or `swarm` as false");
         }
-        if let Some(mark) = &docker.bridge_accept_fwmark {
-            if AcceptedMark::parse(mark).is_none() {
-                let message = format!("`{}` is not a mark", brief(mark));
-                self.impossible("docker.bridge-accept-fwmark", message, "write `MARK` or `MARK/MASK`: `0x1/0x3`");
-            }
+        if let Some(mark) = &docker.bridge_accept_fwmark
+            && AcceptedMark::parse(mark).is_none()
+        {
+            let message = format!("`{}` is not a mark", brief(mark));
+            self.impossible("docker.bridge-accept-fwmark", message, "write `MARK` or `MARK/MASK`: `0x1/0x3`");
         }
     }
 

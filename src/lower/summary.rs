@@ -188,7 +188,7 @@ fn in_force(judgements: &[Judgement]) -> String {
         open &= partial || judgement.action == Action::Log;
     }
     let ends: BTreeSet<&str> = judgements.iter().filter(|judgement| judgement.rank == Rank::End).map(end).collect();
-    open &= ends.is_empty() || judgements.iter().any(|judgement| is_of_forward(judgement));
+    open &= ends.is_empty() || judgements.iter().any(is_of_forward);
     parts.extend(ends.into_iter().map(|end| format!("then deny the rest{end}")));
     if open {
         parts.push("what remains is left to the platform".to_owned());

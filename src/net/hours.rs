@@ -12,8 +12,8 @@ pub const SHORT_DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Su
 #[must_use]
 pub fn day(name: &str) -> Option<usize> {
     let begins =
-        |day: &&str| name.len() >= 3 && day.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
-    DAYS.iter().position(|day| begins(&day))
+        |day: &str| name.len() >= 3 && day.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+    DAYS.iter().position(|day| begins(day))
 }
 
 /// Times of the day on days of the week, by the kernel's local clock.

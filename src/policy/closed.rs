@@ -48,7 +48,7 @@ impl Judgement {
             && self.to.is_whole_class()
             && self.via.is_none()
             && self.family.is_none()
-            && self.traffic.iter().any(|traffic| *traffic == crate::policy::Traffic::ALL)
+            && self.traffic.contains(&crate::policy::Traffic::ALL)
             && self.options.limit.is_none()
             && self.options.during.is_none()
             && self.options.source_ports.is_none()

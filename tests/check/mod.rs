@@ -24,7 +24,7 @@ fn diagnose(fixture: &Fixture) -> String {
 fn check(name: &str) {
     let mut shown = String::new();
     let mut faults = Vec::new();
-    for case in fixture::read(&format!("check/{name}.fw")) {
+    for case in fixture::read(format!("check/{name}.fw")) {
         let diagnostics = diagnose(&case);
         if diagnostics.is_empty() != case.title.starts_with("fine:") {
             faults.push(format!("{}:\n{diagnostics}", case.title));

@@ -62,6 +62,6 @@ fn file(db: &Database, input: ProjectInput, path: &str) -> FileId {
 
 /// The cases of a file.
 fn cases(name: &str) -> Vec<Case> {
-    let read = fixture::read(&format!("ide/{name}.txt"));
+    let read = fixture::read(format!("ide/{name}.txt"));
     read.into_iter().map(Case::new).collect()
 }

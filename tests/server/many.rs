@@ -8,7 +8,7 @@ use super::client::Client;
 const TEXTS: usize = 400;
 
 fn text(number: usize) -> String {
-    let include = if number % 10 == 0 { "include \"base.fw\"\n" } else { "" };
+    let include = if number.is_multiple_of(10) { "include \"base.fw\"\n" } else { "" };
     format!("{include}allow ssh from 10.0.{}.{} to host\nallow shh to host\n", number / 250, number % 250 + 1)
 }
 

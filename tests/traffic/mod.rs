@@ -27,7 +27,7 @@ fn diagnose(case: &Fixture) -> (BTreeSet<String>, String) {
 fn check(name: &str) {
     let mut shown = String::new();
     let mut faults = Vec::new();
-    for case in fixture::read(&format!("traffic/{name}.fw")) {
+    for case in fixture::read(format!("traffic/{name}.fw")) {
         let expected = case.title.split(':').next().unwrap_or_default();
         let expected: BTreeSet<String> =
             expected.split(", ").filter(|code| *code != "fine").map(str::to_owned).collect();

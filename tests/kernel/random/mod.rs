@@ -9,7 +9,7 @@ mod policy;
 use std::fmt::Write as _;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -210,8 +210,8 @@ fn random_policies_load() {
     let start = Instant::now();
     let report = Mutex::new(Report::default());
     let plan = HostPlan::parse(CARDS);
-    let (senders, receivers): (Vec<SyncSender<Arc<Job>>>, Vec<Receiver<Arc<Job>>>) =
-        Backend::ALL.iter().map(|_| sync_channel(64)).unzip();
+    let channels = Backend::ALL.iter().map(|_| sync_channel::<Arc<Job>>(64));
+    let (senders, receivers): (Vec<_>, Vec<_>) = channels.unzip();
     let mut refused = 0;
     let counts: Vec<Option<usize>> = std::thread::scope(|scope| {
         let (report, plan) = (&report, &plan);

@@ -251,7 +251,9 @@ impl<'t> Parser<'_, 't> {
             Found::Basic(name, _) => self.basic(Opt { name, ..option }, &word),
             Found::Own(owner, known) => self.own(owner, known, Opt { name: known.name, ..option }, &word),
             Found::Loose(owner) => {
-                self.instance(owner).map(|instance| instance.options.push(option));
+                if let Some(instance) = self.instance(owner) {
+                    instance.options.push(option);
+                }
                 Ok(())
             }
         }

@@ -189,10 +189,7 @@ pub(super) fn check(argument: &Argument, option: &Opt, family: Family) -> Checke
         }),
         Argument::Clock => {
             let parts: Vec<Option<u16>> = text.split(':').map(address::port).collect();
-            let good = match parts.as_slice() {
-                [Some(0..24), Some(0..60)] | [Some(0..24), Some(0..60), Some(0..60)] => true,
-                _ => false,
-            };
+            let good = matches!(parts.as_slice(), [Some(0..24), Some(0..60)] | [Some(0..24), Some(0..60), Some(0..60)]);
             if good {
                 Ok(())
             } else {
