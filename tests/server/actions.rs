@@ -29,7 +29,7 @@ fn a_dead_rule_is_deleted() {
     let actions = client.actions("site.fw", &found[0]["range"]);
     let delete = actions.iter().find(|action| action["title"].as_str().is_some_and(|title| title.contains("elete")));
     client.apply(delete.expect("an action"));
-    assert!(!client.text("site.fw").contains("deny"), "{}", client.text("site.fw"));
+    assert!(!client.text("site.fw").contains("deny tcp"), "{}", client.text("site.fw"));
     assert_eq!(shown(&client.until("site.fw", <[_]>::is_empty)), "");
 }
 
