@@ -151,7 +151,8 @@ mod tests {
                 "router-advertisement",
                 "icmp-errors",
                 "invalid",
-                "dhcp-client"
+                "dhcp-client",
+                "bridge-services"
             ]
         );
         // RFC 4890, section 4.4.1, less echo, which the policy decides, and less what the prelude leaves out by name.

@@ -1,5 +1,9 @@
 //! Ports that Kubernetes translates before INPUT, in rules to the host.
 
+use std::cell::LazyCell;
+
+use rustc_hash::FxHashSet;
+
 use super::{roads, words};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::{PortRange, Protocol};
@@ -66,13 +70,12 @@ const NODE_PORTS: PortRange = PortRange { first: 30000, last: 32767 };
 /// The check.
 pub fn check(project: &Project, policy: &Policy, _: Target) -> Vec<Diagnostic> {
     let node = policy.platforms.iter().any(|name| name == "kubernetes");
-    let mut told = Vec::new();
+    let mut told = FxHashSet::default();
     let mut out = Vec::new();
     for (asserted, judgement) in to_host(policy) {
-        if told.contains(&judgement.location) || !node_ports_alone(judgement) {
+        if !told.insert(judgement.location) {
             continue;
         }
-        told.push(judgement.location);
         let stops = roads::stops(judgement.action);
         if node || whole_range(judgement) {
             let place = roads::own_target(judgement).filter(|place| words::text(project, *place) == "host");
@@ -114,12 +117,15 @@ pub fn check(project: &Project, policy: &Policy, _: Target) -> Vec<Diagnostic> {
 fn to_host(policy: &Policy) -> impl Iterator<Item = (bool, &Judgement)> {
     let elsewhere = [Class::Outside, Class::Container, Class::Instance, Class::Guest];
     let said = elsewhere.into_iter().flat_map(|from| roads::written(policy, Flow { from, to: Class::Host }));
-    let said =
-        said.filter(|judgement| roads::statement(policy, judgement.statement).all(|(flow, _)| flow.to == Class::Host));
+    let not_host = LazyCell::new(|| roads::statements_beyond(policy, |flow| flow.to == Class::Host));
+    let said = said
+        .filter(|judgement| node_ports_alone(judgement))
+        .filter(move |judgement| !not_host.contains(&judgement.statement));
     let asserted = policy.assertions.iter().flat_map(|assertion| {
         let alone = assertion.judgements.iter().all(|(flow, _)| flow.to == Class::Host);
         let from_elsewhere = move |(flow, _): &&(Flow, Judgement)| alone && flow.from != Class::Host;
-        assertion.judgements.iter().filter(from_elsewhere).map(|(_, judgement)| judgement)
+        let judgements = assertion.judgements.iter().filter(from_elsewhere).map(|(_, judgement)| judgement);
+        judgements.filter(|judgement| node_ports_alone(judgement))
     });
     said.map(|judgement| (false, judgement)).chain(asserted.map(|judgement| (true, judgement)))
 }

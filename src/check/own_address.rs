@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use rustc_hash::FxHashSet;
+
 use super::{roads, words};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::netfilter::Target;
@@ -40,15 +42,15 @@ told as well: the host is not among those that are meant.
 pub fn check(project: &Project, policy: &Policy, _: Target) -> Vec<Diagnostic> {
     let flow = Flow { from: Class::Outside, to: Class::Outside };
     let mut out: Vec<Diagnostic> = Vec::new();
-    let mut told = Vec::new();
+    let beside = roads::statements_beyond(policy, |flow| flow.to == Class::Outside);
+    let mut told = FxHashSet::default();
     let mut prefix_told = false;
     for judgement in roads::written(policy, flow) {
         // Behind an interface, or beside the host itself: nobody takes it for the host.
-        let beside = roads::statement(policy, judgement.statement).any(|(flow, _)| flow.to != Class::Outside);
-        if beside || judgement.to.cards.is_some() || told.contains(&judgement.statement) {
+        let elsewhere = judgement.to.cards.is_some() || beside.contains(&judgement.statement);
+        if elsewhere || !told.insert(judgement.statement) {
             continue;
         }
-        told.push(judgement.statement);
         let Some((text, found)) = own(project, policy, judgement) else { continue };
         // Of networks it is told once: a router has many such rules.
         let prefix = text.contains('/');

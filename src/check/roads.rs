@@ -1,6 +1,8 @@
 //! What the checks on traffic ask about rules: which the author wrote, whether two can mean the same connection, and how their words
 //! read.
 
+use rustc_hash::FxHashSet;
+
 use crate::net::{PortRange, PortSet, Protocol};
 use crate::policy::{Action, CardSet, Flow, Judgement, Party, Policy, Published, Rank, Traffic};
 use crate::span::Location;
@@ -17,6 +19,13 @@ pub(super) fn statement(policy: &Policy, number: u32) -> impl Iterator<Item = (F
     policy.flows.iter().flat_map(move |(flow, list)| {
         list.iter().filter(move |judgement| judgement.statement == number).map(move |judgement| (*flow, judgement))
     })
+}
+
+/// The statements that have a judgement in a flow which is not `wanted`. One pass: a check that looks at every rule asks this, not
+/// [`statement`] of each.
+pub(super) fn statements_beyond(policy: &Policy, wanted: impl Fn(Flow) -> bool) -> FxHashSet<u32> {
+    let others = policy.flows.iter().filter(|(flow, _)| !wanted(**flow));
+    others.flat_map(|(_, list)| list.iter().map(|judgement| judgement.statement)).collect()
 }
 
 /// Whether an action keeps traffic out.

@@ -1,5 +1,7 @@
 //! Rules between containers on one network: bridged packets pass no hook of the host's unless bridge netfilter is on.
 
+use rustc_hash::FxHashSet;
+
 use super::roads;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::Card;
@@ -52,7 +54,8 @@ pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
     let flow = Flow { from: Class::Container, to: Class::Container };
     let claims = policy.assertions.iter().flat_map(|assertion| &assertion.judgements);
     let asserted = claims.into_iter().any(|(claimed, judgement)| *claimed == flow && roads::stops(judgement.action));
-    let mut told: Vec<u32> = Vec::new();
+    let beyond = roads::statements_beyond(policy, |other| other == flow);
+    let mut told: FxHashSet<u32> = FxHashSet::default();
     let mut out = Vec::new();
     for judgement in roads::written(policy, flow) {
         let speaks = roads::stops(judgement.action)
@@ -62,8 +65,8 @@ pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
         }
         let Some(found) = unseen(policy, judgement, setting.is_some()) else { continue };
         // A statement about everyone is not about neighbours, unless an assert says that it is.
-        if asserted || roads::statement(policy, judgement.statement).all(|(other, _)| other == flow) {
-            told.push(judgement.statement);
+        if asserted || !beyond.contains(&judgement.statement) {
+            told.insert(judgement.statement);
             out.push(found);
         }
     }

@@ -41,6 +41,7 @@ pub static CODES: &[&crate::diagnostic::Code] = &[
     &change::MARK_AFTER_ROUTING,
     &proxy::OWN_ADDRESS_LEFT_OPEN,
     &proxy::OWN_ADDRESS_CANNOT_CLOSE,
+    &own_address::NEIGHBOURS_LEFT_OPEN,
 ];
 
 pub use crate::netfilter::{CONSENT_MARK, MASQUERADE_MARK, RESERVED_MARKS};

@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn values_are_put_in() {
         let (text, faults) = expanded("define a = { 1, 2 }\ndefine b = { $a, 3 }\ntcp dport { $b, 4 } $a\n");
-        assert_eq!(text, "\n\ntcp dport {  1, 2 , 3 , 4 } { 1, 2 }\n");
+        assert_eq!(text, "\n\ntcp dport {   1, 2 , 3 , 4 } { 1, 2 }\n");
         assert_eq!(faults, [""; 0]);
         let (text, faults) = expanded("define wan = eth0\niifname $wna\n");
         assert_eq!(text, "\niifname $wna\n");
