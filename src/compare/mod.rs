@@ -366,7 +366,7 @@ impl Task<'_> {
         report: &mut Report,
     ) {
         let nowhere = Place { table: u32::MAX, chain: u32::MAX, rule: u32::MAX };
-        for (cube, piece) in rectangles::few(pieces, &[], &self.region, universe) {
+        for (cube, piece) in rectangles::few(pieces, &[], &self.region, universe, &rectangles::Allowance::default()) {
             let everywhere = anywhere(&cube, &self.region);
             if self.told.iter().any(|(known, told)| known == kind && told.covers(&everywhere)) {
                 continue;

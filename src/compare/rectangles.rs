@@ -1,5 +1,7 @@
 //! Many small sets of packets as few large ones, that a person can read.
 
+use std::cell::Cell;
+
 use rustc_hash::FxHashMap;
 
 use crate::packet::values::Range;
@@ -30,22 +32,54 @@ const MANY: usize = 150;
 /// What is left of a cube while pieces are taken from it: beyond this it is taken not to be covered.
 const MOST_LEFT: usize = 200;
 
+/// How much is tried to say many sets in few, in all the questions that it is given to. When it is spent, what is said stays right and is
+/// longer.
+#[derive(Debug)]
+pub struct Allowance(Cell<u64>);
+
+impl Allowance {
+    /// So many cubes from which others are taken.
+    #[must_use]
+    pub fn new(steps: u64) -> Self {
+        Self(Cell::new(steps))
+    }
+
+    fn takes(&self, steps: usize) -> bool {
+        let left = self.0.get().checked_sub(steps as u64);
+        self.0.set(left.unwrap_or(0));
+        left.is_some()
+    }
+}
+
+impl Default for Allowance {
+    /// A few seconds of work.
+    fn default() -> Self {
+        Self::new(10_000_000)
+    }
+}
+
 /// The union of pieces as few cubes, each with a piece that lies in it. Cubes may overlap; none reaches beyond the union, but for packets
 /// that there are not (`never`).
-pub fn few<P: Packets>(pieces: Vec<P>, never: &[Cube], region: &Cube, universe: &Universe) -> Vec<(Cube, P)> {
+pub fn few<P: Packets>(
+    pieces: Vec<P>,
+    never: &[Cube],
+    region: &Cube,
+    universe: &Universe,
+    allowance: &Allowance,
+) -> Vec<(Cube, P)> {
     let merged = merge(pieces);
     if merged.len() > MANY {
         return merged;
     }
     let all: Vec<Cube> = merged.iter().map(|(cube, _)| cube).chain(never).cloned().collect();
     let mut wide: Vec<(Cube, P)> =
-        merged.into_iter().map(|(cube, piece)| (widened(cube, &all, region, universe), piece)).collect();
+        merged.into_iter().map(|(cube, piece)| (widened(cube, &all, region, universe, allowance), piece)).collect();
     // What says least comes first: it holds most.
     wide.sort_by_key(|(cube, _)| said(cube, region));
     let mut kept: Vec<(Cube, P)> = Vec::new();
     for (cube, piece) in wide {
         let known: Vec<Cube> = kept.iter().map(|(cube, _)| cube.clone()).collect();
-        if !covered(&cube, &known, universe) {
+        if !covered(&cube, &known, universe, allowance) {
             kept.push((cube, piece));
         }
     }
@@ -101,7 +135,7 @@ fn merge<P: Packets>(pieces: Vec<P>) -> Vec<(Cube, P)> {
 }
 
 /// A cube without the conditions that the union does not need.
-fn widened(mut cube: Cube, all: &[Cube], region: &Cube, universe: &Universe) -> Cube {
+fn widened(mut cube: Cube, all: &[Cube], region: &Cube, universe: &Universe, allowance: &Allowance) -> Cube {
     let mut fields: Vec<Field> = cube.parts().iter().map(|(field, _)| *field).collect();
     // What takes most words is tried first.
     fields.sort_by_key(|field| std::cmp::Reverse(cube.get(*field).map_or(0, |values| values.ranges().len())));
@@ -110,22 +144,22 @@ fn widened(mut cube: Cube, all: &[Cube], region: &Cube, universe: &Universe) -> 
             continue;
         }
         let wider = cube.replaced(field, region.get(field).cloned());
-        if covered(&wider, all, universe) {
+        if covered(&wider, all, universe, allowance) {
             cube = wider;
         }
     }
     cube
 }
 
-/// Whether every packet of a cube is in one of these.
+/// Whether every packet of a cube is in one of these; not, if that takes more than is left to try.
 #[must_use]
-pub fn covered(cube: &Cube, by: &[Cube], universe: &Universe) -> bool {
+pub fn covered(cube: &Cube, by: &[Cube], universe: &Universe, allowance: &Allowance) -> bool {
     let mut rest = vec![cube.clone()];
     for other in by {
         if rest.is_empty() {
             return true;
         }
-        if rest.len() > MOST_LEFT {
+        if rest.len() > MOST_LEFT || !allowance.takes(rest.len()) {
             return false;
         }
         rest = rest
@@ -134,4 +168,21 @@ pub fn covered(cube: &Cube, by: &[Cube], universe: &Universe) -> bool {
             .collect();
     }
     rest.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Family;
+
+    #[test]
+    fn without_an_allowance_nothing_is_taken_to_be_covered() {
+        let universe = Universe::new(Family::Ipv4, [], []);
+        let ports = |first, last| Cube::default().replaced(Field::DESTINATION_PORT, Some(Values::range((first, last))));
+        let halves = [ports(0, 99), ports(100, 200)];
+        assert!(covered(&ports(50, 150), &halves, &universe, &Allowance::default()));
+        assert!(!covered(&ports(50, 250), &halves, &universe, &Allowance::default()));
+        // The second half is never looked at.
+        assert!(!covered(&ports(50, 150), &halves, &universe, &Allowance::new(1)));
+    }
 }

@@ -16,6 +16,7 @@ mod way;
 
 use std::net::IpAddr;
 
+use crate::compare::rectangles::Allowance;
 use crate::host::Host;
 use crate::net::{AddressSet, Family};
 use crate::netfilter::TableFamily;
@@ -234,6 +235,7 @@ pub fn expose(host: &Host, wanted: Wanted, effort: Effort) -> Report {
     let mut report = Report { notes: host.notes.clone(), ..Report::default() };
     let lines = Lines::new(&host.files);
     let mut drafts = Vec::new();
+    let allowance = Allowance::default();
     for family in Family::BOTH.into_iter().filter(|family| host.families.contains(family)) {
         report.families.push(family);
         let geography = Geography::new(host, family);
@@ -263,7 +265,7 @@ pub fn expose(host: &Host, wanted: Wanted, effort: Effort) -> Report {
         };
         report.unknown.extend(found.unknown);
         for road in &found.roads {
-            drafts.extend(rows::of_road(host, &geography, road, family, &ways, &lines));
+            drafts.extend(rows::of_road(host, &geography, road, family, &ways, &lines, &allowance));
         }
     }
     for family in Family::BOTH.into_iter().filter(|family| !report.families.contains(family)) {

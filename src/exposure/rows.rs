@@ -10,7 +10,7 @@ use super::naming::{self, addresses, machine};
 use super::roads::Road;
 use super::way::Ways;
 use super::{Certainty, End, Exposure, Row, Section, Through, ThroughKind};
-use crate::compare::rectangles::{Packets, covered, few};
+use crate::compare::rectangles::{Allowance, Packets, covered, few};
 use crate::host::{Host, words};
 use crate::net::{AddressSet, Family};
 use crate::optimise::origin::Lines;
@@ -42,6 +42,7 @@ pub(super) fn of_road(
     family: Family,
     ways: &Ways<'_>,
     lines: &Lines<'_>,
+    allowance: &Allowance,
 ) -> Vec<Row> {
     let universe = &ways.space.universe;
     let Some(region) = road.regions.iter().chain(&road.never).cloned().reduce(|hull, cube| hull.hull(&cube)) else {
@@ -55,7 +56,7 @@ pub(super) fn of_road(
         limits: Vec::new(),
     });
     // What is let through within a limit and beyond it has none.
-    let whole = grouped(pieces).into_iter().flat_map(|list| few(list, &road.never, &region, universe));
+    let whole = grouped(pieces).into_iter().flat_map(|list| few(list, &road.never, &region, universe, allowance));
     let groups = grouped(whole.map(|(cube, group)| {
         let (cube, limits) = without_limits(&cube, universe);
         Group { cube, limits, ..group }
@@ -64,10 +65,10 @@ pub(super) fn of_road(
     let certain = groups.iter().flatten().filter(|group| !group.through.iter().any(|place| host.is_open(*place)));
     let all: Vec<Cube> = certain.map(|group| group.cube.clone()).chain(road.never.clone()).collect();
     let speaks = host.policy_files > 0 && host.says_rules();
-    let teller = Teller { host, geography, road, family, universe, region: &region, speaks, lines };
+    let teller = Teller { host, geography, road, family, universe, region: &region, speaks, lines, allowance };
     let mut rows = Vec::new();
     for (number, group) in groups.iter().enumerate() {
-        let (narrow, broad): (Vec<_>, Vec<_>) = few(group.clone(), &road.never, &region, universe)
+        let (narrow, broad): (Vec<_>, Vec<_>) = few(group.clone(), &road.never, &region, universe, allowance)
             .into_iter()
             .partition(|(cube, _)| !naming::is_broad(cube));
         if broad.is_empty() {
@@ -79,13 +80,13 @@ pub(super) fn of_road(
         let others = groups.iter().enumerate().filter(|(other, _)| *other != number).flat_map(|(_, list)| list);
         let others = others.filter(|one| one.limits.is_empty() && open(&one.cube, &region, universe).is_empty());
         let free: Vec<Cube> = road.never.iter().chain(others.map(|one| &one.cube)).cloned().collect();
-        let wide = few(group.clone(), &free, &region, universe);
+        let wide = few(group.clone(), &free, &region, universe, allowance);
         let told = wide.iter().map(|(cube, _)| cube).filter(|cube| naming::is_broad(cube));
         let told: Vec<Cube> = told.chain(&free).cloned().collect();
         for (cube, group, except) in teller.broad(wide, &free) {
             rows.extend(teller.row(&cube, &group, &all, except));
         }
-        let more = narrow.iter().filter(|(cube, _)| !covered(cube, &told, universe));
+        let more = narrow.iter().filter(|(cube, _)| !covered(cube, &told, universe, allowance));
         rows.extend(more.filter_map(|(cube, group)| teller.row(cube, group, &all, Vec::new())));
     }
     rows
@@ -124,6 +125,8 @@ struct Teller<'t> {
     /// The host's policy has rules.
     speaks: bool,
     lines: &'t Lines<'t>,
+    /// How much may be tried to say it in few words.
+    allowance: &'t Allowance,
 }
 
 impl Teller<'_> {
@@ -207,7 +210,7 @@ impl Teller<'_> {
             reasons.push("the new destination is said in words that are not known".to_owned());
         }
         let bare = shown(cube, &road.soft, self.region, self.universe);
-        if bare != *cube && !covered(&bare, all, self.universe) {
+        if bare != *cube && !covered(&bare, all, self.universe, self.allowance) {
             reasons.extend(open(cube, self.region, self.universe));
             for field in road.soft.iter().filter(|field| narrower(cube, **field, self.region).is_some()) {
                 if let Some(values) = cube.get(*field) {
