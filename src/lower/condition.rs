@@ -482,7 +482,14 @@ pub fn party_matches(party: &Party, from: bool, seat: &Seat, family: Option<Fami
                 matches.push(card_match(cards, true, seat.bridged || port));
             }
         } else if !from && leaves_known {
-            matches.push(card_match(cards, false, seat.bridged || port));
+            // What the host itself sends has no bridge port yet: xt_physdev refuses to compare one at OUTPUT. The address tells the guest.
+            let unseen = port && !seat.bridged && seat.hook == Hook::Output;
+            if unseen && party.addresses.is_none() {
+                return None;
+            }
+            if !unseen {
+                matches.push(card_match(cards, false, seat.bridged || port));
+            }
         }
     }
     // A container that publishes is told by what it publishes; a guest that sends, by its MAC, in both families.
