@@ -85,7 +85,7 @@ pub fn verify(policy: &Ruleset, target: Target, files: &[(String, String)]) -> R
             let text = written(".nft").unwrap_or_default();
             let reading = read::nft(FileId(0), text);
             readable(&reading.faults, text)?;
-            let policy = with_words_read(policy, Target::Nft, None)?;
+            let policy = with_words_read(policy, Target::Nft, None, &[])?;
             let both = |family: Family| compare(&policy, &reading.ruleset, family);
             std::thread::scope(|scope| {
                 let other = scope.spawn(|| both(Family::Ipv6));
@@ -160,16 +160,17 @@ fn restored(policy: &Ruleset, family: Family, text: &str, sets: &[Set]) -> Outco
     let mut reading = read::iptables(FileId(0), text, family);
     readable(&reading.faults, text)?;
     read::join(&mut reading.ruleset, sets);
-    let policy = with_words_read(policy, Target::Iptables, Some(family))?;
+    let policy = with_words_read(policy, Target::Iptables, Some(family), sets)?;
     compare(&policy, &reading.ruleset, family)
 }
 
 /// The policy's rules, with the lines of `chain` blocks read in place of their words.
-fn with_words_read(
-    policy: &Ruleset,
+fn with_words_read<'p>(
+    policy: &'p Ruleset,
     target: Target,
     family: Option<Family>,
-) -> Result<std::borrow::Cow<'_, Ruleset>, Disagreement> {
+    sets: &[Set],
+) -> Result<std::borrow::Cow<'p, Ruleset>, Disagreement> {
     let words = |rule: &Rule| matches!(rule.matches.as_slice(), [item] if matches!(item.kind, MatchKind::Unknown(_)));
     let helper = |rule: &Rule| rule.effects.iter().any(|effect| matches!(effect, Effect::Helper(_)));
     let chains = || policy.tables.iter().flat_map(|table| &table.chains);
@@ -192,7 +193,7 @@ fn with_words_read(
                 match line {
                     // A line of one family is in that family's file alone.
                     Some(_) if family.is_some() && rule.family.is_some_and(|only| Some(only) != family) => {}
-                    Some(line) => rules.extend(lines(&line, target, family, table.kind)?),
+                    Some(line) => rules.extend(lines(&line, target, family, table.kind, sets)?),
                     None => rules.push(rule),
                 }
             }
@@ -218,10 +219,17 @@ fn with_words_read(
     Ok(std::borrow::Cow::Owned(policy))
 }
 
-/// The rules that a line of netfilter's own words says.
-fn lines(line: &str, target: Target, family: Option<Family>, kind: TableKind) -> Result<Vec<Rule>, Disagreement> {
-    let rules = |reading: read::Reading, text: &str| -> Result<Vec<Rule>, Disagreement> {
+/// The rules that a line of netfilter's own words says, beside these sets.
+fn lines(
+    line: &str,
+    target: Target,
+    family: Option<Family>,
+    kind: TableKind,
+    sets: &[Set],
+) -> Result<Vec<Rule>, Disagreement> {
+    let rules = |mut reading: read::Reading, text: &str| -> Result<Vec<Rule>, Disagreement> {
         readable(&reading.faults, text)?;
+        read::join(&mut reading.ruleset, sets);
         Ok(reading.ruleset.tables.into_iter().flat_map(|table| table.chains).flat_map(|chain| chain.rules).collect())
     };
     let Some(family) = family.filter(|_| target == Target::Iptables) else {
