@@ -46,7 +46,7 @@ fn findings() -> (String, Vec<Found>) {
         ),
         (
             "notes.fw",
-            "default deny to host\nallow https to host\nallow https to host\n\
+            "default deny to host\nallow https to host\nallow https to host\nallow http to host\nallow http to host\n\
              chain filter INPUT {\n    -m state --state NEW -j ACCEPT\n}\n",
         ),
         ("over.fw", "interface wan\nallow tcp 22 from <&\"'%,:>\nlog ssh to host\nallow ssh to host early\nset x\n"),
