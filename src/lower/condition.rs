@@ -327,6 +327,13 @@ fn single(address: IpAddr) -> AddressSet {
     AddressSet::new([AddressRange::single(address)])
 }
 
+/// Whether the kernel tracks none of these messages: neighbour discovery and multicast listeners (nf_conntrack_proto_icmpv6.c,
+/// noct_valid_new). They belong to no connection that could have a direction or be translated.
+fn is_never_tracked(service: &Service<'_>) -> bool {
+    service.protocol == Some(Protocol::ICMPV6)
+        && service.icmp.is_some_and(|types| types.iter().all(|one| matches!(one.kind, 130..=136 | 143)))
+}
+
 /// The roads to a container through FORWARD and OUTPUT: NAT's, and the container's own address.
 fn container_roads(
     policy: &Policy,
@@ -335,6 +342,9 @@ fn container_roads(
     service: &Service<'_>,
     family: Option<Family>,
 ) -> Vec<Road> {
+    if is_never_tracked(service) {
+        return vec![Road { ports: Ports::Header, extra: Vec::new() }];
+    }
     let original = || Match::is(MatchKind::DirectionOriginal);
     let translated = || Match::is(MatchKind::DestinationTranslated);
     let dialled_at = |extra: &mut Vec<Match>| {

@@ -62,31 +62,41 @@ impl Port {
     }
 }
 
-/// The bridge, its ports, and where each neighbour is.
-fn make_bridge(namespace: &mut Namespace) -> Result<(), String> {
-    let mut script = String::from(
+/// Makes the namespace's cards ports of a bridge, which has these addresses, and says whether it hands its frames to iptables.
+pub(super) fn make_bridge(
+    namespace: &Namespace,
+    bridge: &str,
+    addresses: [&str; 2],
+    hands_on: bool,
+) -> Result<(), String> {
+    let mut script = format!(
         "set -e
-ip link add vmbr0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0
-sysctl -qw net.ipv4.conf.vmbr0.rp_filter=0
-ip link set vmbr0 arp off multicast off addrgenmode none
-",
+ip link add {bridge} type bridge stp_state 0 forward_delay 0 mcast_snooping 0
+sysctl -qw net.ipv4.conf.{bridge}.rp_filter=0
+ip link set {bridge} arp off multicast off addrgenmode none
+"
     );
     for card in &namespace.plan.cards {
-        script += &format!("ip link set {0} master vmbr0\nbridge link set dev {0} learning off\n", card.name);
+        script += &format!("ip link set {0} master {bridge}\nbridge link set dev {0} learning off\n", card.name);
     }
+    let [v4, v6] = addresses;
+    script +=
+        &format!("ip link set {bridge} up\nip addr add {v4}/24 dev {bridge}\nip addr add {v6}/64 dev {bridge} nodad\n");
     script += &format!(
-        "ip link set vmbr0 up\nip addr add {}/24 dev vmbr0\nip addr add {}/64 dev vmbr0 nodad\n",
-        HOST[0], HOST[1]
+        "ip route replace default dev {bridge}\nip -6 route del default\nip -6 route add default dev {bridge}\n"
     );
-    script += "ip route replace default dev vmbr0\nip -6 route del default\nip -6 route add default dev vmbr0\n";
-    for port in &PORTS {
-        script += &format!("bridge fdb replace {} dev {} master static\n", Mac(port.mac), port.card);
-        for text in port.addresses {
-            namespace.neighbours.insert(address(text), port.mac);
-        }
-    }
-    script += "sysctl -qw net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-call-ip6tables=1\n";
-    namespace.run("sh", &["-s"], &script).map(|_| ())
+    let call = u8::from(hands_on);
+    script +=
+        &format!("sysctl -qw net.bridge.bridge-nf-call-iptables={call} net.bridge.bridge-nf-call-ip6tables={call}\n");
+    let made = namespace.run("sh", &["-s"], &script).map(drop);
+    made.map_err(|error| format!("no bridge that hands frames to iptables: {error}"))
+}
+
+/// Tells a bridge, and those who write frames, behind which port an Ethernet address is, and its IP addresses.
+pub(super) fn know_neighbour(namespace: &mut Namespace, card: &str, mac: [u8; 6], addresses: [&str; 2]) {
+    let mac_text = Mac(mac).to_string();
+    namespace.run("bridge", &["fdb", "replace", &mac_text, "dev", card, "master", "static"], "").expect("a port");
+    namespace.neighbours.extend(addresses.map(|text| (address(text), mac)));
 }
 
 /// What is tried: who, for whom, to which port, with which Ethernet source.
@@ -150,7 +160,10 @@ fn run(
 ) -> Option<Result<Vec<String>, String>> {
     let probes: Vec<Probe> = attempts.iter().map(|(probe, ..)| *probe).collect();
     inside(name, plan, |namespace| {
-        make_bridge(namespace).map_err(|error| format!("no bridge that hands frames to iptables: {error}"))?;
+        make_bridge(namespace, "vmbr0", HOST, true)?;
+        for port in &PORTS {
+            know_neighbour(namespace, port.card, port.mac, port.addresses);
+        }
         let mut oracle = Oracle::new(namespace);
         let alone = oracle.judge(&probes);
         if let Err(error) = load(oracle.namespace, files, backend) {

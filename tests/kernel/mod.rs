@@ -23,6 +23,7 @@ mod judged;
 mod listed;
 mod loading;
 mod mutants;
+mod neighbours;
 mod oracle_proof;
 mod random;
 mod restrictions;
