@@ -4,13 +4,14 @@
 
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use crate::diagnostic::{Code, Level};
 use crate::net::Family;
 use crate::netfilter::restrictions;
 use crate::netfilter::words::IptablesRule;
 use crate::netfilter::{
-    Base, Chain, Effect, MatchKind, Rule, Ruleset, Set, Table, TableFamily, TableKind, Target, Verdict,
+    Base, Chain, Effect, Match, MatchKind, Rule, Ruleset, Set, Table, TableFamily, TableKind, Target, Verdict,
 };
 use crate::packet::Cube;
 use crate::program::{Counters, Does, End, Event, Program, Space, Step, describe, flatten};
@@ -85,7 +86,9 @@ pub fn verify(policy: &Ruleset, target: Target, files: &[(String, String)]) -> R
             let text = written(".nft").unwrap_or_default();
             let reading = read::nft(FileId(0), text);
             readable(&reading.faults, text)?;
-            let policy = with_words_read(policy, Target::Nft, None, &[])?;
+            let sets = policy.tables.iter().flat_map(|table| &table.sets).filter(|set| set.live);
+            let live: Vec<_> = sets.filter_map(|set| Some((Arc::clone(&set.name), set.family?))).collect();
+            let policy = with_words_read(policy, Target::Nft, None, &|line, _| read::nft_line(line, &live).rules);
             let both = |family: Family| compare(&policy, &reading.ruleset, family);
             std::thread::scope(|scope| {
                 let other = scope.spawn(|| both(Family::Ipv6));
@@ -160,8 +163,20 @@ fn restored(policy: &Ruleset, family: Family, text: &str, sets: &[Set]) -> Outco
     let mut reading = read::iptables(FileId(0), text, family);
     readable(&reading.faults, text)?;
     read::join(&mut reading.ruleset, sets);
-    let policy = with_words_read(policy, Target::Iptables, Some(family), sets)?;
+    let words = |line: &str, kind: TableKind| read::iptables_line(line, kind, family, sets).rules;
+    let policy = with_words_read(policy, Target::Iptables, Some(family), &words);
     compare(&policy, &reading.ruleset, family)
+}
+
+/// What reads a line of netfilter's own words, in a table of this kind.
+type ReadWords<'r> = &'r dyn Fn(&str, TableKind) -> Vec<Rule>;
+
+/// The line of a `chain` block that a rule stands for.
+fn words(rule: &Rule) -> Option<&Arc<str>> {
+    match rule.matches.as_slice() {
+        [Match { kind: MatchKind::Unknown(line), .. }] => Some(line),
+        _ => None,
+    }
 }
 
 /// The policy's rules, with the lines of `chain` blocks read in place of their words.
@@ -169,13 +184,12 @@ fn with_words_read<'p>(
     policy: &'p Ruleset,
     target: Target,
     family: Option<Family>,
-    sets: &[Set],
-) -> Result<std::borrow::Cow<'p, Ruleset>, Disagreement> {
-    let words = |rule: &Rule| matches!(rule.matches.as_slice(), [item] if matches!(item.kind, MatchKind::Unknown(_)));
+    read: ReadWords<'_>,
+) -> std::borrow::Cow<'p, Ruleset> {
     let helper = |rule: &Rule| rule.effects.iter().any(|effect| matches!(effect, Effect::Helper(_)));
-    let chains = || policy.tables.iter().flat_map(|table| &table.chains);
-    if !chains().flat_map(|chain| &chain.rules).any(|rule| words(rule) || (target == Target::Nft && helper(rule))) {
-        return Ok(std::borrow::Cow::Borrowed(policy));
+    let mut rules = policy.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
+    if !rules.any(|rule| words(rule).is_some() || (target == Target::Nft && helper(rule))) {
+        return std::borrow::Cow::Borrowed(policy);
     }
     let mut policy = policy.clone();
     for table in &mut policy.tables {
@@ -183,17 +197,10 @@ fn with_words_read<'p>(
         for chain in &mut table.chains {
             let mut rules = Vec::with_capacity(chain.rules.len());
             for rule in std::mem::take(&mut chain.rules) {
-                let line = match rule.matches.as_slice() {
-                    [item] => match &item.kind {
-                        MatchKind::Unknown(text) => Some(text.clone()),
-                        _ => None,
-                    },
-                    _ => None,
-                };
-                match line {
+                match words(&rule) {
                     // A line of one family is in that family's file alone.
                     Some(_) if family.is_some() && rule.family.is_some_and(|only| Some(only) != family) => {}
-                    Some(line) => rules.extend(lines(&line, target, family, table.kind, sets)?),
+                    Some(line) => rules.extend(read(line, table.kind)),
                     None => rules.push(rule),
                 }
             }
@@ -216,28 +223,7 @@ fn with_words_read<'p>(
         }
         table.chains.append(&mut made);
     }
-    Ok(std::borrow::Cow::Owned(policy))
-}
-
-/// The rules that a line of netfilter's own words says, beside these sets.
-fn lines(
-    line: &str,
-    target: Target,
-    family: Option<Family>,
-    kind: TableKind,
-    sets: &[Set],
-) -> Result<Vec<Rule>, Disagreement> {
-    let rules = |mut reading: read::Reading, text: &str| -> Result<Vec<Rule>, Disagreement> {
-        readable(&reading.faults, text)?;
-        read::join(&mut reading.ruleset, sets);
-        Ok(reading.ruleset.tables.into_iter().flat_map(|table| table.chains).flat_map(|chain| chain.rules).collect())
-    };
-    let Some(family) = family.filter(|_| target == Target::Iptables) else {
-        let text = format!("table inet words {{\n\tchain words {{\n\t\t{line}\n\t}}\n}}\n");
-        return rules(read::nft(FileId(0), &text), &text);
-    };
-    let text = format!("*{}\n:fwc-words - [0:0]\n-A fwc-words {line}\nCOMMIT\n", kind.name());
-    rules(read::iptables(FileId(0), &text, family), &text)
+    std::borrow::Cow::Owned(policy)
 }
 
 /// An entry of one side: its table and chain, and what its end is.

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::diagnostic::{Code, Diagnostic, Level};
+use crate::netfilter::{entry, words};
 use crate::policy::TrafficList;
 use crate::project::{Import, Project};
 use crate::span::{FileId, Location, Span};
@@ -262,6 +263,16 @@ impl<'a> Names<'a> {
             open.extend(next.filter(|name| told.insert(**name)));
         }
         told
+    }
+
+    /// Notes the live sets that a line of netfilter's own words looks into.
+    pub fn looked_up_in(&self, line: &str) {
+        let words = words::words(line).into_iter();
+        for name in words.filter_map(|word| entry::live_set_name(word.text.trim_start_matches('@'))) {
+            if let Some(set) = self.sets.get(name).filter(|set| set.node.value == SetValue::Live) {
+                set.used.set(true);
+            }
+        }
     }
 
     /// Reports what nothing used.

@@ -12,6 +12,7 @@ mod count;
 mod ipset;
 mod iptables;
 mod join;
+mod line;
 mod missing;
 mod nft;
 mod scan;
@@ -29,6 +30,7 @@ pub use count::{Count, counts};
 pub use ipset::ipset;
 pub use iptables::{iptables, iptables_rule};
 pub use join::{join, merge};
+pub use line::{Line, iptables_line, nft_line};
 pub use nft::{nft, nft_json};
 pub use shell::script;
 

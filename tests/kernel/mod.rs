@@ -17,6 +17,7 @@ mod accept;
 mod agreement;
 mod attached;
 mod bridged;
+mod chain_lines;
 mod connections;
 mod examples;
 mod judged;

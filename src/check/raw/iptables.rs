@@ -9,12 +9,13 @@ use super::codes::{
 use crate::check::limits;
 use crate::diagnostic::{Diagnostic, Edit, Help};
 use crate::names::closest;
-use crate::net::{Card, PortRange, Protocol};
+use crate::net::{Card, Family, PortRange, Protocol};
 use crate::netfilter::restrictions;
 use crate::netfilter::words::{self, IptablesRule, RuleOption};
-use crate::netfilter::{Hook, TableKind, Target};
+use crate::netfilter::{Hook, TableKind, Target, entry};
 use crate::platform;
 use crate::policy::who::codes::CARD_NAME_TOO_LONG;
+use crate::read::{self, Fault, FaultKind};
 
 /// Targets of iptables 1.8's own extensions that end nothing in a table's usual use.
 const TARGETS: &[&str] = &[
@@ -134,7 +135,13 @@ pub(super) fn check(line: &Line<'_>, out: &mut Vec<Diagnostic>) -> bool {
         self::target(line, &rule, target, out);
     }
     if out.iter().skip(told).all(|one| !one.is_error()) {
-        refused(line, &rule, out);
+        let mut of_line = out.split_off(told);
+        refused(line, &rule, &mut of_line);
+        // What is refused is known.
+        if of_line.iter().any(Diagnostic::is_error) {
+            of_line.retain(|one| one.code.number != NOT_READ.number);
+        }
+        out.append(&mut of_line);
     }
     let Some(target) = rule.target() else { return false };
     let goes = target.name == "-g" || FINAL.contains(&target.value());
@@ -232,6 +239,15 @@ fn refused(line: &Line<'_>, rule: &IptablesRule<'_>, out: &mut Vec<Diagnostic>) 
         out.push(fault(range, what).help("correct it, or say it in the language"));
         return;
     }
+    if let Some(refused) = read_families(line).find_map(|read| read.faults.into_iter().find(|fault| is_wrong(fault))) {
+        let place = line.at(refused.span.range());
+        let found = fault(refused.span.range(), refused.message);
+        out.push(match refused.replacement {
+            Some(replacement) => found.fix(refused.help, place, replacement),
+            None => found.help(refused.help),
+        });
+        return;
+    }
     for option in &rule.options {
         let value = option.value();
         let looks = matches!(option.name, "--match-set" | "--add-set" | "--del-set");
@@ -252,9 +268,23 @@ fn refused(line: &Line<'_>, rule: &IptablesRule<'_>, out: &mut Vec<Diagnostic>) 
     }
 }
 
+/// The line as the tools of its families read it.
+fn read_families<'l>(line: &'l Line<'_>) -> impl Iterator<Item = read::Line> + 'l {
+    let families = match words::families(line.text).as_slice() {
+        [] => Family::BOTH.to_vec(),
+        named => named.to_vec(),
+    };
+    families.into_iter().map(|family| read::iptables_line(line.text, line.kind, family, &[]))
+}
+
+/// Whether the tools refuse what is written, or take it for something else.
+fn is_wrong(fault: &Fault) -> bool {
+    fault.kind.is_refused() || fault.kind == FaultKind::Misread
+}
+
 fn is_live_set(line: &Line<'_>, name: &str) -> bool {
-    let of = |set: &str| ["v4", "v6"].iter().any(|family| name == format!("fwc-{set}-{family}"));
-    line.policy.live_sets.iter().any(|set| of(&set.name))
+    let own = entry::live_set_name(name);
+    line.policy.live_sets.iter().any(|set| own == Some(&*set.name))
 }
 
 fn not_checked(line: &Line<'_>, option: &RuleOption<'_>, what: &str, out: &mut Vec<Diagnostic>) {
@@ -403,7 +433,7 @@ fn numbers(option: &RuleOption<'_>) -> Vec<PortRange> {
 
 fn ports(line: &Line<'_>, rule: &IptablesRule<'_>, out: &mut Vec<Diagnostic>) {
     let Some(protocol) = rule.protocol().and_then(protocol) else { return };
-    let v6 = words::families(line.text) == [crate::net::Family::Ipv6];
+    let v6 = words::families(line.text) == [Family::Ipv6];
     let local = rule
         .option("-i")
         .is_some_and(|card| card.value() == "lo" || line.policy.cards.class_of(&Card::parse(card.value())).is_some());

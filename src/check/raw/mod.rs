@@ -2,6 +2,7 @@
 
 pub mod codes;
 mod iptables;
+mod names;
 mod nft;
 
 use codes::{BYPASSED, FOREIGN_CHAIN, NEVER_REACHED, NO_SUCH_CHAIN, PORT_AFTER_NAT, UNCLOSED_QUOTE};

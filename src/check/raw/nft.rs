@@ -1,20 +1,21 @@
 //! Lines in nft's words.
 
-use super::Line;
 use super::codes::{
     COMMAND, FOREIGN_CHAIN, LOG_WITHOUT_LIMIT, NOT_READ, OTHER_BACK_END, OVERRIDDEN_ACCEPT, PORT_WITHOUT_PROTOCOL,
     REFUSED, WITHOUT_DIRECTION, WRONG_DIRECTION, WRONG_PLACE,
 };
+use super::{Line, names};
 use crate::check::limits;
 use crate::diagnostic::Diagnostic;
 use crate::facts::Backend;
 use crate::names::closest;
-use crate::net::{Card, PortRange, Protocol};
+use crate::net::{Card, Family, PortRange, Protocol};
 use crate::netfilter::words::{self, Word};
-use crate::netfilter::{Effect, Hook, MatchKind, Rule, TableKind, Target, Verdict};
+use crate::netfilter::{Effect, Hook, MatchKind, Rule, TableKind, Target, Verdict, entry};
 use crate::policy::Class;
+use crate::policy::who::card_fault;
+use crate::policy::who::codes::CARD_NAME_TOO_LONG;
 use crate::read;
-use crate::span::FileId;
 use crate::traffic;
 
 /// Words that nft's statements and expressions begin with (nft(8), 1.0.6).
@@ -162,12 +163,13 @@ pub(super) fn check(line: &Line<'_>, out: &mut Vec<Diagnostic>) -> bool {
         });
     }
     directions(line, &all, out);
+    interfaces(line, &all, out);
     statements(line, &all, out);
     dialled_port(line, &all, out);
     ports(line, &all, out);
     out.extend(overridden(line, &all));
     if out.iter().skip(told).all(|one| !one.is_error() && one.code.number != NOT_READ.number) {
-        out.extend(refused(line, &all).or_else(|| not_read_whole(line)));
+        out.extend(refused(line, &all).or_else(|| names::refused(line, &all)).or_else(|| as_read(line)));
     }
     decides(&all)
 }
@@ -175,7 +177,7 @@ pub(super) fn check(line: &Line<'_>, out: &mut Vec<Diagnostic>) -> bool {
 /// Words that fields of one header come after, where only one of them fits a packet.
 const HEADERS: [&[&str]; 2] = [&["ip", "ip6"], &["tcp", "udp", "udplite", "sctp", "dccp", "icmp", "icmpv6"]];
 
-/// What nft refuses: headers that no packet has together, variables and sets that nothing makes, and ranges that end before they begin.
+/// What nft refuses: headers that no packet has together, variables, and ranges that end before they begin.
 fn refused(line: &Line<'_>, all: &[Word<'_>]) -> Option<Diagnostic> {
     const FIELDS: [&str; 14] = [
         "saddr", "daddr", "sport", "dport", "type", "code", "flags", "protocol", "nexthdr", "ttl", "hoplimit", "dscp",
@@ -200,13 +202,10 @@ fn refused(line: &Line<'_>, all: &[Word<'_>]) -> Option<Diagnostic> {
         let ends = inner.split_once('-').map(|(first, last)| (first.parse::<u16>(), last.parse::<u16>()));
         let (what, help) = if inner.starts_with('$') {
             (format!("`{inner}` is a variable, and there is none"), "write the value")
-        } else if let Some(set) = inner.strip_prefix('@').filter(|set| !is_made(line, set)) {
-            (
-                format!("no set `{set}` is made by this policy"),
-                "declare it: `set NAME live` makes `fwc-NAME-v4` and `fwc-NAME-v6`",
-            )
         } else if matches!(ends, Some((Ok(first), Ok(last))) if first > last) {
             (format!("the range `{inner}` ends before it begins"), "write the smaller end first")
+        } else if let Some(what) = counts_nothing(all, word) {
+            (what, "write a number above 0")
         } else {
             continue;
         };
@@ -216,18 +215,26 @@ fn refused(line: &Line<'_>, all: &[Word<'_>]) -> Option<Diagnostic> {
     None
 }
 
-/// Whether a set is there when the line is read. `@th,0,16` is a part of the packet.
-fn is_made(line: &Line<'_>, set: &str) -> bool {
-    let of = |name: &str| ["v4", "v6"].iter().any(|family| set == format!("fwc-{name}-{family}"));
-    set.contains(',') || line.policy.live_sets.iter().any(|live| of(&live.name))
+/// A limit of which a number is 0.
+fn counts_nothing(all: &[Word<'_>], word: &Word<'_>) -> Option<String> {
+    let at = all.iter().position(|other| other.start == word.start)?;
+    let before = |distance: usize| at.checked_sub(distance).and_then(|at| all.get(at)).map_or("", |word| word.text);
+    let rate = before(1) == "rate" || (before(2) == "rate" && ["over", "until"].contains(&before(1)));
+    let of = if rate { word.text.split('/').next()? } else { word.text };
+    let zero = of == "0" && (rate || before(1) == "burst");
+    zero.then(|| format!("`{}` lets nothing through", word.text))
 }
 
-/// A line of which some words are kept as they are: what they mean is not known, nor whether nft takes them.
-fn not_read_whole(line: &Line<'_>) -> Option<Diagnostic> {
-    let text = format!("table inet words {{\n\tchain words {{\n\t\t{}\n\t}}\n}}\n", line.text);
-    let reading = read::nft(FileId(0), &text);
-    let mut rules = reading.ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
-    if reading.faults.is_empty() && !rules.any(has_unknown) {
+/// What the line says, as far as it is read: nft refuses some of it, or it is not known whether it does.
+fn as_read(line: &Line<'_>) -> Option<Diagnostic> {
+    let sets = line.policy.live_sets.iter();
+    let sets = sets.flat_map(|live| Family::BOTH.map(|family| (entry::live_set(&live.name, family), family)));
+    let read = read::nft_line(line.text, &sets.collect::<Vec<_>>());
+    if let Some(fault) = read.faults.iter().find(|fault| fault.kind.is_refused()) {
+        let refused = Diagnostic::new(&REFUSED, line.at(fault.span.range()), fault.message.clone());
+        return Some(refused.label("nft refuses the whole file").help(fault.help.clone()));
+    }
+    if read.faults.is_empty() && !read.rules.iter().any(has_unknown) {
         return None;
     }
     let fault = Diagnostic::new(&NOT_READ, line.at(0..line.text.len()), "words of this line are emitted unchecked");
@@ -274,6 +281,24 @@ fn directions(line: &Line<'_>, all: &[Word<'_>], out: &mut Vec<Diagnostic>) {
             Some(instead) => fault.fix("the other card is", here, instead),
             None => fault.help("take it out, or write the rule at a hook that sees it"),
         });
+    }
+}
+
+fn is_interface(word: &Word<'_>) -> bool {
+    !word.quoted && ["iifname", "oifname"].contains(&word.text)
+}
+
+fn interfaces(line: &Line<'_>, all: &[Word<'_>], out: &mut Vec<Diagnostic>) {
+    let after = |(before, name)| Some(name).filter(|_: &&Word<'_>| is_interface(before));
+    let names = all.iter().zip(all.iter().skip(1)).filter_map(after);
+    for name in names.filter(|name| !name.text.starts_with(['{', '@', '!', '='])) {
+        let card = match name.text.strip_suffix('*') {
+            Some(start) => Card { name: start.to_owned(), prefix: true },
+            None => Card::exact(name.text),
+        };
+        out.extend(
+            card_fault(line.at(name.range()), &card).filter(|fault| fault.code.number == CARD_NAME_TOO_LONG.number),
+        );
     }
 }
 
@@ -330,6 +355,18 @@ fn statements(line: &Line<'_>, all: &[Word<'_>], out: &mut Vec<Diagnostic>) {
                         .help(format!("it belongs to {}", names.join(" or "))),
                     );
                 }
+            }
+            "maxseg"
+                if [Hook::Prerouting, Hook::Input].contains(&line.hook)
+                    && all.iter().skip(at).any(|word| word.text == "rt") =>
+            {
+                let last = all.last().unwrap_or(word);
+                let what = format!("the path's MTU is not known in {} {}", line.kind.name(), line.said);
+                out.push(
+                    Diagnostic::new(&WRONG_PLACE, line.at(word.start..last.end), what)
+                        .label("the kernel refuses the whole file")
+                        .help("it belongs to `chain mangle FORWARD`, or say it in the language: `clamp mss …`"),
+                );
             }
             "notrack" if line.kind != TableKind::Raw => out.push(
                 Diagnostic::new(

@@ -281,6 +281,7 @@ impl<'a> Resolver<'_, 'a> {
                     .push(LiveSet { name: Arc::from(&*set.name.value), location: at(file, set.name.span) });
             }
             StatementKind::Chain(chain) => {
+                chain.lines.iter().for_each(|line| self.places.names.looked_up_in(&line.value));
                 self.policy.raw.push(RawChain {
                     table: Arc::from(&*chain.table.value),
                     hook: Arc::from(&*chain.hook.value),

@@ -16,6 +16,10 @@ const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const FLAGS: [&str; 8] = ["SYN", "ACK", "FIN", "RST", "URG", "PSH", "ALL", "NONE"];
 /// Ports that a list of `multiport` has room for; a range takes two.
 const MOST_PORTS: usize = 15;
+/// Parts of a packet that a set can be asked with (`IPSET_DIM_MAX` of the kernel).
+const MOST_SET_FLAGS: usize = 6;
+/// The steps of a second in which the kernel counts a limit (`XT_LIMIT_SCALE`).
+const LIMIT_SCALE: u32 = 10_000;
 
 type Checked = Result<(), Refusal>;
 
@@ -138,6 +142,11 @@ pub(super) fn check(argument: &Argument, option: &Opt, family: Family) -> Checke
             }
         }
         Argument::Rate => match rate(text) {
+            Some((count, seconds)) if option.name == "--limit" && count > seconds * LIMIT_SCALE => Err(refuse(
+                whole(word),
+                format!("the rate `{}` is above {LIMIT_SCALE}/second, the most the kernel counts", quoted(text)),
+                "write a lower one",
+            )),
             Some((1.., _)) => Ok(()),
             _ => Err(refuse(
                 whole(word),
@@ -167,6 +176,10 @@ pub(super) fn check(argument: &Argument, option: &Opt, family: Family) -> Checke
             })
         }),
         Argument::Set => option.values.get(1).map_or(Ok(()), |word| {
+            if word.text.split(',').count() > MOST_SET_FLAGS {
+                let message = format!("`{}` has more than {MOST_SET_FLAGS} parts of a packet", quoted(word.text));
+                return Err(refuse(Span::new(word.start, word.end), message, "a set has fewer fields"));
+            }
             word.text.split(',').try_for_each(|one| match one {
                 "src" | "dst" => Ok(()),
                 _ => Err(no_word(word, one, "part of a packet", ["src", "dst"])),
