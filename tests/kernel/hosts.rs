@@ -27,12 +27,13 @@ const DOCKER_CARDS: &str = "ens33 203.0.113.10/24 2001:db8::10/64
     docker0 172.17.0.1/16
     br-app 172.18.0.1/16";
 
-/// The cards of a Docker host with a network of both families.
+/// The cards of a Docker host with a network of both families, and with the bridge of a platform that its policy does not use.
 const DUAL_CARDS: &str = "ens33 203.0.113.10/24 2001:db8::10/64
     eth1 192.168.2.1/24 fd00:2::1/64
     docker0 172.17.0.1/16
     br-app 172.18.0.1/16
-    br-app6 172.19.0.1/16 fd00:18::1/64";
+    br-app6 172.19.0.1/16 fd00:18::1/64
+    virbr0 192.168.122.1/24 fd00:122::1/64";
 
 /// The cards of a Docker host with a bridge of its own, called as Docker's might be.
 const LAN_CARDS: &str = "ens33 203.0.113.10/24 2001:db8::10/64
@@ -50,6 +51,7 @@ const PODMAN_CARDS: &str = "ens33 203.0.113.10/24 2001:db8::10/64
 
 /// The hosts.
 pub const HOSTS: &[HostCase] = &[
+    // Bridges of every platform, none of which its policy uses.
     HostCase {
         name: "plain",
         policy: "tests/data/hosts/plain.fw",
@@ -57,7 +59,14 @@ pub const HOSTS: &[HostCase] = &[
         truth: "tests/data/hosts/plain.facts.json",
         cards: "ens33 203.0.113.10/24 2001:db8::10/64
             eth1 192.168.2.1/24 fd00:2::1/64
-            wg0 10.9.0.1/24 fd00:9::1/64",
+            wg0 10.9.0.1/24 fd00:9::1/64
+            virbr0 192.168.122.1/24 fd00:122::1/64
+            lxdbr0 10.0.3.1/24 fd00:3::1/64
+            incusbr0 10.0.4.1/24 fd00:4::1/64
+            podman1 10.89.0.1/24 fd00:89::1/64
+            cni-podman0 10.88.0.1/16 fd00:88::1/64
+            docker0 172.17.0.1/16 fd00:17::1/64
+            br-4f1c 172.18.0.1/16 fd00:18::1/64",
         rulesets: &[],
         replace: &[],
         backends: Backend::ALL,

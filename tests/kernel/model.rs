@@ -94,11 +94,6 @@ impl Model {
                 model.names.extend(instance.addresses.iter().map(|&address| (address, name.clone())));
             }
         }
-        for card in &model.plan.cards {
-            if card.name.starts_with("virbr") {
-                model.bridges.insert(card.name.clone(), Class::Guest);
-            }
-        }
         model
     }
 

@@ -188,10 +188,12 @@ fn is_of_invalid(line: &str) -> bool {
 fn interchangeable(line: &str, next: &str) -> Option<&'static str> {
     let invalid = is_of_invalid;
     let refuses = |line: &str| matches!(verdict(line), Some("DROP" | "REJECT" | "drop" | "reject"));
-    let echo = |line: &str| {
+    let only = |line: &str, wanted: [&str; 2]| {
         let kinds = field(line, &["--icmp-type", "--icmpv6-type", "icmp type", "icmpv6 type"]);
-        kinds.is_some_and(|kinds| kinds.iter().all(|kind| kind == "8" || kind == "128"))
+        kinds.is_some_and(|kinds| kinds.iter().all(|kind| wanted.contains(&kind.as_str())))
     };
+    let echo = |line: &str| only(line, ["8", "128"]);
+    let neighbours = |line: &str| only(line, ["135", "136"]);
     let datagrams = |line: &str| field(line, &["-p", "meta l4proto"]).is_some_and(|values| values == ["udp"]);
     if verdict(line) == verdict(next) {
         Some("both rules have one verdict")
@@ -201,6 +203,8 @@ fn interchangeable(line: &str, next: &str) -> Option<&'static str> {
         Some("an invalid packet is refused by either")
     } else if invalid(line) && echo(next) {
         Some("an echo request is never invalid")
+    } else if neighbours(line) && invalid(next) {
+        Some("neighbour discovery is untracked")
     } else if invalid(line) && datagrams(next) {
         Some("a datagram is never invalid")
     } else {
@@ -276,11 +280,12 @@ fn mutants(files: &Files) -> Vec<Mutant> {
             let follower = lines.get(at + 1).filter(|next| is_rule(next) && chain(next) == chain(line));
             let mut add = |what: &str, text: String, reason| {
                 let mut key = format!("{what} {}", in_place(file, &lines, at));
+                let mut name = format!("{what} in {file}, line {}: {}", at + 1, line.trim());
                 if let Some(next) = follower.filter(|_| what.starts_with("changed")) {
                     key += &format!(" and {}", shape(next));
+                    name += &format!(" and {}", next.trim());
                 }
-                let what = format!("{what}: {}", line.trim());
-                mutants.push(Mutant { what, file: file.clone(), rule: at, key, text, reason });
+                mutants.push(Mutant { what: name, file: file.clone(), rule: at, key, text, reason });
             };
             for (number, flipped) in flips(line).iter().enumerate() {
                 add(["flipped", "flipped in another place"][number.min(1)], with(&[(at, Some(flipped))]), None);

@@ -165,7 +165,7 @@ impl Grid {
         let step =
             [7_919usize, 104_729, 1_299_709].into_iter().find(|prime| !length.is_multiple_of(*prime)).unwrap_or(1);
         let start = random.below(length);
-        for turn in 0..length.min(600_000) {
+        for turn in 0..length.min(1_000_000) {
             let at = (start + turn * step) % length;
             let Some(probe) = self.probe(model, at) else { continue };
             let attempt = model.attempt(policy, &probe);
@@ -184,10 +184,11 @@ impl Grid {
                 probe.packet.source.is_ipv4(),
                 attempt.direct
             );
-            // Each port at least once on each path: the edges of a rule's ports are where a wrong one shows. What no rule lets in
-            // is asked for from each range of addresses that the policy names.
-            let named = if answer.rule.is_none() { self.named(probe.packet.source) } else { Vec::new() };
-            let new_port = ports.insert((road.clone(), attempt.port, named));
+            // Each port at least once on each path: the edges of a rule's ports are where a wrong one shows. What is not let in is
+            // asked for from each interface, and from each range of addresses that the policy names: a later rule may allow it.
+            let refused = answer.rule.is_none() || matches!(answer.verdict, Verdict::Deny | Verdict::Reject);
+            let origin = refused.then(|| (card_of(probe.entry), self.named(probe.packet.source)));
+            let new_port = ports.insert((road.clone(), attempt.port, origin));
             // And each rule with each pair of places that the policy's addresses tell apart.
             let pair =
                 (answer.rule, card_of(probe.entry), self.named(probe.packet.source), self.named(attempt.dialled));
