@@ -28,6 +28,7 @@ mod monotone;
 mod optimise;
 mod prove;
 mod read;
+mod recorded;
 mod roads;
 mod server;
 mod traffic;

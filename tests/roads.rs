@@ -1,115 +1,19 @@
-//! Every connection that was recorded on a real daemon is predicted by the platforms' data.
-//!
-//! `data/connections/recorded.jsonl` has one measured connection a line: who opened it, what it dialled, the hooks of the filter
-//! tables that its first packet passed with what was seen there, and how it ended. `data/connections/SCENARIO.json` has the
-//! facts of the host it was measured on. The prediction knows the facts and the connection, not the recorded answer.
+//! Every connection that was recorded on a real daemon is predicted by the platforms' data. The prediction knows the facts and the
+//! connection, not the recorded answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::IpAddr;
-use std::path::Path;
 
 use fwc::facts::{Facts, Isolation};
-use fwc::net::{Family, Protocol};
+use fwc::net::Family;
 use fwc::netfilter::{Hook, TableFamily};
 use fwc::platform::{
-    Attribute, Class, Connection, Header, Leg, Origin, Outcome, Platform, Prediction, Role, Situation, bridges,
-    owner_of, owner_of_comment, owner_of_table, predict,
+    Attribute, Class, Header, Leg, Outcome, Platform, Prediction, Role, Situation, bridges, owner_of, owner_of_comment,
+    owner_of_table, predict,
 };
-use serde::Deserialize;
 
-#[derive(Deserialize)]
-struct Scenario {
-    facts: Facts,
-    /// The sockets of the host's own programs, docker-proxy's left out.
-    listening: Vec<Socket>,
-    /// For each [`Line::about`], the matches of the test's own that were loaded, as far as one of them found a packet.
-    #[serde(skip)]
-    loaded: BTreeMap<String, BTreeSet<String>>,
-}
-
-#[derive(Deserialize)]
-struct Socket {
-    protocol: String,
-    address: Option<IpAddr>,
-    port: u16,
-    /// For a wildcard address: `ipv4` or `any`.
-    family: Option<String>,
-    /// A UDP service that answers; those of other programs (DNS, conmon) answer nobody here.
-    #[serde(default)]
-    answers: bool,
-}
-
-impl Socket {
-    fn takes(&self, line: &Line) -> bool {
-        self.protocol == line.protocol
-            && self.port == line.port
-            && self.address.is_none_or(|address| address == line.address)
-            && (self.family.as_deref() != Some("ipv4") || line.address.is_ipv4())
-    }
-}
-
-#[derive(Deserialize)]
-struct Line {
-    scenario: String,
-    from: String,
-    protocol: String,
-    address: IpAddr,
-    port: u16,
-    /// The mark that a rule of the test's own put on the packet.
-    mark: Option<String>,
-    answer: String,
-    /// The opener's address as the target saw it, where the target says so.
-    source: Option<IpAddr>,
-    /// The hook in which the platform's own chains did not let the first packet through; absent where they did, also if the
-    /// answer was stopped, and where nobody looked.
-    dropped: Option<String>,
-    hooks: Vec<Seen>,
-    /// Which of the test's own matches counted the packet where a user's rules for forwarded packets belong (DOCKER-USER, or an own
-    /// nft chain at priority -1); absent where none were loaded.
-    user: Option<Vec<String>>,
-    about: String,
-}
-
-#[derive(Deserialize)]
-struct Seen {
-    hook: String,
-    #[serde(rename = "in")]
-    input: Option<String>,
-    #[serde(rename = "out")]
-    output: Option<String>,
-    address: IpAddr,
-    port: u16,
-    original: u16,
-}
-
-fn connection(from: &str, protocol: &str, address: IpAddr, port: u16) -> Connection {
-    let origin = match from {
-        "outside" => Origin::Outside { interface: None },
-        "host" => Origin::Host,
-        name => Origin::Inside(name.to_owned()),
-    };
-    Connection { origin, protocol: Protocol::by_name(protocol).expect("a protocol"), address, port, mark: 0 }
-}
-
-impl Line {
-    fn connection(&self) -> Connection {
-        let mark = self
-            .mark
-            .as_deref()
-            .map_or(0, |mark| u32::from_str_radix(mark.trim_start_matches("0x"), 16).expect("a mark"));
-        Connection { mark, ..connection(&self.from, &self.protocol, self.address, self.port) }
-    }
-}
-
-fn directory() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/connections")
-}
-
-fn scenario(name: &str) -> Scenario {
-    let text = std::fs::read_to_string(directory().join(format!("{name}.json"))).expect("the scenario's file");
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
+use crate::recorded::{Line, Scenario, Seen, connection, directory, lines, scenario, scenarios};
 
 /// Whether what was seen at a hook is what was predicted. The only value that may stay open is the port to which a stray
 /// answer goes: the opener's own, which is picked at random.
@@ -217,7 +121,7 @@ struct Tally {
 
 impl Tally {
     /// What of the line is not as predicted.
-    fn compare(&mut self, line: &Line, scenario: &Scenario) -> Result<(), String> {
+    fn compare(&mut self, line: &Line, scenario: &Scenario, loaded: &BTreeSet<&str>) -> Result<(), String> {
         self.lines += 1;
         let found = predict(&scenario.facts, &line.connection());
         let prediction = match found.as_slice() {
@@ -256,7 +160,7 @@ impl Tally {
         }
         if let Some(recorded) = &line.user {
             let (mut predicted, mut recorded) = (user_matches(prediction, &scenario.facts, line), recorded.clone());
-            predicted.retain(|text| scenario.loaded.get(&line.about).is_some_and(|loaded| loaded.contains(text)));
+            predicted.retain(|text| loaded.contains(text.as_str()));
             recorded.sort_unstable();
             if predicted != recorded {
                 return Err(format!("{}: predicted matches {predicted:?}, recorded {recorded:?}", prediction.road));
@@ -269,24 +173,21 @@ impl Tally {
 
 #[test]
 fn every_recorded_connection_is_predicted() {
-    let text = std::fs::read_to_string(directory().join("recorded.jsonl")).expect("the recordings");
-    let mut scenarios: BTreeMap<String, Scenario> = BTreeMap::new();
+    let mut known: BTreeMap<String, Scenario> = BTreeMap::new();
     let mut tally = Tally::default();
     let (mut wrong, mut failed) = (String::new(), 0);
-    let read = |(number, text)| -> Line {
-        serde_json::from_str(text).unwrap_or_else(|error| panic!("line {}: {error}", number + 1))
-    };
-    for line in text.lines().enumerate().map(read) {
-        let scenario = scenarios.entry(line.scenario.clone()).or_insert_with(|| scenario(&line.scenario));
-        scenario.loaded.entry(line.about).or_default().extend(line.user.into_iter().flatten());
+    let lines = lines();
+    // For what each line is about, the matches of the test's own that were loaded, as far as one of them found a packet.
+    let mut loaded: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
+    for line in &lines {
+        let matches = line.user.iter().flatten().map(String::as_str);
+        loaded.entry((&line.scenario, &line.about)).or_default().extend(matches);
     }
-    for (number, text) in text.lines().enumerate() {
-        let line = read((number, text));
-        let scenario = scenarios.get(&line.scenario).expect("a scenario");
-        if let Err(what) = tally.compare(&line, scenario) {
+    for line in &lines {
+        let scenario = known.entry(line.scenario.clone()).or_insert_with(|| scenario(&line.scenario));
+        if let Err(what) = tally.compare(line, scenario, &loaded[&(&*line.scenario, &*line.about)]) {
             failed += 1;
-            let Line { scenario, from, protocol, address, port, about, .. } = &line;
-            let _ = writeln!(wrong, "{scenario} ({about}): {from} to {protocol} {address} {port}: {what}\n  {text}");
+            let _ = writeln!(wrong, "{line}: {what}");
         }
     }
     let Tally { lines, outcomes, sources, users, drops, chosen, left_out, roads } = tally;
@@ -303,16 +204,8 @@ fn every_recorded_connection_is_predicted() {
     }
     assert!(failed == 0, "{failed} of {lines} connections are predicted wrongly\n{wrong}");
     assert!(lines >= 3609, "the recordings are incomplete: {lines}");
-    let mut recorded: Vec<String> = files().collect();
-    recorded.retain(|name| !scenarios.contains_key(name));
-    assert_eq!(recorded, [""; 0], "scenarios without a connection");
-}
-
-/// The scenarios that have a file.
-fn files() -> impl Iterator<Item = String> {
-    let entries = std::fs::read_dir(directory()).expect("the recordings").map(|entry| entry.expect("an entry").path());
-    let json = entries.filter(|path| path.extension().is_some_and(|ending| ending == "json"));
-    json.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+    let without: Vec<String> = scenarios().filter(|name| !known.contains_key(name)).collect();
+    assert_eq!(without, [""; 0], "scenarios without a connection");
 }
 
 /// One row of the table of measured roads: scenario, change of its facts, opener, protocol, address, port, road, outcome.

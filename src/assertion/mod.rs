@@ -305,7 +305,7 @@ impl Prover<'_> {
     ) -> Result<(), Spent> {
         let query = Query { policy: self.policy, flow, rule: Some(rule), family };
         if tally.unseen.is_none() {
-            tally.unseen = paths::unseen(&query);
+            tally.unseen = paths::unseen(&query, rule);
         }
         if flow.to != Class::Container || rule.to.view == Some(View::Direct) {
             return Ok(());

@@ -269,14 +269,26 @@ pub(super) fn to_own_address(policy: &Policy, rule: &Judgement) -> Option<Judgem
     Some(Judgement { traffic: TrafficList::from(traffic), to, ..rule.clone() })
 }
 
-/// A path between neighbours that passes no hook: the platform's title, and the facts that would say whether there is one.
-pub(super) struct Unseen {
-    pub(super) title: &'static str,
-    pub(super) facts: Vec<String>,
+/// A path that passes no hook of the host.
+pub(super) enum Unseen {
+    /// Between neighbours on one bridge.
+    Bridged {
+        /// The platform's title.
+        title: &'static str,
+        /// The facts that would say whether there is one.
+        facts: Vec<String>,
+    },
+    /// To or from containers on this macvlan or ipvlan network.
+    OffBridge(String),
 }
 
-/// Whether connections between members of one class may pass no hook at all.
-pub(super) fn unseen(query: &Query<'_>) -> Option<Unseen> {
+/// Whether connections may pass no hook at all.
+pub(super) fn unseen(query: &Query<'_>, rule: &Judgement) -> Option<Unseen> {
+    bridged(query).or_else(|| off_bridge(query, rule))
+}
+
+/// Between members of one class on one bridge.
+fn bridged(query: &Query<'_>) -> Option<Unseen> {
     let Flow { from, to } = query.flow;
     if from != to || !matches!(from, Class::Container | Class::Instance) {
         return None;
@@ -284,6 +296,32 @@ pub(super) fn unseen(query: &Query<'_>) -> Option<Unseen> {
     query.platforms().into_iter().find_map(|platform| {
         let paths = query.every_path(platform, Address::Own);
         let hidden = paths.iter().find(|path| path.item.steps.is_empty() && path.item.outcome == Outcome::Delivered)?;
-        Some(Unseen { title: &platform.title, facts: facts(platform, &hidden.conditions, query.family) })
+        Some(Unseen::Bridged { title: &platform.title, facts: facts(platform, &hidden.conditions, query.family) })
+    })
+}
+
+/// By a network that facts name, on an interface of the host past its bridges. Containers of it have no published ports.
+fn off_bridge(query: &Query<'_>, rule: &Judgement) -> Option<Unseen> {
+    let Flow { from, to } = query.flow;
+    let ends = [(from, &rule.from), (to, &rule.to)];
+    let on_any_network = |(class, party): &(Class, &Party)| match class {
+        Class::Outside => true,
+        Class::Container => {
+            party.cards.is_none() && party.addresses.is_none() && party.member.is_none() && party.at.is_none()
+        }
+        _ => false,
+    };
+    let container = ends.iter().any(|(class, _)| *class == Class::Container);
+    if !container || rule.to.view == Some(View::Inside) || !ends.iter().all(on_any_network) {
+        return None;
+    }
+    let facts = &query.policy.facts;
+    let docker = facts.docker.iter().map(|docker| (&docker.networks, &docker.containers, docker.complete));
+    let podman = facts.podman.iter().map(|podman| (&podman.networks, &podman.containers, podman.complete));
+    docker.chain(podman).find_map(|(networks, containers, complete)| {
+        let used = |name: &String| !complete || containers.values().any(|one| one.networks.contains(name));
+        let off = networks.iter().filter(|(_, one)| matches!(one.driver.as_deref(), Some("macvlan" | "ipvlan")));
+        let (name, _) = off.into_iter().find(|(name, _)| used(name))?;
+        Some(Unseen::OffBridge(name.clone()))
     })
 }

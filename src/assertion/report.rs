@@ -23,19 +23,27 @@ pub(super) fn nothing(location: Location) -> Proof {
     Proof::refuted(location, Outcome::Nothing, diagnostic)
 }
 
-/// Neighbours may reach each other past every hook.
+/// Some of it may pass no hook of the host.
 pub(super) fn unseen(location: Location, unseen: &Unseen) -> Proof {
-    let title = unseen.title;
     let message = "whether this assert holds is undecided: some of these connections possibly pass no hook";
-    let mut diagnostic = Diagnostic::new(&UNDECIDED, location, message)
-        .label("not proved")
-        .note(format!("what members of one network of {title}'s send each other is bridged: see `fwc explain FW0315`"));
-    for fact in &unseen.facts {
-        let fact = fact.trim_matches('`');
-        diagnostic = diagnostic.help(format!("turn bridge netfilter on and say so: `fact {fact} = 1`"));
+    let mut diagnostic = Diagnostic::new(&UNDECIDED, location, message).label("not proved");
+    match unseen {
+        Unseen::Bridged { title, facts } => {
+            diagnostic = diagnostic.note(format!(
+                "what members of one network of {title}'s send each other is bridged: see `fwc explain FW0315`"
+            ));
+            for fact in facts {
+                let fact = fact.trim_matches('`');
+                diagnostic = diagnostic.help(format!("turn bridge netfilter on and say so: `fact {fact} = 1`"));
+            }
+        }
+        Unseen::OffBridge(network) => {
+            diagnostic = diagnostic
+                .note(format!("containers on network `{network}` are on no bridge: see `fwc explain FW0314`"))
+                .help("assert it of a network or of containers that are on a bridge, by their names");
+        }
     }
-    diagnostic = diagnostic.help(WAIVER);
-    Proof::refuted(location, Outcome::Undecided, diagnostic)
+    Proof::refuted(location, Outcome::Undecided, diagnostic.help(WAIVER))
 }
 
 /// How an undecided assert is kept.

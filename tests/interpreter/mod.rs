@@ -378,7 +378,10 @@ impl Policy {
         let says_direct = |rule: &FlatRule| {
             rule.clauses.iter().filter_map(|clauses| clauses.to.as_ref()).any(|who| self.says(who, View::Direct))
         };
-        let closed = self.closing_allows(attempt).any(|rule| !apart || says_direct(rule) == attempt.direct);
+        // An allow leaves to the host what it sends to itself by the loopback, docker-proxy's ports there among them.
+        let by_loopback = attempt.from.class == Class::Host && attempt.dialled.is_loopback();
+        let closes = |rule: &FlatRule| !by_loopback && (!apart || says_direct(rule) == attempt.direct);
+        let closed = self.closing_allows(attempt).any(closes);
         closed.then_some(deny)
     }
 

@@ -35,6 +35,16 @@ impl Random {
         let number = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
         usize::try_from(number).expect("31 bits") % bound
     }
+
+    /// True once in so many times.
+    pub fn one_in(&mut self, many: usize) -> bool {
+        self.below(many) == 0
+    }
+
+    /// One of a list.
+    pub fn pick<T: Copy>(&mut self, list: &[T]) -> T {
+        list[self.below(list.len())]
+    }
 }
 
 /// Every packet at the edges: each place that packets come from, by each place that they go to, by each service.
