@@ -47,15 +47,30 @@ const DOCKER_CARDS: &str = "ens33 203.0.113.10/24 2001:db8::10/64
     docker0 172.17.0.1/16
     br-app 172.18.0.1/16";
 
+const LIBVIRT_CARDS: &str = "ens33 203.0.113.10/24 2001:db8::10/64
+    docker0 172.17.0.1/16
+    virbr0 192.168.122.1/24";
+
+const BESIDE_LXD: &[&str] = &[DOCKER, "lxd-5.0-nft/a-bridge"];
+
+/// What most scenes have.
+const PLAIN: Scene = Scene {
+    name: "",
+    policy: "",
+    facts: None,
+    cards: DOCKER_CARDS,
+    rulesets: &[DOCKER],
+    backends: Backend::ALL,
+    local: &[],
+    tried: &[],
+};
+
 const SCENES: &[Scene] = &[
     Scene {
         name: "instances open connections beside Docker",
         policy: "use docker\nuse lxd\nallow from instance to world\n",
-        facts: None,
         cards: LXD_CARDS,
-        rulesets: &[DOCKER, "lxd-5.0-nft/a-bridge"],
-        backends: Backend::ALL,
-        local: &[],
+        rulesets: BESIDE_LXD,
         tried: &[
             ("lxdbr0 10.10.10.7 > 8.8.8.8 tcp 80", Whole),
             ("lxdbr0 10.10.10.7 > 8.8.8.8 udp 53", Whole),
@@ -66,15 +81,13 @@ const SCENES: &[Scene] = &[
             ("ens33 8.8.8.8 > 10.10.10.7 udp 53", Stopped),
             ("ens33 2606:4700::1111 > fd42:10::7 tcp 80", Stopped),
         ],
+        ..PLAIN
     },
     Scene {
         name: "instances are reached beside Docker",
         policy: "use docker\nuse lxd\nallow { ssh, dns } from world to instance\n",
-        facts: None,
         cards: LXD_CARDS,
-        rulesets: &[DOCKER, "lxd-5.0-nft/a-bridge"],
-        backends: Backend::ALL,
-        local: &[],
+        rulesets: BESIDE_LXD,
         tried: &[
             ("ens33 8.8.8.8 > 10.10.10.7 tcp 22", Whole),
             ("ens33 8.8.8.8 > 10.10.10.7 udp 53", Whole),
@@ -84,70 +97,56 @@ const SCENES: &[Scene] = &[
             ("lxdbr0 10.10.10.7 > 8.8.8.8 tcp 80", Stopped),
             ("lxdbr0 fd42:10::7 > 2606:4700::1111 tcp 80", Stopped),
         ],
+        ..PLAIN
     },
     Scene {
         name: "by one interface, beside Docker",
         policy: "use docker\nuse lxd\ninterface wan = ens33\nallow ssh to instance via wan\ndeny smtp from instance to world via wan\n",
-        facts: None,
         cards: LXD_CARDS,
-        rulesets: &[DOCKER, "lxd-5.0-nft/a-bridge"],
-        backends: Backend::ALL,
-        local: &[],
+        rulesets: BESIDE_LXD,
         tried: &[
             ("ens33 8.8.8.8 > 10.10.10.7 tcp 22", Whole),
             ("ens33 2606:4700::1111 > fd42:10::7 tcp 22", Whole),
             ("lxdbr0 10.10.10.7 > 8.8.8.8 tcp 25", Stopped),
         ],
+        ..PLAIN
     },
     Scene {
         name: "an instance with a block of its own, beside Docker",
         policy: "use docker\nuse lxd\ninstance web on lxdbr0 address { 10.10.10.7, fd42:10::7 } {\n    in allow http from world\n}\n",
-        facts: None,
         cards: LXD_CARDS,
-        rulesets: &[DOCKER, "lxd-5.0-nft/a-bridge"],
-        backends: Backend::ALL,
-        local: &[],
+        rulesets: BESIDE_LXD,
         tried: &[
             ("ens33 8.8.8.8 > 10.10.10.7 tcp 80", Whole),
             ("ens33 2606:4700::1111 > fd42:10::7 tcp 80", Whole),
             ("ens33 8.8.8.8 > 10.10.10.7 tcp 22", Stopped),
             ("ens33 8.8.8.8 > 10.10.10.8 tcp 80", Stopped),
         ],
+        ..PLAIN
     },
     Scene {
         name: "guests of libvirt beside Docker",
         policy: "use docker\nuse libvirt\nallow from guest to world\nallow ssh from world to guest\n",
-        facts: None,
-        cards: "ens33 203.0.113.10/24 2001:db8::10/64
-            docker0 172.17.0.1/16
-            virbr0 192.168.122.1/24",
+        cards: LIBVIRT_CARDS,
         rulesets: &[DOCKER, "libvirt-11.3-nftables/a-default"],
-        backends: Backend::ALL,
-        local: &[],
         tried: &[("virbr0 192.168.122.7 > 8.8.8.8 tcp 80", Whole), ("virbr0 192.168.122.7 > 8.8.8.8 udp 53", Whole)],
+        ..PLAIN
     },
     Scene {
         name: "guests of libvirt are reached beside Docker",
         policy: "use docker\nuse libvirt\nallow ssh from world to guest\n",
-        facts: None,
-        cards: "ens33 203.0.113.10/24 2001:db8::10/64
-            docker0 172.17.0.1/16
-            virbr0 192.168.122.1/24",
+        cards: LIBVIRT_CARDS,
         rulesets: &[DOCKER, "libvirt-11.3-iptables/a-default"],
         backends: Backend::IPTABLES,
-        local: &[],
         tried: &[("ens33 8.8.8.8 > 192.168.122.7 tcp 22", Whole), ("ens33 8.8.8.8 > 192.168.122.7 tcp 23", Stopped)],
+        ..PLAIN
     },
     Scene {
         name: "a routed network beside Docker",
         policy: "use docker\ninterface lan = eth1\ninterface wan = ens33\nallow from lan to wan\n",
-        facts: None,
         cards: "ens33 203.0.113.10/24 2001:db8::10/64
             eth1 192.168.2.1/24 fd00:2::1/64
             docker0 172.17.0.1/16",
-        rulesets: &[DOCKER],
-        backends: Backend::ALL,
-        local: &[],
         tried: &[
             ("eth1 192.168.2.9 > 8.8.8.8 tcp 80", Whole),
             ("eth1 192.168.2.9 > 8.8.8.8 udp 53", Whole),
@@ -155,24 +154,21 @@ const SCENES: &[Scene] = &[
             ("ens33 8.8.8.8 > 192.168.2.9 tcp 80", Stopped),
             ("ens33 2606:4700::1111 > fd00:2::9 tcp 80", Stopped),
         ],
+        ..PLAIN
     },
     Scene {
         name: "a forward to an instance beside Docker",
         policy: "use docker\nuse lxd\ninterface wan = ens33\ninstance web on lxdbr0 address 10.10.10.7\nforward tcp 2222 from wan to instance web port 22\n",
-        facts: None,
         cards: LXD_CARDS,
-        rulesets: &[DOCKER, "lxd-5.0-nft/a-bridge"],
-        backends: Backend::ALL,
-        local: &[],
+        rulesets: BESIDE_LXD,
         tried: &[("ens33 8.8.8.8 > 203.0.113.10 tcp 2222", Whole), ("ens33 8.8.8.8 > 10.10.10.7 tcp 22", Stopped)],
+        ..PLAIN
     },
     Scene {
         name: "a deny from the host closes its paths to a published port",
         policy: "use docker\ndeny { tcp 8080, tcp 9000 } from host to container\n",
         facts: Some("docker-web.facts.json"),
-        cards: DOCKER_CARDS,
         rulesets: &["docker-28.5/b-web"],
-        backends: Backend::ALL,
         local: &[
             ("tcp 127.0.0.1:8080", Stopped),
             ("tcp [::1]:8080", Stopped),
@@ -190,28 +186,25 @@ const SCENES: &[Scene] = &[
             ("ens33 203.0.113.16 > 203.0.113.10 tcp 8080", Whole),
             ("host 172.17.0.1 > 172.17.0.2 tcp 8080", Stopped),
         ],
+        ..PLAIN
     },
     Scene {
         name: "a deny from the host without facts",
         policy: "use docker\ndeny tcp 8080 from host to container\n",
-        facts: None,
-        cards: DOCKER_CARDS,
         rulesets: &["docker-28.5/b-web"],
-        backends: Backend::ALL,
         local: &[("tcp 127.0.0.1:8080", Stopped), ("tcp [::1]:8080", Stopped), ("tcp 127.0.0.1:7001", Whole)],
         tried: &[
             ("host 203.0.113.10 > 203.0.113.10 tcp 8080", Stopped),
             ("host 203.0.113.10 > 203.0.113.10 tcp 7001", Whole),
             ("host 172.17.0.1 > 172.17.0.2 tcp 80", Whole),
         ],
+        ..PLAIN
     },
     Scene {
         name: "an allow from the host leaves docker-proxy its connections",
         policy: "use docker\nallow tcp 8443 from host to container api\n",
         facts: Some("docker-web.facts.json"),
-        cards: DOCKER_CARDS,
         rulesets: &["docker-28.5/b-web"],
-        backends: Backend::ALL,
         local: &[
             ("tcp 127.0.0.1:8080", Whole),
             ("tcp [::1]:8080", Whole),
@@ -225,14 +218,13 @@ const SCENES: &[Scene] = &[
             ("host 172.18.0.1 > 172.18.0.2 tcp 7001", Whole),
             ("ens33 2001:db8::16 > 2001:db8::10 tcp 8080", Whole),
         ],
+        ..PLAIN
     },
     Scene {
         name: "one allowed from outside, denied from the host",
         policy: "use docker\nset office = { 198.51.100.0/24, 2001:db8:1::/48 }\nallow tcp 7001 from office to container\ndeny tcp 7001 from host to container\n",
         facts: Some("docker-web.facts.json"),
-        cards: DOCKER_CARDS,
         rulesets: &["docker-28.5/b-web"],
-        backends: Backend::ALL,
         local: &[("tcp 127.0.0.1:7001", Stopped), ("tcp [2001:db8::10]:7001", Stopped)],
         tried: &[
             ("ens33 2001:db8:1::5 > 2001:db8::10 tcp 7001", Whole),
@@ -241,14 +233,13 @@ const SCENES: &[Scene] = &[
             ("host 172.18.0.1 > 172.18.0.2 tcp 7001", Whole),
             ("host 203.0.113.10 > 203.0.113.10 tcp 7001", Stopped),
         ],
+        ..PLAIN
     },
     Scene {
         name: "everything from the host is denied",
         policy: "use docker\ndefault deny from host to container\ndefault deny from world to container\n",
         facts: Some("docker-web.facts.json"),
-        cards: DOCKER_CARDS,
         rulesets: &["docker-28.5/b-web"],
-        backends: Backend::ALL,
         local: &[("tcp 127.0.0.1:8080", Stopped), ("tcp [::1]:9000", Whole), ("tcp 127.0.0.1:5432", Whole)],
         tried: &[
             ("host 203.0.113.10 > 203.0.113.10 tcp 8080", Stopped),
@@ -257,29 +248,26 @@ const SCENES: &[Scene] = &[
             ("host 172.17.0.1 > 172.17.0.2 tcp 81", Stopped),
             ("host 172.18.0.1 > 172.18.0.2 tcp 22", Stopped),
         ],
+        ..PLAIN
     },
     Scene {
         name: "nobody is left whom docker-proxy serves",
         policy: "use docker\ndefault deny from any to container\n",
         facts: Some("docker-web.facts.json"),
-        cards: DOCKER_CARDS,
         rulesets: &["docker-28.5/b-web"],
-        backends: Backend::ALL,
         local: &[("tcp 127.0.0.1:8080", Stopped), ("tcp [::1]:8080", Stopped)],
         tried: &[
             ("host 172.17.0.1 > 172.17.0.2 tcp 80", Stopped),
             ("host 172.18.0.1 > 172.18.0.2 tcp 7001", Stopped),
             ("ens33 2001:db8::16 > 2001:db8::10 tcp 8080", Stopped),
         ],
+        ..PLAIN
     },
     Scene {
         name: "a deny to a container closes its own address",
         policy: "use docker\nset office = { 198.51.100.0/24, 2001:db8:1::/48 }\ndeny tcp 7001 from not office to container api\ndeny tcp 8080 from world to container web\n",
         facts: Some("docker-web.facts.json"),
-        cards: DOCKER_CARDS,
         rulesets: &["docker-20.10/b-web"],
-        backends: Backend::ALL,
-        local: &[],
         tried: &[
             ("ens33 203.0.113.16 > 203.0.113.10 tcp 7001", Stopped),
             ("ens33 203.0.113.16 > 172.18.0.2 tcp 7001", Stopped),
@@ -289,46 +277,38 @@ const SCENES: &[Scene] = &[
             ("ens33 203.0.113.16 > 203.0.113.10 tcp 8080", Stopped),
             ("ens33 203.0.113.16 > 172.17.0.2 tcp 80", Stopped),
         ],
+        ..PLAIN
     },
     Scene {
         name: "a deny to a container without a fixed address closes its port on its bridge",
         policy: "use docker\nnetwork app on br-app\ncontainer api on app publish tcp 7001 publish tcp 15432 to 7002\ndeny { tcp 7001, tcp 15432 } from world to container api\n",
-        facts: None,
-        cards: DOCKER_CARDS,
         rulesets: &["docker-20.10/b-web"],
-        backends: Backend::ALL,
-        local: &[],
         tried: &[
             ("ens33 203.0.113.16 > 203.0.113.10 tcp 7001", Stopped),
             ("ens33 203.0.113.16 > 172.18.0.2 tcp 7001", Stopped),
             ("ens33 203.0.113.16 > 172.18.0.2 tcp 7002", Stopped),
             ("ens33 203.0.113.16 > 172.18.0.2 tcp 7003", Whole),
         ],
+        ..PLAIN
     },
     Scene {
         name: "an allow between two containers on one network",
         policy: "use docker\nnetwork app on br-app\ncontainer api on app address 172.18.0.2\ncontainer db on app address 172.18.0.3 publish tcp 5432\nallow postgres from container api to container db\n",
-        facts: None,
-        cards: DOCKER_CARDS,
         rulesets: &["docker-28.5/b-web"],
-        backends: Backend::ALL,
-        local: &[],
         tried: &[("br-app 172.18.0.2 > 172.18.0.3 tcp 5432", Whole)],
+        ..PLAIN
     },
     Scene {
         name: "an allow between two containers of which all others are denied",
         policy: "use docker\nnetwork app on br-app\ncontainer api on app address 172.18.0.2\ncontainer db on app address 172.18.0.3 publish tcp 5432\nallow postgres from container api to container db\ndefault deny from container to container\n",
-        facts: None,
-        cards: DOCKER_CARDS,
         rulesets: &["docker-28.5/b-web"],
-        backends: Backend::ALL,
-        local: &[],
         tried: &[
             ("br-app 172.18.0.2 > 172.18.0.3 tcp 5432", Whole),
             ("br-app 172.18.0.2 > 172.18.0.3 tcp 80", Stopped),
             ("br-app 172.18.0.3 > 172.18.0.2 tcp 5432", Stopped),
             ("br-app 172.18.0.9 > 172.18.0.3 tcp 5432", Stopped),
         ],
+        ..PLAIN
     },
 ];
 

@@ -193,42 +193,37 @@ impl Packet {
                 let mut bytes = vec![kind, code, 0, 0];
                 bytes.extend(id.to_be_bytes());
                 bytes.extend([0, 1, b'f', b'w', b'c', b'\n']);
-                if self.source.is_ipv4() {
-                    let sum = checksum(&[&bytes]);
-                    bytes[2..4].copy_from_slice(&sum.to_be_bytes());
-                    bytes
-                } else {
-                    self.sum(bytes, 2)
-                }
+                self.icmp_sum(bytes)
             }
             Payload::Unreachable { protocol, source, destination } => {
                 let mut bytes = if self.source.is_ipv4() { vec![3, 3] } else { vec![1, 4] };
                 bytes.extend([0; 6]);
                 bytes.extend(self.quoted(protocol, source, destination));
-                if self.source.is_ipv4() {
-                    let sum = checksum(&[&bytes]);
-                    bytes[2..4].copy_from_slice(&sum.to_be_bytes());
-                    bytes
-                } else {
-                    self.sum(bytes, 2)
-                }
+                self.icmp_sum(bytes)
             }
             Payload::Other(_) => vec![0; 8],
         }
     }
 
+    /// Puts in the checksum of ICMP, which in IPv4 is of the message alone.
+    fn icmp_sum(&self, mut bytes: Vec<u8>) -> Vec<u8> {
+        if self.source.is_ipv6() {
+            return self.sum(bytes, 2);
+        }
+        let sum = checksum(&[&bytes]);
+        bytes[2..4].copy_from_slice(&sum.to_be_bytes());
+        bytes
+    }
+
+    /// Puts in the checksum of the payload and of the addresses, lengths and protocol before it.
     fn sum(&self, mut bytes: Vec<u8>, at: usize) -> Vec<u8> {
+        let octets = |address: IpAddr| match address {
+            IpAddr::V4(address) => address.octets().to_vec(),
+            IpAddr::V6(address) => address.octets().to_vec(),
+        };
         let length = u32::try_from(bytes.len()).expect("packets here are short").to_be_bytes();
         let protocol = [0, 0, 0, self.protocol()];
-        let sum = match (self.source, self.destination) {
-            (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                checksum(&[&source.octets(), &destination.octets(), &protocol, &length, &bytes])
-            }
-            (IpAddr::V6(source), IpAddr::V6(destination)) => {
-                checksum(&[&source.octets(), &destination.octets(), &protocol, &length, &bytes])
-            }
-            _ => panic!("a packet of two families: {self:?}"),
-        };
+        let sum = checksum(&[&octets(self.source), &octets(self.destination), &protocol, &length, &bytes]);
         bytes[at..at + 2].copy_from_slice(&sum.to_be_bytes());
         bytes
     }
