@@ -1,6 +1,5 @@
 //! What the compiler's grammar takes each word of a text for.
 
-use std::net::IpAddr;
 use std::ops::Range;
 
 use fwc::syntax::cuts::{Ending, Part, cuts};
@@ -77,8 +76,6 @@ pub fn classes(text: &str) -> Vec<(Range<usize>, Class)> {
                 let Some((_, found, true)) = statements.iter().find(|(range, ..)| inside(&range)) else { continue };
                 match found.iter().find(|(range, _)| *range == place) {
                     _ if first == b'"' => Class::Text,
-                    // Where a name must stand, an address is read as one and refused with FW0509; it has a value's colour.
-                    Some((_, Class::Name)) if word.parse::<IpAddr>().is_ok() => Class::Value,
                     Some((_, class)) => *class,
                     None => Class::Keyword,
                 }
