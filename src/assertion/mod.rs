@@ -311,10 +311,21 @@ impl Prover<'_> {
             return Ok(());
         }
         self.proxies(claim, &query, rule, location, budget, tally)?;
-        if let Some(own) = paths::to_own_address(self.policy, rule) {
+        for own in paths::to_own_addresses(self.policy, rule) {
             let own = [own];
             let ruleset = region::lowered(&mut self.bare, self.policy, self.target, flow, &own);
             self.entries(&ruleset, claim, flow, &own, location, family, budget, tally)?;
+        }
+        if let Some(own) = paths::to_unlisted_addresses(self.policy, rule) {
+            let own = [own];
+            let ruleset = region::lowered(&mut self.bare, self.policy, self.target, flow, &own);
+            let mut unlisted = Tally::default();
+            self.entries(&ruleset, claim, flow, &own, location, family, budget, &mut unlisted)?;
+            tally.any |= unlisted.any;
+            if let Some(mut finding) = unlisted.worst {
+                finding.found.rests_on(false);
+                tally.keep(Finding { if_published: true, ..finding });
+            }
         }
         Ok(())
     }

@@ -2,12 +2,13 @@
 //! second connection on OUTPUT, over the loopback interface, to the container's own address, and between neighbours on one bridge,
 //! where no hook may see them. Which of them there are is the platform's data.
 
-use crate::net::{AddressRange, AddressSet, Family, PortRange, PortSet, Protocol};
+use crate::lower;
+use crate::net::{AddressRange, AddressSet, Family, PortSet, Protocol};
 use crate::netfilter::Hook;
 use crate::packet::field::{card_range, name_number};
 use crate::packet::{Cube, Field, Universe, Values};
 use crate::platform::{Attribute, Condition, Leg, Outcome, Platform};
-use crate::policy::{CardSet, Class, Flow, Judgement, Party, Policy, Published, Special, Traffic, TrafficList};
+use crate::policy::{Class, Flow, Judgement, Party, Policy, Published, Traffic, TrafficList};
 use crate::syntax::tree::View;
 use crate::traffic::{self, Address, Query, fact_of};
 
@@ -114,7 +115,7 @@ pub(super) fn dialled(policy: &Policy, rule: &Judgement, family: Family) -> Vec<
     let complete = traffic::lists_all(policy);
     let mut found = Vec::new();
     for one in listed.iter().filter(|one| one.only_family().is_none_or(|only| only == family)) {
-        for ports in rule.traffic.iter().filter_map(|traffic| crate::lower::dialled(traffic, one, rule.to.view)) {
+        for ports in rule.traffic.iter().filter_map(|traffic| lower::dialled(traffic, one, rule.to.view)) {
             let own = one.address.map(|address| AddressSet::new([AddressRange::single(address)]));
             let at = match (own, &rule.to.at) {
                 (Some(own), Some(at)) => Some(own.intersection(at)),
@@ -124,7 +125,7 @@ pub(super) fn dialled(policy: &Policy, rule: &Judgement, family: Family) -> Vec<
                 continue;
             }
             found.push(Dialled {
-                inside: Some(inside(one, &ports)),
+                inside: Some(lower::own_ports(one, &ports)),
                 traffic: Traffic { protocol: Some(one.protocol), ports: Some(ports), ..Traffic::ALL },
                 at,
                 known: true,
@@ -147,17 +148,6 @@ pub(super) fn dialled(policy: &Policy, rule: &Judgement, family: Family) -> Vec<
         }
     }
     found
-}
-
-/// The container's ports that published ports lead to.
-fn inside(one: &Published, ports: &PortSet) -> PortSet {
-    if one.container_ports.first == one.container_ports.last {
-        return PortSet::new([one.container_ports]);
-    }
-    let shifted = |port: u16| one.container_ports.first.saturating_add(port.saturating_sub(one.ports.first));
-    PortSet::new(
-        ports.ranges().iter().map(|range| PortRange { first: shifted(range.first), last: shifted(range.last) }),
-    )
 }
 
 /// The rule that means, of packets to the host or from it, those that a proxy takes in.
@@ -234,39 +224,50 @@ pub(super) fn hooks(from: Class) -> &'static [Hook] {
     if from == Class::Host { &[Hook::Output, Hook::Input] } else { &[Hook::Input] }
 }
 
-/// What a deny of named containers means at their own addresses: their own ports, on the bridges that they are known to be on.
-pub(super) fn to_own_address(policy: &Policy, rule: &Judgement) -> Option<Judgement> {
-    // A sentence about a host address means nothing else.
-    let published = rule.to.published.as_deref().filter(|_| rule.to.view.is_none() && rule.to.at.is_none())?;
-    let mut traffic: Vec<Traffic> = Vec::new();
-    for asked in rule.traffic.iter() {
-        if asked.ports.is_none() {
-            traffic.push(asked.clone());
-            continue;
-        }
-        for one in published {
-            let Some(ports) = crate::lower::dialled(asked, one, None) else { continue };
-            let ports = Some(inside(one, &ports));
-            traffic.push(Traffic { protocol: Some(one.protocol), ports, family: asked.family, icmp: None });
+/// What a deny of published ports means at the containers' own addresses, where its words do not show it.
+pub(super) fn to_own_addresses(policy: &Policy, rule: &Judgement) -> Vec<Judgement> {
+    let own = lower::at_own_addresses(policy, rule).into_iter();
+    let mut found: Vec<Judgement> = own.map(|own| own.judgement(policy, rule)).collect();
+    // Whoever names no port means every port of a container.
+    if rule.to.published.is_some() && rule.to.view.is_none() {
+        for direct in &mut found {
+            let mut whole = rule.traffic.iter().filter(|asked| asked.ports.is_none()).cloned().peekable();
+            if whole.peek().is_some() {
+                direct.traffic = whole.chain(direct.traffic.iter().cloned()).collect::<Vec<_>>().into();
+            }
         }
     }
-    if traffic.is_empty() {
+    found
+}
+
+/// The own addresses of containers that publish what no fact lists: any of their ports may be meant.
+pub(super) fn to_unlisted_addresses(policy: &Policy, rule: &Judgement) -> Option<Judgement> {
+    let target = &rule.to;
+    if target.published.is_some() || target.view.is_some() || target.at.is_some() || traffic::lists_all(policy) {
         return None;
     }
-    let networks = rule.to.member.as_deref().and_then(|name| traffic::container(policy, name));
-    let bridges = networks.and_then(|(_, networks)| {
-        let bridges: Option<Vec<_>> = networks.iter().map(|network| network.bridge.as_deref()).collect();
-        bridges.filter(|bridges| !bridges.is_empty())
-    });
-    let cards = bridges.map(|names| {
-        let cards = names.into_iter().map(|name| crate::net::Card::exact(name.to_owned())).collect();
-        std::sync::Arc::new(CardSet::only(cards))
-    });
-    let special = Special { view: Some(View::Direct), member: rule.to.member.clone(), ..Special::default() };
-    let mut to = Party::special(Class::Container, special);
-    to.cards = rule.to.cards.clone().or(cards);
-    to.addresses.clone_from(&rule.to.addresses);
-    Some(Judgement { traffic: TrafficList::from(traffic), to, ..rule.clone() })
+    let listed = |protocol: Protocol, ports: &PortSet| {
+        let everywhere = policy
+            .containers
+            .published
+            .iter()
+            .filter(|one| one.protocol == protocol && one.address.is_none() && one.family.is_none());
+        let all = PortSet::new(everywhere.map(|one| one.ports));
+        all.intersection(ports) == *ports
+    };
+    let mut traffic: Vec<Traffic> = Vec::new();
+    for asked in rule.traffic.iter() {
+        let Some(ports) = &asked.ports else { continue };
+        let protocols = asked.protocol.map_or_else(|| PUBLISHABLE.to_vec(), |one| vec![one]);
+        for protocol in protocols.into_iter().filter(|protocol| PUBLISHABLE.contains(protocol)) {
+            if !listed(protocol, ports) {
+                traffic.push(Traffic { protocol: Some(protocol), ports: None, family: asked.family, icmp: None });
+            }
+        }
+    }
+    let mut direct = Judgement { traffic: traffic.into(), ..rule.clone() };
+    direct.to.view = Some(View::Direct);
+    (!direct.traffic.is_empty()).then_some(direct)
 }
 
 /// A path that passes no hook of the host.

@@ -184,8 +184,12 @@ fn circumstances(finding: &Finding) -> Vec<String> {
     let found = &finding.found;
     let mut notes = Vec::new();
     if finding.if_published {
-        notes
-            .push("no fact lists all that is published: on INPUT, a proxy's ports look like the host's own".to_owned());
+        let what = if finding.bench.hook == Hook::Input || finding.path != Path::Words {
+            "on INPUT, a proxy's ports look like the host's own"
+        } else {
+            "which port of its own a container has for it is not known"
+        };
+        notes.push(format!("no fact lists all that is published: {what}"));
     }
     if !finding.facts.is_empty() {
         notes.push(format!("what would settle whether there is this path: {}", finding.facts.join(", ")));
@@ -241,7 +245,12 @@ fn unknown_words(text: &str) -> String {
 fn advice(claim: Claim, finding: &Finding) -> String {
     let flow = finding.flow;
     let proxied = matches!(finding.path, Path::Proxy(_));
+    let unlisted = finding.if_published && finding.path == Path::Words && finding.bench.hook != Hook::Input;
     match (claim, finding.found.meaning) {
+        (Claim::Deny | Claim::Reject, _) if unlisted => format!(
+            "list what is published: `fwc facts`; or close containers' own addresses: `deny from {} to container direct`",
+            word(flow.from)
+        ),
         _ if finding.path == Path::Reply => {
             format!("accept the answers: govern the flow {} to {}, or say the fact", flow.to, flow.from)
         }

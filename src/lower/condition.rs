@@ -120,12 +120,10 @@ struct Service<'a> {
 pub fn of(policy: &Policy, judgement: &Judgement, seat: &Seat) -> Vec<Conjunction> {
     let own_address = at_own_address(policy, judgement, seat);
     if seat.leg == Some(HostLeg::OwnAddress) && judgement.action.stops() && judgement.to.view.is_none() {
-        return own_address.map_or_else(Vec::new, |direct| alternatives(policy, &direct, seat));
+        return own_address.iter().flat_map(|direct| alternatives(policy, direct, seat)).collect();
     }
     let mut list = alternatives(policy, judgement, seat);
-    if let Some(direct) = own_address {
-        list.extend(alternatives(policy, &direct, seat));
-    }
+    list.extend(own_address.iter().flat_map(|direct| alternatives(policy, direct, seat)));
     list
 }
 

@@ -280,9 +280,15 @@ impl Program<'_> {
             }
             let is_direct = judgement.to.view == Some(View::Direct);
             let cut = !self.closes_own_address(judgement) || is_direct && self.meets_proxy(judgement);
+            // Addresses that may be the host's own, too, are meant for others first.
+            if judgement.from.addresses.is_some() && self.speaks_of_others(judgement) {
+                continue;
+            }
+            let left_open = || own_address::left_open(self.policy, judgement).next().is_some();
             match (cut, is_direct) {
                 (true, true) => drop(refused.insert(judgement.location)),
-                (true, false) if !self.speaks_of_others(judgement) => drop(left.insert(judgement.location)),
+                (true, false) => drop(left.insert(judgement.location)),
+                (false, false) if left_open() => drop(left.insert(judgement.location)),
                 _ => {}
             }
         }
@@ -305,7 +311,7 @@ impl Program<'_> {
             )
             .label("closes what the host sends to published ports")
             .help(
-                "if Docker runs without docker-proxy, `fact docker.userland-proxy = off`; or say all that is published",
+                "if Docker runs without docker-proxy, `fact docker.userland-proxy = off`; or say all that is published, with fixed addresses",
             )
             .note("docker-proxy's connections to containers look like the host's own, and may not be cut");
             self.out.push(left.fold(found, |found, place| found.related(place, "and here")));

@@ -545,9 +545,10 @@ impl Policy {
         let inside =
             rule.clauses.iter().filter_map(|clauses| clauses.to.as_ref()).any(|who| self.says(who, View::Inside));
         let port = if inside { attempt.inside } else { attempt.port };
-        // A deny to a container by its name closes at its own address what it closes at the host's.
+        // A deny to containers closes at their own address what it closes at the host's; from this machine, where their address is said.
         let stops = matches!(rule.action, Action::Deny | Action::Reject(_));
-        let published = attempt.published_as.iter().filter(|_| attempt.direct && stops && names_container(rule, true));
+        let apart = matches!(attempt.from.class, Class::Host | Class::Container) && !names_container(rule, true);
+        let published = attempt.published_as.iter().filter(|_| attempt.direct && stops && !apart);
         let ports: Vec<Option<u16>> = std::iter::once(port).chain(published.map(|&port| Some(port))).collect();
         let serves = |item: &Item| ports.iter().any(|&port| self.serves(item, attempt, port));
         if !rule.what.is_empty() && !rule.what.iter().any(serves) {

@@ -26,6 +26,7 @@ mod loading;
 mod mutants;
 mod neighbours;
 mod oracle_proof;
+mod own_ports;
 mod random;
 mod restrictions;
 mod simulated;

@@ -427,19 +427,19 @@ pub static NOT_READ: Code = Code {
     explanation: "\
 # Not checked
 
-fwc knows the options of iptables 1.8's own matches and targets, and the words that nft's statements begin with. Others (of
-xtables-addons, or slips) are written into the output as they stand.
+fwc knows the options of iptables 1.8's own matches and targets, and most of what nft's statements compare. Others (of xtables-addons, or
+of newer tools) are written into the output as they stand. What is known to be refused is an error, FW0721.
 
 **Why it hurts.** If the host's tools do not know them either, the whole file is refused. And no check speaks of what the line
 does.
 
 ```fw
 chain filter INPUT {
-    -p tcp --dprot 22 -j ACCEPT      # warning: cannot read `--dprot`; did you mean `--dport`?
+    -m geoip --src-cc XX -j DROP      # warning: the match `geoip` is emitted unchecked
 }
 ```
 
-Correct the word; or keep it, and test the file on the host.
+Keep it, and test the file on the host; or say it in the language: `set listed = \"…\"`, `deny from listed to host`.
 ",
 };
 
