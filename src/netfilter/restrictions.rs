@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use rustc_hash::{FxHashMap, FxHashSet};
+use smallvec::SmallVec;
 
 use super::words::{IptablesRule, RuleOption};
 use super::{Hook, TableKind};
@@ -22,12 +23,16 @@ struct Restriction {
     places: FxHashSet<(&'static str, &'static str)>,
 }
 
-static RESTRICTIONS: LazyLock<FxHashMap<&'static str, Restriction>> =
+/// What a row is about: `-m` with a match, `-j` with a target, `--reject-with` with a way to reject; an option alone has nothing with it.
+type Name<'t> = (&'t str, &'t str);
+
+static RESTRICTIONS: LazyLock<FxHashMap<Name<'static>, Restriction>> =
     LazyLock::new(|| TABLE.lines().filter_map(restriction).collect());
 
-fn restriction(line: &'static str) -> Option<(&'static str, Restriction)> {
+fn restriction(line: &'static str) -> Option<(Name<'static>, Restriction)> {
     let mut fields = line.split('\t');
     let name = fields.next()?;
+    let name = name.split_once(' ').unwrap_or((name, ""));
     let families = fields.next()?;
     let families =
         [('4', Family::Ipv4), ('6', Family::Ipv6)].into_iter().filter(|(digit, _)| families.contains(*digit));
@@ -37,19 +42,20 @@ fn restriction(line: &'static str) -> Option<(&'static str, Restriction)> {
     Some((name, Restriction { families: families.map(|(_, family)| family).collect(), once, protocols, places }))
 }
 
-/// The families in which the tools take an option, match or target, if they restrict it to one.
+/// The families in which the tools take an option with a value that the table lists with it (`-m icmp6`), or an option alone (the value is
+/// empty), if they restrict it to one.
 #[must_use]
-pub fn only_family(name: &str) -> Option<Family> {
-    match RESTRICTIONS.get(name)?.families.as_slice() {
+pub fn only_family(option: &str, value: &str) -> Option<Family> {
+    match RESTRICTIONS.get(&(option, value))?.families.as_slice() {
         [family] => Some(*family),
         _ => None,
     }
 }
 
-/// Whether the table has a match (`-m x`) or a target (`-j X`).
+/// Whether the table has a match (`-m`, `x`) or a target (`-j`, `X`).
 #[must_use]
-pub fn is_known(name: &str) -> bool {
-    RESTRICTIONS.contains_key(name)
+pub fn is_known(option: &str, value: &str) -> bool {
+    RESTRICTIONS.contains_key(&(option, value))
 }
 
 /// The first thing in a rule that the tools refuse, with its place in the line: an option that is said twice, or without the protocol that it
@@ -57,34 +63,39 @@ pub fn is_known(name: &str) -> bool {
 #[must_use]
 pub fn refusal(rule: &IptablesRule<'_>, table: TableKind, hook: Option<Hook>) -> Option<(Range<usize>, String)> {
     let protocol = rule.protocol().and_then(named_protocol);
-    let mut said: FxHashSet<&str> = FxHashSet::default();
+    let mut said: SmallVec<[&str; 16]> = SmallVec::new();
     for option in &rule.options {
         let name = name(option);
         if matches!(option.name, "-m" | "-j" | "-g") {
             // The options of the match before end here; those of no match are said once in a line.
             said.retain(|name| !name.starts_with("--"));
         }
-        let known = RESTRICTIONS.get(&*name);
+        let known = RESTRICTIONS.get(&name);
         let target = matches!(option.name, "-j" | "-g");
         let once = target || (option.name != "-m" && known.is_some_and(|known| known.once));
-        if !said.insert(if target { "-j" } else { option.name }) && once {
+        let own = if target { "-j" } else { option.name };
+        if once && said.contains(&own) {
             return Some((option.range(), format!("`{}` is said twice, and iptables takes it once", option.flag.text)));
         }
+        said.push(own);
         let Some(known) = known else { continue };
         if !needs(known, protocol) {
             let wanted: Vec<String> = known.protocols.iter().map(ToString::to_string).collect();
             let wanted = wanted.join("`, `-p ");
-            return Some((option.range(), format!("`{name}` needs `-p {wanted}`")));
+            return Some((option.range(), format!("`{}` needs `-p {wanted}`", spelled(name))));
         }
         // Targets share the names of options, and a place is the target's. The security table was not asked of the tools.
-        let placed = !name.starts_with("--") || name.starts_with("--physdev-");
+        let placed = !name.0.starts_with("--") || name.0.starts_with("--physdev-");
         let taken = known
             .places
             .iter()
             .any(|(of, chain)| *of == table.name() && hook.is_none_or(|hook| hook.chain() == *chain));
         if placed && !known.places.is_empty() && table != TableKind::Security && !taken {
             let at = hook.map_or(String::new(), |hook| format!(" at {}", hook.chain()));
-            return Some((option.range(), format!("iptables takes no `{name}` in table {}{at}", table.name())));
+            return Some((
+                option.range(),
+                format!("iptables takes no `{}` in table {}{at}", spelled(name), table.name()),
+            ));
         }
     }
     value_refusal(rule, protocol)
@@ -99,7 +110,7 @@ fn value_refusal(rule: &IptablesRule<'_>, protocol: Option<Protocol>) -> Option<
                 value.split(',').any(is_reversed).then(|| format!("the range `{value}` ends before it begins"))
             }
             "--reject-with" => {
-                let known = RESTRICTIONS.get(&*format!("--reject-with {value}"));
+                let known = RESTRICTIONS.get(&("--reject-with", value));
                 match known {
                     None => Some(format!("iptables has no way to reject called `{value}`")),
                     Some(known) if !needs(known, protocol) => {
@@ -109,7 +120,7 @@ fn value_refusal(rule: &IptablesRule<'_>, protocol: Option<Protocol>) -> Option<
                 }
             }
             "--to-destination" | "--to-source" | "--to-ports" if option.name == "--to-ports" || has_port(value) => {
-                let known = RESTRICTIONS.get("--to-ports");
+                let known = RESTRICTIONS.get(&("--to-ports", ""));
                 known
                     .is_some_and(|known| !needs(known, protocol))
                     .then(|| format!("`{}` names a port, and the line no protocol that has any", option.flag.text))
@@ -143,12 +154,16 @@ fn has_port(address: &str) -> bool {
 }
 
 /// The name of an option in the table: matches and targets with their own names.
-fn name(option: &RuleOption<'_>) -> String {
+fn name<'t>(option: &RuleOption<'t>) -> Name<'t> {
     match option.name {
-        "-m" | "-j" => format!("{} {}", option.name, option.value()),
-        "-g" => format!("-j {}", option.value()),
-        name => name.to_owned(),
+        "-m" | "-j" => (option.name, option.value()),
+        "-g" => ("-j", option.value()),
+        name => (name, ""),
     }
+}
+
+fn spelled((option, value): Name<'_>) -> String {
+    if value.is_empty() { option.to_owned() } else { format!("{option} {value}") }
 }
 
 fn named_protocol(name: &str) -> Option<Protocol> {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 use super::restrictions;
 use crate::net::Family;
@@ -86,7 +87,7 @@ pub struct RuleOption<'t> {
     /// As it is written.
     pub flag: Word<'t>,
     /// What follows it.
-    pub values: Vec<Word<'t>>,
+    pub values: SmallVec<[Word<'t>; 2]>,
 }
 
 impl<'t> RuleOption<'t> {
@@ -135,7 +136,7 @@ impl<'t> IptablesRule<'t> {
                 negated = false;
                 continue;
             };
-            let mut values = Vec::new();
+            let mut values = SmallVec::new();
             while values.len() < *count {
                 // `--dport ! 22`, as old versions took it.
                 if rest.peek().is_some_and(|next| next.text == "!" && !next.quoted) {
@@ -472,9 +473,7 @@ fn named_families(option: &RuleOption<'_>) -> Vec<Family> {
             "icmpv6" | "ipv6-icmp" | "58" => one(Family::Ipv6),
             _ => Vec::new(),
         },
-        "-m" | "-j" | "--reject-with" => {
-            restrictions::only_family(&format!("{} {value}", option.name)).into_iter().collect()
-        }
+        "-m" | "-j" | "--reject-with" => restrictions::only_family(option.name, value).into_iter().collect(),
         // The names that live sets have, one for each family.
         "--match-set" | "--add-set" | "--del-set" if value.starts_with("fwc-") => match value.rsplit('-').next() {
             Some("v4") => one(Family::Ipv4),
@@ -485,7 +484,7 @@ fn named_families(option: &RuleOption<'_>) -> Vec<Family> {
         | "--to-destination" | "--to-source" | "--to" | "--on-ip" | "--gateway" | "--tunnel-src" | "--tunnel-dst" => {
             value.split([',', '-']).filter_map(family_of).collect()
         }
-        name => restrictions::only_family(name).into_iter().collect(),
+        name => restrictions::only_family(name, "").into_iter().collect(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
 
 use crate::names;
 use crate::net::{AddressRange, Family, PortRange, Protocol};
@@ -10,26 +10,22 @@ use crate::net::{AddressRange, Family, PortRange, Protocol};
 /// `10.0.0.1`, `10.0.0.0/8`, `10.0.0.0/255.0.0.0`, `10.0.0.1-10.0.0.9`, and the same for IPv6. A mask with holes is no range.
 pub(super) fn range(text: &str) -> Option<AddressRange> {
     if let Some((address, mask)) = text.split_once('/') {
-        let address: IpAddr = address.parse().ok()?;
-        let length: u8 = match mask.parse() {
-            Ok(length) => length,
-            Err(_) => length_of(mask.parse().ok()?)?,
-        };
-        return match address {
-            IpAddr::V4(address) => {
-                let net = Ipv4Net::new(address, length).ok()?;
-                AddressRange::new(net.network().into(), net.broadcast().into())
-            }
-            IpAddr::V6(address) => {
-                let net = Ipv6Net::new(address, length).ok()?;
-                AddressRange::new(net.network().into(), net.broadcast().into())
-            }
-        };
+        return masked(address.parse().ok()?, mask);
     }
     if let Some((first, last)) = text.split_once('-') {
         return AddressRange::new(first.parse().ok()?, last.parse().ok()?);
     }
     text.parse().ok().map(AddressRange::single)
+}
+
+/// The addresses that share what a mask shows of them. Nothing if the mask has holes.
+fn masked(address: IpAddr, mask: &str) -> Option<AddressRange> {
+    let length: u8 = match mask.parse() {
+        Ok(length) => length,
+        Err(_) => length_of(mask.parse().ok()?)?,
+    };
+    let net = IpNet::new(address, length).ok()?;
+    AddressRange::new(net.network(), net.broadcast())
 }
 
 /// The length of a mask without holes.
@@ -107,7 +103,7 @@ pub(super) fn spelt(text: &str, family: Family) -> Option<Option<AddressRange>> 
     if !is_mask(mask, family) {
         return None;
     }
-    Some(range(&format!("{address}/{mask}")))
+    Some(masked(address, mask))
 }
 
 /// An address of which the last parts may be left out: they are 0 then. The tool takes octal and hexadecimal parts, too.

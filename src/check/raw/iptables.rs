@@ -259,10 +259,10 @@ fn refused(line: &Line<'_>, rule: &IptablesRule<'_>, out: &mut Vec<Diagnostic>) 
         } else if looks && !value.starts_with("fwc-") {
             not_checked(line, option, &format!("set `{value}`"), out);
         }
-        if option.name == "-m" && !restrictions::is_known(&format!("-m {value}")) {
+        if option.name == "-m" && !restrictions::is_known("-m", value) {
             not_checked(line, option, &format!("match `{value}`"), out);
         }
-        if option.name == "-j" && TARGETS.contains(&value) && !restrictions::is_known(&format!("-j {value}")) {
+        if option.name == "-j" && TARGETS.contains(&value) && !restrictions::is_known("-j", value) {
             not_checked(line, option, &format!("target `{value}`"), out);
         }
     }
