@@ -230,6 +230,8 @@ fn kernel_names(policy: &Policy, target: Target, out: &mut Vec<Diagnostic>) {
 pub fn check(project: &Project, policy: &Policy, target: Target) -> Vec<Diagnostic> {
     let mut out = Vec::new();
     kernel_names(policy, target, &mut out);
+    let numbers = if target == Target::Iptables { policy.masquerade_numbers() } else { 0 };
+    let reserved = RESERVED_MARKS | numbers;
     words::each(project, &mut |file, statement| match &statement.value {
         StatementKind::Rule(rule) | StatementKind::Default(rule) => options(file, &rule.options, target, &mut out),
         StatementKind::Nat(nat) => {
@@ -259,7 +261,7 @@ pub fn check(project: &Project, policy: &Policy, target: Target) -> Vec<Diagnost
         ),
         StatementKind::Change(change) => {
             if let ChangeKind::Mark(mark) = change.kind.value {
-                marks(at(file, change.kind.span), mark, &mut out);
+                marks(at(file, change.kind.span), mark, reserved, &mut out);
             }
         }
         _ => {}
@@ -267,20 +269,17 @@ pub fn check(project: &Project, policy: &Policy, target: Target) -> Vec<Diagnost
     out
 }
 
-fn marks(here: Location, mark: u32, out: &mut Vec<Diagnostic>) {
+fn marks(here: Location, mark: u32, reserved: u32, out: &mut Vec<Diagnostic>) {
     if mark == 0 {
         out.push(
             Diagnostic::new(&MARK_RESERVED, here, "a mark of 0 is what every packet has already")
                 .help("choose a number above 0"),
         );
-    } else if mark & RESERVED_MARKS != 0 {
+    } else if mark & reserved != 0 {
         out.push(
             Diagnostic::new(&MARK_RESERVED, here, format!("`{mark:#x}` has bits that fwc uses itself"))
-                .label(format!("{:#x} is not free", mark & RESERVED_MARKS))
-                .help(format!(
-                    "leave the bits {RESERVED_MARKS:#x} out, for example `mark {:#x}`",
-                    (mark & !RESERVED_MARKS).max(1)
-                )),
+                .label(format!("{:#x} is not free", mark & reserved))
+                .help(format!("leave the bits {reserved:#x} out, for example `mark {:#x}`", (mark & !reserved).max(1))),
         );
     }
 }

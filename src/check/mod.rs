@@ -24,6 +24,7 @@ pub mod late;
 pub mod limits;
 pub mod options;
 pub mod raw;
+pub mod masquerade_order;
 pub mod second_manager;
 pub mod starved;
 pub mod swarm;
@@ -46,6 +47,7 @@ const CHECKS: &[fn(&Policy, Target) -> Vec<Diagnostic>] = &[
     direct::check,
     hairpin::check,
     host_network::check,
+    masquerade_order::check,
     overlap::check,
     overridden::check,
     same_bridge::check,
@@ -90,6 +92,7 @@ pub static CODES: &[&Code] = &[
     &node_ports::NODE_PORT_OF_HOST,
     &node_ports::POSSIBLE_NODE_PORT,
     &own_address::POSSIBLE_OWN_ADDRESS,
+    &masquerade_order::MASQUERADE_ORDER,
     &overlap::OVERLAPPING_DEFAULTS,
     &apart::INTERFACES_APART,
     &carried_away::CARRIED_AWAY,

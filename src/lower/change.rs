@@ -102,7 +102,8 @@ impl Program<'_> {
         };
         match &change.kind {
             ChangeKind::Mark(mark) => {
-                let effect = Effect::SetMark { value: *mark, mask: !super::RESERVED_MARKS };
+                let effect =
+                    Effect::SetMark { value: *mark, mask: !(super::RESERVED_MARKS | self.masquerade_numbers()) };
                 // Marks choose routes: what is known before routing is marked there.
                 let hook = if altered == Hook::Forward && self.is_known_before_routing(change) {
                     Hook::Prerouting

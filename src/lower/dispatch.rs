@@ -8,7 +8,7 @@ use thin_vec::thin_vec;
 
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::facts::{Backend, ForwardPolicy};
-use crate::net::{Card, Family, PortSet, Protocol};
+use crate::net::{AddressRange, AddressSet, Card, Family, PortSet, Protocol};
 use crate::netfilter::Target;
 use crate::netfilter::{
     ACCEPTED_MARK, Attached, Attachment, Effect, Hook, Match, MatchKind, Rule, TableFamily, TableKind, Verdict,
@@ -121,6 +121,7 @@ impl Program<'_> {
         if spoken_of(Class::Container) {
             rules.extend(self.sent_to_published_ports());
         }
+        rules.extend(self.forwarded_from_host(&lo()));
         if has_part(self.policy, "loopback") {
             rules.push(to(vec![lo()], self.loopback(|flow| flow.from == Class::Host)));
         }
@@ -146,6 +147,32 @@ impl Program<'_> {
             }
         }
         self.entry(TableFamily::Inet, TableKind::Filter, Hook::Output, "fwc-output", rules);
+    }
+
+    /// What a `forward` has turned from an address of the host to another machine shows the loopback's interface on OUTPUT: the route was
+    /// chosen before.
+    fn forwarded_from_host(&self, lo: &Match) -> Vec<Rule> {
+        let mut rules: Vec<Rule> = Vec::new();
+        for nat in &self.policy.nat {
+            let crate::policy::Nat::Forward { judgement, address, .. } = nat else { continue };
+            if judgement.from.class != Class::Host {
+                continue;
+            }
+            let target = AddressSet::new([AddressRange::single(*address)]);
+            let matches = vec![
+                lo.clone(),
+                Match::is(MatchKind::Destination(target)),
+                Match::is(MatchKind::DestinationTranslated),
+                Match::is(MatchKind::DirectionOriginal),
+            ];
+            let flow = Flow { from: Class::Host, to: judgement.to.class };
+            let family = Some(Family::of(*address));
+            let rule = Rule { family, ..to(matches, self.enter(flow, &chain_name(flow))) };
+            if !rules.contains(&rule) {
+                rules.push(rule);
+            }
+        }
+        rules
     }
 
     /// What becomes of the loopback's packets at a hook that these flows pass: log lines alone do not accept them, either.

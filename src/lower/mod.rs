@@ -19,7 +19,7 @@ use thin_vec::thin_vec;
 
 use crate::diagnostic::Diagnostic;
 use crate::list::make_room;
-use crate::net::{Card, Family};
+use crate::net::{Card, Family, Protocol};
 use crate::netfilter::Target;
 use crate::netfilter::{
     Base, Chain, Effect, Hook, Limit, Match, MatchKind, Owner, Reject, Rule, Ruleset, Set, SetField, State, Table,
@@ -457,7 +457,7 @@ impl<'p> Program<'p> {
                 rules.push(log_rule(base.clone(), log, judgement.statement));
             }
             if let Some(verdict) = &verdict {
-                rules.push(Rule { verdict: Some(reset_for_tcp(verdict.clone(), &base.matches)), ..base });
+                rules.extend(by_protocol(Rule { verdict: Some(verdict.clone()), ..base }));
             }
         }
         rules
@@ -642,12 +642,34 @@ fn log_rule(mut base: Rule, log: &crate::policy::Log, statement: u32) -> Rule {
     base
 }
 
-/// `reject with tcp-reset` holds for TCP; other protocols get the answer that they understand.
-fn reset_for_tcp(verdict: Verdict, matches: &[Match]) -> Verdict {
-    let tcp = matches.iter().any(|one| one.kind == MatchKind::protocol(crate::net::Protocol::TCP) && !one.negated);
-    match verdict {
-        Verdict::Reject(Reject::TcpReset) if !tcp => Verdict::Reject(Reject::PortUnreachable),
-        other => other,
+/// `reject with tcp-reset` is for TCP; other protocols get the answer that they understand. A rule for both becomes two.
+fn by_protocol(rule: Rule) -> Vec<Rule> {
+    if rule.verdict != Some(Verdict::Reject(Reject::TcpReset)) {
+        return vec![rule];
+    }
+    let others = Some(Verdict::Reject(Reject::PortUnreachable));
+    let protocols = rule.matches.iter().find_map(|one| match &one.kind {
+        MatchKind::Protocol(list) if !one.negated => Some(&**list),
+        _ => None,
+    });
+    match protocols {
+        Some([Protocol::TCP]) => vec![rule],
+        Some(list) if !list.contains(&Protocol::TCP) => vec![Rule { verdict: others, ..rule }],
+        _ => {
+            let mut reset = rule.clone();
+            match reset.matches.iter_mut().find(|one| matches!(one.kind, MatchKind::Protocol(_))) {
+                Some(one) => one.kind = MatchKind::protocol(Protocol::TCP),
+                None => reset.matches.push(Match::is(MatchKind::protocol(Protocol::TCP))),
+            }
+            let mut rest = Rule { verdict: others, ..rule };
+            for one in &mut rest.matches {
+                if let MatchKind::Protocol(list) = &mut one.kind {
+                    let others = list.iter().copied().filter(|protocol| *protocol != Protocol::TCP);
+                    *list = others.collect::<Vec<Protocol>>().into();
+                }
+            }
+            vec![reset, rest]
+        }
     }
 }
 

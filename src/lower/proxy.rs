@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rustc_hash::FxHashSet;
 
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::net::{AddressRange, AddressSet, Card, Family, PortSet, Protocol};
+use crate::net::{AddressSet, Card, Family, PortSet, Protocol};
 use crate::netfilter::{Hook, Match, MatchKind, Rule, TableFamily, TableKind, Verdict};
 use crate::policy::{Action, Class, Flow, Judgement, Published, Rank, Traffic};
 use crate::span::Location;
@@ -337,11 +337,9 @@ impl Program<'_> {
 
 /// The host's own programs reach published ports at loopback addresses, whatever an allow closes by itself.
 pub(super) fn loopback_addresses() -> impl Iterator<Item = Rule> {
-    Family::BOTH.into_iter().filter_map(|family| {
-        let text = if family == Family::Ipv4 { "127.0.0.0/8" } else { "::1" };
-        let set = AddressSet::new([text.parse::<AddressRange>().ok()?]);
-        let rule = to(vec![Match::is(MatchKind::OriginalDestination(set))], Verdict::Accept);
-        Some(Rule { family: Some(family), ..rule })
+    Family::BOTH.into_iter().map(|family| {
+        let to_loopback = Match::is(MatchKind::OriginalDestination(AddressSet::loopback(family)));
+        Rule { family: Some(family), ..to(vec![to_loopback], Verdict::Accept) }
     })
 }
 

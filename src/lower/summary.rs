@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{dispatch, gate, own_address, proxy};
-use crate::check::{direct, docker_proxy, overridden, same_bridge, second_manager};
+use crate::check::{direct, docker_proxy, masquerade_order, overridden, same_bridge, second_manager};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::net::Card;
 use crate::netfilter::Target;
@@ -23,6 +23,7 @@ static LIMITS: &[&Code] = &[
     &proxy::OWN_ADDRESS_LEFT_OPEN,
     &gate::GUEST_ROAD_UNSEEN,
     &overridden::LIBVIRT_REJECTS,
+    &masquerade_order::MASQUERADE_ORDER,
     &same_bridge::SAME_BRIDGE,
     &second_manager::SECOND_MANAGER,
     &second_manager::MANAGER_DROPS,

@@ -51,6 +51,16 @@ impl AddressRange {
         Self { first: address, last: address }
     }
 
+    /// Whether these are addresses that no machine has for itself: those of groups (multicast), and what is above them in IPv4, with that
+    /// of everyone on a link at the end.
+    #[must_use]
+    pub fn is_group(&self) -> bool {
+        match self.first {
+            IpAddr::V4(first) => first >= Ipv4Addr::new(224, 0, 0, 0),
+            IpAddr::V6(first) => first.is_multicast(),
+        }
+    }
+
     /// Its family.
     #[must_use]
     pub fn family(&self) -> Family {
@@ -261,6 +271,16 @@ impl AddressSet {
             return self.clone();
         }
         Self::sorted(&self.iter().filter(|range| range.family() == family).collect::<Vec<_>>())
+    }
+
+    /// The addresses that every host has for itself.
+    #[must_use]
+    pub fn loopback(family: Family) -> Self {
+        let [first, last] = match family {
+            Family::Ipv4 => [[127, 0, 0, 0], [127, 255, 255, 255]].map(IpAddr::from),
+            Family::Ipv6 => [IpAddr::from(std::net::Ipv6Addr::LOCALHOST); 2],
+        };
+        Self::new([AddressRange { first, last }])
     }
 
     /// Whether it has members of one family.

@@ -19,11 +19,23 @@ use crate::span::Location;
 pub const CONSENT_MARK: u32 = 0x2000_0000;
 /// Marks a packet for masquerading, between FORWARD and POSTROUTING (iptables sees no arrival card there).
 pub const MASQUERADE_MARK: u32 = 0x1000_0000;
+/// The bits beside it that tell several addresses apart, where a policy masquerades to more than one.
+pub const MASQUERADE_NUMBERS: u32 = 0x0f00_0000;
 /// Marks a packet that our nft table accepted on its way through, for a rule in front of other owners' drops.
 pub const ACCEPTED_MARK: u32 = 0x4000_0000;
 
 /// Bits of the packet mark that fwc uses itself: a policy's own marks leave them alone.
 pub const RESERVED_MARKS: u32 = CONSENT_MARK | MASQUERADE_MARK | ACCEPTED_MARK;
+
+/// So many addresses can be told apart ([`MASQUERADE_NUMBERS`]).
+pub const MASQUERADE_ADDRESSES: usize = 16;
+
+/// The mark, in [`MASQUERADE_MARK`] and [`MASQUERADE_NUMBERS`], for one of several addresses.
+#[must_use]
+pub fn masquerade_mark(number: usize) -> u32 {
+    let step = MASQUERADE_NUMBERS & MASQUERADE_NUMBERS.wrapping_neg();
+    (0..number.min(MASQUERADE_ADDRESSES - 1)).fold(MASQUERADE_MARK, |mark, _| mark + step)
+}
 
 /// A back end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -20,7 +20,7 @@ use thin_vec::ThinVec;
 use crate::facts::Facts;
 use crate::list::OneOrMany;
 use crate::net::{AddressSet, Card, Family, Mac, PortRange, PortSet, Protocol};
-use crate::netfilter::{IcmpType, Reject};
+use crate::netfilter::{IcmpType, MASQUERADE_NUMBERS, Reject};
 use crate::span::Location;
 use crate::syntax::tree::{Direction, GuestKind, Target, View};
 
@@ -45,6 +45,7 @@ pub static CODES: &[&crate::diagnostic::Code] = &[
     &resolve::faults::CHANGE_NOT_POSSIBLE,
     &resolve::faults::FAMILIES_NEVER_MEET,
     &resolve::faults::HOST_TO_ITSELF,
+    &resolve::faults::MASQUERADE_LEAVES_IPV6,
     &service::UNKNOWN_SERVICE,
     &service::SERVICE_CYCLE,
     &service::UNKNOWN_ICMP_TYPE,
@@ -602,6 +603,28 @@ pub struct Policy {
     pub facts: Facts,
     /// Facts that this policy rests on, as the output names them.
     pub facts_used: Vec<String>,
+}
+
+impl Policy {
+    /// The addresses that masquerades give, each once; `None`: the interface's own.
+    #[must_use]
+    pub fn masquerade_addresses(&self) -> Vec<Option<std::net::IpAddr>> {
+        let mut list = Vec::new();
+        for nat in &self.nat {
+            if let Nat::Masquerade { address, .. } = nat
+                && !list.contains(address)
+            {
+                list.push(*address);
+            }
+        }
+        list
+    }
+
+    /// The bits of the packet mark by which iptables tells several of them apart.
+    #[must_use]
+    pub fn masquerade_numbers(&self) -> u32 {
+        if self.masquerade_addresses().len() > 1 { MASQUERADE_NUMBERS } else { 0 }
+    }
 }
 
 impl Default for Flow {

@@ -632,7 +632,7 @@ impl Policy {
         if !self.classes(who).contains(&party.class) {
             return false;
         }
-        let (taken, put): (Vec<&One>, Vec<&One>) = who.members.iter().partition(|one| one.negated);
+        let (taken, put): (Vec<&One>, Vec<&One>) = who.members.iter().partition(|one| one.negated && one.on.is_empty());
         let put_in = put.is_empty() || put.iter().any(|one| self.one_holds(one, party, attempt, target));
         let taken_out = taken.iter().any(|one| self.one_holds(one, party, attempt, target));
         (put_in && !taken_out) != who.negated
@@ -674,7 +674,9 @@ impl Policy {
                 View::Direct => attempt.direct,
                 View::Inside => !attempt.direct,
             });
-        place && on && at && view
+        // `not` is for the place: `on` is for whoever else there is.
+        let rest = one.negated && !one.on.is_empty();
+        place != rest && on && at && view
     }
 
     /// The kinds of parties that `who` can name.

@@ -32,4 +32,5 @@ mod restrictions;
 mod simulated;
 mod stateless;
 mod traced;
+mod translated;
 mod untracked;

@@ -1,20 +1,16 @@
-//! Changes of packets and address translation.
+//! Changes of packets.
 
-use std::net::IpAddr;
 use std::sync::Arc;
-
-use smallvec::smallvec;
 
 use super::faults::*;
 use super::{Context, Resolver, families};
 use crate::diagnostic::Diagnostic;
 use crate::names::{dscp, helper};
-use crate::net::{AddressSet, Family, Protocol};
+use crate::net::{Family, Protocol};
 use crate::policy::names::at;
-use crate::policy::who::{self};
-use crate::policy::{Action, Change, ChangeKind, Class, Judgement, Nat, Party, Rank, Traffic};
-use crate::span::{FileId, Location, Spanned};
-use crate::syntax::tree::{self, Item, RuleOption, Sentence};
+use crate::policy::{Action, Change, ChangeKind, Class, Judgement, Rank, Traffic};
+use crate::span::FileId;
+use crate::syntax::tree::{self, Item, Sentence};
 
 impl<'a> Resolver<'_, 'a> {
     pub(super) fn change(
@@ -57,7 +53,8 @@ impl<'a> Resolver<'_, 'a> {
             );
             return;
         }
-        let Some(ends) = self.ends(file, &change.sentence.clauses, context, &Class::ALL) else { return };
+        let Some(mut ends) = self.ends(file, &change.sentence.clauses, context, &Class::ALL) else { return };
+        ends.add_groups();
         let to_said = ends.to_said;
         let judgements = self.judgements(file, here, &change.sentence, ends, Action::Log, Rank::Rule, Arc::default());
         let mut possible = false;
@@ -92,113 +89,6 @@ impl<'a> Resolver<'_, 'a> {
                 .help("`clamp mss` is for forwarded traffic: `clamp mss from lan to wan`"),
             );
         }
-    }
-
-    pub(super) fn nat(&mut self, file: FileId, span: crate::span::Span, nat: &'a tree::Nat) {
-        let here = at(file, span);
-        match nat {
-            tree::Nat::Masquerade { sentence, address } => {
-                let Some(ends) = self.ends(file, &sentence.clauses, Context::default(), &Class::ALL) else { return };
-                let address = match address {
-                    None => None,
-                    Some(range) if range.value.first == range.value.last => Some(range.value.first),
-                    Some(range) => {
-                        self.out.push(
-                            Diagnostic::new(&CHANGE_NOT_POSSIBLE, at(file, range.span), "`as` takes one address")
-                                .help("write the address that packets are to leave with"),
-                        );
-                        return;
-                    }
-                };
-                let judgements = self.judgements(file, here, sentence, ends, Action::Allow, Rank::Rule, Arc::default());
-                let leaving: Vec<Judgement> = judgements
-                    .into_iter()
-                    .filter(|(flow, _)| flow.to == Class::Outside)
-                    .map(|(_, judgement)| judgement)
-                    .collect();
-                if leaving.is_empty() {
-                    self.out.push(
-                        Diagnostic::new(&CHANGE_NOT_POSSIBLE, here, "what is masqueraded must leave this machine")
-                            .help("name where it leaves: `masquerade from lan to wan`"),
-                    );
-                }
-                self.policy.nat.extend(leaving.into_iter().map(|judgement| Nat::Masquerade { judgement, address }));
-            }
-            tree::Nat::Forward { sentence, at: dialled, port, options } => {
-                self.forward(
-                    file,
-                    here,
-                    sentence,
-                    dialled.as_ref().map(|at| at.value),
-                    port.as_ref().map(|port| port.value),
-                    options,
-                );
-            }
-            tree::Nat::Redirect { sentence, port } => {
-                let Some(mut ends) = self.ends(file, &sentence.clauses, Context::default(), &Class::ALL) else {
-                    return;
-                };
-                ends.to = smallvec![Party::of(Class::Host)];
-                ends.from.retain(|party| party.class != Class::Host);
-                for (_, judgement) in
-                    self.judgements(file, here, sentence, ends, Action::Allow, Rank::Rule, Arc::default())
-                {
-                    self.policy.nat.push(Nat::Redirect { judgement, port: port.value });
-                }
-            }
-        }
-    }
-
-    fn forward(
-        &mut self,
-        file: FileId,
-        here: Location,
-        sentence: &'a Sentence,
-        dialled: Option<crate::net::AddressRange>,
-        port: Option<u16>,
-        options: &'a [Spanned<RuleOption>],
-    ) {
-        let Some(mut ends) = self.ends(file, &sentence.clauses, Context::default(), &Class::ALL) else { return };
-        let target = match ends.to.as_slice() {
-            [party] if ends.to_said => one_address(party).map(|address| (address, party.clone())),
-            _ => None,
-        };
-        let Some((address, party)) = target else {
-            let place = sentence.clauses.to.as_ref().map_or(here, |who| at(file, who.span));
-            self.out.push(
-                Diagnostic::new(&FORWARD_WHERE, place, "`forward` needs one known address to go to")
-                    .help("write the address, or give the instance's in its declaration or in fwc.facts.json"),
-            );
-            return;
-        };
-        ends.to = smallvec![party];
-        ends.from.retain(|party| party.class != Class::Host);
-        // The allow takes dialled ports; what was dialled at which address NAT has decided by then.
-        let Some(options) = self.options(file, options) else { return };
-        // `via` of a forward is the card of arrival, also where the target is routed to.
-        if let Some(via) = ends.via.take() {
-            for from in &mut ends.from {
-                from.cards = Some(match &from.cards {
-                    Some(cards) => Arc::new(who::intersect(cards, &via)),
-                    None => via.clone(),
-                });
-            }
-        }
-        let judgements = self.judgements(file, here, sentence, ends, Action::Allow, Rank::Rule, options);
-        for (flow, mut judgement) in judgements {
-            judgement.family = Some(Family::of(address));
-            let at = dialled.map(|range| AddressSet::new([range]));
-            self.policy.nat.push(Nat::Forward { judgement: judgement.clone(), address, port, at });
-            judgement.forwarded = true;
-            self.policy.flows.entry(flow).or_default().push(judgement);
-        }
-    }
-}
-
-fn one_address(party: &Party) -> Option<IpAddr> {
-    match &*party.addresses.as_ref()?.ranges() {
-        [range] if range.first == range.last => Some(range.first),
-        _ => None,
     }
 }
 

@@ -232,3 +232,30 @@ pub static HOST_TO_ITSELF: Code = Code {
     summary: "a rule from the host to the host decides nothing",
     explanation: "What the host sends to itself goes by the loopback, which the prelude lets pass; no flow is judged there.\n\n```fw\ndeny smtp from host to host        # error\n```\n\n**Why it hurts.** Whoever reads it believes that it holds.\n\nTake it out. What one program of the host may ask of another is a matter of their own settings, or of the address they listen on.",
 };
+
+/// IPv6 addresses that a masquerade names by a set, and leaves alone.
+pub static MASQUERADE_LEAVES_IPV6: Code = Code {
+    number: "FW0227",
+    name: "masquerade-leaves-ipv6",
+    level: Level::Note,
+    summary: "a `masquerade` names a set with IPv6 addresses, and is for IPv4",
+    explanation: "\
+`masquerade` is for IPv4: a network has IPv6 addresses of its own, which need no translation and lose their meaning by it. It is for IPv6
+where `ipv6` or an IPv6 address is written in it. A set that lists addresses of both families does not say that.
+
+```fw
+interface wan = eth0
+set lan = { 192.168.2.0/24, fd00:2::/64 }
+masquerade from lan to wan                        # note: fd00:2::/64 leaves as it is
+```
+
+**Instead**, if the IPv6 addresses are not routed outside, say that they are masqueraded, too:
+
+```fw
+interface wan = eth0
+set lan = { 192.168.2.0/24, fd00:2::/64 }
+masquerade ipv4 from lan to wan
+masquerade ipv6 from lan to wan
+```
+",
+};

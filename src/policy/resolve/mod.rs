@@ -9,7 +9,7 @@ use crate::library;
 use crate::list::make_room;
 use crate::names::closest as nearest;
 use crate::names::{reject, syslog};
-use crate::net::{AddressSet, Card, Family, PortSet};
+use crate::net::{AddressRange, AddressSet, Card, Family, PortSet};
 use crate::netfilter::Reject;
 use crate::netfilter::words::quotable;
 use crate::platform::Platform;
@@ -21,7 +21,7 @@ use crate::policy::order::finish_flows;
 use crate::policy::who::{Parties, Places, Role};
 use crate::policy::{
     Action, Assertion, CardSet, Class, Early, Flow, Judgement, Limit, LiveSet, Log, Options, Party, Policy, Rank,
-    RawChain, Traffic, TrafficList, service,
+    RawChain, Special, Traffic, TrafficList, service,
 };
 use crate::project::Project;
 use crate::span::{FileId, Location, Spanned};
@@ -33,6 +33,7 @@ use faults::*;
 mod change;
 pub mod faults;
 mod gate;
+mod nat;
 
 /// The prelude's parts that connection states stand for; the rest is written in the language.
 const STATE_PARTS: [&str; 3] = ["loopback", "established", "invalid"];
@@ -60,6 +61,23 @@ struct Ends {
     to_said: bool,
     /// What stands behind `to`.
     target: Option<Location>,
+}
+
+impl Ends {
+    /// What is sent to a group or to everyone on a link comes to this host as well: such addresses are the host's, too.
+    fn add_groups(&mut self) {
+        let mut here = Vec::new();
+        for party in self.to.iter().filter(|party| party.class == Class::Outside) {
+            let listed = party.addresses.iter().flat_map(AddressSet::iter);
+            let groups: Vec<AddressRange> = listed.filter(AddressRange::is_group).collect();
+            if !groups.is_empty() {
+                let at = Some(AddressSet::new(groups));
+                let host = Party::special(Class::Host, Special { at, ..Special::default() });
+                here.push(Party { cards: party.cards.clone(), ..host });
+            }
+        }
+        self.to.extend(here);
+    }
 }
 
 /// Resolves a project to its policy. Faulty statements are reported and left out; every other one is resolved.
@@ -366,7 +384,8 @@ impl<'a> Resolver<'_, 'a> {
         let said_to = rule.sentence.clauses.to.is_some() || context.to.is_some();
         let anyone: &[Class] = if default && !said_to { &[Class::Outside] } else { &Class::ALL };
         let Some(action) = self.action(file, &rule.action) else { return };
-        let Some(ends) = self.ends(file, &rule.sentence.clauses, context, anyone) else { return };
+        let Some(mut ends) = self.ends(file, &rule.sentence.clauses, context, anyone) else { return };
+        ends.add_groups();
         if action == Action::Allow && !default && !self.complete_allow(here, rule, &ends) {
             return;
         }
@@ -690,7 +709,8 @@ impl<'a> Resolver<'_, 'a> {
     fn assertion(&mut self, file: FileId, span: crate::span::Span, rule: &'a Rule, context: Context<'a>) {
         let here = at(file, span);
         let Some(action) = self.action(file, &rule.action) else { return };
-        let Some(ends) = self.ends(file, &rule.sentence.clauses, context, &Class::ALL) else { return };
+        let Some(mut ends) = self.ends(file, &rule.sentence.clauses, context, &Class::ALL) else { return };
+        ends.add_groups();
         let judgements = self.judgements(file, here, &rule.sentence, ends, action, Rank::Rule, Arc::default());
         self.policy.assertions.push(Assertion { judgements: judgements.into_vec(), location: here });
     }

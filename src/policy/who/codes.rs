@@ -45,7 +45,7 @@ pub static EMPTY_SET: Code = Code {
     name: "empty-set",
     level: Level::Error,
     summary: "a set has no member, so a rule that uses it would do nothing",
-    explanation: "A deny from an empty set blocks nothing, an allow lets nobody in; neither is what an author means. An empty or missing\nset file usually means that a download failed.\n\n```fw\nset blocked from file \"blocklist.txt\"   # error: the file holds no address\ndeny from blocked to host\n```\n\nNothing is built. Fill the file, or delete the rule.",
+    explanation: "A deny from an empty set blocks nothing, an allow lets nobody in; neither is what an author means. An empty or missing\nset file usually means that a download failed.\n\n```fw\nset blocked from file \"blocklist.txt\"   # error: the file holds no address\ndeny from blocked to host\n```\n\nNothing is built. Fill the file, or delete the rule.\n\nA place may be empty as well: `not any on eth3` is nobody, since `not` is for the place and `on` for whoever else there is. To leave out\nwho is on an interface, name it as a place:\n\n```fw\ninterface leased = eth3\nallow https from not leased to host\n```",
 };
 
 /// A line of a set's file that is no address.

@@ -160,22 +160,32 @@ impl<'r, 'a> Places<'r, 'a> {
     ) -> Vec<Party> {
         let mut parties = Vec::with_capacity(who.members.len());
         for one in &who.members {
-            let members = self.one(file, one, role, inside, out);
-            parties.extend(if one.negated { complement(members, at(file, who.span), out) } else { members });
+            parties.extend(self.one(file, at(file, who.span), one, role, inside, out));
         }
         let parties = merge(parties);
         if who.negated { complement(parties, at(file, who.span), out) } else { parties }
     }
 
+    /// A place and what is beside it. `not` is for the place: whoever else is on the same interfaces remains.
     fn one(
         &self,
         file: FileId,
+        whole: Location,
         one: &One,
         role: Role,
         inside: &mut Vec<String>,
         out: &mut Vec<Diagnostic>,
     ) -> Vec<Party> {
         let mut parties = self.place(file, &one.place, one.view.as_ref(), role, inside, out);
+        if one.negated && one.at.is_none() {
+            parties = complement(parties, whole, out);
+            if let Some(interface) = one.on.first() {
+                parties.retain(|party| party.class == Class::Outside);
+                if matches!(one.place.value, Place::Any | Place::World) {
+                    out.push(nobody_on(at(file, one.place.span), &interface.value));
+                }
+            }
+        }
         if !one.on.is_empty() {
             let cards = self.card_set(file, &one.on, out);
             for party in &mut parties {
@@ -214,7 +224,8 @@ impl<'r, 'a> Places<'r, 'a> {
                 party.view = Some(view.value);
             }
         }
-        parties
+        // A host address is a part of what is named: `not host at …` is the host at another.
+        if one.negated && one.at.is_some() { complement(parties, whole, out) } else { parties }
     }
 
     fn place(
@@ -419,6 +430,13 @@ impl<'r, 'a> Places<'r, 'a> {
 
 /// No address, prefix or range has more bytes: two IPv6 addresses with IPv4 ends, and a hyphen.
 const LONGEST_ADDRESS: usize = 2 * 45 + 1;
+
+/// `not any on CARD`: `not` is for the place, and leaves nobody who could be on an interface.
+fn nobody_on(here: Location, interface: &str) -> Diagnostic {
+    Diagnostic::new(&EMPTY_SET, here, format!("nobody is left on `{interface}`"))
+        .label("`not` is for this place, `on` for whoever else there is")
+        .help("to leave out who is on it, name the interface as a place: `interface leased = eth3`, `not leased`")
+}
 
 /// What others call a place of the language.
 fn meant(name: &str) -> Option<&'static str> {
