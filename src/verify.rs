@@ -3,6 +3,7 @@
 //! the same verdict and meet the same effects in the same order, at every place where packets enter.
 
 use std::fmt::Write as _;
+use std::hash::{Hash as _, Hasher as _};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use crate::prove::compare::differences;
 use crate::prove::cover::Budget;
 use crate::read;
 use crate::span::FileId;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 
 /// What a comparison of one entry may cost before it is given up, and the build says so: at least, for each step, and at most.
 const LEAST: u64 = 1_000_000;
@@ -143,19 +144,40 @@ fn readable(faults: &[read::Fault], text: &str) -> Result<(), Disagreement> {
     Err(Disagreement(format!("what was written cannot be read: {}\n  {line}", fault.message)))
 }
 
-/// Whether the tools take every line of a text for `iptables-restore`, as far as their restrictions are known.
+/// Whether the tools take every line of a text for `iptables-restore`, as far as their restrictions are known. Rules that differ in values
+/// alone are restricted alike: one of them is looked at.
 fn loadable(text: &str) -> Result<(), Disagreement> {
     let mut table = TableKind::Filter;
+    let mut shapes: FxHashSet<u64> = FxHashSet::default();
     for line in text.lines() {
         if let Some(name) = line.strip_prefix('*') {
             table = TableKind::ALL.into_iter().find(|kind| kind.name() == name).unwrap_or(table);
+            shapes.clear();
         }
         let Some((_, words)) = line.strip_prefix("-A ").and_then(|rest| rest.split_once(' ')) else { continue };
+        if !shapes.insert(shape(words)) {
+            continue;
+        }
         if let Some((_, what)) = restrictions::refusal(&IptablesRule::read(words), table, None) {
             return Err(Disagreement(format!("what was written cannot be loaded: {what}\n  {line}")));
         }
     }
     Ok(())
+}
+
+/// What a rule's restrictions depend on: its options, and the values of those that name a protocol, a match, a target, a way to reject or an
+/// address to translate to. The ends of ranges are the reader's to check.
+fn shape(words: &str) -> u64 {
+    let mut hasher = FxHasher::default();
+    let mut value_counts = false;
+    for word in words.split(' ') {
+        if value_counts || word.starts_with('-') {
+            word.hash(&mut hasher);
+        }
+        value_counts =
+            matches!(word, "-p" | "-m" | "-j" | "-g") || word.starts_with("--reject") || word.starts_with("--to-");
+    }
+    hasher.finish()
 }
 
 fn restored(policy: &Ruleset, family: Family, text: &str, sets: &[Set]) -> Outcome {

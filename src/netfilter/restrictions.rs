@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::words::{IptablesRule, RuleOption};
@@ -19,8 +19,8 @@ struct Restriction {
     once: bool,
     /// Empty: any, and none.
     protocols: Vec<Protocol>,
-    /// Tables and built-in chains; empty: all.
-    places: FxHashSet<(&'static str, &'static str)>,
+    /// Tables and hooks; empty: all.
+    places: Vec<(TableKind, Hook)>,
 }
 
 /// What a row is about: `-m` with a match, `-j` with a target, `--reject-with` with a way to reject; an option alone has nothing with it.
@@ -38,8 +38,14 @@ fn restriction(line: &'static str) -> Option<(Name<'static>, Restriction)> {
         [('4', Family::Ipv4), ('6', Family::Ipv6)].into_iter().filter(|(digit, _)| families.contains(*digit));
     let once = fields.next()? == "once";
     let protocols = fields.next()?.split(',').filter_map(Protocol::by_name).collect();
-    let places = fields.next()?.split(' ').filter_map(|place| place.split_once(':')).collect();
+    let places = fields.next()?.split(' ').filter_map(|place| place.split_once(':')).filter_map(place).collect();
     Some((name, Restriction { families: families.map(|(_, family)| family).collect(), once, protocols, places }))
+}
+
+fn place((table, chain): (&str, &str)) -> Option<(TableKind, Hook)> {
+    let table = TableKind::ALL.into_iter().find(|kind| kind.name() == table)?;
+    let hooks = [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting];
+    Some((table, hooks.into_iter().find(|hook| hook.chain() == chain)?))
 }
 
 /// The families in which the tools take an option with a value that the table lists with it (`-m icmp6`), or an option alone (the value is
@@ -86,10 +92,7 @@ pub fn refusal(rule: &IptablesRule<'_>, table: TableKind, hook: Option<Hook>) ->
         }
         // Targets share the names of options, and a place is the target's. The security table was not asked of the tools.
         let placed = !name.0.starts_with("--") || name.0.starts_with("--physdev-");
-        let taken = known
-            .places
-            .iter()
-            .any(|(of, chain)| *of == table.name() && hook.is_none_or(|hook| hook.chain() == *chain));
+        let taken = known.places.iter().any(|(of, at)| *of == table && hook.is_none_or(|hook| hook == *at));
         if placed && !known.places.is_empty() && table != TableKind::Security && !taken {
             let at = hook.map_or(String::new(), |hook| format!(" at {}", hook.chain()));
             return Some((

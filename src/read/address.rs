@@ -1,5 +1,6 @@
 //! Addresses, ports and numbers as the tools write them.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
@@ -138,9 +139,13 @@ pub(super) fn protocol(text: &str) -> Option<Protocol> {
         "rsvp" => Protocol(46),
         "eigrp" => Protocol(88),
         "mobility-header" | "mh" => Protocol(135),
-        _ if other_protocol(text).is_some() => return other_protocol(text),
-        _ => Protocol::by_name(text).filter(|_| !text.starts_with('+'))?,
+        _ => Protocol::by_name(text).filter(|_| !text.starts_with('+')).or_else(|| other_protocol(text))?,
     })
+}
+
+/// A word in small letters, where the tools take it in any.
+pub(super) fn lowered(text: &str) -> Cow<'_, str> {
+    if text.bytes().any(|letter| letter.is_ascii_uppercase()) { text.to_ascii_lowercase().into() } else { text.into() }
 }
 
 /// Protocols of /etc/protocols that seldom occur.

@@ -19,11 +19,16 @@ use lex::{Part, Word};
 use parse::{Command, Simple, Statement};
 
 /// The letter that stands before the name of a parameter in a word: no tool's words have it.
-pub(super) const PARAMETER: char = '\u{e000}';
+const PARAMETER: char = '\u{e000}';
+
+/// Whether a parameter stands in a word. Most words are ASCII, and it is not.
+pub(super) fn has_parameter(text: &str) -> bool {
+    !text.is_ascii() && text.contains(PARAMETER)
+}
 
 /// A text with parameters as the script writes them.
 pub(super) fn shown(text: &str) -> Arc<str> {
-    if text.contains(PARAMETER) { text.replace(PARAMETER, "$").into() } else { text.into() }
+    if has_parameter(text) { text.replace(PARAMETER, "$").into() } else { text.into() }
 }
 
 /// Commands that are run, at most: loops in loops.
@@ -400,7 +405,7 @@ impl Runner<'_> {
         for part in &word.parts {
             let (text, splits) = self.part(part);
             any |= !text.is_empty();
-            if !splits || text.contains(PARAMETER) {
+            if !splits || has_parameter(&text) {
                 out.last_mut().into_iter().for_each(|last| last.push_str(&text));
                 continue;
             }
@@ -491,7 +496,7 @@ impl Runner<'_> {
         reader.condition = condition;
         let origin = Origin { start: span.start as usize, line: Span::new(0, (span.end - span.start) as usize) };
         let refusal = match scan::words(line, &mut words) {
-            Ok(()) if words.iter().take(2).any(|word| word.text.contains(PARAMETER)) => {
+            Ok(()) if words.iter().take(2).any(|word| has_parameter(word.text)) => {
                 return self.unread(span, "its chain is a parameter");
             }
             Ok(()) => {
@@ -554,7 +559,7 @@ impl Runner<'_> {
         }
         let line: Vec<&str> = rest.iter().map(|word| word.as_str()).collect();
         let line = line.join(" ");
-        if line.contains(PARAMETER) || !self.conditions.is_empty() {
+        if has_parameter(&line) || !self.conditions.is_empty() {
             return self.unread(simple.span, "it depends on what is not known here");
         }
         self.places.push((self.nft.len(), simple.span));

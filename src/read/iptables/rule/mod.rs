@@ -93,7 +93,7 @@ impl<'t> Builder<'t, '_> {
         let kind = match (option.name, option.value()) {
             ("-4" | "-6" | "-c", _) => return,
             ("-p", Some(name)) => {
-                let name = name.to_ascii_lowercase();
+                let name = address::lowered(name);
                 if matches!(&*name, "all" | "0" | "ip") && !option.negated {
                     return;
                 }

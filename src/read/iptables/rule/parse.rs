@@ -9,7 +9,7 @@ use crate::net::{Family, Protocol};
 use crate::netfilter::extension::{self, Extension, ExtensionOption, Kind};
 use crate::read::iptables::{Refusal, refuse};
 use crate::read::scan::Word;
-use crate::read::shell::PARAMETER;
+use crate::read::shell;
 use crate::read::{address, quoted};
 use crate::span::Span;
 
@@ -35,7 +35,7 @@ impl<'t> Opt<'t> {
 
     /// Whether a value has a parameter of a script in it.
     pub fn is_open(&self) -> bool {
-        self.values.iter().any(|word| word.text.contains(PARAMETER))
+        self.values.iter().any(|word| shell::has_parameter(word.text))
     }
 
     pub fn span(&self) -> Span {
@@ -79,7 +79,7 @@ impl Parsed<'_> {
     /// The one protocol that the rule asks for.
     pub fn protocol(&self) -> Option<Protocol> {
         let option = self.basic.iter().find(|option| option.name == "-p")?;
-        address::protocol(&option.value()?.to_ascii_lowercase()).filter(|_| !option.negated)
+        address::protocol(&address::lowered(option.value()?)).filter(|_| !option.negated)
     }
 }
 

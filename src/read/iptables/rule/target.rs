@@ -16,7 +16,7 @@ impl<'t> Builder<'t, '_> {
         let (name, options) = (target.name, target.options.as_slice());
         let declared = self.chains.get_key_value(name).map(|(name, _)| name.clone());
         let chain = || declared.clone().unwrap_or_else(|| Arc::from(name));
-        if name.contains(shell::PARAMETER) {
+        if shell::has_parameter(name) {
             self.rule.verdict = Some(Verdict::Unknown(shell::shown(&target.text(self.line))));
             return;
         }

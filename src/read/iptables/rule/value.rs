@@ -253,7 +253,7 @@ fn range(word: &Word, last: u64) -> Checked {
 }
 
 fn protocol(word: &Word) -> Checked {
-    let text = word.text.to_ascii_lowercase();
+    let text = address::lowered(word.text);
     if text == "all" || address::protocol_known(&text) {
         return Ok(());
     }
