@@ -305,7 +305,7 @@ impl Prover<'_> {
     ) -> Result<(), Spent> {
         let query = Query { policy: self.policy, flow, rule: Some(rule), family };
         if tally.unseen.is_none() {
-            tally.unseen = paths::unseen(&query, rule);
+            tally.unseen = paths::unseen(&query, rule, self.target);
         }
         if flow.to != Class::Container || rule.to.view == Some(View::Direct) {
             return Ok(());
@@ -552,7 +552,10 @@ impl Prover<'_> {
         let translated = match hook {
             Hook::Input => nat(|nat| matches!(nat, Nat::Redirect { .. })),
             Hook::Output => flow.to == Class::Container,
-            Hook::Forward => flow.to != Class::Outside || nat(|nat| matches!(nat, Nat::Forward { .. })),
+            // No platform translates what is sent to guests.
+            Hook::Forward => {
+                matches!(flow.to, Class::Container | Class::Instance) || nat(|nat| matches!(nat, Nat::Forward { .. }))
+            }
             _ => false,
         };
         if translated { &[World::Plain, World::Translated] } else { &[World::Plain] }

@@ -3,8 +3,8 @@
 //! where no hook may see them. Which of them there are is the platform's data.
 
 use crate::lower;
-use crate::net::{AddressRange, AddressSet, Family, PortSet, Protocol};
-use crate::netfilter::Hook;
+use crate::net::{AddressRange, AddressSet, Card, Family, PortSet, Protocol};
+use crate::netfilter::{Hook, Target};
 use crate::packet::field::{card_range, name_number};
 use crate::packet::{Cube, Field, Universe, Values};
 use crate::platform::{Attribute, Condition, Leg, Outcome, Platform};
@@ -281,11 +281,64 @@ pub(super) enum Unseen {
     },
     /// To or from containers on this macvlan or ipvlan network.
     OffBridge(String),
+    /// Between guests' bridge ports and others, which iptables sees by bridge netfilter alone: the fact that says that it is on.
+    Ports(&'static str),
+    /// From outside to instances on a bridge that may have the uplink among its ports, or the other way round.
+    Uplink(String),
+    /// To a guest whose address is not known, by a bridge that has chosen no port yet where iptables looks: from the host, or routed by it.
+    NoPort {
+        /// The fact that says whether the host routes at all, for what comes from elsewhere.
+        routes: Option<&'static str>,
+    },
 }
 
 /// Whether connections may pass no hook at all.
-pub(super) fn unseen(query: &Query<'_>, rule: &Judgement) -> Option<Unseen> {
-    bridged(query).or_else(|| off_bridge(query, rule))
+pub(super) fn unseen(query: &Query<'_>, rule: &Judgement, target: Target) -> Option<Unseen> {
+    let of_guests = || (target == Target::Iptables).then(|| at_ports(query, rule)).flatten();
+    bridged(query).or_else(|| off_bridge(query, rule)).or_else(of_guests).or_else(|| by_uplink(query, rule))
+}
+
+/// What comes by the uplink of an instance's own bridge.
+fn by_uplink(query: &Query<'_>, rule: &Judgement) -> Option<Unseen> {
+    let instance = match (query.flow.from, query.flow.to) {
+        (Class::Outside, Class::Instance) => &rule.to,
+        (Class::Instance, Class::Outside) => &rule.from,
+        _ => return None,
+    };
+    let meant =
+        |card: &&Card| instance.cards.as_ref().is_none_or(|cards| cards.cards.contains(card) != cards.complement);
+    let card = traffic::may_lead_outside(query.policy).into_iter().find(meant)?;
+    Some(Unseen::Uplink(card.to_string()))
+}
+
+/// To or from guests on ports of a bridge of the host's own, as iptables sees them. A bridge table of nft sees every port.
+fn at_ports(query: &Query<'_>, rule: &Judgement) -> Option<Unseen> {
+    let Flow { from, to } = query.flow;
+    let facts = &query.policy.facts;
+    if query.policy.cards.guest_ports.is_empty() {
+        return None;
+    }
+    let by_port = matches!(
+        (from, to),
+        (Class::Outside | Class::Guest, Class::Guest) | (Class::Guest, Class::Outside | Class::Host)
+    );
+    if by_port && query.bridge_netfilter() != Some(true) {
+        return Some(Unseen::Ports(match query.family {
+            Family::Ipv4 => "sysctls.net.bridge.bridge-nf-call-iptables",
+            Family::Ipv6 => "sysctls.net.bridge.bridge-nf-call-ip6tables",
+        }));
+    }
+    let (setting, fact) = match query.family {
+        Family::Ipv4 => ("net.ipv4.ip_forward", "sysctls.net.ipv4.ip_forward"),
+        Family::Ipv6 => ("net.ipv6.conf.all.forwarding", "sysctls.net.ipv6.conf.all.forwarding"),
+    };
+    let is_off = facts.sysctls.get(setting).is_some_and(|value| value == "0");
+    match from {
+        _ if to != Class::Guest || rule.to.addresses.is_some() => None,
+        Class::Host => Some(Unseen::NoPort { routes: None }),
+        Class::Outside if !is_off => Some(Unseen::NoPort { routes: Some(fact) }),
+        _ => None,
+    }
 }
 
 /// Between members of one class on one bridge.

@@ -37,6 +37,26 @@ pub(super) fn unseen(location: Location, unseen: &Unseen) -> Proof {
                 diagnostic = diagnostic.help(format!("turn bridge netfilter on and say so: `fact {fact} = 1`"));
             }
         }
+        Unseen::Ports(fact) => {
+            diagnostic = diagnostic
+                .note("iptables sees frames of guests' ports only with bridge netfilter: see `fwc explain FW0315`")
+                .help(format!("turn bridge netfilter on and say so: `fact {fact} = 1`; or build for nft"));
+        }
+        Unseen::Uplink(bridge) => {
+            diagnostic = diagnostic
+                .note(format!(
+                    "if `{bridge}` has the uplink, what comes from outside looks like what its instances send: see `fwc explain FW0315`"
+                ))
+                .help(format!("if it has none, say so: list `{bridge}` in `instances.bridges` of fwc.facts.json"));
+        }
+        Unseen::NoPort { routes } => {
+            diagnostic = diagnostic
+                .note("the bridge has chosen no port yet: iptables tells a guest by its address then, and not all are known")
+                .help("assert it of guests by their names, which have an `address`; or build for nft");
+            if let Some(fact) = routes {
+                diagnostic = diagnostic.help(format!("or, if this host routes nothing, `fact {fact} = 0`"));
+            }
+        }
         Unseen::OffBridge(network) => {
             diagnostic = diagnostic
                 .note(format!("containers on network `{network}` are on no bridge: see `fwc explain FW0314`"))

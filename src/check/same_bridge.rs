@@ -1,4 +1,5 @@
-//! Rules between containers on one network: bridged packets pass no hook of the host's unless bridge netfilter is on.
+//! Rules between containers on one network, and about guests on ports of a bridge: bridged packets pass no hook of the IP tables unless bridge
+//! netfilter is on.
 
 use rustc_hash::FxHashSet;
 
@@ -7,7 +8,8 @@ use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::net::Card;
 use crate::netfilter::Target;
 use crate::policy::{Action, Class, Flow, Judgement, Party, Policy};
-use crate::syntax::tree::View;
+use crate::span::Location;
+use crate::syntax::tree::{GuestKind, View};
 use crate::traffic;
 
 /// Neighbours that nothing judges.
@@ -15,7 +17,7 @@ pub static SAME_BRIDGE: Code = Code {
     number: "FW0315",
     name: "same-bridge-unseen",
     level: Level::Warning,
-    summary: "a rule between containers on one network, whose traffic possibly passes no hook",
+    summary: "a rule between neighbours on one bridge, whose traffic possibly passes no hook",
     explanation: "\
 Containers on one network are neighbours on one bridge. What they send to each other's own addresses is bridged, not routed, and
 the kernel shows bridged packets to iptables and to nft's inet tables only with `net.bridge.bridge-nf-call-iptables` set to 1.
@@ -38,13 +40,85 @@ or turn bridge netfilter on and say so:
 fact sysctls.net.bridge.bridge-nf-call-iptables = 1
 ```
 
+The same is true, with iptables, of guests whose taps are ports of a bridge of the host's own, beside its uplink:
+
+```fw
+use tap
+target iptables
+deny tcp 80 from world to guest                   # warning
+```
+
+There the bridge table of nft sees every frame, whatever the setting: `target nft`.
+
 What a container dials at an address of the host, at a published port, is not bridged and is not meant here. A deny `from any` is
 reported only where an assert denies connections between containers.
 ",
 };
 
 /// The check.
-pub fn check(policy: &Policy, _: Target) -> Vec<Diagnostic> {
+pub fn check(policy: &Policy, target: Target) -> Vec<Diagnostic> {
+    let mut out = between_containers(policy);
+    out.extend(at_ports(policy, target));
+    out.extend(by_uplinks(policy));
+    out
+}
+
+/// Rules between outside and instances on a bridge that may have the uplink among its ports.
+fn by_uplinks(policy: &Policy) -> Option<Diagnostic> {
+    let bridge = traffic::may_lead_outside(policy).into_iter().next()?;
+    let flows = [(Class::Outside, Class::Instance), (Class::Instance, Class::Outside)];
+    let beyond = roads::statements_beyond(policy, |flow| [flow.from, flow.to].contains(&Class::Instance));
+    let written = flows.into_iter().flat_map(|(from, to)| roads::written(policy, Flow { from, to }));
+    let meant = |party: &Party| party.cards.as_ref().is_none_or(|cards| cards.cards.contains(bridge));
+    let stops = written.filter(|judgement| {
+        let instance = if judgement.to.class == Class::Instance { &judgement.to } else { &judgement.from };
+        roads::stops(judgement.action) && !beyond.contains(&judgement.statement) && meant(instance)
+    });
+    let mut places: Vec<Location> = stops.map(|judgement| judgement.location).collect();
+    places.sort_unstable();
+    places.dedup();
+    let mut places = places.into_iter();
+    let first = places.next()?;
+    let message = format!("if `{bridge}` has the uplink, this is not asked for what comes by it");
+    let found = Diagnostic::new(&SAME_BRIDGE, first, message)
+        .label("frames from outside look like those of instances there")
+        .help("put the instances on a bridge of their own")
+        .help(format!("if it has none, say so: list `{bridge}` in `instances.bridges` of fwc.facts.json"));
+    Some(places.fold(found, |found, place| found.related(place, "and here")))
+}
+
+/// Rules about guests on bridge ports, which iptables sees by bridge netfilter alone.
+fn at_ports(policy: &Policy, target: Target) -> Option<Diagnostic> {
+    const FLOWS: [(Class, Class); 4] = [
+        (Class::Outside, Class::Guest),
+        (Class::Guest, Class::Guest),
+        (Class::Guest, Class::Outside),
+        (Class::Guest, Class::Host),
+    ];
+    let setting = policy.facts.sysctls.get("net.bridge.bridge-nf-call-iptables").map(String::as_str);
+    if target != Target::Iptables || policy.cards.guest_ports.is_empty() || setting == Some("1") {
+        return None;
+    }
+    // A statement about everyone is about guests where nothing else could be meant.
+    let beyond = roads::statements_beyond(policy, |flow| [flow.from, flow.to].contains(&Class::Guest));
+    let flows = FLOWS.into_iter().flat_map(|(from, to)| roads::written(policy, Flow { from, to }));
+    let stops = flows.filter(|judgement| roads::stops(judgement.action) && !beyond.contains(&judgement.statement));
+    let gates = policy.gates.iter().filter(|gate| gate.kind == GuestKind::Guest).map(|gate| gate.location);
+    let mut places: Vec<Location> = stops.map(|judgement| judgement.location).chain(gates).collect();
+    places.sort_unstable();
+    places.dedup();
+    let mut places = places.into_iter();
+    let first = places.next()?;
+    let possibly = if setting.is_some() { "" } else { "possibly " };
+    let message = format!("what guests' bridge ports carry {possibly}passes no hook of iptables");
+    let found = Diagnostic::new(&SAME_BRIDGE, first, message)
+        .label("not asked for bridged frames")
+        .help("turn bridge netfilter on and say so: `fact sysctls.net.bridge.bridge-nf-call-iptables = 1`")
+        .help("or build for nft, whose bridge table sees every port: `target nft`");
+    Some(places.fold(found, |found, place| found.related(place, "and here")))
+}
+
+fn between_containers(policy: &Policy) -> Vec<Diagnostic> {
     let docker = policy.facts.docker.as_ref();
     let setting = policy.facts.sysctls.get("net.bridge.bridge-nf-call-iptables").map(String::as_str);
     let by_docker = docker.and_then(|docker| docker.userland_proxy) == Some(false) && !traffic::iptables_off(policy);

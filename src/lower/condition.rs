@@ -490,8 +490,9 @@ pub fn party_matches(party: &Party, from: bool, seat: &Seat, family: Option<Fami
                 matches.push(card_match(cards, true, seat.bridged || port));
             }
         } else if !from && leaves_known {
-            // What the host itself sends has no bridge port yet: xt_physdev refuses to compare one at OUTPUT. The address tells the guest.
-            let unseen = port && !seat.bridged && seat.hook == Hook::Output;
+            // What the host sends or routes has no bridge port yet: xt_physdev refuses to compare one at OUTPUT, and at FORWARD it never
+            // matches. The address tells the guest.
+            let unseen = port && !seat.bridged && matches!(seat.hook, Hook::Output | Hook::Forward);
             if unseen && party.addresses.is_none() {
                 return None;
             }

@@ -70,25 +70,24 @@ impl Program<'_> {
         rules.extend(self.gate_calls(Hook::Input));
         for (index, from) in ORIGINS.into_iter().enumerate() {
             let flow = Flow { from, to: Class::Host };
-            let origin = self.arrives_from(from);
+            let origins = self.arrives_from(from);
             // A class without a card cannot be told, and nothing of it exists.
-            if from != Class::Outside && origin.is_empty() {
+            if origins.is_empty() {
                 continue;
             }
             if proxied[index] {
                 let chain = format!("fwc-{from}-published");
-                for matches in published_matches(&self.policy.containers.published) {
-                    let all = origin.iter().cloned().chain(matches.1).collect();
+                for (family, matches) in published_matches(&self.policy.containers.published) {
                     let to_containers = Flow { from, to: Class::Container };
-                    rules.push(Rule { family: matches.0, ..to(all, self.enter(to_containers, &chain)) });
+                    let verdict = self.enter(to_containers, &chain);
+                    rules.extend(each(&origins, &matches, &verdict).map(|rule| Rule { family, ..rule }));
                 }
                 self.published_chain(from, &chain);
             }
             if !self.governed(from, Class::Container) && governed[index] && self.input_is_known() {
                 // Ports of containers, in a flow that nobody mentions: not the host's, so not the host's rules' business.
-                for matches in published_matches(&self.policy.containers.published) {
-                    let all = origin.iter().cloned().chain(matches.1).collect();
-                    rules.push(Rule { family: matches.0, ..to(all, Verdict::Return) });
+                for (family, matches) in published_matches(&self.policy.containers.published) {
+                    rules.extend(each(&origins, &matches, &Verdict::Return).map(|rule| Rule { family, ..rule }));
                 }
             }
             if self.policy.flows.contains_key(&flow) {
@@ -99,10 +98,10 @@ impl Program<'_> {
                 }
                 let chain = chain_name(flow);
                 self.chain(TableFamily::Inet, TableKind::Filter, &chain, own);
-                rules.push(to(origin.clone(), self.enter(flow, &chain)));
+                rules.extend(each(&origins, &[], &self.enter(flow, &chain)));
             }
             if !governed[index] && from != Class::Outside {
-                rules.push(to(origin, Verdict::Return));
+                rules.extend(each(&origins, &[], &Verdict::Return));
             }
         }
         self.entry(TableFamily::Inet, TableKind::Filter, Hook::Input, "fwc-input", rules);
@@ -128,22 +127,22 @@ impl Program<'_> {
         rules.extend(self.gate_calls(Hook::Output));
         for class in LOCAL.into_iter().chain([Class::Outside]) {
             let flow = Flow { from: Class::Host, to: class };
-            let target = self.told_by(class, MatchKind::OutInterface);
-            if class != Class::Outside && target.is_empty() {
+            let targets = self.leaves_to(class);
+            if targets.is_empty() {
                 continue;
             }
             if class == Class::Container && self.policy.flows.contains_key(&flow) {
                 let verdict = self.own_address_chain().map_or(Verdict::Return, |chain| self.enter(flow, &chain));
-                rules.push(to(target.clone(), verdict));
+                rules.extend(each_of(&targets, &verdict));
             } else if self.policy.flows.contains_key(&flow) {
                 let seat = Seat::new(Hook::Output, TableKind::Filter, flow);
                 let own = self.flow_rules(flow, &seat);
                 let chain = chain_name(flow);
                 self.chain(TableFamily::Inet, TableKind::Filter, &chain, own);
-                rules.push(to(target.clone(), self.enter(flow, &chain)));
+                rules.extend(each_of(&targets, &self.enter(flow, &chain)));
             }
             if !self.governed(Class::Host, class) && class != Class::Outside {
-                rules.push(to(target, Verdict::Return));
+                rules.extend(each_of(&targets, &Verdict::Return));
             }
         }
         self.entry(TableFamily::Inet, TableKind::Filter, Hook::Output, "fwc-output", rules);
@@ -183,20 +182,20 @@ impl Program<'_> {
 
     /// What passes through.
     pub(super) fn forward(&mut self) {
-        let gated = self.target == Target::Iptables && self.policy.gates.iter().any(gate::is_on_tap);
+        let bridged = self.target == Target::Iptables && self.judges_bridged();
         let routed_gates = self.policy.gates.iter().any(|gate| !gate.addresses.is_empty());
         let any = self.policy.flows.keys().any(|flow| flow.from != Class::Host && flow.to != Class::Host);
-        if !any && !gated && !routed_gates {
+        if !any && !bridged && !routed_gates {
             return;
         }
         let containers_apart = self.containers_in_mangle();
-        let mut rules = Vec::new();
-        if gated {
-            rules.push(to(vec![Match::is(MatchKind::Bridged)], goto("fwc-bridged")));
-        }
-        rules.extend(self.gate_calls(Hook::Forward));
+        let mut rules = self.gate_calls(Hook::Forward);
         rules.extend(self.forward_dispatch(TableKind::Filter, containers_apart));
         self.mark_accepted(&mut rules);
+        if bridged {
+            self.bridged_frames(&rules);
+            rules.insert(0, to(vec![Match::is(MatchKind::Bridged)], goto(gate::BRIDGED)));
+        }
         self.entry(TableFamily::Inet, TableKind::Filter, Hook::Forward, "fwc-forward", rules);
         if containers_apart && self.container_flows().next().is_some() {
             self.note_rejects();
@@ -240,7 +239,7 @@ impl Program<'_> {
 
     /// The rules of a routed flow that no rule of the policy covers: replies to what is allowed in the other direction, and new
     /// connections to which a guest's own rules have consented.
-    fn carried_by_other_flows(&self, flow: Flow, origin: &[Match], routed: &Verdict) -> Vec<Rule> {
+    fn carried_by_other_flows(&self, flow: Flow, origins: &[Vec<Match>], routed: &Verdict) -> Vec<Rule> {
         if touches_containers(flow) {
             return Vec::new();
         }
@@ -250,10 +249,14 @@ impl Program<'_> {
         }
         let seat = Seat { allow: routed.clone(), ..Seat::new(Hook::Forward, TableKind::Filter, flow) };
         rules.extend(self.let_in_by_gates(flow, &seat));
-        for rule in &mut rules {
-            rule.matches.splice(0..0, origin.iter().cloned());
-        }
-        rules
+        let from = |origin: &Vec<Match>| {
+            let before = move |rule: &Rule| {
+                let matches = origin.iter().chain(&rule.matches).cloned().collect();
+                Rule { matches, ..rule.clone() }
+            };
+            rules.iter().map(before).collect::<Vec<_>>()
+        };
+        origins.iter().flat_map(from).collect()
     }
 
     /// Where routed traffic is let through by a mark: the chain that sets it. What comes with the mark had it from elsewhere.
@@ -321,11 +324,10 @@ impl Program<'_> {
         let routed = self.routed();
         let whole = (table == TableKind::Mangle).then_some(Family::Ipv6);
         for to_class in LOCAL.into_iter().chain([Class::Outside]) {
-            let target = match to_class {
-                Class::Outside => Vec::new(),
-                _ if self.cards(to_class).is_empty() => continue,
-                _ => self.told_by(to_class, MatchKind::OutInterface),
-            };
+            let targets = self.leaves_to(to_class);
+            if targets.is_empty() {
+                continue;
+            }
             let flows: Vec<Flow> = ORIGINS.iter().map(|&from| Flow { from, to: to_class }).collect();
             let here = |flow: &Flow| {
                 let governed = self.policy.flows.contains_key(flow);
@@ -334,17 +336,16 @@ impl Program<'_> {
             };
             if !flows.iter().any(here) {
                 if to_class != Class::Outside {
-                    rules.push(Rule { family: whole, ..to(target, Verdict::Return) });
+                    rules.extend(of_family(each_of(&targets, &Verdict::Return), whole));
                 }
                 continue;
             }
             let mut inner = Vec::new();
             for flow in flows {
-                let origin = match flow.from {
-                    Class::Outside => Vec::new(),
-                    _ if self.cards(flow.from).is_empty() => continue,
-                    _ => self.told_by(flow.from, MatchKind::InInterface),
-                };
+                let origins = self.arrives_from(flow.from);
+                if origins.is_empty() {
+                    continue;
+                }
                 let families: &[Family] = match (table, apart && touches_containers(flow)) {
                     (TableKind::Mangle, _) => &[Family::Ipv6],
                     (_, true) => &[Family::Ipv4],
@@ -354,10 +355,10 @@ impl Program<'_> {
                 let touched = table == TableKind::Filter || touches_containers(flow);
                 if !self.policy.flows.contains_key(&flow) || !touched {
                     if table == TableKind::Filter {
-                        inner.extend(self.carried_by_other_flows(flow, &origin, &routed));
+                        inner.extend(self.carried_by_other_flows(flow, &origins, &routed));
                     }
                     if flow.from != Class::Outside {
-                        inner.push(Rule { family: whole, ..to(origin, Verdict::Return) });
+                        inner.extend(of_family(each(&origins, &[], &Verdict::Return), whole));
                     }
                     continue;
                 }
@@ -371,20 +372,19 @@ impl Program<'_> {
                 };
                 let own = self.flow_rules(flow, &seat);
                 self.chain(TableFamily::Inet, table, &chain, own);
-                inner.push(Rule { family, ..to(origin.clone(), self.enter(flow, &chain)) });
+                inner.extend(of_family(each(&origins, &[], &self.enter(flow, &chain)), family));
                 if self.policy.only_logs(flow) {
                     if table == TableKind::Filter {
-                        inner.extend(self.carried_by_other_flows(flow, &origin, &routed));
+                        inner.extend(self.carried_by_other_flows(flow, &origins, &routed));
                     }
                     if flow.from != Class::Outside {
-                        inner.push(Rule { family: whole, ..to(origin, Verdict::Return) });
+                        inner.extend(of_family(each(&origins, &[], &Verdict::Return), whole));
                     }
                     continue;
                 }
                 // The other family of this flow is judged in the other table; it must not fall through to another flow.
                 if family.is_some() && table == TableKind::Filter && flow.from != Class::Outside {
-                    let matches = inner.last().map(|rule| rule.matches.clone()).unwrap_or_default();
-                    inner.push(Rule { family: Some(Family::Ipv6), ..to(matches, Verdict::Return) });
+                    inner.extend(of_family(each(&origins, &[], &Verdict::Return), Some(Family::Ipv6)));
                 }
             }
             if to_class == Class::Outside {
@@ -395,7 +395,7 @@ impl Program<'_> {
                     _ => format!("fwc-to-{to_class}"),
                 };
                 self.chain(TableFamily::Inet, table, &chain, inner);
-                rules.push(Rule { family: whole, ..to(target, goto(&chain)) });
+                rules.extend(of_family(each_of(&targets, &goto(&chain)), whole));
             }
         }
         rules
@@ -416,25 +416,32 @@ impl Program<'_> {
         }
     }
 
-    /// The matches that tell an origin on INPUT. Guests on taps are told by their bridge port.
-    pub(super) fn arrives_from(&self, from: Class) -> Vec<Match> {
-        if from == Class::Guest {
-            let taps: Arc<[Card]> = self
-                .policy
-                .gates
-                .iter()
-                .filter(|gate| gate::is_on_tap(gate))
-                .flat_map(|gate| gate.cards.iter().cloned())
-                .collect();
-            if !taps.is_empty() {
-                return if self.target == Target::Iptables {
-                    vec![Match::is(MatchKind::InPort(taps))]
-                } else {
-                    Vec::new()
-                };
-            }
-        }
-        self.told_by(from, MatchKind::InInterface)
+    /// The matches that tell an origin where its packets have arrived: alternatives, of which outside, the rest, asks nothing. Guests on a
+    /// bridge of the host's own are told by their ports, which iptables alone sees in its tables. None: nobody can be told.
+    pub(super) fn arrives_from(&self, from: Class) -> Vec<Vec<Match>> {
+        let told = match from {
+            Class::Outside => return vec![Vec::new()],
+            _ => self.told_by(from, MatchKind::InInterface),
+        };
+        let ports = &self.policy.cards.guest_ports;
+        let by_port = from == Class::Guest && self.target == Target::Iptables && !ports.is_empty();
+        let by_port = by_port.then(|| vec![Match::is(MatchKind::InPort(ports.as_slice().into()))]);
+        by_port.into_iter().chain(Some(told).filter(|matches| !matches.is_empty())).collect()
+    }
+
+    /// The matches that tell a target before a bridge has chosen a port: by the interface, and guests on a bridge of the host's own by their
+    /// addresses.
+    fn leaves_to(&self, to: Class) -> Vec<(Option<Family>, Vec<Match>)> {
+        let told = match to {
+            Class::Outside => return vec![(None, Vec::new())],
+            _ => self.told_by(to, MatchKind::OutInterface),
+        };
+        let by_interface = Some(told).filter(|matches| !matches.is_empty()).map(|matches| (None, matches));
+        let known = &self.policy.cards.guest_addresses;
+        let families = Family::BOTH.into_iter().filter(|family| to == Class::Guest && known.has_family(*family));
+        let by_address =
+            families.map(|family| (Some(family), vec![Match::is(MatchKind::Destination(known.of_family(family)))]));
+        by_interface.into_iter().chain(by_address).collect()
     }
 
     /// Whether facts divide INPUT for an origin: something is published, and the flow to containers is governed.
@@ -578,6 +585,29 @@ pub(super) fn chain_name(flow: Flow) -> String {
 
 pub(super) fn goto(chain: &str) -> Verdict {
     Verdict::Goto(Arc::from(chain))
+}
+
+/// A rule for each of some alternatives, with further matches.
+fn each<'a>(
+    alternatives: &'a [Vec<Match>],
+    more: &'a [Match],
+    verdict: &'a Verdict,
+) -> impl Iterator<Item = Rule> + 'a {
+    alternatives.iter().map(move |own| to(own.iter().chain(more).cloned().collect(), verdict.clone()))
+}
+
+/// A rule for each of some alternatives of a family.
+fn each_of<'a>(
+    alternatives: &'a [(Option<Family>, Vec<Match>)],
+    verdict: &'a Verdict,
+) -> impl Iterator<Item = Rule> + 'a {
+    alternatives.iter().map(|(family, own)| Rule { family: *family, ..to(own.clone(), verdict.clone()) })
+}
+
+/// Rules of one family, where that is said: those of the other are left out.
+fn of_family(rules: impl Iterator<Item = Rule>, family: Option<Family>) -> impl Iterator<Item = Rule> {
+    let fits = move |rule: &Rule| family.is_none() || rule.family.is_none() || rule.family == family;
+    rules.filter(fits).map(move |rule| Rule { family: rule.family.or(family), ..rule })
 }
 
 pub(super) fn to(matches: Vec<Match>, verdict: Verdict) -> Rule {

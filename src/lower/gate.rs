@@ -44,6 +44,9 @@ pub static GATE_WITHOUT_ADDRESS: Code = Code {
 instance blog on lxdbr0 address 10.10.10.5 { in allow http from lan }\n```\n\nGive its fixed address here or in fwc.facts.json.",
 };
 
+/// The chain that bridged frames come to with iptables.
+pub(super) const BRIDGED: &str = "fwc-bridged";
+
 /// Whether a gate stands at a tap of its own rather than at an address behind a shared bridge.
 pub(super) fn is_on_tap(gate: &Gate) -> bool {
     gate.kind == GuestKind::Guest
@@ -225,18 +228,40 @@ impl Program<'_> {
         self.out.push(diagnostic);
     }
 
-    /// Everything about taps where bridged frames pass: in iptables' FORWARD, or in nft's bridge table.
+    /// Whether frames between bridge ports are judged: guests on such ports have rules of their own, or a flow that passes them has.
+    pub(super) fn judges_bridged(&self) -> bool {
+        let flows = [(Class::Guest, Class::Guest), (Class::Outside, Class::Guest), (Class::Guest, Class::Outside)];
+        let spoken_of = |(from, to)| self.policy.flows.contains_key(&Flow { from, to });
+        let ports = !self.policy.cards.guest_ports.is_empty();
+        ports && (self.policy.gates.iter().any(is_on_tap) || flows.into_iter().any(spoken_of))
+    }
+
+    /// With iptables, bridged frames pass FORWARD: those of guests' ports are judged here, the others as if they were routed.
+    pub(super) fn bridged_frames(&mut self, others: &[Rule]) {
+        let mut rules = self.between_ports(TableFamily::Inet);
+        rules.extend(others.iter().cloned());
+        self.chain(TableFamily::Inet, TableKind::Filter, BRIDGED, rules);
+    }
+
+    /// With nft, the bridge table sees frames of guests' ports, whatever the kernel's settings.
     pub(super) fn bridge(&mut self) {
         let policy = self.policy;
-        if !policy.gates.iter().any(is_on_tap) {
+        if self.target != Target::Nft || policy.cards.guest_ports.is_empty() {
             return;
         }
-        let (family, name) = match self.target {
-            Target::Iptables => (TableFamily::Inet, "fwc-bridged"),
-            Target::Nft => (TableFamily::Bridge, "fwc-bridge-forward"),
-        };
+        if self.judges_bridged() {
+            let rules = self.between_ports(TableFamily::Bridge);
+            self.entry(TableFamily::Bridge, TableKind::Filter, Hook::Forward, "fwc-bridge-forward", rules);
+        }
         let gates: Vec<&Gate> = policy.gates.iter().filter(|gate| is_on_tap(gate)).collect();
-        let taps: Arc<[Card]> = gates.iter().flat_map(|gate| gate.cards.iter().cloned()).collect();
+        self.bridge_host_side(&gates);
+    }
+
+    /// What becomes of frames that come from guests' ports or go to them. Others get to the end.
+    fn between_ports(&mut self, family: TableFamily) -> Vec<Rule> {
+        let policy = self.policy;
+        let gates: Vec<&Gate> = policy.gates.iter().filter(|gate| is_on_tap(gate)).collect();
+        let taps: Arc<[Card]> = policy.cards.guest_ports.as_slice().into();
         let mut rules = Vec::new();
         for gate in &gates {
             for (direction, matches) in [(Direction::Out, from(gate)), (Direction::In, towards(gate, true))] {
@@ -254,7 +279,12 @@ impl Program<'_> {
         let mut rules: Vec<Rule> = rules.into_iter().map(|(_, rule)| rule).collect();
         rules.splice(0..0, borrowed(&gates, family));
         // The judges have consented; the flows that the policy speaks of judge the rest of what is new.
-        rules.push(Rule { effects: thin_vec![Effect::SetMark { value: 0, mask: CONSENT_MARK }], ..Rule::default() });
+        if !gates.is_empty() {
+            rules
+                .push(Rule { effects: thin_vec![Effect::SetMark { value: 0, mask: CONSENT_MARK }], ..Rule::default() });
+        }
+        // Without judges nobody has consented, and what no rule speaks of is left to the platform.
+        let passed = if gates.is_empty() { Verdict::Return } else { Verdict::Accept };
         if has_part(policy, "established") {
             rules.push(state(State::ESTABLISHED | State::RELATED, Verdict::Accept));
         }
@@ -278,23 +308,14 @@ impl Program<'_> {
             if policy.governs(flow) {
                 continue;
             }
-            if from_guest && to_guest {
-                // Nobody but the judges speaks of this flow, but one of the others may be governed.
-                let others = [(Class::Outside, Class::Guest), (Class::Guest, Class::Outside)];
-                if others.iter().any(|&(from, to)| policy.governs(Flow { from, to })) {
-                    rules.push(to(matches, Verdict::Accept));
-                }
-            } else {
-                rules.push(to(matches, Verdict::Accept));
+            // Between guests it is said apart where one of the others has rules of its own.
+            let others = [(Class::Outside, Class::Guest), (Class::Guest, Class::Outside)];
+            let apart = others.iter().any(|&(from, to)| policy.governs(Flow { from, to }));
+            if !(from_guest && to_guest) || apart {
+                rules.push(to(matches, passed.clone()));
             }
         }
-        match self.target {
-            Target::Iptables => self.chain(family, TableKind::Filter, name, rules),
-            Target::Nft => {
-                self.entry(family, TableKind::Filter, Hook::Forward, name, rules);
-                self.bridge_host_side(&gates);
-            }
-        }
+        rules
     }
 
     /// nft alone: between a tap and the host, routed traffic included.
@@ -319,7 +340,7 @@ impl Program<'_> {
                 Direction::In => Flow { from: Class::Host, to: Class::Guest },
             };
             if self.policy.flows.contains_key(&flow) {
-                let taps: Arc<[Card]> = gates.iter().flat_map(|gate| gate.cards.iter().cloned()).collect();
+                let taps: Arc<[Card]> = self.policy.cards.guest_ports.as_slice().into();
                 let seat =
                     Seat { bridged: true, family: TableFamily::Bridge, ..Seat::new(hook, TableKind::Filter, flow) };
                 let own = self.flow_rules(flow, &seat);
@@ -329,7 +350,9 @@ impl Program<'_> {
                     if direction == Direction::Out { MatchKind::InPort(taps) } else { MatchKind::OutPort(taps) };
                 rules.extend(packets(to(vec![Match::is(ports)], self.enter(flow, &chain)), TableFamily::Bridge));
             }
-            self.entry(TableFamily::Bridge, TableKind::Filter, hook, name, rules);
+            if !rules.is_empty() {
+                self.entry(TableFamily::Bridge, TableKind::Filter, hook, name, rules);
+            }
         }
     }
 
@@ -481,13 +504,7 @@ impl Program<'_> {
     /// The matches that tell a class at the other end: alternatives.
     fn behind(&self, class: Class, direction: Direction, seat: &Seat) -> Vec<Vec<Match>> {
         let arrives = direction == Direction::In;
-        let taps: Arc<[Card]> = self
-            .policy
-            .gates
-            .iter()
-            .filter(|gate| is_on_tap(gate))
-            .flat_map(|gate| gate.cards.iter().cloned())
-            .collect();
+        let taps: Arc<[Card]> = self.policy.cards.guest_ports.as_slice().into();
         let card = if arrives { MatchKind::InInterface } else { MatchKind::OutInterface };
         let port = |cards: Arc<[Card]>| if arrives { MatchKind::InPort(cards) } else { MatchKind::OutPort(cards) };
         match class {

@@ -111,8 +111,14 @@ impl<'p> Program<'p> {
     fn finish(mut self) -> (Ruleset, Vec<Diagnostic>) {
         self.raw_chains();
         self.attach();
-        for table in self.ruleset.tables.iter_mut().filter(|table| table.family == TableFamily::Bridge) {
-            table.chains.iter_mut().flat_map(|chain| &mut chain.rules).for_each(by_port);
+        for table in &mut self.ruleset.tables {
+            let compared = match (table.family, self.target) {
+                (TableFamily::Bridge, _) => by_port,
+                // nft's inet tables see no ports; what the bridge table lets through comes here by the bridge, or a tap is routed.
+                (_, Target::Nft) => by_interface,
+                (_, Target::Iptables) => continue,
+            };
+            table.chains.iter_mut().flat_map(|chain| &mut chain.rules).for_each(compared);
         }
         self.ruleset.tables.sort_by_key(|table| (table.family, table.kind));
         (self.ruleset, self.out)
@@ -240,9 +246,7 @@ impl<'p> Program<'p> {
             let leave = |matches| Rule { matches, verdict: Some(Verdict::Return), ..Rule::default() };
             rules.push(leave(vec![Match::is(MatchKind::InInterface([Card::exact("lo")].into()))]));
             for class in LOCAL {
-                let cards = self.told_by(class, MatchKind::InInterface);
-                let taps = self.arrives_from(class);
-                rules.extend([cards, taps].into_iter().filter(|matches| !matches.is_empty()).map(leave));
+                rules.extend(self.arrives_from(class).into_iter().map(leave));
             }
             rules.dedup();
         }
@@ -606,6 +610,17 @@ fn by_port(rule: &mut Rule) {
         item.kind = match std::mem::replace(&mut item.kind, MatchKind::Bridged) {
             MatchKind::InInterface(list) => MatchKind::InPort(list),
             MatchKind::OutInterface(list) => MatchKind::OutPort(list),
+            other => other,
+        };
+    }
+}
+
+/// A tap that is no port of a bridge is an interface.
+fn by_interface(rule: &mut Rule) {
+    for item in &mut rule.matches {
+        item.kind = match std::mem::replace(&mut item.kind, MatchKind::Bridged) {
+            MatchKind::InPort(list) => MatchKind::InInterface(list),
+            MatchKind::OutPort(list) => MatchKind::OutInterface(list),
             other => other,
         };
     }

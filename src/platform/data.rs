@@ -40,6 +40,8 @@ struct File {
     class: Option<String>,
     #[serde(default)]
     bridges: Vec<String>,
+    #[serde(default)]
+    ports: Vec<String>,
     swarm_bridge: Option<String>,
     #[serde(default)]
     published_over_every_network: bool,
@@ -171,6 +173,7 @@ pub(super) fn read(name: &str, text: &str) -> Result<Platform, String> {
         name: name.to_owned(),
         class: file.class.as_deref().map(class).transpose()?,
         bridges: file.bridges.iter().map(|text| Card::parse(text)).collect(),
+        ports: file.ports.iter().map(|text| Card::parse(text)).collect(),
         swarm_bridge: file.swarm_bridge.clone(),
         published_over_every_network: file.published_over_every_network,
         drops_forwarded: file.drops_forwarded,

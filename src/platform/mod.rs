@@ -85,6 +85,8 @@ pub struct Platform {
     pub class: Option<Class>,
     /// Interfaces that are its bridges where facts do not say.
     pub bridges: Vec<Card>,
+    /// Those among them that are ports of a bridge of the host's own, one for each guest.
+    pub ports: Vec<Card>,
     /// The bridge over which containers on overlay networks are published.
     pub swarm_bridge: Option<String>,
     /// Whether a container on several networks is published over any of them, and not over the first alone.

@@ -8,8 +8,8 @@ use rustc_hash::FxHashSet;
 use crate::diagnostic::Diagnostic;
 use crate::facts::{self, Facts, compose};
 use crate::names::closest as nearest;
-use crate::net::Card;
-use crate::platform;
+use crate::net::{AddressSet, Card};
+use crate::platform::{self, Platform};
 use crate::policy::names::{Names, at, find};
 use crate::policy::resolve::faults::*;
 use crate::policy::who::codes::DEFAULT_ROUTE_UNKNOWN as DEFAULT_ROUTE;
@@ -261,6 +261,7 @@ pub(super) fn local_cards(names: &Names<'_>, facts: &Facts, platforms: &[String]
         if !all_known {
             list.extend(platform.bridges.iter().cloned());
         }
+        cards.guest_ports.extend(platform.ports.iter().cloned());
     }
     let docker = facts.docker.iter().flat_map(|docker| docker.networks.values());
     let podman = facts.podman.iter().flat_map(|podman| podman.networks.values());
@@ -279,6 +280,9 @@ pub(super) fn local_cards(names: &Names<'_>, facts: &Facts, platforms: &[String]
                 for card in &node.cards {
                     add_card(&mut cards.instance, Some(&card.value.to_string()));
                 }
+            }
+            StatementKind::Guest(node) => {
+                cards.guest_ports.extend(ports(node).cloned());
             }
             StatementKind::Network(node) => {
                 for card in &node.cards {
@@ -303,13 +307,35 @@ pub(super) fn local_cards(names: &Names<'_>, facts: &Facts, platforms: &[String]
             }
         }
     }
-    for list in [&mut cards.container, &mut cards.instance, &mut cards.guest, &mut cards.outside] {
+    for list in
+        [&mut cards.container, &mut cards.instance, &mut cards.guest, &mut cards.guest_ports, &mut cards.outside]
+    {
         list.sort();
         list.dedup();
         let all = list.clone();
         list.retain(|card| !all.iter().any(|other| other != card && other.covers(card)));
     }
     cards
+}
+
+/// The bridge ports that a guest is declared on, and not the bridges of a platform.
+fn ports(guest: &tree::Guest) -> impl Iterator<Item = &Card> {
+    let is_port = |card: &&Card| Platform::of_bridge(&card.name).is_none_or(|platform| !platform.ports.is_empty());
+    guest.cards.iter().map(|card| &card.value).filter(is_port)
+}
+
+/// The addresses of guests that are behind bridge ports, as far as they are known.
+pub(super) fn guest_addresses<'a>(project: &'a Project, names: &Names<'a>, facts: &Facts) -> AddressSet {
+    let cards = LocalCards::default();
+    let places = Places::new(project, names, facts, &cards, &[]);
+    let declared = names.guests.iter().filter(|(_, guest)| guest.node.kind == GuestKind::Guest);
+    let behind_ports = declared.filter(|(_, guest)| ports(guest.node).next().is_some());
+    let known = behind_ports.filter_map(|(name, guest)| match &guest.node.address {
+        // What is wrong with it is reported where the guest is named.
+        Some(who) => Some(places.own(guest.file, who, &mut Vec::new())),
+        None => who::known_addresses(places.instance_fact(GuestKind::Guest, name)?),
+    });
+    known.reduce(|all, own| all.union(&own)).unwrap_or_default()
 }
 
 fn class_of(platform: &platform::Platform) -> Option<Class> {

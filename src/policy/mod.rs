@@ -545,8 +545,12 @@ pub struct LocalCards {
     pub container: Vec<Card>,
     /// LXD's and Incus's bridges.
     pub instance: Vec<Card>,
-    /// libvirt's bridges.
+    /// libvirt's bridges, and taps.
     pub guest: Vec<Card>,
+    /// Bridge ports that lead to a guest each. Bridged frames show the bridge as their interface.
+    pub guest_ports: Vec<Card>,
+    /// Addresses of guests behind such ports: what the host or a router on it sends to them shows no port yet.
+    pub guest_addresses: AddressSet,
     /// Cards that the policy calls outside although a pattern above covers them (`br-lan` beside `br-+`).
     pub outside: Vec<Card>,
 }

@@ -3,6 +3,7 @@
 //! the platforms' data ([`crate::platform`]); this module turns a policy's rule and its facts into the question. It writes no rules,
 //! gives no diagnostics, and names no platform: what people read is the platform's title.
 
+mod bridges;
 mod published;
 mod situation;
 mod verdict;
@@ -11,6 +12,7 @@ use crate::net::Family;
 use crate::platform::{self, Platform, Possible, Road};
 use crate::policy::{Class, Flow, Judgement, Policy};
 
+pub use bridges::may_lead_outside;
 pub use published::{container, ip6tables, iptables_off, lists_all, may_proxy, on_loopback, ports_unknown, translated};
 pub use verdict::{PlatformVerdict, Reached, fact_of, forward_policy, reasons, verdict};
 

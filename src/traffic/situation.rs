@@ -163,7 +163,8 @@ impl Query<'_> {
     }
 
     /// Whether bridged packets pass the hooks of the IP tables: by the kernel's setting, or by what the platform needs.
-    fn bridge_netfilter(&self) -> Option<bool> {
+    #[must_use]
+    pub fn bridge_netfilter(&self) -> Option<bool> {
         let name = match self.family {
             Family::Ipv4 => "net.bridge.bridge-nf-call-iptables",
             Family::Ipv6 => "net.bridge.bridge-nf-call-ip6tables",

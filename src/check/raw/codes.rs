@@ -439,7 +439,7 @@ chain filter INPUT {
 }
 ```
 
-Keep it, and test the file on the host; or say it in the language: `set listed = \"…\"`, `deny from listed to host`.
+Keep it, and test the file on the host; or say it in the language: `set listed from file \"listed.txt\"`, `deny from listed to host`.
 ",
 };
 

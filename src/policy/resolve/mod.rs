@@ -14,7 +14,8 @@ use crate::netfilter::Reject;
 use crate::netfilter::words::quotable;
 use crate::platform::Platform;
 use crate::policy::host::{
-    classes, containers, declared_facts, gather_facts, known_cards, local_cards, name_facts, platforms, spoken_classes,
+    classes, containers, declared_facts, gather_facts, guest_addresses, known_cards, local_cards, name_facts,
+    platforms, spoken_classes,
 };
 use crate::policy::names::{Names, TOO_MANY_RULES, at, find, too_deep};
 use crate::policy::order::finish_flows;
@@ -89,7 +90,8 @@ pub fn resolve(project: &Project) -> (Policy, Vec<Diagnostic>) {
     declared_facts(project, &names, &mut facts, &mut out);
     let spoken = spoken_classes(&names);
     let platforms = platforms(&names, &spoken, &facts, &mut out);
-    let cards = local_cards(&names, &facts, &platforms);
+    let mut cards = local_cards(&names, &facts, &platforms);
+    cards.guest_addresses = guest_addresses(project, &names, &facts);
     let known_cards = known_cards(&names, &cards);
     let classes = classes(&spoken, &platforms, &cards);
     let mut resolver = Resolver {

@@ -28,7 +28,7 @@ use party::{complement, merge};
 use user::user_fault;
 
 pub use cards::{card_fault, intersect, unite};
-pub use resident::{class_of, published_by, published_on_loopback};
+pub use resident::{class_of, known_addresses, published_by, published_on_loopback};
 
 /// Whether a party opens the connection or is opened to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -332,7 +332,9 @@ pub fn class_of(kind: GuestKind) -> Class {
     }
 }
 
-fn known_addresses(fact: &InstanceFact) -> Option<AddressSet> {
+/// The fixed addresses of an instance or guest, if any is known.
+#[must_use]
+pub fn known_addresses(fact: &InstanceFact) -> Option<AddressSet> {
     (!fact.addresses.is_empty()).then(|| fact.addresses.iter().copied().map(AddressRange::single).collect())
 }
 
