@@ -1,6 +1,9 @@
 //! The words of a rule cut into options, each with the match or target that it belongs to, as iptables' own parser cuts them: an option
 //! is looked for among those of the matches named so far, the latest first, and may be cut short where that leaves one.
 
+use std::sync::LazyLock;
+
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::value;
@@ -67,9 +70,9 @@ pub(super) enum Item {
 /// A rule's parts.
 #[derive(Default)]
 pub(super) struct Parsed<'t> {
-    pub items: Vec<Item>,
-    pub basic: Vec<Opt<'t>>,
-    pub matches: Vec<Instance<'t>>,
+    pub items: SmallVec<[Item; 8]>,
+    pub basic: SmallVec<[Opt<'t>; 4]>,
+    pub matches: SmallVec<[Instance<'t>; 4]>,
     pub target: Option<Instance<'t>>,
     /// Whether the target was named by `-g`.
     pub goto: bool,
@@ -107,6 +110,12 @@ const BASIC: &[(&str, &str, usize)] = &[
     ("", "--line-numbers", 0),
     ("", "--modprobe", 1),
 ];
+
+/// The same by either name: the short name, how many words follow.
+static BASIC_BY_NAME: LazyLock<FxHashMap<&str, (&str, usize)>> = LazyLock::new(|| {
+    let names = BASIC.iter().flat_map(|&(short, long, count)| [short, long].map(|name| (name, (short, count))));
+    names.filter(|(name, _)| !name.is_empty()).collect()
+});
 
 /// Commands of iptables and options that a rule cannot have: what is the beginning of one of them is no option of the rule alone.
 const COMMANDS: &[&str] = &[
@@ -304,14 +313,10 @@ impl<'t> Parser<'_, 't> {
     }
 
     fn look_up(&self, name: &str, word: &Word<'t>) -> Result<Option<Found>, Refusal> {
-        let long = name.starts_with("--");
-        if let Some((short, _, count)) =
-            BASIC.iter().find(|(short, known, _)| if long { *known == name } else { *short == name })
-        {
-            let name = if short.is_empty() { "" } else { short };
-            return Ok(Some(Found::Basic(name, *count)));
+        if let Some((short, count)) = BASIC_BY_NAME.get(name) {
+            return Ok(Some(Found::Basic(short, *count)));
         }
-        if !long {
+        if !name.starts_with("--") {
             return Ok(None);
         }
         for (owner, one) in self.owners() {
