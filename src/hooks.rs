@@ -2,6 +2,7 @@
 //! which order, where connection tracking takes them up, and what it knows of them. What rules ask of conntrack is then known, and a
 //! program can be brought into a form in which the words for it are gone.
 
+use crate::names::icmp::{self, TrackedAs};
 use crate::net::Family;
 use crate::netfilter::Hook;
 use crate::packet::{Bits, Cube, Field, Values};
@@ -147,10 +148,9 @@ fn icmp_number(family: Family) -> u128 {
     if family == Family::Ipv4 { 1 } else { 58 }
 }
 
-/// The messages that can open a connection: nf_conntrack_proto_icmp.c (echo, timestamp, information, address mask) and
-/// nf_conntrack_proto_icmpv6.c (echo, node information). All others are never NEW.
-fn opening_messages(family: Family) -> &'static [u128] {
-    if family == Family::Ipv4 { &[8, 13, 15, 17] } else { &[128, 139] }
+/// The messages that can open a connection. All others are never NEW.
+fn opening_messages(family: Family) -> impl Iterator<Item = u128> {
+    (0..=u8::MAX).filter(move |kind| icmp::tracked_as(family, *kind) == TrackedAs::Opens).map(u128::from)
 }
 
 /// The cubes of a region that first packets can be in: ICMP messages that open no connection are never NEW, and no packet comes with
@@ -163,9 +163,10 @@ pub fn openers(cube: &Cube, reserved: u32, space: &Space) -> Vec<Cube> {
         cube = cube.and_then(|cube| cube.with(field, Values::single(value)));
     }
     let Some(cube) = cube else { return Vec::new() };
-    let icmp = Values::single(icmp_number(universe.family()));
-    let messages = Values::union(opening_messages(universe.family()).iter().map(|kind| (kind << 8, kind << 8 | 0xff)));
-    let others = universe.complement(Field::PROTOCOL, &icmp).and_then(|rest| cube.clone().with(Field::PROTOCOL, rest));
-    let opening = messages.and_then(|messages| cube.with(Field::PROTOCOL, icmp)?.with(Field::ICMP, messages));
+    let protocol = Values::single(icmp_number(universe.family()));
+    let messages = Values::union(opening_messages(universe.family()).map(|kind| (kind << 8, kind << 8 | 0xff)));
+    let others =
+        universe.complement(Field::PROTOCOL, &protocol).and_then(|rest| cube.clone().with(Field::PROTOCOL, rest));
+    let opening = messages.and_then(|messages| cube.with(Field::PROTOCOL, protocol)?.with(Field::ICMP, messages));
     others.into_iter().chain(opening).collect()
 }

@@ -10,6 +10,7 @@ pub mod direct;
 pub mod docker_proxy;
 pub mod hairpin;
 pub mod host_network;
+pub mod icmp_state;
 pub mod known_holes;
 pub mod left_open;
 pub mod lockout;
@@ -47,6 +48,7 @@ const CHECKS: &[fn(&Policy, Target) -> Vec<Diagnostic>] = &[
     direct::check,
     hairpin::check,
     host_network::check,
+    icmp_state::check,
     masquerade_order::check,
     overlap::check,
     overridden::check,
@@ -87,6 +89,7 @@ pub static CODES: &[&Code] = &[
     &absent_interface::ABSENT_INTERFACE,
     &hairpin::HAIRPIN,
     &host_network::HOST_NETWORK_LEFT,
+    &icmp_state::ICMP_NEVER_EVALUATED,
     &known_holes::KNOWN_HOLE,
     &known_holes::POSSIBLE_HOLE,
     &node_ports::NODE_PORT_OF_HOST,

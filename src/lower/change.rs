@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 use thin_vec::{ThinVec, thin_vec};
 
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::net::{Family, Protocol};
-use crate::netfilter::{Effect, Hook, IcmpType, Match, MatchKind, Rule, TableFamily, TableKind};
+use crate::net::{AddressRange, AddressSet, Family, Protocol};
+use crate::netfilter::{Effect, Hook, IcmpType, Match, MatchKind, Rule, State, TableFamily, TableKind};
+use crate::policy::resolve::families;
 use crate::policy::{Change, ChangeKind, Class, Flow, Judgement, Nat, Options, Party, Traffic};
+
+use crate::syntax::tree::View;
+use crate::traffic;
 
 use super::Program;
 use super::condition::{self, Seat};
@@ -20,10 +24,9 @@ pub static MARK_AFTER_ROUTING: Code = Code {
     level: Level::Note,
     summary: "a mark is set after routing, so that no route can be chosen by it",
     explanation: "\
-A mark that `ip rule … fwmark` is to see has to be set before the kernel looks for a route. A sentence that names where routed traffic
-leaves (`to wan`, `via wan`) can be told from others only when the route is known; so can one `to world` on a host that
-has containers, instances or guests. The mark is then set in FORWARD. That serves traffic control (`tc`), filters and later rules, and
-no route.
+A mark that `ip rule … fwmark` is to see has to be set before the kernel looks for a route. A sentence that names the interface by which
+routed traffic leaves (`to wan`, `via wan`) can be told from others only when the route is known. The mark is then set in FORWARD. That
+serves traffic control (`tc`), filters and later rules, and no route.
 
 ```fw
 interface lan = eth1
@@ -31,7 +34,7 @@ interface wan = eth0
 mark 0x1 smtp from lan to wan            # note
 ```
 
-**Instead**, if the mark is to choose a route, say what is known before: the card of arrival, addresses, ports.
+**Instead**, if the mark is to choose a route, name the target without an interface:
 
 ```fw
 interface lan = eth1
@@ -39,6 +42,34 @@ mark 0x1 smtp from lan to world
 ```
 
 If it is not for routes, nothing needs to be changed.
+",
+};
+
+/// A mark that is set before routing, on a host whose own networks are not known.
+pub static MARK_ON_LOCAL_NETWORKS: Code = Code {
+    number: "FW0335",
+    name: "mark-on-local-networks",
+    level: Level::Note,
+    summary: "a mark `to world` may be set on what goes to containers, instances or guests, whose addresses are not known",
+    explanation: "\
+A mark is set before routing, so that a route can be chosen by it. There the interface by which a packet leaves is not known: what goes to
+containers, instances and guests is told from what leaves to the world by its address, and their networks are not known without facts.
+
+```fw
+use docker
+network app on br-app
+mark 0x1 from network app to world               # note
+```
+
+**Why it hurts.** If a route is chosen by the mark, what goes from one of these networks to another takes it as well.
+
+**Instead**, let `fwc facts` list the networks on the host, or name the target:
+
+```fw
+use docker
+network app on br-app
+mark 0x1 from network app to internet
+```
 ",
 };
 
@@ -57,14 +88,16 @@ impl Program<'_> {
     /// The rules of all changes, each at the hook where it takes effect.
     pub(super) fn changes(&mut self) {
         let mut places: BTreeMap<(TableKind, Hook), Vec<Rule>> = BTreeMap::new();
-        let mut late = Vec::new();
+        let (mut late, mut wide) = (Vec::new(), Vec::new());
         for change in &self.policy.changes {
-            for (kind, hook, rules) in self.change(change) {
-                // Towards this machine's own bridges there is no route to choose.
-                let leaves = change.flow.to == Class::Outside && hook == Hook::Forward;
-                if matches!(change.kind, ChangeKind::Mark(_)) && leaves && !rules.is_empty() {
+            if matches!(change.kind, ChangeKind::Mark(_)) && self.leaves_by_forward(change) {
+                if !self.is_known_before_routing(change) {
                     late.push(change.judgement.location);
+                } else if may_be_a_local_network(&change.judgement.to) && !traffic::knows_local_networks(self.policy) {
+                    wide.push(change.judgement.location);
                 }
+            }
+            for (kind, hook, rules) in self.change(change) {
                 let place = places.entry((kind, hook)).or_default();
                 for rule in rules {
                     if !place.contains(&rule) {
@@ -74,9 +107,20 @@ impl Program<'_> {
             }
         }
         late.dedup();
+        wide.dedup();
         self.out.extend(late.into_iter().map(|location| {
             Diagnostic::new(&MARK_AFTER_ROUTING, location, "this mark is set after routing: no route is chosen by it")
-                .help("if a route is to be, say what is known before: `from lan to world`, or addresses; else all is well")
+                .label("the interface where it leaves is known only then")
+                .help("if a route is to be, name its target without an interface: `to world`, `to internet`, or addresses")
+        }));
+        self.out.extend(wide.into_iter().map(|location| {
+            Diagnostic::new(
+                &MARK_ON_LOCAL_NETWORKS,
+                location,
+                "this mark may be set on what goes to networks of this machine, too",
+            )
+            .label("before routing they are told by their addresses, which are not known")
+            .help("let `fwc facts` list them on the host, or name the target: `to internet`, or addresses")
         }));
         for ((kind, hook), rules) in places {
             if (kind, hook) == (TableKind::Mangle, Hook::Forward) {
@@ -89,6 +133,11 @@ impl Program<'_> {
                 None => self.entry(TableFamily::Inet, kind, hook, &entry_chain(kind, hook), rules),
             }
         }
+    }
+
+    /// Whether a change is for packets that pass through to the outside: towards this machine's own bridges there is no route to choose.
+    fn leaves_by_forward(&self, change: &Change) -> bool {
+        change.flow.from != Class::Host && change.flow.to == Class::Outside
     }
 
     fn change(&self, change: &Change) -> Vec<(TableKind, Hook, Vec<Rule>)> {
@@ -105,12 +154,13 @@ impl Program<'_> {
                 let effect =
                     Effect::SetMark { value: *mark, mask: !(super::RESERVED_MARKS | self.masquerade_numbers()) };
                 // Marks choose routes: what is known before routing is marked there.
-                let hook = if altered == Hook::Forward && self.is_known_before_routing(change) {
-                    Hook::Prerouting
-                } else {
-                    altered
-                };
-                vec![(TableKind::Mangle, hook, self.changed(change, Way::Forth, TableKind::Mangle, hook, &effect))]
+                if altered != Hook::Forward || !self.is_known_before_routing(change) {
+                    return vec![(TableKind::Mangle, altered, self.marked(change, altered, &effect))];
+                }
+                vec![
+                    (TableKind::Mangle, Hook::Prerouting, self.marked(change, Hook::Prerouting, &effect)),
+                    (TableKind::Mangle, Hook::Forward, self.marked_where_forwarded(change, &effect)),
+                ]
             }
             ChangeKind::Dscp(class) => {
                 let effect = Effect::SetDscp(*class);
@@ -142,33 +192,75 @@ impl Program<'_> {
         }
     }
 
-    /// Whether the routed packets of a change can be told before it is known where they leave: their target is addresses
-    /// outside, or anybody outside on a host that has nobody else behind it.
+    /// Whether the routed packets of a change can be told before it is known where they leave: neither its target nor `via` names an
+    /// interface.
     fn is_known_before_routing(&self, change: &Change) -> bool {
         let judgement = &change.judgement;
-        let (from, to) = (&judgement.from, &judgement.to);
-        // A `forward` has not given the packet its target yet.
-        let translated = self.policy.nat.iter().any(|nat| match nat {
-            Nat::Forward { address, .. } => to.addresses.as_ref().is_none_or(|set| set.contains(*address)),
-            _ => false,
-        });
+        let to = &judgement.to;
+        let by_address = |party: &Party| party.cards.is_none();
         change.flow.to == Class::Outside
             && judgement.via.is_none()
-            && to.cards.is_none()
-            && to.except.is_empty()
-            && to.live.is_none()
-            && (to.addresses.is_some() || self.policy.cards.has_nobody())
-            && (from.cards.is_some() || from.addresses.is_some() || from.class != Class::Outside)
-            && !translated
+            && by_address(to)
+            && to.except.iter().all(by_address)
+    }
+
+    /// The rules of a mark: for what the opener of a connection sends, and for what belongs to none. Answers have a route of their own.
+    fn marked(&self, change: &Change, hook: Hook, effect: &Effect) -> Vec<Rule> {
+        let rules = self.changed(change, Way::Forth, TableKind::Mangle, hook, effect);
+        if !super::has_part(self.policy, "established") {
+            return rules;
+        }
+        let untracked = self.policy.changes.iter().any(|change| change.kind == ChangeKind::Notrack);
+        let with = |kind: MatchKind| {
+            let kind = Match::is(kind);
+            rules.clone().into_iter().map(move |mut rule| {
+                rule.matches.retain(|known| *known != kind);
+                rule.matches.push(kind.clone());
+                rule
+            })
+        };
+        let untracked = untracked.then(|| with(MatchKind::State(State::UNTRACKED))).into_iter().flatten();
+        with(MatchKind::DirectionOriginal).chain(untracked).collect()
+    }
+
+    /// What a `forward` sends to the target of a mark is addressed to the host before routing: it is marked behind it.
+    fn marked_where_forwarded(&self, change: &Change, effect: &Effect) -> Vec<Rule> {
+        let to = &change.judgement.to;
+        let targets: AddressSet = self
+            .policy
+            .nat
+            .iter()
+            .filter_map(|nat| match nat {
+                Nat::Forward { address, .. } => Some(*address),
+                _ => None,
+            })
+            .filter(|address| to.addresses.as_ref().is_none_or(|set| set.contains(*address)))
+            .map(AddressRange::single)
+            .collect();
+        let mut rules = Vec::new();
+        for family in Family::BOTH.into_iter().filter(|family| targets.has_family(*family)) {
+            let mut forwarded = change.clone();
+            forwarded.judgement.family = Some(family);
+            forwarded.judgement.to.addresses = Some(targets.of_family(family));
+            if !families(&forwarded.judgement).contains(&family) {
+                continue;
+            }
+            let mut own = self.marked(&forwarded, Hook::Forward, effect);
+            own.iter_mut().for_each(|rule| rule.matches.push(Match::is(MatchKind::DestinationTranslated)));
+            rules.extend(own);
+        }
+        rules
     }
 
     fn changed(&self, change: &Change, way: Way, kind: TableKind, hook: Hook, effect: &Effect) -> Vec<Rule> {
-        let seat = Seat::new(hook, kind, change.flow);
         let mut judgement = change.judgement.clone();
         let early = hook == Hook::Prerouting;
+        // What a container publishes is still sent to an address of the host, at the port that it publishes.
+        let published = early && way == Way::Forth && is_reached_at_host(&judgement.to);
+        let seat = Seat { proxied: published, ..Seat::new(hook, kind, change.flow) };
         if early {
             // The target's cards are not known before routing, and a container is still an address of the host.
-            judgement.to = as_dialled(judgement.to);
+            judgement.to = if published { judgement.to.at_any_address() } else { as_dialled(judgement.to) };
             judgement.to.cards = None;
             // Nor is the card that the policy's crossing is at, where the packet leaves by it.
             if change.flow.from != Class::Outside {
@@ -176,6 +268,7 @@ impl Program<'_> {
             }
         }
         let routed = early && change.flow.to == Class::Outside && judgement.to.addresses.is_none();
+        let local = if routed { traffic::local_networks(self.policy) } else { AddressSet::default() };
         let mut rules = Vec::new();
         let ends = self.class_matches(&judgement, way, hook);
         for mut conjunction in condition::of(self.policy, &judgement, &seat) {
@@ -186,15 +279,19 @@ impl Program<'_> {
                 let mut matches = told.clone();
                 if routed {
                     matches.push(Match::not(MatchKind::DestinationLocal));
+                } else if published && judgement.to.at.is_none() {
+                    matches.push(Match::is(MatchKind::DestinationLocal));
                 }
                 matches.extend(conjunction.matches.iter().cloned());
-                rules.push(Rule {
-                    family: conjunction.family,
-                    matches,
-                    effects: thin_vec![effect.clone()],
-                    origin: Some(judgement.location),
-                    ..Rule::default()
-                });
+                for (family, matches) in without(&local, conjunction.family, matches) {
+                    rules.push(Rule {
+                        family,
+                        matches,
+                        effects: thin_vec![effect.clone()],
+                        origin: Some(judgement.location),
+                        ..Rule::default()
+                    });
+                }
             }
         }
         rules
@@ -284,6 +381,33 @@ impl Program<'_> {
         }
         rules
     }
+}
+
+/// The same matches for destinations that are in none of these networks, a family apart from the other where they are in one alone.
+fn without(networks: &AddressSet, family: Option<Family>, matches: Vec<Match>) -> Vec<(Option<Family>, Vec<Match>)> {
+    if networks.is_empty() {
+        return vec![(family, matches)];
+    }
+    let families = Family::BOTH.into_iter().filter(|one| family.is_none_or(|family| family == *one));
+    families
+        .map(|family| {
+            let own = Some(networks.of_family(family)).filter(|own| !own.is_empty());
+            let elsewhere = own.map(|own| Match::not(MatchKind::Destination(own)));
+            (Some(family), matches.iter().cloned().chain(elsewhere).collect())
+        })
+        .collect()
+}
+
+/// Whether networks of this machine may have addresses of a target in the world: not if it leaves private addresses out.
+fn may_be_a_local_network(to: &Party) -> bool {
+    let left_out = to.except.iter().filter_map(|one| one.addresses.as_ref());
+    let left_out = left_out.fold(AddressSet::default(), |all, set| all.union(set));
+    to.addresses.is_none() && !left_out.covers(&AddressSet::private())
+}
+
+/// Whether a target is a container by what it publishes at an address of the host.
+fn is_reached_at_host(party: &Party) -> bool {
+    party.class == Class::Container && party.view != Some(View::Direct)
 }
 
 /// A target as a packet's own words have it before translation: the address that was dialled is its destination.

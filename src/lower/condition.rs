@@ -7,6 +7,7 @@ use std::sync::Arc;
 use smallvec::{SmallVec, smallvec};
 use thin_vec::thin_vec;
 
+use crate::names::icmp::{self, TrackedAs};
 use crate::net::{AddressRange, AddressSet, Card, Family, PortRange, PortSet, Protocol};
 use crate::netfilter::{Hook, Match, MatchKind, SetField, State, TableFamily, TableKind, Verdict, entry};
 use crate::policy::{Action, CardSet, Class, Flow, Judgement, Party, Policy, Published, Traffic};
@@ -72,9 +73,20 @@ impl Seat {
         self.table == TableKind::Filter
     }
 
+    /// Whether the same clients come by another hook of this table as well, so that both count together: to what a container publishes
+    /// they come by NAT and FORWARD, or by docker-proxy and INPUT.
+    #[must_use]
+    pub fn counts_with_others(&self) -> bool {
+        let filter = self.table == TableKind::Filter && self.family == TableFamily::Inet;
+        filter && self.flow.to == Class::Container && (self.proxied || self.hook == Hook::Forward)
+    }
+
     /// Tells apart the limits of seats that count separately.
     #[must_use]
     pub fn suffix(&self) -> &'static str {
+        if self.counts_with_others() {
+            return "";
+        }
         match (self.table, self.bridged, self.hook, self.leg, &self.allow) {
             (TableKind::Mangle, ..) => "m",
             (_, _, _, Some(HostLeg::Published), _) => "h",
@@ -289,7 +301,7 @@ fn roads(
     family: Option<Family>,
 ) -> Vec<Road> {
     let header = || Road { ports: Ports::Header, extra: Vec::new() };
-    if seat.hook == Hook::Prerouting {
+    if seat.hook == Hook::Prerouting && !seat.proxied {
         return vec![header()];
     }
     if seat.proxied {
@@ -325,11 +337,12 @@ fn single(address: IpAddr) -> AddressSet {
     AddressSet::new([AddressRange::single(address)])
 }
 
-/// Whether the kernel tracks none of these messages: neighbour discovery and multicast listeners (nf_conntrack_proto_icmpv6.c,
-/// noct_valid_new). They belong to no connection that could have a direction or be translated.
+/// Whether the kernel tracks none of these messages: neighbour discovery and multicast listeners. They belong to no connection that could have a direction or be translated.
 fn is_never_tracked(service: &Service<'_>) -> bool {
     service.protocol == Some(Protocol::ICMPV6)
-        && service.icmp.is_some_and(|types| types.iter().all(|one| matches!(one.kind, 130..=136 | 143)))
+        && service.icmp.is_some_and(|types| {
+            types.iter().all(|one| icmp::tracked_as(Family::Ipv6, one.kind) == TrackedAs::Untracked)
+        })
 }
 
 /// The roads to a container through FORWARD and OUTPUT: NAT's, and the container's own address.

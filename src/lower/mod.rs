@@ -40,6 +40,7 @@ pub static CODES: &[&crate::diagnostic::Code] = &[
     &gate::GATE_WITHOUT_ADDRESS,
     &dispatch::REJECT_IN_MANGLE,
     &change::MARK_AFTER_ROUTING,
+    &change::MARK_ON_LOCAL_NETWORKS,
     &proxy::OWN_ADDRESS_LEFT_OPEN,
     &proxy::OWN_ADDRESS_CANNOT_CLOSE,
     &own_address::NEIGHBOURS_LEFT_OPEN,
@@ -454,6 +455,11 @@ impl<'p> Program<'p> {
             };
             if let Some(limit) = options.limit.as_ref().filter(|_| judgement.action == Action::Allow) {
                 let chain = self.limit_chain(judgement, limit, log.as_ref(), seat);
+                if seat.counts_with_others() {
+                    rules.push(Rule { verdict: Some(Verdict::Jump(chain)), ..base.clone() });
+                    rules.push(Rule { verdict: verdict.clone(), ..base });
+                    continue;
+                }
                 rules.push(Rule { verdict: Some(Verdict::Goto(chain)), ..base });
                 continue;
             }
@@ -478,7 +484,8 @@ impl<'p> Program<'p> {
     }
 
     /// The chain that holds a statement's limit, made where first needed: within it allow, beyond it deny. Every alternative of
-    /// the statement goes there, so that they share one state.
+    /// the statement goes there, so that they share one state. A chain of several hooks returns what is within: an allow is not the
+    /// same at each.
     fn limit_chain(
         &mut self,
         judgement: &Judgement,
@@ -493,6 +500,7 @@ impl<'p> Program<'p> {
         let number = judgement.statement;
         let name: Arc<str> = Arc::from(format!("fwc-limit-{number}{}", seat.suffix()));
         self.limits.insert(key, name.clone());
+        let within = if seat.counts_with_others() { Verdict::Return } else { seat.allow.clone() };
         let mut rules = Vec::new();
         let origin = Some(judgement.location);
         let state_name: Arc<str> = Arc::from(format!("fwc-{number}{}", seat.suffix()));
@@ -510,7 +518,7 @@ impl<'p> Program<'p> {
                         name: state_name.clone(),
                     }));
                     let base = Rule { family, matches: vec![Match::is(kind)], origin, ..Rule::default() };
-                    rules.push(Rule { verdict: Some(seat.allow.clone()), ..base });
+                    rules.push(Rule { verdict: Some(within.clone()), ..base });
                 }
             }
             None => {
@@ -538,7 +546,7 @@ impl<'p> Program<'p> {
                         ..Rule::default()
                     });
                 }
-                rules.push(Rule { verdict: Some(seat.allow.clone()), origin, ..Rule::default() });
+                rules.push(Rule { verdict: Some(within), origin, ..Rule::default() });
             }
         }
         if limit.seconds.is_some() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{dispatch, gate, own_address, proxy};
+use super::{change, dispatch, gate, own_address, proxy};
 use crate::check::{direct, docker_proxy, masquerade_order, overridden, same_bridge, second_manager};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::net::Card;
@@ -23,6 +23,7 @@ static LIMITS: &[&Code] = &[
     &proxy::OWN_ADDRESS_LEFT_OPEN,
     &gate::GUEST_ROAD_UNSEEN,
     &overridden::LIBVIRT_REJECTS,
+    &change::MARK_ON_LOCAL_NETWORKS,
     &masquerade_order::MASQUERADE_ORDER,
     &same_bridge::SAME_BRIDGE,
     &second_manager::SECOND_MANAGER,

@@ -147,6 +147,37 @@ pub fn name(family: Family, icmp: IcmpType) -> Option<&'static str> {
     table(family).iter().find(|&&(_, kind, code)| kind == icmp.kind && code == icmp.code).map(|&(name, ..)| name)
 }
 
+/// What connection tracking makes of a message that belongs to no known connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrackedAs {
+    /// It opens one.
+    Opens,
+    /// It is left out of tracking.
+    Untracked,
+    /// It is invalid.
+    Invalid,
+}
+
+/// What tracking makes of messages of a type: nf_conntrack_proto_icmp.c and nf_conntrack_proto_icmpv6.c (`valid_new`,
+/// `noct_valid_new`). Errors and answers that belong to a known connection are related or established.
+#[must_use]
+pub fn tracked_as(family: Family, kind: u8) -> TrackedAs {
+    match (family, kind) {
+        (Family::Ipv4, 8 | 13 | 15 | 17) | (Family::Ipv6, 128 | 139) => TrackedAs::Opens,
+        (Family::Ipv6, 130..=136 | 143) => TrackedAs::Untracked,
+        _ => TrackedAs::Invalid,
+    }
+}
+
+/// Whether messages of a type are errors about connections, or answers in one.
+#[must_use]
+pub fn belongs_to_connections(family: Family, kind: u8) -> bool {
+    match family {
+        Family::Ipv4 => matches!(kind, 0 | 3 | 4 | 5 | 11 | 12 | 14 | 16 | 18),
+        Family::Ipv6 => matches!(kind, 1..=4 | 129 | 140),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

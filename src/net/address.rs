@@ -273,6 +273,15 @@ impl AddressSet {
         Self::sorted(&self.iter().filter(|range| range.family() == family).collect::<Vec<_>>())
     }
 
+    /// The addresses that networks give themselves: RFC 1918 and RFC 4193.
+    #[must_use]
+    pub fn private() -> Self {
+        ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"]
+            .iter()
+            .filter_map(|text| text.parse().ok())
+            .collect()
+    }
+
     /// The addresses that every host has for itself.
     #[must_use]
     pub fn loopback(family: Family) -> Self {

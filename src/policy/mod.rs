@@ -601,6 +601,8 @@ pub struct Policy {
     pub live_sets: Vec<LiveSet>,
     /// Cards by class.
     pub cards: LocalCards,
+    /// Addresses of the networks on this machine that the policy declares.
+    pub declared_networks: AddressSet,
     /// Containers.
     pub containers: Containers,
     /// Every fact that is known, from file, source and compose files.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::str::FromStr as _;
 
 use crate::names;
+use crate::names::icmp::TrackedAs;
 use crate::net::{Family, Mac, Protocol};
 
 /// A packet as it is asked about: what was not said is not known.
@@ -394,6 +395,11 @@ impl<'t> Reader<'t> {
             question.protocol = Some(if six { Protocol::ICMPV6 } else { Protocol::ICMP });
             question.icmp = Some(if six { (128, 0) } else { (8, 0) });
         }
+        if let Some(state) = question.icmp.and_then(|(kind, _)| state_without_connection(question.protocol, kind))
+            && question.state == 0
+        {
+            question.state = state;
+        }
         let whole = Range { start: 0, end: self.words.end };
         if question.from_host && question.arrives.is_some() {
             return Err(Misunderstood {
@@ -412,6 +418,17 @@ impl<'t> Reader<'t> {
         }
         Ok(self.question)
     }
+}
+
+/// The state of an ICMP message that opens no connection and belongs to none, by its place in [`STATES`].
+fn state_without_connection(protocol: Option<Protocol>, kind: u8) -> Option<u8> {
+    let family = if protocol == Some(Protocol::ICMPV6) { Family::Ipv6 } else { Family::Ipv4 };
+    let name = match names::icmp::tracked_as(family, kind) {
+        TrackedAs::Untracked => "untracked",
+        TrackedAs::Invalid if !names::icmp::belongs_to_connections(family, kind) => "invalid",
+        _ => return None,
+    };
+    STATES.iter().position(|state| *state == name).and_then(|at| u8::try_from(at).ok())
 }
 
 /// Whether a word is no protocol and no ICMP type, but what comes behind them.

@@ -4,6 +4,7 @@
 //! gives no diagnostics, and names no platform: what people read is the platform's title.
 
 mod bridges;
+mod networks;
 mod published;
 mod situation;
 mod verdict;
@@ -13,6 +14,7 @@ use crate::platform::{self, Platform, Possible, Road};
 use crate::policy::{Class, Flow, Judgement, Policy};
 
 pub use bridges::may_lead_outside;
+pub use networks::{knows_local_networks, local_networks};
 pub use published::{container, ip6tables, iptables_off, lists_all, may_proxy, on_loopback, ports_unknown, translated};
 pub use verdict::{PlatformVerdict, Reached, fact_of, forward_policy, reasons, verdict};
 

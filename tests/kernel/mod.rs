@@ -23,6 +23,7 @@ mod examples;
 mod judged;
 mod listed;
 mod loading;
+mod marked;
 mod mutants;
 mod neighbours;
 mod oracle_proof;

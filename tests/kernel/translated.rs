@@ -33,18 +33,18 @@ const IOT: usize = 2;
 const DOCKER: usize = 3;
 
 /// A packet as it leaves: interface, source, destination and its port.
-type Left = (usize, IpAddr, SocketAddr);
+pub(super) type Left = (usize, IpAddr, SocketAddr);
 
 fn address(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
 
-fn socket(text: &str) -> SocketAddr {
+pub(super) fn socket(text: &str) -> SocketAddr {
     text.parse().expect("an address and a port")
 }
 
 /// The next packet of UDP that leaves by any interface.
-fn leaves(namespace: &mut Namespace) -> Option<Left> {
+pub(super) fn leaves(namespace: &mut Namespace) -> Option<Left> {
     let mut buffer = [0; 2048];
     let mut left = None;
     for card in [WAN, LAN, IOT, DOCKER] {

@@ -112,7 +112,9 @@ pub fn resolve(project: &Project) -> (Policy, Vec<Diagnostic>) {
     if let Some((file, group)) = bridge_services {
         resolver.bridge_services(file, group);
     }
+    let declared_networks = resolver.places.declared_networks();
     let Resolver { mut policy, mut out, .. } = resolver;
+    policy.declared_networks = declared_networks;
     finish_flows(&mut policy);
     names.unused(project, &mut out);
     policy.containers = containers(&facts, &policy);

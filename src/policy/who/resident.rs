@@ -164,6 +164,16 @@ impl Places<'_, '_> {
             .then(|| (Party { cards, addresses, ..Party::of(Class::Container) }, members == 1))
     }
 
+    /// The addresses of all declared networks of this machine.
+    pub(in crate::policy) fn declared_networks(&self) -> AddressSet {
+        let declared = self.names.networks.values();
+        let own = declared.filter_map(|network| {
+            let who = network.node.address.as_ref()?;
+            Some(self.own(network.file, who, &mut Vec::new()))
+        });
+        own.fold(AddressSet::default(), |all, set| all.union(&set))
+    }
+
     pub(super) fn network(&self, file: FileId, name: &Name, out: &mut Vec<Diagnostic>) -> Option<Party> {
         if let Some(network) = find(&self.names.networks, &name.value) {
             let cards: Vec<Card> = network.node.cards.iter().map(|card| card.value.clone()).collect();
