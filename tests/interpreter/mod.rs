@@ -251,6 +251,26 @@ impl Policy {
         early.into_iter().find(|rule| self.matches(rule, &arriving) == Some(true))
     }
 
+    /// Takes the last rules out and gives each as the one rule of a policy: an assert is read as a rule that is looked at by itself.
+    pub fn split_asserts(mut self, count: usize) -> (Self, Vec<Self>) {
+        let asserts = self.rules.split_off(self.rules.len() - count);
+        let alone = |rule| Self { rules: vec![rule], defaults: Vec::new(), ..self.clone() };
+        let asserts = asserts.into_iter().map(alone).collect();
+        (self, asserts)
+    }
+
+    /// Whether an assert, which is a policy of one rule, speaks of a connection. One about every service does not speak of what the
+    /// prelude always allows.
+    pub fn is_asserted(&self, assert: &Self, attempt: &Attempt) -> bool {
+        let rule = &assert.rules[0];
+        let about = self.matches(rule, attempt) == Some(true) && assert.answer(attempt).rule == Some(rule.id);
+        about && !(rule.what.is_empty() && self.is_of_prelude(self.answer(attempt).rule))
+    }
+
+    fn is_of_prelude(&self, rule: Option<usize>) -> bool {
+        rule.is_some_and(|rule| self.labels[rule].starts_with("prelude.fw:"))
+    }
+
     /// Whether an `early` deny stops packets of a connection in one of its directions.
     pub fn is_cut_early(&self, attempt: &Attempt) -> bool {
         let answer = Attempt { from: attempt.to.clone(), to: attempt.from.clone(), ..attempt.clone() };
@@ -538,20 +558,12 @@ impl Policy {
         // allow never opens a container's own address without the word `direct`.
         let says_direct =
             rule.clauses.iter().filter_map(|clauses| clauses.to.as_ref()).any(|who| self.says(who, View::Direct));
-        if attempt.direct && rule.action == Action::Allow && !says_direct && !self.is_between_neighbours(rule, attempt)
-        {
+        // The prelude is in force in every flow.
+        let opens = says_direct || self.is_of_prelude(Some(rule.id)) || self.is_between_neighbours(rule, attempt);
+        if attempt.direct && rule.action == Action::Allow && !opens {
             return Some(false);
         }
-        let inside =
-            rule.clauses.iter().filter_map(|clauses| clauses.to.as_ref()).any(|who| self.says(who, View::Inside));
-        let port = if inside { attempt.inside } else { attempt.port };
-        // A deny to containers closes at their own address what it closes at the host's; from this machine, where their address is said.
-        let stops = matches!(rule.action, Action::Deny | Action::Reject(_));
-        let apart = matches!(attempt.from.class, Class::Host | Class::Container) && !names_container(rule, true);
-        let published = attempt.published_as.iter().filter(|_| attempt.direct && stops && !apart);
-        let ports: Vec<Option<u16>> = std::iter::once(port).chain(published.map(|&port| Some(port))).collect();
-        let serves = |item: &Item| ports.iter().any(|&port| self.serves(item, attempt, port));
-        if !rule.what.is_empty() && !rule.what.iter().any(serves) {
+        if !self.names_service(rule, attempt) {
             return Some(false);
         }
         for clauses in &rule.clauses {
@@ -575,6 +587,20 @@ impl Policy {
             }
         }
         certain.then_some(true)
+    }
+
+    /// Whether `attempt` is to a service of the rule, which may be to every one.
+    pub fn names_service(&self, rule: &FlatRule, attempt: &Attempt) -> bool {
+        let inside =
+            rule.clauses.iter().filter_map(|clauses| clauses.to.as_ref()).any(|who| self.says(who, View::Inside));
+        let port = if inside { attempt.inside } else { attempt.port };
+        // A deny to containers closes at their own address what it closes at the host's; from this machine, where their address is said.
+        let stops = matches!(rule.action, Action::Deny | Action::Reject(_));
+        let apart = matches!(attempt.from.class, Class::Host | Class::Container) && !names_container(rule, true);
+        let published = attempt.published_as.iter().filter(|_| attempt.direct && stops && !apart);
+        let ports: Vec<Option<u16>> = std::iter::once(port).chain(published.map(|&port| Some(port))).collect();
+        let serves = |item: &Item| ports.iter().any(|&port| self.serves(item, attempt, port));
+        rule.what.is_empty() || rule.what.iter().any(serves)
     }
 
     /// Whether an allow names two containers that reach each other on one bridge: there it means the address that they use.

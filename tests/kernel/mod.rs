@@ -9,12 +9,14 @@ pub mod model;
 pub mod namespace;
 pub mod oracle;
 pub mod packet;
+pub mod platforms;
 pub mod program;
 pub mod tap;
 pub mod traffic;
 
 mod accept;
 mod agreement;
+mod asserted;
 mod attached;
 mod bridged;
 mod chain_lines;

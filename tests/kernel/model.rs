@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 
-use fwc::facts::{DockerContainer, Facts};
+use fwc::facts::{DockerContainer, DockerNetwork, Facts};
 use fwc::net::Mac;
 use fwc::syntax::tree::{Place, Who};
 
@@ -56,12 +56,17 @@ impl Model {
     pub fn of(case: &HostCase) -> Self {
         let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(case.truth)).expect(case.truth);
         let facts: Facts = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", case.truth));
+        Self::new(HostPlan::parse(case.cards), &facts, case.facts == case.truth)
+    }
+
+    /// The host that has these interfaces and of which this is true.
+    pub fn new(plan: HostPlan, facts: &Facts, known: bool) -> Self {
         let mut model = Self {
-            plan: HostPlan::parse(case.cards),
+            plan,
             bridges: BTreeMap::new(),
             names: BTreeMap::new(),
             published: Vec::new(),
-            known: case.facts == case.truth,
+            known,
             silent_ipv6: facts.podman.is_some()
                 || facts.docker.as_ref().is_some_and(|docker| {
                     let version = docker.version.as_deref().and_then(|version| version.split('.').next()?.parse().ok());
@@ -69,22 +74,10 @@ impl Model {
                 }),
         };
         if let Some(docker) = &facts.docker {
-            for network in docker.networks.values() {
-                model.bridges.insert(network.bridge.clone().expect("the truth names bridges"), Class::Container);
-            }
-            for (name, container) in &docker.containers {
-                let network = &docker.networks[&container.networks[0]];
-                model.container(name, container, network.bridge.as_deref().expect("the truth names bridges"));
-            }
+            model.containers(&docker.networks, &docker.containers);
         }
         if let Some(podman) = &facts.podman {
-            for network in podman.networks.values() {
-                model.bridges.insert(network.bridge.clone().expect("the truth names bridges"), Class::Container);
-            }
-            for (name, container) in &podman.containers {
-                let network = &podman.networks[&container.networks[0]];
-                model.container(name, container, network.bridge.as_deref().expect("the truth names bridges"));
-            }
+            model.containers(&podman.networks, &podman.containers);
         }
         if let Some(instances) = &facts.instances {
             for name in instances.bridges.keys() {
@@ -94,11 +87,30 @@ impl Model {
                 model.names.extend(instance.addresses.iter().map(|&address| (address, name.clone())));
             }
         }
+        for card in &model.plan.cards {
+            if card.name.starts_with("virbr") {
+                model.bridges.insert(card.name.clone(), Class::Guest);
+            }
+        }
         model
     }
 
+    /// The networks of a platform that are on bridges, and the containers there that have an address.
+    fn containers(
+        &mut self,
+        networks: &BTreeMap<String, DockerNetwork>,
+        containers: &BTreeMap<String, DockerContainer>,
+    ) {
+        self.bridges.extend(networks.values().filter_map(|network| Some((network.bridge.clone()?, Class::Container))));
+        for (name, container) in containers {
+            let bridge = container.networks.iter().find_map(|network| networks.get(network)?.bridge.as_deref());
+            if let Some(bridge) = bridge {
+                self.container(name, container, bridge);
+            }
+        }
+    }
+
     fn container(&mut self, name: &str, container: &DockerContainer, bridge: &str) {
-        assert!(!container.addresses.is_empty(), "the truth gives containers addresses");
         for &address in &container.addresses {
             self.names.insert(address, name.to_owned());
             for port in &container.ports {

@@ -12,9 +12,9 @@ use std::ops::Range;
 use super::agreement::{Baseline, Subject};
 use super::conversation::{FollowUp, follow_ups, older, outlive};
 use super::counters::{Place, counted};
-use super::emitted::{Backend, Files, load};
+use super::emitted::{Backend, Files, load, unload};
 use super::hosts::{HOSTS, HostCase};
-use super::namespace::{Namespace, inside};
+use super::namespace::inside;
 use super::oracle::{Oracle, Outcome, Probe};
 use super::program::{build_host, load_platform};
 use super::traffic::{Case, Grid, Random};
@@ -423,19 +423,6 @@ fn in_place(file: &str, lines: &[&str], at: usize) -> String {
 impl Mutant {
     fn files(&self) -> Files {
         Files::from([(self.file.clone(), self.text.clone())])
-    }
-}
-
-/// Takes our program away, and leaves the platform's.
-fn unload(namespace: &Namespace, files: &Files, backend: Backend) {
-    for (ending, program) in [(".empty.v4", "iptables"), (".empty.v6", "ip6tables")] {
-        if let Some((_, text)) = files.iter().find(|(name, _)| name.ends_with(ending)) {
-            let program = format!("{program}-{}-restore", backend.variant());
-            namespace.run(&program, &["-w", "--noflush"], text).expect("an emptying file loads");
-        }
-    }
-    if let Some((_, text)) = files.iter().find(|(name, _)| name.ends_with(".empty.nft")) {
-        namespace.run("nft", &["-f", "-"], text).expect("an emptying file loads");
     }
 }
 

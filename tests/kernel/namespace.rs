@@ -46,6 +46,11 @@ impl HostPlan {
         plan
     }
 
+    /// Whether the host has an interface of that name.
+    pub fn has(&self, name: &str) -> bool {
+        self.cards.iter().any(|card| card.name == name)
+    }
+
     /// Whether `address` is one of the host's own.
     pub fn owns(&self, address: IpAddr) -> bool {
         self.cards.iter().flat_map(|card| &card.addresses).any(|net| net.addr() == address)

@@ -19,7 +19,7 @@ use nix::sys::socket::{
 };
 
 use super::namespace::Namespace;
-use super::packet::{DELIVERED_TTL, Header, Packet, Payload, RST};
+use super::packet::{DELIVERED_TTL, Header, LOOPBACK_TTL, Packet, Payload, RST};
 
 /// Where a packet comes into the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,6 +84,8 @@ table inet packet-oracle {
     set quiet { type inet_service; flags dynamic; size 65535; }
     chain input {
         type filter hook input priority 2147483647; policy accept;
+        iifname \"lo\" ip ttl 78 add @seen4 { ip id } drop
+        iifname \"lo\" ip6 hoplimit 78 add @seen6 { ip6 flowlabel } drop
         iifname \"lo\" accept
         ip ttl 77 tcp sport != 0 add @quiet { tcp sport } accept
         ip6 hoplimit 77 tcp sport != 0 add @quiet { tcp sport } accept
@@ -216,7 +218,10 @@ impl<'a> Oracle<'a> {
     }
 
     fn send(&mut self, probe: &Probe, id: u16, ttl: u8) -> Outcome {
-        let bytes = probe.packet.bytes(id, ttl);
+        // What else comes in by the loopback are answers of the host to itself.
+        let to = probe.packet.destination;
+        let by_loopback = probe.entry == Entry::Host && (to.is_loopback() || self.namespace.plan.owns(to));
+        let bytes = probe.packet.bytes(id, if by_loopback { LOOPBACK_TTL } else { ttl });
         match probe.entry {
             Entry::Card(card) => {
                 let tap = &mut self.namespace.taps[card];

@@ -61,6 +61,8 @@ impl fmt::Display for Packet {
 
 /// The hop limit that marks a packet which the oracle lets through to the host itself, to open a connection.
 pub const DELIVERED_TTL: u8 = 77;
+/// The hop limit of what the host sends to itself.
+pub const LOOPBACK_TTL: u8 = 78;
 
 impl Packet {
     /// The IP protocol number.

@@ -116,6 +116,20 @@ impl Grid {
         self.sources.len() * self.destinations.len() * self.services.len()
     }
 
+    /// How many services the grid has: every so many packets there is the next of one service.
+    pub fn services(&self) -> usize {
+        self.services.len()
+    }
+
+    /// What a packet of a service with ports carries, from a port at random.
+    pub fn payload(&self, service: usize, random: &mut Random) -> Option<Payload> {
+        let from = 32_768 + u16::try_from(random.below(28_000)).expect("it is below 28,000");
+        match self.services[service] {
+            Service::Port(protocol, port) => with_ports(protocol, from, port),
+            _ => None,
+        }
+    }
+
     /// A packet of the grid, if it makes sense: both ends of one family, and not from one guest's bridge back to it.
     pub fn probe(&self, model: &Model, at: usize) -> Option<Probe> {
         let service = self.services[at % self.services.len()];

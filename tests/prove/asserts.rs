@@ -199,14 +199,7 @@ impl Case {
         let path = directory.path().join("site.fw");
         std::fs::write(&path, self.source(false)).expect("policy");
         let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("stdlib");
-        let mut policy = load(&path, &library, "ens33");
-        let own = policy.rules.len() - self.asserts.len();
-        let rules = policy.rules.split_off(own);
-        let alone = rules
-            .into_iter()
-            .map(|rule| Policy { rules: vec![rule], defaults: Vec::new(), ..policy.clone() })
-            .collect();
-        (policy, alone)
+        load(&path, &library, "ens33").split_asserts(self.asserts.len())
     }
 }
 
@@ -247,18 +240,9 @@ fn asserts_hold_just_where_no_connection_fares_otherwise() {
         assert_eq!(proofs.len(), case.asserts.len());
         let (policy, alone) = case.read();
         for ((proof, (claim, about)), sentence) in proofs.iter().zip(&case.asserts).zip(&alone) {
-            let rule = sentence.rules[0].id;
-            // A sentence about every service does not speak of what the prelude lets live.
-            let by_prelude = |attempt: &Attempt| {
-                policy.answer(attempt).rule.is_some_and(|rule| policy.labels[rule].starts_with("prelude.fw:"))
-            };
-            let every_service = sentence.rules[0].what.is_empty();
-            let speaks = |attempt: &&Attempt| {
-                sentence.answer(attempt).rule == Some(rule) && !(every_service && by_prelude(attempt))
-            };
             let broken = world
                 .iter()
-                .filter(speaks)
+                .filter(|attempt| policy.is_asserted(sentence, attempt))
                 .find(|attempt| wrong(claim, &case, attempt, policy.answer(attempt).verdict) == Some(true));
             match (proof.outcome, broken) {
                 (Outcome::Holds, None) => held += 1,

@@ -195,16 +195,22 @@ fn told(job: &Job, tool: &str, error: &str) -> String {
     text + "\n" + &job.text
 }
 
-fn number(variable: &str) -> Option<u64> {
+/// The number that an environment variable has, if it is set.
+pub fn number(variable: &str) -> Option<u64> {
     std::env::var(variable)
         .ok()
         .map(|value| value.parse().unwrap_or_else(|_| panic!("{variable} is no number: {value}")))
 }
 
+/// The seed of a run: `FWC_SEED`, or another one each time.
+pub fn seed() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_secs());
+    number("FWC_SEED").unwrap_or(now)
+}
+
 #[test]
 fn random_policies_load() {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_secs());
-    let seed = number("FWC_SEED").unwrap_or(now);
+    let seed = seed();
     let wanted = number("FWC_POLICIES").map_or(POLICIES, |count| usize::try_from(count).expect("a count"));
     println!("FWC_SEED={seed} FWC_POLICIES={wanted}");
     let start = Instant::now();
