@@ -21,6 +21,7 @@ use crate::net::address_number;
 use crate::net::{Family, Protocol};
 use crate::netfilter::{Hook, Rule, Ruleset, TableFamily, TableKind, Target};
 use crate::packet::{Cube, Field, Values};
+use crate::platform::Platform;
 use crate::policy::resolve::families;
 use crate::policy::{Action, Assertion, Class, Flow, Judgement, Nat, Policy, Published, Rank, Traffic};
 use crate::program::Place;
@@ -158,6 +159,8 @@ enum Path {
     Proxy(&'static str),
     /// From the host to itself by the loopback interface, and through the proxy.
     Loopback(&'static str),
+    /// What the proxy of the platform with this title opens for it.
+    SecondConnection(&'static str),
     /// It has arrived; this is the answer.
     Reply,
 }
@@ -276,13 +279,15 @@ impl Prover<'_> {
                 return Ok(());
             }
         }
-        if claim == Claim::Allow {
-            return Ok(());
-        }
         // What is denied has to be denied on every path, also on those that the words do not show.
         for rule in rules {
             for family in families(rule) {
-                self.beside_the_words(claim, flow, rule, location, family, budget, tally)?;
+                if claim == Claim::Allow {
+                    let query = Query { policy: self.policy, flow, rule: Some(rule), family };
+                    self.carried_on(&query, rule, location, budget, tally)?;
+                } else {
+                    self.beside_the_words(claim, flow, rule, location, family, budget, tally)?;
+                }
                 if tally.is_settled() {
                     return Ok(());
                 }
@@ -346,11 +351,8 @@ impl Prover<'_> {
             return Ok(());
         }
         for dialled in paths::dialled(self.policy, rule, family) {
-            let (region_flow, region_rule) = paths::to_the_proxy(rule, &dialled, family);
-            let ruleset = region::lowered(&mut self.bare, self.policy, self.target, region_flow, &[region_rule]);
+            let cubes = self.to_the_proxy(rule, &dialled, family, location, budget)?;
             let hooks = paths::hooks(from);
-            let Some(first) = hooks.first() else { continue };
-            let cubes = self.region(&ruleset, *first, family, location, budget)?;
             for way in &ways {
                 for cube in &cubes {
                     let universe = &self.court.space(family).universe;
@@ -426,21 +428,12 @@ impl Prover<'_> {
         cube: Cube,
         budget: &mut Budget,
     ) -> Result<Option<(Bench, Found)>, Spent> {
-        let hook = route.hooks.get(at).copied().unwrap_or(Hook::Output);
-        let table = (TableFamily::Inet, TableKind::Filter);
-        let bench = Bench { family: route.family, table, hook, world: World::Plain };
-        let (claim, platform, every_service) = (route.claim, route.platform, route.every_service);
-        let question =
-            Question { claim, platform, every_service, accept_is_final: false, own_ports: route.own_ports.as_ref() };
+        let Some(&hook) = route.hooks.get(at) else { return self.second_connection(route, &cube, budget) };
         let mut open = vec![cube];
         while let Some(cube) = open.pop() {
-            let Some(mut found) = self.court.search(&question, &bench, &cube, budget)? else { continue };
-            let next = match route.hooks.get(at) {
-                None => return Ok(Some((bench, found))),
-                Some(Hook::Output) => Some(paths::looped(&found.cube)),
-                Some(_) => paths::second_connection(self.policy, route.dialled, &found.cube),
-            };
-            let Some(next) = next else { continue };
+            let (bench, found) = self.along(route, route.family, hook, &cube, budget)?;
+            let Some(mut found) = found else { continue };
+            let next = if hook == Hook::Output { paths::looped(&found.cube) } else { found.cube.clone() };
             if let Some((_, later)) = self.open_along(route, at + 1, next, budget)? {
                 found.certainty = found.certainty.min(later.certainty);
                 return Ok(Some((bench, found)));
@@ -448,6 +441,115 @@ impl Prover<'_> {
             open.extend(cube.difference(&found.cube, &self.court.space(route.family).universe));
         }
         Ok(None)
+    }
+
+    /// The connections that a proxy opens for packets of a cube, of the families that the container has.
+    fn second_connection(
+        &mut self,
+        route: &Route<'_>,
+        cube: &Cube,
+        budget: &mut Budget,
+    ) -> Result<Option<(Bench, Found)>, Spent> {
+        for family in route.dialled.families() {
+            let Some(cube) = paths::second_connection(self.policy, route.dialled, cube, family) else { continue };
+            if let (bench, Some(found)) = self.along(route, family, Hook::Output, &cube, budget)? {
+                return Ok(Some((bench, found)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What a hook's filter chains do otherwise than a route claims.
+    fn along(
+        &mut self,
+        route: &Route<'_>,
+        family: Family,
+        hook: Hook,
+        cube: &Cube,
+        budget: &mut Budget,
+    ) -> Result<(Bench, Option<Found>), Spent> {
+        let bench = Bench { family, table: (TableFamily::Inet, TableKind::Filter), hook, world: World::Plain };
+        let (claim, platform, every_service) = (route.claim, route.platform, route.every_service);
+        let question =
+            Question { claim, platform, every_service, accept_is_final: false, own_ports: route.own_ports.as_ref() };
+        Ok((bench, self.court.search(&question, &bench, cube, budget)?))
+    }
+
+    /// What an allow speaks of has to be let through on its way to a proxy of the platform, too, and so has what the proxy opens for it.
+    fn carried_on(
+        &mut self,
+        query: &Query<'_>,
+        rule: &Judgement,
+        location: Location,
+        budget: &mut Budget,
+        tally: &mut Tally,
+    ) -> Result<(), Spent> {
+        if query.flow.to != Class::Container || rule.to.view == Some(View::Direct) {
+            return Ok(());
+        }
+        let (from, family) = (query.flow.from, query.family);
+        let ways = paths::proxied(query);
+        for dialled in paths::taken_in(self.policy, rule, family) {
+            let cubes = self.to_the_proxy(rule, &dialled, family, location, budget)?;
+            for way in &ways {
+                let platform = PlatformVerdict::Open(&way.platform.title);
+                let every_service = from != Class::Host && *rule.traffic == [Traffic::ALL];
+                let (claim, hooks, dialled) = (Claim::Allow, paths::hooks(from), &dialled);
+                let route =
+                    Route { claim, platform: &platform, family, every_service, own_ports: None, hooks, dialled };
+                for cube in &cubes {
+                    let universe = &self.court.space(family).universe;
+                    let Some(cube) = paths::first_packets(way, from, cube, universe) else { continue };
+                    let stopped = self.stopped_along(&route, way.platform, cube, budget)?;
+                    let Some((bench, mut found, path)) = stopped else { continue };
+                    found.rests_on(way.facts.is_empty() && dialled.known);
+                    let (flow, facts, if_published) = (query.flow, way.facts.clone(), !dialled.known);
+                    tally.keep(Finding { flow, bench, platform: platform.clone(), found, path, if_published, facts });
+                    if tally.is_settled() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The packets of a rule to containers that a proxy takes in, where they first pass a hook.
+    fn to_the_proxy(
+        &mut self,
+        rule: &Judgement,
+        dialled: &Dialled,
+        family: Family,
+        location: Location,
+        budget: &mut Budget,
+    ) -> Result<Vec<Cube>, Spent> {
+        let (flow, rule) = paths::to_the_proxy(rule, dialled, family);
+        let first = paths::hooks(flow.from).first().copied().unwrap_or(Hook::Input);
+        let ruleset = region::lowered(&mut self.bare, self.policy, self.target, flow, &[rule]);
+        self.region(&ruleset, first, family, location, budget)
+    }
+
+    /// Packets that are stopped at one of the hooks before a proxy, or whose second connection is.
+    fn stopped_along(
+        &mut self,
+        route: &Route<'_>,
+        platform: &'static Platform,
+        mut cube: Cube,
+        budget: &mut Budget,
+    ) -> Result<Option<(Bench, Found, Path)>, Spent> {
+        let title = &platform.title;
+        for &hook in route.hooks {
+            if let (bench, Some(found)) = self.along(route, route.family, hook, &cube, budget)? {
+                let by_loopback = route.hooks.contains(&Hook::Output);
+                let path = if by_loopback { Path::Loopback(title) } else { Path::Proxy(title) };
+                return Ok(Some((bench, found, path)));
+            }
+            if hook == Hook::Output {
+                cube = paths::looped(&cube);
+            }
+        }
+        let stopped = self.second_connection(route, &cube, budget)?;
+        Ok(stopped.map(|(bench, found)| (bench, found, Path::SecondConnection(title))))
     }
 
     /// One family's part of a sentence in one flow, at every entry chain that has such.

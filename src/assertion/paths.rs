@@ -3,7 +3,7 @@
 //! where no hook may see them. Which of them there are is the platform's data.
 
 use crate::lower;
-use crate::net::{AddressRange, AddressSet, Card, Family, PortSet, Protocol};
+use crate::net::{AddressRange, AddressSet, Card, Family, PortSet, Protocol, address_number};
 use crate::netfilter::{Hook, Target};
 use crate::packet::field::{card_range, name_number};
 use crate::packet::{Cube, Field, Universe, Values};
@@ -99,8 +99,17 @@ pub(super) struct Dialled {
     pub(super) at: Option<AddressSet>,
     /// The container's ports; `None`: any.
     pub(super) inside: Option<PortSet>,
+    /// The container's own addresses; `None`: any.
+    own: Option<AddressSet>,
     /// Whether it is known that something is published there.
     pub(super) known: bool,
+}
+
+impl Dialled {
+    /// The families of the container's own addresses.
+    pub(super) fn families(&self) -> impl Iterator<Item = Family> {
+        Family::BOTH.into_iter().filter(|family| self.own.as_ref().is_none_or(|own| own.has_family(*family)))
+    }
 }
 
 /// What a rule to containers means where a proxy takes connections in: what is known to be published, and unless that is all there
@@ -128,6 +137,7 @@ pub(super) fn dialled(policy: &Policy, rule: &Judgement, family: Family) -> Vec<
                 inside: Some(lower::own_ports(one, &ports)),
                 traffic: Traffic { protocol: Some(one.protocol), ports: Some(ports), ..Traffic::ALL },
                 at,
+                own: lower::own_addresses(policy, &one.container),
                 known: true,
             });
         }
@@ -144,9 +154,27 @@ pub(super) fn dialled(policy: &Policy, rule: &Judgement, family: Family) -> Vec<
             let ports = traffic.ports.clone().filter(|_| rule.to.view != Some(View::Inside));
             let inside = traffic.ports.clone().filter(|_| rule.to.view == Some(View::Inside));
             let traffic = Traffic { protocol: Some(protocol), ports, ..Traffic::ALL };
-            found.push(Dialled { traffic, at: rule.to.at.clone(), inside, known: false });
+            found.push(Dialled { traffic, at: rule.to.at.clone(), inside, own: None, known: false });
         }
     }
+    found
+}
+
+/// As [`dialled`], for what has to be let through: at ports at which something is known to be published, nothing else is.
+pub(super) fn taken_in(policy: &Policy, rule: &Judgement, family: Family) -> Vec<Dialled> {
+    let (mut found, unknown): (Vec<Dialled>, Vec<Dialled>) =
+        dialled(policy, rule, family).into_iter().partition(|one| one.known);
+    let listed = |protocol: Option<Protocol>| {
+        let same = found.iter().filter(|known| known.traffic.protocol == protocol && known.at.is_none());
+        let ports = same.filter_map(|known| known.traffic.ports.clone());
+        ports.fold(PortSet::new([]), |all, ports| all.union(&ports))
+    };
+    let is_listed = |one: &Dialled| {
+        let ports = one.traffic.ports.as_ref();
+        ports.is_some_and(|ports| listed(one.traffic.protocol).intersection(ports) == *ports)
+    };
+    let unlisted: Vec<Dialled> = unknown.into_iter().filter(|one| !is_listed(one)).collect();
+    found.extend(unlisted);
     found
 }
 
@@ -203,14 +231,20 @@ pub(super) fn looped(cube: &Cube) -> Cube {
     cube.replaced(Field::OUT_INTERFACE, None).replaced(Field::IN_INTERFACE, Some(lo))
 }
 
-/// The proxy's second connection for packets of a cube.
-pub(super) fn second_connection(policy: &Policy, dialled: &Dialled, cube: &Cube) -> Option<Cube> {
+/// The proxy's second connection for packets of a cube, in one family, which need not be the client's.
+pub(super) fn second_connection(policy: &Policy, dialled: &Dialled, cube: &Cube, family: Family) -> Option<Cube> {
     let mut second = Cube::all();
     if let Some(protocol) = cube.get(Field::PROTOCOL) {
         second = second.with(Field::PROTOCOL, protocol.clone())?;
     }
     if let Some(cards) = Values::union(policy.cards.container.iter().map(card_range)) {
         second = second.with(Field::OUT_INTERFACE, cards)?;
+    }
+    if let Some(own) = &dialled.own {
+        let own = own.of_family(family);
+        let ranges = own.ranges();
+        let ranges = ranges.iter().map(|range| (address_number(range.first), address_number(range.last)));
+        second = second.with(Field::DESTINATION, Values::union(ranges)?)?;
     }
     if let Some(ports) = &dialled.inside {
         let ports = ports.ranges().iter().map(|range| (u128::from(range.first), u128::from(range.last)));

@@ -99,6 +99,7 @@ pub(super) fn found(
         let flow = match finding.path {
             Path::Reply => Flow { from: to, to: from },
             Path::Proxy(_) | Path::Loopback(_) => Flow { from, to: Class::Host },
+            Path::SecondConnection(_) => Flow { from: Class::Host, to },
             // What a proxy takes in was sent to an address of the host.
             Path::Words if finding.bench.hook == Hook::Input => Flow { from, to: Class::Host },
             Path::Words => finding.flow,
@@ -183,6 +184,9 @@ fn road(finding: &Finding) -> String {
         Path::Proxy(title) => return format!("from {flow}: in {hook}, taken in by {title}'s proxy"),
         Path::Loopback(title) => {
             return format!("from {flow}: in {hook}, to an address of the host itself, taken in by {title}'s proxy");
+        }
+        Path::SecondConnection(title) => {
+            return format!("from {flow}: what {title}'s proxy opens for it, in {hook}");
         }
         Path::Reply => return format!("from {flow}: the answer to it, in {hook}"),
         Path::Words => {}
@@ -271,8 +275,15 @@ fn advice(claim: Claim, finding: &Finding) -> String {
             "list what is published: `fwc facts`; or close containers' own addresses: `deny from {} to container direct`",
             word(flow.from)
         ),
+        _ if matches!(finding.path, Path::SecondConnection(_)) => {
+            "list what is published, so that its proxy is let through: `fwc facts`; or leave the host out of `direct`"
+                .to_owned()
+        }
         _ if finding.path == Path::Reply => {
             format!("accept the answers: govern the flow {} to {}, or say the fact", flow.to, flow.from)
+        }
+        (Claim::Allow, _) if proxied && finding.if_published => {
+            "name the ports in the `allow`, or list what is published: `fwc facts`".to_owned()
         }
         (Claim::Deny | Claim::Reject, _) if proxied && finding.if_published => format!(
             "close the rest of INPUT: `default deny from {} to host`; or list what is published: `fwc facts`",

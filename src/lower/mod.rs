@@ -32,7 +32,7 @@ use crate::span::Location;
 pub use condition::{Conjunction, HostLeg, Seat, dialled};
 pub use dispatch::ACCEPTED;
 pub use gate::chains_of;
-pub(crate) use own_address::{at_own_addresses, own_ports};
+pub(crate) use own_address::{at_own_addresses, own_addresses, own_ports};
 
 /// Every code that this stage gives.
 pub static CODES: &[&crate::diagnostic::Code] = &[

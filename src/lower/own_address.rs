@@ -261,7 +261,7 @@ fn on_one_network(policy: &Policy, from: &Party, to: &Party) -> bool {
 }
 
 /// A container's own addresses, where they are fixed.
-pub(super) fn own_addresses(policy: &Policy, container: &str) -> Option<AddressSet> {
+pub(crate) fn own_addresses(policy: &Policy, container: &str) -> Option<AddressSet> {
     let (container, _) = traffic::container(policy, container)?;
     let addresses: AddressSet = container.addresses.iter().copied().map(AddressRange::single).collect();
     (!addresses.is_empty()).then_some(addresses)
