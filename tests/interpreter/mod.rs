@@ -395,12 +395,9 @@ impl Policy {
         // From this machine a container's own address is a flow of its own, which only those that say `direct` close.
         let apart =
             matches!(attempt.from.class, Class::Host | Class::Container) && attempt.to.class == Class::Container;
-        let says_direct = |rule: &FlatRule| {
-            rule.clauses.iter().filter_map(|clauses| clauses.to.as_ref()).any(|who| self.says(who, View::Direct))
-        };
         // An allow leaves to the host what it sends to itself by the loopback, docker-proxy's ports there among them.
         let by_loopback = attempt.from.class == Class::Host && attempt.dialled.is_loopback();
-        let closes = |rule: &FlatRule| !by_loopback && (!apart || says_direct(rule) == attempt.direct);
+        let closes = |rule: &FlatRule| !by_loopback && (!apart || self.says_direct(rule) == attempt.direct);
         let closed = self.closing_allows(attempt).any(closes);
         closed.then_some(deny)
     }
@@ -556,10 +553,9 @@ impl Policy {
             return Some(false);
         }
         // allow never opens a container's own address without the word `direct`.
-        let says_direct =
-            rule.clauses.iter().filter_map(|clauses| clauses.to.as_ref()).any(|who| self.says(who, View::Direct));
         // The prelude is in force in every flow.
-        let opens = says_direct || self.is_of_prelude(Some(rule.id)) || self.is_between_neighbours(rule, attempt);
+        let opens =
+            self.says_direct(rule) || self.is_of_prelude(Some(rule.id)) || self.is_between_neighbours(rule, attempt);
         if attempt.direct && rule.action == Action::Allow && !opens {
             return Some(false);
         }
@@ -595,7 +591,8 @@ impl Policy {
             rule.clauses.iter().filter_map(|clauses| clauses.to.as_ref()).any(|who| self.says(who, View::Inside));
         let port = if inside { attempt.inside } else { attempt.port };
         // A deny to containers closes at their own address what it closes at the host's; from this machine, where their address is said.
-        let stops = matches!(rule.action, Action::Deny | Action::Reject(_));
+        // One that is about that address says its ports.
+        let stops = matches!(rule.action, Action::Deny | Action::Reject(_)) && !self.says_direct(rule);
         let apart = matches!(attempt.from.class, Class::Host | Class::Container) && !names_container(rule, true);
         let published = attempt.published_as.iter().filter(|_| attempt.direct && stops && !apart);
         let ports: Vec<Option<u16>> = std::iter::once(port).chain(published.map(|&port| Some(port))).collect();
@@ -748,6 +745,10 @@ impl Policy {
         (family_listed || listed).then_some(listed != who.negated)
     }
 
+    fn says_direct(&self, rule: &FlatRule) -> bool {
+        rule.clauses.iter().filter_map(|clauses| clauses.to.as_ref()).any(|who| self.says(who, View::Direct))
+    }
+
     fn says(&self, who: &Who, view: View) -> bool {
         who.members.iter().any(|one| one.view.as_ref().is_some_and(|own| own.value == view))
     }
@@ -851,7 +852,7 @@ pub enum Edge {
 }
 
 /// Whether a rule's `to`, or its `from`, is a container by its name.
-fn names_container(rule: &FlatRule, to: bool) -> bool {
+pub fn names_container(rule: &FlatRule, to: bool) -> bool {
     let ends = rule.clauses.iter().filter_map(|clauses| if to { clauses.to.as_ref() } else { clauses.from.as_ref() });
     ends.flat_map(|who| &who.members).any(|one| matches!(one.place.value, Place::Container(Some(_))))
 }

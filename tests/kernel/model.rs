@@ -114,8 +114,9 @@ impl Model {
         for &address in &container.addresses {
             self.names.insert(address, name.to_owned());
             for port in &container.ports {
-                // What is bound to an address of one family leads to the container's address of that family alone.
-                if port.address.is_some_and(|at| at.is_ipv4() != address.is_ipv4()) {
+                // What is bound to an address of one family leads to the container's address of that family, if it has one.
+                let of_family = |at: IpAddr| container.addresses.iter().any(|own| own.is_ipv4() == at.is_ipv4());
+                if port.address.is_some_and(|at| at.is_ipv4() != address.is_ipv4() && of_family(at)) {
                     continue;
                 }
                 let first = port.port.expect("the truth gives ports");

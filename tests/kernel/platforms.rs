@@ -20,14 +20,14 @@ const ROWS: &[Row] = &[
     ("connections/docker-20.10-web", Some("docker-20.10/b-web"), "use docker"),
     ("connections/docker-20.10-ipv6", Some("docker-20.10/c-ipv6"), "use docker"),
     ("connections/docker-20.10-noproxy", Some("docker-20.10/d-noproxy"), "use docker"),
-    ("connections/docker-20.10-iptables-false", None, "use docker"),
+    ("connections/docker-20.10-iptables-false", None, UNMANAGED),
     ("connections/docker-20.10-swarm", Some("docker-20.10/f-swarm"), "use docker"),
     ("connections/docker-20.10-macvlan", Some("docker-20.10/g-macvlan"), "use docker"),
     ("connections/docker-20.10-icc-false", Some("docker-20.10/h-icc-false"), "use docker"),
     ("connections/docker-28.5-web", Some("docker-28.5/b-web"), "use docker"),
     ("connections/docker-28.5-ipv6", Some("docker-28.5/c-ipv6"), "use docker"),
     ("connections/docker-28.5-noproxy", Some("docker-28.5/d-noproxy"), "use docker"),
-    ("connections/docker-28.5-iptables-false", None, "use docker"),
+    ("connections/docker-28.5-iptables-false", None, UNMANAGED),
     ("connections/docker-28.5-swarm", Some("docker-28.5/f-swarm"), "use docker"),
     ("connections/docker-28.5-macvlan", Some("docker-28.5/g-macvlan"), "use docker"),
     ("connections/docker-28.5-icc-false", Some("docker-28.5/h-icc-false"), "use docker"),
@@ -36,13 +36,13 @@ const ROWS: &[Row] = &[
     ("connections/docker-28.5-no-iptables-raw", Some("docker-28.5/j2-no-iptables-raw"), "use docker"),
     ("connections/docker-29.7-iptables-web", Some("docker-29.7-iptables/b-web"), "use docker"),
     ("connections/docker-29.7-iptables-ipv6", Some("docker-29.7-iptables/c-ipv6"), "use docker"),
-    ("connections/docker-29.7-iptables-iptables-false", None, "use docker"),
+    ("connections/docker-29.7-iptables-iptables-false", None, UNMANAGED),
     ("connections/docker-29.7-iptables-fwmark", Some("docker-29.7-iptables/fwmark"), "use docker"),
     ("connections/docker-29.7-iptables-fwmark-direct", Some("docker-29.7-iptables/fwmark-direct"), "use docker"),
     ("connections/docker-29.7-iptables-gateway-modes", Some("docker-29.7-iptables/i-gateway-modes"), "use docker"),
     ("connections/docker-29.7-nftables-web", Some("docker-29.7-nftables/b-web"), "use docker"),
     ("connections/docker-29.7-nftables-ipv6", Some("docker-29.7-nftables/c-ipv6"), "use docker"),
-    ("connections/docker-29.7-nftables-iptables-false", None, "use docker"),
+    ("connections/docker-29.7-nftables-iptables-false", None, UNMANAGED),
     ("connections/docker-29.7-nftables-fwmark", Some("docker-29.7-nftables/fwmark"), "use docker"),
     ("connections/docker-29.7-nftables-fwmark-direct", Some("docker-29.7-nftables/fwmark-direct"), "use docker"),
     ("connections/docker-29.7-nftables-gateway-modes", Some("docker-29.7-nftables/i-gateway-modes"), "use docker"),
@@ -73,6 +73,9 @@ const ROWS: &[Row] = &[
     ("hosts/libvirt.facts", Some("libvirt-11.3-iptables/a-default"), "use libvirt"),
     ("hosts/libvirt.facts", Some("libvirt-11.3-nftables/a-default"), "use libvirt"),
 ];
+
+/// That Docker writes no rules is a thing that a policy says: no build without facts takes it for possible.
+const UNMANAGED: &str = "use docker\nfact docker.iptables = off";
 
 /// Where facts name the bridges alone: the interfaces of that host.
 const INSTANCE_CARDS: &str = "ens33 203.0.113.10/24 2001:db8::10/64
