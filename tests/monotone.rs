@@ -193,7 +193,7 @@ impl Line {
 }
 
 /// The flows that one of two policies closes and the other does not.
-fn closed_in_one(one: &Policy, other: &Policy) -> Vec<Flow> {
+pub fn closed_in_one(one: &Policy, other: &Policy) -> Vec<Flow> {
     Flow::all().filter(|&flow| one.end(flow).closes() != other.end(flow).closes()).collect()
 }
 

@@ -27,6 +27,7 @@ mod listed;
 mod loading;
 mod marked;
 mod mutants;
+mod narrowed;
 mod neighbours;
 mod oracle_proof;
 mod own_ports;
