@@ -263,7 +263,7 @@ fn built(path: &Path, files: &MemoryFileSystem) -> Vec<(String, String)> {
         let mut parts = text.split(".fw:");
         let first = parts.next().unwrap_or_default().to_owned();
         parts.fold(first, |whole, part| {
-            whole + ".fw:" + part.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == '-')
+            whole + ".fw:" + part.trim_start_matches(|letter: char| letter.is_ascii_digit() || "-,".contains(letter))
         })
     };
     compiled.outputs.iter().map(|(name, text)| (name.clone(), without_numbers(text))).collect()
