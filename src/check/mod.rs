@@ -3,6 +3,7 @@
 
 pub mod absent_interface;
 pub mod apart;
+pub mod bridges_leave_world;
 pub mod carried_away;
 pub mod closed_by_via;
 pub mod container_ports;
@@ -15,6 +16,7 @@ pub mod known_holes;
 pub mod left_open;
 pub mod lockout;
 pub mod node_ports;
+pub mod opens_host_port;
 pub mod overlap;
 pub mod overridden;
 pub mod own_address;
@@ -50,6 +52,7 @@ const CHECKS: &[fn(&Policy, Target) -> Vec<Diagnostic>] = &[
     host_network::check,
     icmp_state::check,
     masquerade_order::check,
+    opens_host_port::check,
     overlap::check,
     overridden::check,
     same_bridge::check,
@@ -65,6 +68,7 @@ type WordCheck = fn(&Project, &Policy, Target) -> Vec<Diagnostic>;
 const WORD_CHECKS: &[WordCheck] = &[
     second_manager::check,
     absent_interface::check,
+    bridges_leave_world::check,
     known_holes::check,
     node_ports::check,
     own_address::check,
@@ -96,6 +100,8 @@ pub static CODES: &[&Code] = &[
     &node_ports::POSSIBLE_NODE_PORT,
     &own_address::POSSIBLE_OWN_ADDRESS,
     &masquerade_order::MASQUERADE_ORDER,
+    &opens_host_port::OPENS_HOST_PORT,
+    &bridges_leave_world::BRIDGES_LEAVE_WORLD,
     &overlap::OVERLAPPING_DEFAULTS,
     &apart::INTERFACES_APART,
     &carried_away::CARRIED_AWAY,

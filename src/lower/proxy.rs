@@ -268,7 +268,7 @@ impl Program<'_> {
             return;
         }
         let list: Vec<&Judgement> = self.policy.flows.get(&FLOW).into_iter().flatten().collect();
-        let mut left: BTreeSet<Location> = BTreeSet::new();
+        let [mut left, mut unlisted] = [BTreeSet::new(), BTreeSet::new()];
         let mut refused: BTreeSet<Location> = BTreeSet::new();
         for judgement in &list {
             if condition::is_for_all_containers(judgement) && judgement.action == Action::Allow {
@@ -285,6 +285,7 @@ impl Program<'_> {
                 continue;
             }
             let left_open = || own_address::left_open(self.policy, judgement).next().is_some();
+            let left = if self.closes_unlisted(judgement) { &mut left } else { &mut unlisted };
             match (cut, is_direct) {
                 (true, true) => drop(refused.insert(judgement.location)),
                 (true, false) => drop(left.insert(judgement.location)),
@@ -302,20 +303,28 @@ impl Program<'_> {
             .help("leave `direct` out: that closes what the host sends to published ports")
             .help("or, if Docker runs without docker-proxy, `fact docker.userland-proxy = off`")
         }));
-        let mut left = left.into_iter();
-        if let Some(first) = left.next() {
-            let found = Diagnostic::new(
-                &OWN_ADDRESS_LEFT_OPEN,
-                first,
-                "the host still reaches containers at their own addresses",
-            )
-            .label("closes what the host sends to published ports")
-            .help(
-                "if Docker runs without docker-proxy, `fact docker.userland-proxy = off`; or say all that is published, with fixed addresses",
-            )
-            .note("docker-proxy's connections to containers look like the host's own, and may not be cut");
-            self.out.push(left.fold(found, |found, place| found.related(place, "and here")));
+        let all = "the host still reaches containers at their own addresses";
+        let listed = "the host still reaches containers at their own addresses, and at ports that no fact lists";
+        for (message, places) in [(all, left), (listed, unlisted)] {
+            let mut places = places.into_iter();
+            let Some(first) = places.next() else { continue };
+            let found = Diagnostic::new(&OWN_ADDRESS_LEFT_OPEN, first, message)
+                .label("closes what the host sends to published ports")
+                .help(
+                    "if Docker runs without docker-proxy, `fact docker.userland-proxy = off`; or say all that is published, with fixed addresses",
+                )
+                .note("docker-proxy's connections to containers look like the host's own, and may not be cut");
+            self.out.push(places.fold(found, |found, place| found.related(place, "and here")));
         }
+    }
+
+    /// Whether a deny closes what the host sends to ports of docker-proxy's that no fact lists: where it names the host and its ports.
+    /// Others may be the host's own, at its own addresses and 127.0.0.1.
+    fn closes_unlisted(&self, judgement: &Judgement) -> bool {
+        let with_ports = || judgement.traffic.iter().all(|traffic| traffic.ports.is_some());
+        self.list_is_complete()
+            || judgement.to.published.is_some()
+            || judgement.to.view.is_none() && with_ports() && !self.speaks_of_others(judgement)
     }
 
     /// Whether a deny of containers' own addresses means a port that docker-proxy connects to.

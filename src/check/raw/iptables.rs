@@ -239,7 +239,7 @@ fn refused(line: &Line<'_>, rule: &IptablesRule<'_>, out: &mut Vec<Diagnostic>) 
         out.push(fault(range, what).help("correct it, or say it in the language"));
         return;
     }
-    if let Some(refused) = read_families(line).find_map(|read| read.faults.into_iter().find(|fault| is_wrong(fault))) {
+    if let Some(refused) = read_families(line).find_map(|read| read.faults.into_iter().find(is_wrong)) {
         let place = line.at(refused.span.range());
         let found = fault(refused.span.range(), refused.message);
         out.push(match refused.replacement {
