@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::fixture::Fixture;
+
 fn project(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
@@ -106,6 +108,24 @@ fn compiles(page: &str) -> usize {
         .collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     policies.len()
+}
+
+/// Every policy of the book, with the files that it names.
+pub fn policies() -> Vec<Fixture> {
+    let mut found = Vec::new();
+    for page in pages().iter().filter(|page| *page != "docs/diagnostics.md") {
+        let text = read(page);
+        let all = blocks(&text);
+        let shared: String = all.iter().filter(|block| block.info == "fw shared").map(|block| &*block.text).collect();
+        for block in all.iter().filter(|block| block.info.split_whitespace().next() == Some("fw")) {
+            let alone = block.info.split_whitespace().any(|word| word == "alone" || word == "shared");
+            let policy = if alone { block.text.clone() } else { format!("{shared}{}", block.text) };
+            let mut fixture = Fixture::new(&format!("{page}:{}", block.line), &policy);
+            fixture.files.extend(BESIDE.map(|(name, text)| (name.to_owned(), text.to_owned())));
+            found.push(fixture);
+        }
+    }
+    found
 }
 
 /// The pages of the book, by the paths that its summary gives them.

@@ -31,4 +31,5 @@ mod read;
 mod recorded;
 mod roads;
 mod server;
+mod statements;
 mod traffic;

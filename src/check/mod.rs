@@ -15,6 +15,7 @@ pub mod icmp_state;
 pub mod known_holes;
 pub mod left_open;
 pub mod lockout;
+pub mod no_bridge;
 pub mod node_ports;
 pub mod opens_host_port;
 pub mod overlap;
@@ -53,6 +54,7 @@ const CHECKS: &[fn(&Policy, Target) -> Vec<Diagnostic>] = &[
     icmp_state::check,
     masquerade_order::check,
     opens_host_port::check,
+    no_bridge::check,
     overlap::check,
     overridden::check,
     same_bridge::check,
@@ -102,6 +104,7 @@ pub static CODES: &[&Code] = &[
     &masquerade_order::MASQUERADE_ORDER,
     &opens_host_port::OPENS_HOST_PORT,
     &bridges_leave_world::BRIDGES_LEAVE_WORLD,
+    &no_bridge::NO_BRIDGE,
     &overlap::OVERLAPPING_DEFAULTS,
     &apart::INTERFACES_APART,
     &carried_away::CARRIED_AWAY,
