@@ -154,7 +154,9 @@ fn carriers(rules: &Ruleset) -> Vec<Carrier<'_>> {
 fn wanted_families(judgement: &Judgement) -> Vec<Family> {
     let published = |family: Family| {
         let list = judgement.to.published.as_ref();
-        list.is_none_or(|list| list.iter().any(|one| one.only_family().is_none_or(|only| only == family)))
+        list.is_none_or(|list| {
+            list.is_empty() || list.iter().any(|one| one.only_family().is_none_or(|only| only == family))
+        })
     };
     families(judgement).into_iter().filter(|family| published(*family)).collect()
 }

@@ -13,6 +13,7 @@ use crate::policy::who::codes;
 use crate::policy::{Action, CardSet, Class, Flow, GateLine, Judgement, Policy, Rank};
 use crate::span::SourceText;
 use crate::syntax::tree::View;
+use crate::traffic;
 
 /// Diagnostics that say under which version or setting, or on which road, the output is not what the policy says.
 static LIMITS: &[&Code] = &[
@@ -91,7 +92,7 @@ pub fn in_one_line(policy: &Policy, proved: usize) -> String {
             End::Closed(Extent::OwnAddresses) => closed.push(format!("{flow} (by the container's own address)")),
             End::Open => open.push(flow.to_string()),
             End::Platform if policy.governs(flow) => alone.push(format!("{flow} (but for what is denied)")),
-            End::Platform => alone.push(flow.to_string()),
+            End::Platform => alone.push(left_alone(policy, flow)),
         }
     }
     let rules = rules(policy);
@@ -132,13 +133,25 @@ pub fn flows(policy: &Policy) -> Vec<String> {
         match policy.flows.get(&flow) {
             Some(_) if policy.only_logs(flow) => lines.push(format!("{flow}: logged, and left to the platform.")),
             Some(judgements) => lines.push(format!("{flow}: {}.", in_force(judgements))),
-            None => alone.push(flow.to_string()),
+            None => alone.push(left_alone(policy, flow)),
         }
     }
     if !alone.is_empty() {
         lines.push(format!("Left to the platform: {}.", alone.join(", ")));
     }
     lines
+}
+
+/// A flow that is left to the platform, with what is not left of it: on INPUT docker-proxy's ports look like the host's own, and end as
+/// those do, unless it is known which they are.
+fn left_alone(policy: &Policy, flow: Flow) -> String {
+    let to_host = Flow { from: flow.from, to: Class::Host };
+    let comes_by_proxy = flow.to == Class::Container && flow.from != Class::Host && traffic::may_proxy(policy);
+    if comes_by_proxy && !traffic::lists_all(policy) && policy.governs(to_host) && policy.end(to_host) != End::Open {
+        format!("{flow} (but for what docker-proxy takes in, which ends as {to_host})")
+    } else {
+        flow.to_string()
+    }
 }
 
 fn classes(policy: &Policy) -> BTreeSet<Class> {

@@ -54,7 +54,7 @@ pub static VIA_CROSSES_NOTHING: Code = Code {
     name: "via-without-crossing",
     level: Level::Error,
     summary: "`via` on traffic that does not cross between outside and this machine",
-    explanation: "`via` names the card where a connection crosses between outside and this machine. Routed traffic crosses two cards, so each\nend says its own:\n\n```fw\nallow https from lan to wan via wan            # error\nallow https from lan to wan\nallow https from office on wg0 to world on lan\n```\n\nTraffic between two places on this machine crosses none.",
+    explanation: "`via` names the card where a connection crosses between outside and this machine. Routed traffic crosses two cards, so each\nend says its own:\n\n```fw\nallow https from lan to wan via wan            # error\nallow https from lan to wan\nallow https from office on wg0 to world on lan\n```\n\nTraffic between two places on this machine crosses none. Where a list has both, the part that does not cross would have no rule:\n\n```fw\nallow https from { host, 192.168.2.0/24 } to world via wan     # error\nallow https from host to world via wan\nallow https from 192.168.2.0/24 to wan\n```",
 };
 
 /// Something that belongs elsewhere.

@@ -65,6 +65,23 @@ struct Ends {
 }
 
 impl Ends {
+    /// Which of the ends that a sentence lists crosses between outside and this machine with none of the others, where `via` names the
+    /// interface. Where everyone is meant, those who cross are.
+    fn part_without_crossing(&self) -> Option<String> {
+        self.via.as_ref()?;
+        let crosses = |one: &Party, other: &Party| (one.class == Class::Outside) != (other.class == Class::Outside);
+        // What is sent to a group comes to this host as well, and is judged there.
+        let is_group = |party: &Party| {
+            party.addresses.as_ref().is_some_and(|set| set.iter().all(|range| AddressRange::is_group(&range)))
+        };
+        let stays = |one: &Party, others: &[Party]| !is_group(one) && !others.iter().any(|other| crosses(one, other));
+        let from = self.from.iter().filter(|_| self.from_said && !is_everyone(&self.from));
+        let to = self.to.iter().filter(|_| self.to_said && !is_everyone(&self.to));
+        let (from, to) = (from.filter(|one| stays(one, &self.to)), to.filter(|one| stays(one, &self.from)));
+        let named = from.map(|one| format!("from {}", one.class)).chain(to.map(|one| format!("to {}", one.class)));
+        named.into_iter().next()
+    }
+
     /// What is sent to a group or to everyone on a link comes to this host as well: such addresses are the host's, too.
     fn add_groups(&mut self) {
         let mut here = Vec::new();
@@ -79,6 +96,17 @@ impl Ends {
         }
         self.to.extend(here);
     }
+}
+
+/// Whether `any` is meant, on some interface or not, but for some: the host and the world alike.
+fn is_everyone(parties: &[Party]) -> bool {
+    let narrowed_by = |party: &Party| {
+        let mut party = Party { class: Class::Outside, ..party.clone() };
+        party.except.clear();
+        party
+    };
+    let of = |class: Class| parties.iter().filter(move |party| party.class == class).map(narrowed_by);
+    of(Class::Host).any(|host| of(Class::Outside).any(|world| world == host))
 }
 
 /// Resolves a project to its policy. Faulty statements are reported and left out; every other one is resolved.
@@ -379,6 +407,14 @@ impl<'a> Resolver<'_, 'a> {
         from.retain(|party| self.classes.contains(&party.class));
         to.retain(|party| self.classes.contains(&party.class));
         let target = context.to.map(|(file, who)| at(file, who.span));
+        if let Some((file, who)) = context.to {
+            let unreached = to.iter().filter_map(|party| self.places.unreached(&from, party, at(file, who.span), who));
+            let unreached: Vec<Diagnostic> = unreached.collect();
+            if !unreached.is_empty() {
+                self.out.extend(unreached);
+                return None;
+            }
+        }
         Some(Ends { from, to, via, from_said: context.from.is_some(), to_said: context.to.is_some(), target })
     }
 
@@ -516,6 +552,18 @@ impl<'a> Resolver<'_, 'a> {
                     .label("both ends are outside, or both on this machine")
                     .help("for routed traffic say a card at each end: `from … on wg0 to … on lan`"),
             );
+        }
+        if crossed && let Some(part) = ends.part_without_crossing() {
+            self.out.push(
+                Diagnostic::new(
+                    &VIA_CROSSES_NOTHING,
+                    here,
+                    format!("`via` has no interface to name for a part of this: {part}"),
+                )
+                .label("crosses none, or two, so that nothing would be said about it")
+                .help("give that part a line of its own, without `via`"),
+            );
+            return SmallVec::new();
         }
         let host = |parties: &[Party]| !parties.is_empty() && parties.iter().all(|party| party.class == Class::Host);
         if list.is_empty() && host(&ends.from) && host(&ends.to) {

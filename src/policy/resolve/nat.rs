@@ -6,7 +6,7 @@ use std::sync::Arc;
 use smallvec::{SmallVec, smallvec};
 
 use super::faults::*;
-use super::{Context, Ends, Resolver, families};
+use super::{Context, Ends, Resolver, families, is_everyone};
 use crate::diagnostic::Diagnostic;
 use crate::net::{AddressRange, AddressSet, Family};
 use crate::netfilter::MASQUERADE_ADDRESSES;
@@ -48,10 +48,8 @@ impl<'a> Resolver<'_, 'a> {
             address => address.map(|range| range.value.first),
         };
         let stays = |party: &Party| party.class != Class::Outside;
-        // `any`, on some interface or not, is the world and the host alike; the host needs no word of its own to be left out of it.
-        let world = |host: &Party| Party { class: Class::Outside, ..host.clone() };
-        let is_any = |party: &Party| party.class == Class::Host && ends.to.contains(&world(party));
-        let anywhere = !ends.to_said || ends.to.iter().any(is_any);
+        // The host needs no word of its own to be left out of `any`.
+        let anywhere = !ends.to_said || is_everyone(&ends.to);
         if !anywhere && ends.to.iter().any(stays) {
             let place = sentence.clauses.to.as_ref().map_or(here, |who| at(file, who.span));
             self.out.push(

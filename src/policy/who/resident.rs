@@ -51,9 +51,6 @@ impl Places<'_, '_> {
         let direct = view.is_some_and(|view| view.value == View::Direct);
         if role == Role::To && !direct {
             let published: Arc<[Published]> = published_by(&name.value, container).into();
-            if published.is_empty() && !self.on_routed_network(container) {
-                out.push(unpublished(here, &name.value, container));
-            }
             let addresses = (!container.addresses.is_empty()).then(|| own_addresses(container));
             let special = Special { member, published: Some(published), ..Special::default() };
             return Some(Party { addresses, ..Party::special(Class::Container, special) });
@@ -81,6 +78,37 @@ impl Places<'_, '_> {
         }
         out.push(fault);
         None
+    }
+
+    /// Why a target is reached by none of those who open: it publishes nothing, and they are not its neighbours. Containers on one network
+    /// mean its own address there, if that is fixed.
+    pub(in crate::policy) fn unreached(
+        &self,
+        from: &[Party],
+        to: &Party,
+        place: Location,
+        who: &Who,
+    ) -> Option<Diagnostic> {
+        let name = to.member.as_deref()?;
+        if !to.published.as_ref()?.is_empty() {
+            return None;
+        }
+        let container = self.docker_container(name)?;
+        let is_neighbour = |party: &Party| {
+            let other = party.member.as_deref().filter(|_| party.class == Class::Container);
+            let other = other.and_then(|other| self.docker_container(other));
+            other.is_some_and(|other| other.networks.iter().any(|network| container.networks.contains(network)))
+        };
+        let neighbours = !from.is_empty() && from.iter().all(is_neighbour);
+        if self.on_routed_network(container) || neighbours && to.addresses.is_some() && to.at.is_none() {
+            return None;
+        }
+        let named = who.members.iter().find_map(|one| match &one.place.value {
+            Place::Container(Some(own)) if *own.value == *name => Some(Location { file: place.file, span: own.span }),
+            _ => None,
+        });
+        let fault = unpublished(named.unwrap_or(place), name, container);
+        Some(if neighbours { fault.help("or give it a fixed address: its neighbours reach it there") } else { fault })
     }
 
     /// A container that is not where rules to containers look: on the host's network, in another's, or on no bridge.
