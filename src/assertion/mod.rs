@@ -284,6 +284,9 @@ impl Prover<'_> {
             for family in families(rule) {
                 if claim == Claim::Allow {
                     let query = Query { policy: self.policy, flow, rule: Some(rule), family };
+                    if tally.unseen.is_none() {
+                        tally.unseen = paths::taken_for_outside(&query, rule, self.target);
+                    }
                     self.carried_on(&query, rule, location, budget, tally)?;
                 } else {
                     self.beside_the_words(claim, flow, rule, location, family, budget, tally)?;

@@ -332,6 +332,15 @@ pub(super) fn unseen(query: &Query<'_>, rule: &Judgement, target: Target) -> Opt
     bridged(query).or_else(|| off_bridge(query, rule)).or_else(of_guests).or_else(|| by_uplink(query, rule))
 }
 
+/// Where no fact says that bridge netfilter is on, what a guest's bridge port sends to the host may look to iptables like something from
+/// outside: what stops that stops it, too.
+pub(super) fn taken_for_outside(query: &Query<'_>, rule: &Judgement, target: Target) -> Option<Unseen> {
+    let from_outside = query.policy.flows.get(&Flow { from: Class::Outside, to: Class::Host });
+    let is_stopped = from_outside.into_iter().flatten().any(|one| one.action.stops());
+    let guest_to_host = query.flow == Flow { from: Class::Guest, to: Class::Host };
+    (guest_to_host && target == Target::Iptables && is_stopped).then(|| at_ports(query, rule)).flatten()
+}
+
 /// What comes by the uplink of an instance's own bridge.
 fn by_uplink(query: &Query<'_>, rule: &Judgement) -> Option<Unseen> {
     let instance = match (query.flow.from, query.flow.to) {

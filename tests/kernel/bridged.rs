@@ -99,6 +99,29 @@ pub(super) fn know_neighbour(namespace: &mut Namespace, card: &str, mac: [u8; 6]
     namespace.neighbours.extend(addresses.map(|text| (address(text), mac)));
 }
 
+/// The bridge of the guests, with what is behind its ports.
+pub(super) fn make_guests_bridge(namespace: &mut Namespace, hands_on: bool) -> Result<(), String> {
+    make_bridge(namespace, "vmbr0", HOST, hands_on)?;
+    for port in &PORTS {
+        know_neighbour(namespace, port.card, port.mac, port.addresses);
+    }
+    Ok(())
+}
+
+/// The interfaces that are ports of the guests' bridge.
+pub(super) fn guests_plan() -> HostPlan {
+    let cards: BTreeSet<(usize, &str)> = PORTS.iter().map(|port| (port.number, port.card)).collect();
+    HostPlan::parse(&cards.into_iter().map(|(_, card)| format!("{card}\n")).collect::<String>())
+}
+
+/// [`attempts`] under their senders' own Ethernet addresses: under another's it is another's frame.
+pub(super) fn honest_attempts() -> Vec<(Probe, Attempt, Option<usize>)> {
+    let own = |(probe, attempt, _): &(Probe, Attempt, Option<usize>)| {
+        probe.mac.map(Mac) == attempt.from.mac && PORTS.iter().any(|port| Some(port.mac) == probe.mac)
+    };
+    attempts().into_iter().filter(own).collect()
+}
+
 /// What is tried: who, for whom, to which port, with which Ethernet source.
 fn attempts() -> Vec<(Probe, Attempt, Option<usize>)> {
     let mut found = Vec::new();
@@ -160,10 +183,7 @@ fn run(
 ) -> Option<Result<Vec<String>, String>> {
     let probes: Vec<Probe> = attempts.iter().map(|(probe, ..)| *probe).collect();
     inside(name, plan, |namespace| {
-        make_bridge(namespace, "vmbr0", HOST, true)?;
-        for port in &PORTS {
-            know_neighbour(namespace, port.card, port.mac, port.addresses);
-        }
+        make_guests_bridge(namespace, true)?;
         let mut oracle = Oracle::new(namespace);
         let alone = oracle.judge(&probes);
         if let Err(error) = load(oracle.namespace, files, backend) {
@@ -226,16 +246,11 @@ fn guests_without_rules_of_their_own_are_told_by_their_ports() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("site.fw");
-    let cards: BTreeSet<(usize, &str)> = PORTS.iter().map(|port| (port.number, port.card)).collect();
-    let plan = HostPlan::parse(&cards.into_iter().map(|(_, card)| format!("{card}\n")).collect::<String>());
+    let plan = guests_plan();
     for (title, text) in [("without blocks", WITHOUT_BLOCKS), ("closed", CLOSED)] {
         std::fs::write(&path, text).expect("it can be written");
         let policy = read_policy(&path, &root.join("stdlib"), "vmbr0");
-        // Under another's Ethernet address it is another's frame.
-        let own = |(probe, attempt, _): &(Probe, Attempt, Option<usize>)| {
-            probe.mac.map(Mac) == attempt.from.mac && PORTS.iter().any(|port| Some(port.mac) == probe.mac)
-        };
-        let attempts: Vec<_> = attempts().into_iter().filter(own).collect();
+        let attempts = honest_attempts();
         for backend in Backend::ALL.iter().copied() {
             let name = format!("guests {title} with {backend:?}");
             let files = build(&path, None, backend.target()).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -265,8 +280,7 @@ fn frames_between_taps_are_judged_as_the_policy_says() {
     let path = directory.path().join("site.fw");
     std::fs::write(&path, text).expect("it can be written");
     let policy = read_policy(&path, &root.join("stdlib"), "vmbr0");
-    let cards: BTreeSet<(usize, &str)> = PORTS.iter().map(|port| (port.number, port.card)).collect();
-    let plan = HostPlan::parse(&cards.into_iter().map(|(_, card)| format!("{card}\n")).collect::<String>());
+    let plan = guests_plan();
     let attempts = attempts();
     for backend in Backend::ALL.iter().copied() {
         let name = format!("bridged taps with {backend:?}");

@@ -4,6 +4,7 @@
 //!
 //! A run has a seed of its own, which it prints; `FWC_SEED` repeats it, and `FWC_ASSERTS` says how many asserts are tried at least.
 
+mod guests;
 mod policy;
 
 use std::collections::BTreeMap;

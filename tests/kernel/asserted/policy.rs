@@ -26,7 +26,7 @@ pub struct Case {
     /// Each with what it claims.
     pub asserts: Vec<(&'static str, String)>,
     /// The compose file and the facts, if the build has them.
-    files: Vec<(String, String)>,
+    pub files: Vec<(String, String)>,
 }
 
 impl Case {
