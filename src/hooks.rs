@@ -4,7 +4,7 @@
 
 use crate::names::icmp::{self, TrackedAs};
 use crate::net::Family;
-use crate::netfilter::Hook;
+use crate::netfilter::{Hook, MarkWord};
 use crate::packet::{Bits, Cube, Field, Values};
 use crate::program::{Does, EventId, Place, Program, Space, Step};
 
@@ -110,22 +110,7 @@ impl Tracking {
 /// A program of the steps whose cubes become others; where one becomes nothing, its step is left out.
 #[must_use]
 pub fn rebuilt(program: &Program, change: impl Fn(&Cube) -> Option<Cube>) -> Program {
-    let mut places = Vec::with_capacity(program.steps.len() + 1);
-    let mut kept: Vec<Step> = Vec::with_capacity(program.steps.len());
-    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-    for step in &program.steps {
-        places.push(number(kept.len()));
-        if let Some(cube) = change(&step.cube) {
-            kept.push(Step { cube, does: step.does, place: step.place });
-        }
-    }
-    places.push(number(kept.len()));
-    for step in &mut kept {
-        if let Does::Lead(to) = &mut step.does {
-            *to = places.get(*to as usize).copied().unwrap_or(u32::MAX);
-        }
-    }
-    Program::new(kept, program.complete)
+    program.rebuilt(|step| Some(Step { cube: change(&step.cube)?, ..*step }))
 }
 
 /// A program of which every decision but those that `keeps` names leads to one more step at its end, which decides `passed`.
@@ -159,7 +144,7 @@ fn opening_messages(family: Family) -> impl Iterator<Item = u128> {
 pub fn openers(cube: &Cube, reserved: u32, space: &Space) -> Vec<Cube> {
     let universe = &space.universe;
     let mut cube = Some(cube.clone());
-    for (field, value) in universe.mark(Bits { value: 0, mask: reserved }) {
+    for (field, value) in universe.mark(MarkWord::Packet, Bits { value: 0, mask: reserved }) {
         cube = cube.and_then(|cube| cube.with(field, Values::single(value)));
     }
     let Some(cube) = cube else { return Vec::new() };

@@ -31,5 +31,6 @@ mod read;
 mod recorded;
 mod roads;
 mod server;
+mod simulate;
 mod statements;
 mod traffic;

@@ -422,12 +422,17 @@ impl<'p> Court<'p> {
         place: Option<Place>,
         level: Wrong,
     ) -> Found {
+        let marked = self.ruleset.marks_connections();
         let space = self.space(bench.family);
         // What the sentence itself asks for is given.
         let open = |field: &Field| field.is_condition() && region.get(*field).is_none();
         let asked = cube.parts().iter().filter(|(field, _)| open(field));
-        let asked: Vec<(&Condition, bool)> =
-            asked.filter_map(|(field, values)| Some((space.universe.condition(*field)?, values.contains(1)))).collect();
+        let mut asked: Vec<(Condition, bool)> = asked
+            .filter_map(|(field, values)| Some((space.universe.condition(*field)?.clone(), values.contains(1))))
+            .collect();
+        // A connection begins without a mark; others may give it one.
+        let marks = space.universe.connection_marks(&cube).filter(|(_, _, values)| marked || !values.contains(0));
+        asked.extend(marks.map(|(_, bits, _)| (Condition::ConnectionMark(bits), true)));
         // Every time of day comes, every user may open a connection, the first packet is within a limit as the later ones are beyond it,
         // and others may put anything into the sets that they fill.
         let known = asked.iter().all(|(condition, _)| condition.is_modelled());
@@ -438,8 +443,7 @@ impl<'p> Court<'p> {
             true if question.claim == Claim::Allow && asked.iter().any(|(one, _)| at_times(one)) => Certainty::Beyond,
             true => Certainty::Certain,
         };
-        let conditions = asked.into_iter().map(|(condition, holds)| (condition.clone(), holds)).collect();
-        Found { certainty, cube, meaning, place, conditions }
+        Found { certainty, cube, meaning, place, conditions: asked }
     }
 
     /// Whether one packet of a cube fares wrong whatever the conditions come to.
@@ -456,9 +460,11 @@ impl<'p> Court<'p> {
     ) -> Result<bool, Spent> {
         let packet = example(cube);
         let mut point = Some(Cube::all());
+        let marks: Vec<Field> =
+            self.space(bench.family).universe.connection_marks(cube).map(|(field, ..)| field).collect();
         for (field, value) in packet.values() {
             let given = region.get(*field).is_some();
-            if !field.is_condition() || given {
+            if given || !(field.is_condition() || marks.contains(field)) {
                 point = point.and_then(|point| point.with(*field, crate::packet::Values::single(*value)));
             }
         }

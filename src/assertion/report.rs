@@ -258,6 +258,9 @@ fn depends_on(condition: &Condition, holds: bool) -> String {
             }
             Counter::Unmodelled(text) => unknown_words(text),
         },
+        Condition::ConnectionMark(bits) => {
+            format!("if its connection has the mark {:#x}/{:#x}, which others may set", bits.value, bits.mask)
+        }
         Condition::Unmodelled(text) | Condition::Decides(text) => unknown_words(text),
     }
 }

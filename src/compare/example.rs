@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use crate::host::{Host, words};
 use crate::net::Family;
-use crate::netfilter::{Hook, MatchKind};
-use crate::packet::field::name_number;
+use crate::netfilter::{Hook, MarkWord, MatchKind};
+use crate::packet::field::{Word, name_number};
 use crate::packet::{Cube, Field, Universe, Values};
 
 /// A packet of a cube that comes to a hook.
@@ -69,14 +69,12 @@ pub(super) fn packet(cube: &Cube, hook: Hook, universe: &Universe, hosts: &[&Hos
     if pick(cube, Field::DIRECTION, &[0]) == 1 {
         text.push_str(" reply");
     }
-    let mut mark = 0;
-    for (field, values) in cube.parts() {
-        if let Some((crate::packet::field::Word::Mark, bits)) = universe.bits(*field, usual(values, &[0])) {
-            mark |= bits.value;
+    for (word, clause) in [(MarkWord::Packet, "mark"), (MarkWord::Connection, "connmark")] {
+        let parts = cube.parts().iter().filter_map(|(field, values)| universe.bits(*field, usual(values, &[0])));
+        let mark = parts.filter(|(own, _)| *own == Word::Mark(word)).fold(0, |mark, (_, bits)| mark | bits.value);
+        if mark != 0 {
+            text.push_str(&format!(" {clause} {mark:#x}"));
         }
-    }
-    if mark != 0 {
-        text.push_str(&format!(" mark {mark:#x}"));
     }
     if let Some(values) = cube.get(Field::MAC) {
         text.push_str(&format!(" mac {}", words::value(Field::MAC, usual(values, &[0x0200_5e10_0001]), universe)));

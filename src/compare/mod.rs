@@ -11,9 +11,9 @@ use std::ops::ControlFlow;
 
 use crate::host::{Host, words};
 use crate::net::Family;
-use crate::netfilter::Hook;
+use crate::netfilter::{Hook, MarkWord};
 use crate::packet::field::name_number;
-use crate::packet::{Cube, Field, Universe, Values};
+use crate::packet::{Bits, Cube, Field, Universe, Values};
 use crate::program::{Counters, Does, Event, EventId, Place, Program, Space};
 use crate::prove::compare::differences;
 use crate::prove::cover::{Budget, Spent, Stretch, all_left_over};
@@ -197,7 +197,14 @@ fn at_hook(
         pairs: Budget::new(effort.pair),
         told: Vec::new(),
     };
+    let marked = [left, right].into_iter().any(|host| host.ruleset.marks_connections());
+    let unmarked = if all_states || marked { Vec::new() } else { space.universe.mark(MarkWord::Connection, ALL_BITS) };
     for world in worlds(hook, family, all_states) {
+        // A connection begins without a mark.
+        let unmarked = unmarked.iter().map(|(field, value)| (*field, Values::single(*value)));
+        let Some(world) = unmarked.into_iter().try_fold(world, |cube, (field, values)| cube.with(field, values)) else {
+            continue;
+        };
         task.region = world;
         let mut verdicts = Vec::new();
         if let Some((one, other)) = &both
@@ -212,6 +219,8 @@ fn at_hook(
         }
     }
 }
+
+const ALL_BITS: Bits = Bits { value: 0, mask: u32::MAX };
 
 struct Task<'t> {
     left: &'t Host,

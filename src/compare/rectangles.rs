@@ -174,10 +174,11 @@ pub fn covered(cube: &Cube, by: &[Cube], universe: &Universe, allowance: &Allowa
 mod tests {
     use super::*;
     use crate::net::Family;
+    use crate::packet::field::Masks;
 
     #[test]
     fn without_an_allowance_nothing_is_taken_to_be_covered() {
-        let universe = Universe::new(Family::Ipv4, [], []);
+        let universe = Universe::new(Family::Ipv4, &Masks::default());
         let ports = |first, last| Cube::default().replaced(Field::DESTINATION_PORT, Some(Values::range((first, last))));
         let halves = [ports(0, 99), ports(100, 200)];
         assert!(covered(&ports(50, 150), &halves, &universe, &Allowance::default()));

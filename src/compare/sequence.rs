@@ -1,105 +1,129 @@
 //! All base chains at a hook as one list of steps: what one accepts goes on to the next.
 
-use crate::host::Host;
-use crate::net::Family;
-use crate::netfilter::{Effect, Hook, TableKind, Verdict};
-use crate::packet::Field;
-use crate::packet::field::Word;
-use crate::program::{Does, End, Event, Place, Program, Space, Step, flatten};
+use std::rc::Rc;
 
-/// The list for the chains at a hook that translate addresses, or for those that do not.
+use crate::host::{Entry, Host};
+use crate::net::Family;
+use crate::netfilter::{Hook, TableKind, Verdict};
+use crate::packet::field::Assigned;
+use crate::packet::{Cube, Field};
+use crate::program::{Does, End, Event, Marks, Place, Program, Space, Step, flatten, flatten_from};
+
+/// States of marks at one hook: with more, the list is not complete.
+const MOST_STATES: usize = 64;
+
+/// The list for the chains at a hook that translate addresses, or for those that do not. What marks hold where one chain lets packets
+/// on, the next one knows: it is written once for each state that they can have there.
 #[must_use]
 pub fn at(host: &Host, family: Family, hook: Hook, translation: bool, space: &mut Space) -> Program {
-    let mut steps: Vec<Step> = Vec::new();
-    let (mut complete, mut marked) = (true, false);
+    let entries = host.entries(family, hook).into_iter();
+    let entries = entries.filter(|entry| (entry.base.kind == TableKind::Nat) == translation);
+    let mut chains: Vec<Chain> = entries.filter_map(|entry| Chain::new(host, entry, space)).collect();
     let accept = space.number(Event::Verdict(Verdict::Accept));
     let passed = space.number(Event::Passed);
-    let entries: Vec<_> = host
-        .entries(family, hook)
-        .into_iter()
-        .filter(|entry| (entry.base.kind == TableKind::Nat) == translation)
-        .collect();
-    for entry in entries {
-        let name = host
-            .ruleset
-            .tables
-            .get(entry.table)
-            .and_then(|table| table.chains.get(entry.chain))
-            .map(|chain| chain.name.clone());
-        let end = if entry.base.accept { End::Accept } else { End::Drop };
-        let Some(program) = name.and_then(|name| flatten(&host.ruleset, entry.table, &name, end, space)) else {
-            continue;
-        };
-        complete &= program.complete;
-        let asks = |field: &Field| matches!(space.universe.bits(*field, 0), Some((Word::Mark, _)));
-        // A mark that an earlier chain sets is not followed into this one.
-        complete &=
-            !(marked && program.steps.iter().any(|step| step.cube.parts().iter().any(|(field, _)| asks(field))));
-        marked |= program.steps.iter().any(|step| {
-            matches!(step.does, Does::Happen(event) if matches!(space.event(event), Event::Effect(Effect::SetMark { .. })))
-        });
-        // What the chain before accepted comes in here.
-        let first = number(steps.len());
-        for step in &mut steps {
-            if step.does == Does::Decide(accept) {
-                step.does = Does::Lead(first);
+    let lets_on = |does: Does| does == Does::Decide(accept) || does == Does::Decide(passed);
+    let mut steps: Vec<Step> = Vec::new();
+    let mut complete = true;
+    // Where packets come into the chain that is written next, by what their marks hold.
+    let mut inlets: Vec<(Marks, Vec<usize>)> = vec![(Marks::new(), Vec::new())];
+    while !chains.is_empty() {
+        let chain = chains.remove(0);
+        let asked: Vec<Field> = chains.iter().flat_map(|later| later.asks(space)).collect();
+        for (marks, leads) in std::mem::take(&mut inlets) {
+            let first = number(steps.len());
+            for lead in leads {
+                if let Some(step) = steps.get_mut(lead) {
+                    step.does = Does::Lead(first);
+                }
+            }
+            let Some(program) = chain.program(host, space, &marks) else { continue };
+            complete &= program.complete;
+            for (at, step) in (0..).zip(&program.steps) {
+                if lets_on(step.does) && !chains.is_empty() {
+                    let mut marks = program.marks_at(at).to_vec();
+                    marks.retain(|(field, _)| asked.contains(field));
+                    let inlet = inlets.iter().position(|(known, _)| *known == marks).unwrap_or(inlets.len());
+                    if inlet == inlets.len() && inlet < MOST_STATES {
+                        inlets.push((marks, Vec::new()));
+                    }
+                    match inlets.get_mut(inlet) {
+                        Some((_, leads)) => leads.push(steps.len()),
+                        None => complete = false,
+                    }
+                }
+                let does = match step.does {
+                    Does::Lead(to) => Does::Lead(to.saturating_add(first)),
+                    Does::Decide(_) if lets_on(step.does) => Does::Decide(accept),
+                    does => does,
+                };
+                steps.push(Step { cube: step.cube.clone(), does, place: step.place });
             }
         }
-        steps.extend(program.steps.into_iter().map(|step| {
-            let does = match step.does {
-                Does::Lead(to) => Does::Lead(to.saturating_add(first)),
-                Does::Decide(event) if event == passed => Does::Decide(accept),
-                does => does,
-            };
-            Step { does, ..step }
-        }));
     }
-    // What counts is compared by its name and place, as a condition; that it is asked is nothing that a packet meets.
-    let steps = if steps.is_empty() {
-        steps
-    } else {
-        without(steps, |does| matches!(does, Does::Happen(event) if matches!(space.event(event), Event::Counted(_))))
-    };
-    let mut steps = steps;
     if steps.is_empty() {
         let place = Place { table: u32::MAX, chain: u32::MAX, rule: u32::MAX };
-        steps.push(Step { cube: crate::packet::Cube::all(), does: Does::Decide(accept), place });
+        steps.push(Step { cube: Cube::all(), does: Does::Decide(accept), place });
     }
-    Program::new(steps, complete)
+    // What counts is compared by its name and place, as a condition; that it is asked is nothing that a packet meets.
+    let counted =
+        |step: &Step| matches!(step.does, Does::Happen(event) if matches!(space.event(event), Event::Counted(_)));
+    Program::new(steps, complete).rebuilt(|step| (!counted(step)).then(|| step.clone()))
+}
+
+/// A base chain at a hook.
+struct Chain {
+    table: usize,
+    name: std::sync::Arc<str>,
+    end: End,
+    /// Its list for packets whose marks hold what they held at the start.
+    plain: Rc<Program>,
+}
+
+impl Chain {
+    fn new(host: &Host, entry: Entry, space: &mut Space) -> Option<Self> {
+        let name = host.ruleset.tables.get(entry.table)?.chains.get(entry.chain)?.name.clone();
+        let end = if entry.base.accept { End::Accept } else { End::Drop };
+        let plain = Rc::new(flatten(&host.ruleset, entry.table, &name, end, space)?);
+        Some(Self { table: entry.table, name, end, plain })
+    }
+
+    /// The groups of mark bits on which it depends.
+    fn asks(&self, space: &Space) -> Vec<Field> {
+        let tested = self.plain.steps.iter().flat_map(|step| step.cube.parts()).map(|(field, _)| *field);
+        let copied = self.plain.mark_states().flatten().filter_map(|(_, assigned)| match assigned {
+            Assigned::Of(field, _) => Some(*field),
+            _ => None,
+        });
+        let mut fields: Vec<Field> = tested.filter(|field| space.universe.is_mark(*field)).chain(copied).collect();
+        fields.sort_unstable();
+        fields.dedup();
+        fields
+    }
+
+    fn program(&self, host: &Host, space: &mut Space, marks: &Marks) -> Option<Rc<Program>> {
+        if marks.is_empty() {
+            return Some(Rc::clone(&self.plain));
+        }
+        flatten_from(&host.ruleset, self.table, &self.name, self.end, space, marks).map(Rc::new)
+    }
 }
 
 /// The same list, of which only allowing and denying is left.
 pub(super) fn verdicts(program: &Program, space: &mut Space) -> Program {
     let accept = space.number(Event::Verdict(Verdict::Accept));
     let drop = space.number(Event::Verdict(Verdict::Drop));
-    let mut steps = without(program.steps.clone(), |does| matches!(does, Does::Happen(_)));
-    for step in &mut steps {
-        if let Does::Decide(event) = step.does {
-            step.does = Does::Decide(match allows(space.event(event)) {
+    program.rebuilt(|step| {
+        let does = match step.does {
+            Does::Happen(_) => return None,
+            Does::Decide(event) => Does::Decide(match allows(space.event(event)) {
                 Some(true) => accept,
                 Some(false) => drop,
                 None => event,
-            });
-        }
-    }
-    Program::new(steps, program.complete)
-}
-
-/// A list without some of its steps; what led to one leads to the next.
-fn without(steps: Vec<Step>, gone: impl Fn(Does) -> bool) -> Vec<Step> {
-    let mut places = Vec::with_capacity(steps.len());
-    let mut kept = 0u32;
-    for step in &steps {
-        places.push(kept);
-        kept += u32::from(!gone(step.does));
-    }
-    let mut left: Vec<Step> = steps.into_iter().filter(|step| !gone(step.does)).collect();
-    for step in &mut left {
-        if let Does::Lead(to) = &mut step.does {
-            *to = places.get(*to as usize).copied().unwrap_or(kept);
-        }
-    }
-    left
+            }),
+            does => does,
+        };
+        Some(Step { cube: step.cube.clone(), does, place: step.place })
+    })
 }
 
 /// Whether an event lets a packet through; `None`: that is not known.

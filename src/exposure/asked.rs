@@ -1,7 +1,8 @@
 //! Conditions that no packet shows, in words: limits and times that traffic meets, and what is not known.
 
-use crate::netfilter::entry;
+use crate::netfilter::{MarkWord, entry};
 use crate::packet::condition::Counter;
+use crate::packet::field::Word;
 use crate::packet::{Condition, Cube, Field, Universe, Values};
 
 /// A condition in words.
@@ -18,6 +19,9 @@ pub(super) fn asked(condition: &Condition, holds: bool) -> Asked {
     let said = |holding: String, failing: String| if holds { holding } else { failing };
     match condition {
         Condition::User(user) => Asked::Limit(said(format!("from user {user}"), format!("not from user {user}"))),
+        condition @ Condition::ConnectionMark(_) => {
+            Asked::Open(said(format!("if {condition}"), format!("unless {condition}")))
+        }
         Condition::Time(hours) => Asked::Limit(said(format!("only {hours}"), format!("but not {hours}"))),
         Condition::Counted(question) => Asked::Limit(counter(&question.counter, holds)),
         Condition::Member { set, .. } => {
@@ -69,10 +73,10 @@ pub(super) fn open(cube: &Cube, region: &Cube, universe: &Universe) -> Vec<Strin
             if let Asked::Open(words) = asked(condition, values.contains(1)) {
                 found.push(words);
             }
-        } else if is_mark(*field, universe) {
-            let bits = universe.bits(*field, values.hull().0);
-            let words = bits.map(|(_, bits)| format!("if its mark is {:#x}/{:#x} then", bits.value, bits.mask));
-            found.extend(words);
+        } else if universe.is_mark(*field) {
+            let Some((word, bits)) = universe.bits(*field, values.hull().0) else { continue };
+            let whose = if word == Word::Mark(MarkWord::Connection) { "its connection's" } else { "its" };
+            found.push(format!("if {whose} mark is {:#x}/{:#x} then", bits.value, bits.mask));
         }
     }
     found
@@ -80,11 +84,7 @@ pub(super) fn open(cube: &Cube, region: &Cube, universe: &Universe) -> Vec<Strin
 
 /// Whether a field is one that packets do not show: a condition, or bits of the mark.
 pub(super) fn is_hidden(field: Field, universe: &Universe) -> bool {
-    field.is_condition() || is_mark(field, universe)
-}
-
-fn is_mark(field: Field, universe: &Universe) -> bool {
-    matches!(universe.bits(field, 0), Some((crate::packet::field::Word::Mark, _)))
+    field.is_condition() || universe.is_mark(field)
 }
 
 /// A cube without what packets do not show, and with other fields as `region` has them.

@@ -4,16 +4,16 @@ use std::net::IpAddr;
 
 use super::geography::{Geography, cards, named};
 use super::reach::{Piece, reach};
-use super::way::{Stop, Ways, stretch};
+use super::way::{Stop, Ways, changes, stretch};
 use crate::hooks::{self, Tracking, openers};
 use crate::host::Host;
 use crate::host::words::address_number;
 use crate::net::{Family, Protocol};
-use crate::netfilter::{Hook, Verdict};
-use crate::packet::field::name_number;
+use crate::netfilter::{Hook, MarkWord, Verdict};
+use crate::packet::field::{Assigned, Word, name_number};
 use crate::packet::{Bits, Cube, Field, Universe, Values};
 use crate::policy::{Class, Published};
-use crate::program::{Does, Event, Place, Program, Step};
+use crate::program::{Does, Event, Place, Program};
 use crate::prove::cover::{Budget, Spent, Stretch, all_left_over};
 use crate::traffic;
 
@@ -92,16 +92,20 @@ impl<'h> Surveyor<'h, '_> {
         self.ways.host
     }
 
-    /// What first packets have in common: SYN alone is set in TCP, and no mark, unless one chain's is asked for in another.
+    /// What first packets have in common: SYN alone is set in TCP, and no mark, unless a chain on their way sets one. What others than
+    /// the recorded rules give connections for marks is not known.
     fn base(&self, hooks: &[Hook]) -> Option<Cube> {
         let universe = self.universe();
         let mut parts = vec![flag(Field::MULTICAST, 0), flag(Field::BROADCAST, 0)];
         let flags = universe.flags(Bits { value: 0x02, mask: 0xff });
         parts.extend(flags.into_iter().map(|(field, value)| flag(field, value)));
-        if !self.ways.marks_cross(hooks) {
-            let marks = universe.mark(Bits { value: 0, mask: u32::MAX });
-            parts.extend(marks.into_iter().map(|(field, value)| flag(field, value)));
-        }
+        let changed = self.ways.marks_changed(hooks);
+        let unmarked = universe.no_marks().into_iter().filter(|(field, _)| !changed.contains(field));
+        let known = |field: Field| {
+            let word = universe.bits(field, 0).map(|(word, _)| word);
+            self.host().recorded || word != Some(Word::Mark(MarkWord::Connection))
+        };
+        parts.extend(unmarked.filter(|(field, _)| known(*field)).map(|(field, value)| flag(field, value)));
         narrowed(Cube::all(), parts)
     }
 
@@ -375,7 +379,8 @@ impl<'h> Surveyor<'h, '_> {
             if let Does::Decide(event) = step.does
                 && let Event::Verdict(verdict) = self.ways.space.event(event).clone()
             {
-                self.onward(from, to, &verdict, step.place, &arrived, &mut budget)?;
+                let marked: Vec<Cube> = arrived.iter().map(|cube| with_marks(cube, program.marks_at(number))).collect();
+                self.onward(from, to, &verdict, step.place, &marked, &mut budget)?;
             }
         }
         Ok(())
@@ -563,14 +568,16 @@ impl<'h> Surveyor<'h, '_> {
     }
 }
 
-/// Whether a step of the chains that translate gives packets another destination, or may.
-fn changes(space: &crate::program::Space, step: &Step) -> bool {
-    let Does::Decide(event) = step.does else { return false };
-    match space.event(event) {
-        Event::Verdict(Verdict::Dnat { .. } | Verdict::Redirect(_) | Verdict::Unknown(_)) => true,
-        Event::Verdict(verdict) => matches!(verdict, Verdict::Drop | Verdict::Reject(_)),
-        _ => false,
-    }
+/// A cube whose marks hold what rules made of them.
+fn with_marks(cube: &Cube, marks: &[(Field, Assigned)]) -> Cube {
+    marks.iter().fold(cube.clone(), |after, (field, assigned)| {
+        let value = match assigned {
+            Assigned::Value(value) => Some(*value),
+            Assigned::Of(other, flip) => cube.get(*other).and_then(Values::only).map(|value| value ^ flip),
+            Assigned::Open => None,
+        };
+        after.replaced(*field, value.map(Values::single))
+    })
 }
 
 /// A cube after its destination was translated.

@@ -10,9 +10,11 @@ use crate::host::{Entry, Host};
 use crate::net::Family;
 use crate::netfilter::{Effect, Hook, TableKind, Verdict};
 use crate::packet::Field;
-use crate::packet::field::Word;
 use crate::program::{Does, End, Event, Program, Space, Step, VISIT, flatten_with_visits};
-use crate::prove::cover::Stretch;
+use crate::prove::cover::{Budget, Stretch, left_over};
+
+/// Work for finding which packets a chain marks and does not translate.
+const MARKED: u64 = 200_000;
 
 /// A base chain that packets pass.
 #[derive(Debug)]
@@ -106,23 +108,37 @@ impl<'h> Ways<'h> {
         })
     }
 
-    /// Whether a mark that one of these hooks' chains sets is asked for in a later one.
-    pub(super) fn marks_cross(&self, hooks: &[Hook]) -> bool {
-        let mut set = false;
-        for flat in self.flats.iter().filter(|flat| hooks.contains(&flat.hook)) {
-            let steps = &flat.program.steps;
-            let asks = |field: Field| matches!(self.space.universe.bits(field, 0), Some((Word::Mark, _)));
-            if set && steps.iter().any(|step| step.cube.parts().iter().any(|(field, _)| asks(*field))) {
-                return true;
-            }
-            set |= steps.iter().any(|step| match step.does {
-                Does::Happen(event) if event != VISIT => {
-                    matches!(self.space.event(event), Event::Effect(Effect::SetMark { .. }))
-                }
-                _ => false,
-            });
+    /// The bits of marks that one of these hooks' chains changes, in packets that it sends on as they are.
+    pub(super) fn marks_changed(&self, hooks: &[Hook]) -> Vec<Field> {
+        let flats = self.flats.iter().filter(|flat| hooks.contains(&flat.hook));
+        let mut changed: Vec<Field> =
+            flats.flat_map(|flat| flat.program.mark_states().flatten()).map(|(field, _)| *field).collect();
+        if hooks.contains(&Hook::Prerouting) {
+            changed.extend(self.marked_untranslated());
         }
-        false
+        changed.sort_unstable();
+        changed.dedup();
+        changed
+    }
+
+    /// The bits of marks that differ where the chains that translate destinations let packets on untranslated.
+    fn marked_untranslated(&self) -> Vec<Field> {
+        let program = &self.translations;
+        let mut budget = Budget::new(MARKED);
+        let mut comes = |number: u32, step: &Step| {
+            let before = Stretch { program, from: 0, to: number, events: false };
+            let left = left_over(&step.cube, &[before], &self.space.universe, &mut budget, |_, _| ());
+            left.map_or(true, |left| left.is_some())
+        };
+        let mut found = Vec::new();
+        for (number, step) in (0u32..).zip(&program.steps) {
+            let marks = program.marks_at(number);
+            let on = matches!(step.does, Does::Decide(_)) && !changes(&self.space, step);
+            if on && !marks.is_empty() && comes(number, step) {
+                found.extend(marks.iter().map(|(field, _)| *field));
+            }
+        }
+        found
     }
 
     fn stop(&mut self, program: Program) -> Stop {
@@ -159,6 +175,16 @@ impl<'h> Ways<'h> {
     pub(super) fn keeping(&mut self, program: &Program, keeps: impl Fn(&Self, &Step) -> bool) -> Program {
         let passed = self.space.number(Event::Passed);
         hooks::keeping(program, passed, |step| keeps(self, step))
+    }
+}
+
+/// Whether a step of the chains that translate gives packets another destination, or may.
+pub(super) fn changes(space: &Space, step: &Step) -> bool {
+    let Does::Decide(event) = step.does else { return false };
+    match space.event(event) {
+        Event::Verdict(Verdict::Dnat { .. } | Verdict::Redirect(_) | Verdict::Unknown(_)) => true,
+        Event::Verdict(verdict) => matches!(verdict, Verdict::Drop | Verdict::Reject(_)),
+        _ => false,
     }
 }
 

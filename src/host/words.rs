@@ -85,6 +85,8 @@ pub fn asked(item: &Match, family: Family) -> String {
         }
         MatchKind::Mark { value, mask } if *mask == u32::MAX => format!("mark {value:#x}"),
         MatchKind::Mark { value, mask } => format!("mark {value:#x}/{mask:#x}"),
+        MatchKind::ConnectionMark { value, mask } if *mask == u32::MAX => format!("connection mark {value:#x}"),
+        MatchKind::ConnectionMark { value, mask } => format!("connection mark {value:#x}/{mask:#x}"),
         MatchKind::SourceMac(macs) => format!("source MAC {}", list(macs.iter().map(ToString::to_string))),
         MatchKind::User(user) => format!("user {user}"),
         MatchKind::InSet(asked) => {

@@ -346,6 +346,13 @@ pub enum MatchKind {
         /// Mask.
         mask: u32,
     },
+    /// As `Mark`, of the connection's mark. It holds for packets of connections alone, negated or not.
+    ConnectionMark {
+        /// Value.
+        value: u32,
+        /// Bits that are compared.
+        mask: u32,
+    },
     /// Ethernet source: one of.
     SourceMac(ThinVec<Mac>),
     /// Owner of the local socket.
@@ -532,6 +539,26 @@ pub enum Effect {
         /// Bits that are replaced.
         mask: u32,
     },
+    /// As `SetMark`, of the connection's mark.
+    SetConnectionMark {
+        /// Value.
+        value: u32,
+        /// Bits that are replaced.
+        mask: u32,
+    },
+    /// Copies one mark to the other: `to = (to & !cleared) ^ (other & copied) ^ value`.
+    CopyMark {
+        /// The mark that is written.
+        to: MarkWord,
+        /// Bits of it that are replaced.
+        cleared: u32,
+        /// Bits of the other that are copied.
+        copied: u32,
+        /// Value.
+        value: u32,
+    },
+    /// Changes either mark in a way that is not modelled: its exact text.
+    OpenMarks(Arc<str>),
     /// Sets the DSCP field (6 bits).
     SetDscp(u8),
     /// Clamps the TCP maximum segment size to the path's.
@@ -542,6 +569,64 @@ pub enum Effect {
     Helper(Arc<str>),
     /// Something else, which decides nothing: its exact text.
     Unknown(Arc<str>),
+}
+
+/// One of the two marks that rules set and ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MarkWord {
+    /// The packet's.
+    Packet,
+    /// The connection's, which all of its packets share.
+    Connection,
+}
+
+impl MarkWord {
+    /// The other one.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Packet => Self::Connection,
+            Self::Connection => Self::Packet,
+        }
+    }
+}
+
+/// What an effect does to a mark: `mark = (mark & !cleared) ^ (other & copied) ^ value`. Where bits are copied that are not cleared, what
+/// becomes of them is not followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MarkChange {
+    /// The mark that is written.
+    pub word: MarkWord,
+    /// Bits of it that are replaced.
+    pub cleared: u32,
+    /// Bits of the other mark that are copied.
+    pub copied: u32,
+    /// Value.
+    pub value: u32,
+}
+
+impl Effect {
+    /// What it does to marks.
+    pub fn mark_changes(&self) -> impl Iterator<Item = MarkChange> + use<> {
+        let set = |word, value, cleared| Some(MarkChange { word, cleared, copied: 0, value });
+        let open = |word| Some(MarkChange { word, cleared: 0, copied: u32::MAX, value: 0 });
+        let changes = match *self {
+            Self::SetMark { value, mask } => [set(MarkWord::Packet, value, mask), None],
+            Self::SetConnectionMark { value, mask } => [set(MarkWord::Connection, value, mask), None],
+            Self::CopyMark { to, cleared, copied, value } => {
+                [Some(MarkChange { word: to, cleared, copied, value }), None]
+            }
+            Self::OpenMarks(_) => [open(MarkWord::Packet), open(MarkWord::Connection)],
+            _ => [None, None],
+        };
+        changes.into_iter().flatten()
+    }
+
+    /// Whether it changes a mark.
+    #[must_use]
+    pub fn changes_marks(&self) -> bool {
+        self.mark_changes().next().is_some()
+    }
 }
 
 /// How a packet is refused.
@@ -603,6 +688,14 @@ pub enum Verdict {
 }
 
 impl Ruleset {
+    /// Whether any rule gives connections a mark, or may.
+    #[must_use]
+    pub fn marks_connections(&self) -> bool {
+        let rules = self.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
+        let mut changes = rules.flat_map(|rule| &rule.effects).flat_map(Effect::mark_changes);
+        changes.any(|change| change.word == MarkWord::Connection)
+    }
+
     /// The table of that family and kind, made if absent.
     pub fn table_mut(&mut self, family: TableFamily, kind: TableKind) -> &mut Table {
         let at = self.tables.iter().position(|table| table.family == family && table.kind == kind);

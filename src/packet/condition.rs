@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use thin_vec::ThinVec;
 
+use super::field::Bits;
 use crate::net::Hours;
 use crate::netfilter::SetField;
 
@@ -26,6 +27,8 @@ pub enum Condition {
         /// The fields.
         fields: ThinVec<SetField>,
     },
+    /// These bits of the connection's mark, since others than the rules at hand set it.
+    ConnectionMark(Bits),
     /// A match that is not modelled holds: its exact text.
     Unmodelled(Arc<str>),
     /// A verdict that is not modelled decides, rather than let the packet go on: its exact text.
@@ -96,7 +99,7 @@ impl Condition {
         match self {
             Self::Counted(question) => !matches!(question.counter, Counter::Unmodelled(_)),
             Self::Time(_) | Self::User(_) | Self::Member { .. } => true,
-            Self::Unmodelled(_) | Self::Decides(_) => false,
+            Self::ConnectionMark(_) | Self::Unmodelled(_) | Self::Decides(_) => false,
         }
     }
 }
@@ -150,6 +153,7 @@ impl fmt::Display for Condition {
                 let fields: Vec<String> = fields.iter().map(ToString::to_string).collect();
                 write!(f, "{} in set {set}", fields.join(" and "))
             }
+            Self::ConnectionMark(bits) => write!(f, "connection mark {:#x}/{:#x}", bits.value, bits.mask),
             Self::Unmodelled(text) => f.write_str(text),
             Self::Decides(text) => write!(f, "{text} decides"),
         }

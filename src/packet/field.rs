@@ -5,8 +5,10 @@ use std::fmt;
 use rustc_hash::FxHashMap;
 
 use super::condition::Condition;
+use super::cube::Cube;
 use super::values::{Range, Values};
 use crate::net::{Card, Family};
+use crate::netfilter::{MarkChange, MarkWord};
 
 /// A field. The order is the order in which packets are described, and in which a difference of sets is divided: what has few
 /// values comes first.
@@ -60,12 +62,14 @@ impl Field {
     pub const ORIGINAL_SOURCE: Self = Self(21);
     /// Ethernet source address, 48 bits.
     pub const MAC: Self = Self(22);
-    /// The first of the groups of mark bits.
+    /// The first of the groups of bits of the packet's mark.
     const MARKS: u16 = 64;
+    /// The first of the groups of bits of the connection's mark.
+    const CONNECTION_MARKS: u16 = 96;
     /// The first of the groups of TCP flags.
-    const FLAGS: u16 = 96;
+    const FLAGS: u16 = 128;
     /// The first of the conditions that are true or false and not looked into.
-    const CONDITIONS: u16 = 128;
+    const CONDITIONS: u16 = 136;
 
     /// Whether it is a condition.
     #[must_use]
@@ -90,19 +94,22 @@ pub struct Bits {
 pub struct Universe {
     family: Family,
     marks: Vec<u32>,
+    connection_marks: Vec<u32>,
     flags: Vec<u32>,
     conditions: Vec<Condition>,
     known: FxHashMap<Condition, Field>,
 }
 
 impl Universe {
-    /// For packets of a family; `marks` and `flags` are the masks of every test there will be of the packet mark and the TCP flags.
+    /// For packets of a family; `masks` are those of every test and change there will be of marks and TCP flags.
     #[must_use]
-    pub fn new(family: Family, marks: impl IntoIterator<Item = u32>, flags: impl IntoIterator<Item = u32>) -> Self {
+    pub fn new(family: Family, masks: &Masks) -> Self {
+        let division = |masks: &[u32], whole| groups(masks.iter().copied(), whole);
         Self {
             family,
-            marks: groups(marks, u32::MAX),
-            flags: groups(flags, 0xff),
+            marks: division(&masks.marks, u32::MAX),
+            connection_marks: division(&masks.connection_marks, u32::MAX),
+            flags: division(&masks.flags, 0xff),
             conditions: Vec::new(),
             known: FxHashMap::default(),
         }
@@ -150,7 +157,7 @@ impl Universe {
             }
             Field::MAC => (1 << 48) - 1,
             Field(number) if (Field::MARKS..Field::CONDITIONS).contains(&number) => {
-                self.group(field).map_or(0, |mask| (1u128 << mask.count_ones()) - 1)
+                self.group(field).map_or(0, |(_, mask)| (1u128 << mask.count_ones()) - 1)
             }
             _ => 1,
         }
@@ -168,19 +175,77 @@ impl Universe {
         Values::range(self.all(field)).difference(values)
     }
 
-    fn group(&self, field: Field) -> Option<u32> {
+    /// The word that a group of bits belongs to, and the group.
+    fn group(&self, field: Field) -> Option<(Word, u32)> {
+        let [marks, connection, flags, end] =
+            [Field::MARKS, Field::CONNECTION_MARKS, Field::FLAGS, Field::CONDITIONS].map(usize::from);
         let number = usize::from(field.0);
-        if number >= usize::from(Field::FLAGS) {
-            self.flags.get(number - usize::from(Field::FLAGS)).copied()
-        } else {
-            self.marks.get(number.checked_sub(usize::from(Field::MARKS))?).copied()
+        let (word, parts, first) = match number {
+            _ if number >= end => return None,
+            _ if number >= flags => (Word::TcpFlags, &self.flags, flags),
+            _ if number >= connection => (Word::Mark(MarkWord::Connection), &self.connection_marks, connection),
+            _ => (Word::Mark(MarkWord::Packet), &self.marks, marks),
+        };
+        Some((word, *parts.get(number.checked_sub(first)?)?))
+    }
+
+    fn mark_groups(&self, word: MarkWord) -> (&[u32], u16) {
+        match word {
+            MarkWord::Packet => (&self.marks, Field::MARKS),
+            MarkWord::Connection => (&self.connection_marks, Field::CONNECTION_MARKS),
         }
     }
 
-    /// What a test of the packet mark says of each group of its bits.
+    /// What a test of a mark says of each group of its bits.
     #[must_use]
-    pub fn mark(&self, test: Bits) -> Vec<(Field, u128)> {
-        divide(&self.marks, Field::MARKS, test)
+    pub fn mark(&self, word: MarkWord, test: Bits) -> Vec<(Field, u128)> {
+        let (groups, first) = self.mark_groups(word);
+        divide(groups, first, test)
+    }
+
+    /// Every group of bits of both marks, with the value 0.
+    #[must_use]
+    pub fn no_marks(&self) -> Vec<(Field, u128)> {
+        let none = Bits { value: 0, mask: u32::MAX };
+        let mut parts = self.mark(MarkWord::Packet, none);
+        parts.extend(self.mark(MarkWord::Connection, none));
+        parts
+    }
+
+    /// Whether a field is a group of bits of a mark.
+    #[must_use]
+    pub fn is_mark(&self, field: Field) -> bool {
+        matches!(self.group(field), Some((Word::Mark(_), _)))
+    }
+
+    /// The bits of the connection's mark that a cube's packets have, each with a value that it can have.
+    pub fn connection_marks<'c>(&'c self, cube: &'c Cube) -> impl Iterator<Item = (Field, Bits, &'c Values)> {
+        cube.parts().iter().filter_map(|(field, values)| match self.bits(*field, values.hull().0)? {
+            (Word::Mark(MarkWord::Connection), bits) => Some((*field, bits, values)),
+            _ => None,
+        })
+    }
+
+    /// What becomes of each group of bits that a change of a mark changes.
+    #[must_use]
+    pub fn changed(&self, change: MarkChange) -> Vec<(Field, Assigned)> {
+        let (groups, first) = self.mark_groups(change.word);
+        let (others, first_other) = self.mark_groups(change.word.other());
+        let MarkChange { cleared, copied, value, .. } = change;
+        let changes = |part: u32| part & (cleared | copied | value) != 0;
+        let assigned = |field: Field, part: u32| {
+            let flip = gather(value, part);
+            if part & copied == 0 {
+                return if part & cleared == part { Assigned::Value(flip) } else { Assigned::Of(field, flip) };
+            }
+            let other = (first_other..).zip(others).find(|(_, other)| **other == part);
+            match other.filter(|_| part & copied & cleared == part) {
+                Some((other, _)) => Assigned::Of(Field(other), flip),
+                None => Assigned::Open,
+            }
+        };
+        let numbered = (first..).zip(groups).filter(|(_, part)| changes(**part));
+        numbered.map(|(number, part)| (Field(number), assigned(Field(number), *part))).collect()
     }
 
     /// What a test of the TCP flags says of each group of them.
@@ -189,22 +254,55 @@ impl Universe {
         divide(&self.flags, Field::FLAGS, test)
     }
 
-    /// The bits of a word that a value of one of its groups stands for: `(mark or flags, bits)`.
+    /// The bits of a word that a value of one of its groups stands for.
     #[must_use]
     pub fn bits(&self, field: Field, value: u128) -> Option<(Word, Bits)> {
-        let mask = self.group(field)?;
-        let word = if field.0 >= Field::FLAGS { Word::TcpFlags } else { Word::Mark };
+        let (word, mask) = self.group(field)?;
         Some((word, Bits { value: spread(value, mask), mask }))
     }
+}
+
+/// The masks by which rules look at marks and at TCP flags, or change them.
+#[derive(Clone, Debug, Default)]
+pub struct Masks {
+    /// Of the packet's mark.
+    pub marks: Vec<u32>,
+    /// Of the connection's mark.
+    pub connection_marks: Vec<u32>,
+    /// Of the TCP flags.
+    pub flags: Vec<u32>,
 }
 
 /// A word whose bits are tested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Word {
-    /// The packet mark.
-    Mark,
+    /// A mark.
+    Mark(MarkWord),
     /// The TCP flags.
     TcpFlags,
+}
+
+/// What a group of bits holds after rules changed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Assigned {
+    /// This.
+    Value(u128),
+    /// What a field held when the packet came, with these bits turned round.
+    Of(Field, u128),
+    /// Both marks at once: not followed.
+    Open,
+}
+
+impl Assigned {
+    /// The same, with bits turned round.
+    #[must_use]
+    pub fn flipped(self, flip: u128) -> Self {
+        match self {
+            Self::Value(value) => Self::Value(value ^ flip),
+            Self::Of(field, own) => Self::Of(field, own ^ flip),
+            Self::Open => Self::Open,
+        }
+    }
 }
 
 /// The coarsest division of bits such that every mask is a union of parts. Bits that no mask names are in none.
@@ -295,6 +393,7 @@ impl fmt::Display for Field {
             Self::MAC => "source MAC",
             Self(number) if number >= Self::CONDITIONS => "condition",
             Self(number) if number >= Self::FLAGS => "tcp flags",
+            Self(number) if number >= Self::CONNECTION_MARKS => "connection mark",
             _ => "mark",
         })
     }
@@ -308,8 +407,8 @@ mod tests {
     fn masks_divide_the_bits_as_coarsely_as_they_can() {
         assert_eq!(groups([0xffff_ffff], u32::MAX), [0xffff_ffff]);
         assert_eq!(groups([0x3000_0000, 0x1000_0000], u32::MAX), [0x1000_0000, 0x2000_0000]);
-        let universe = Universe::new(Family::Ipv4, [0xff, 0x0f], []);
-        let parts = universe.mark(Bits { value: 0x25, mask: 0xff });
+        let universe = Universe::new(Family::Ipv4, &Masks { marks: vec![0xff, 0x0f], ..Masks::default() });
+        let parts = universe.mark(MarkWord::Packet, Bits { value: 0x25, mask: 0xff });
         assert_eq!(parts.iter().map(|(_, value)| *value).collect::<Vec<_>>(), [5, 2]);
         let back = parts.iter().filter_map(|(field, value)| universe.bits(*field, *value)).map(|(_, bits)| bits.value);
         assert_eq!(back.sum::<u32>(), 0x25);

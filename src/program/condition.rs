@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use super::{Event, EventId, Space};
 use crate::net::address_number;
 use crate::net::{AddressRange, AddressSet, Card, Family, Hours, PortRange, PortSet, Protocol};
-use crate::netfilter::{Effect, Limit, Match, MatchKind, Rule, Set, SetField, SetValue, State, Table};
+use crate::netfilter::{Effect, Limit, MarkWord, Match, MatchKind, Rule, Set, SetField, SetValue, State, Table};
 use crate::packet::condition::{Counter, Question};
 use crate::packet::field::card_range;
 use crate::packet::values::Range;
@@ -22,11 +22,11 @@ pub(super) struct RuleCondition {
     pub(super) counted: Vec<(Vec<Cube>, EventId)>,
     /// The packets that match; none: it never does.
     pub(super) cubes: Vec<Cube>,
-    /// Tests of the mark, apart from `cubes`: what they come to depends on which rules the packet has met.
+    /// Tests of marks, apart from `cubes`: what they come to depends on which rules the packet has met.
     pub(super) marks: Vec<MarkTest>,
 }
 
-/// A test of the mark: these groups of its bits have these values; or, negated, not all of them.
+/// A test of a mark: these groups of its bits have these values; or, negated, not all of them.
 #[derive(Clone, Debug)]
 pub(super) struct MarkTest {
     pub(super) parts: Vec<(Field, u128)>,
@@ -73,6 +73,9 @@ impl<'r> Reader<'r> {
             // The target takes no other packets (xt_TCPMSS), and no answer to a SYN is a RST.
             self.narrow(&mut condition, &Match::is(CLAMPED), space, occurrence);
         }
+        if copies_from_connection(rule) {
+            apply(&mut condition, Field::STATE, Some(connected()), false, space);
+        }
         for item in &rule.matches {
             if condition.cubes.is_empty() {
                 break;
@@ -106,7 +109,7 @@ impl<'r> Reader<'r> {
         let family = space.universe.family();
         let flag = |field: Field| (field, Values::single(1));
         if asks_connection(item) {
-            apply(condition, Field::STATE, Some(Values::range(CONNECTED)), false, space);
+            apply(condition, Field::STATE, Some(connected()), false, space);
         }
         let one = match &item.kind {
             MatchKind::InInterface(cards) => names(Field::IN_INTERFACE, cards),
@@ -151,8 +154,10 @@ impl<'r> Reader<'r> {
             MatchKind::DirectionOriginal => Some((Field::DIRECTION, Values::single(0))),
             MatchKind::DestinationTranslated => Some(flag(Field::TRANSLATED)),
             MatchKind::SourceTranslated => Some(flag(Field::SOURCE_TRANSLATED)),
-            MatchKind::Mark { value, mask } => {
-                let parts = space.universe.mark(Bits { value: *value, mask: *mask });
+            MatchKind::Mark { value, mask } | MatchKind::ConnectionMark { value, mask } => {
+                let packet = matches!(item.kind, MatchKind::Mark { .. });
+                let word = if packet { MarkWord::Packet } else { MarkWord::Connection };
+                let parts = space.universe.mark(word, Bits { value: *value, mask: *mask });
                 condition.marks.push(MarkTest { parts, negated: item.negated });
                 return;
             }
@@ -248,7 +253,9 @@ impl<'r> Reader<'r> {
 }
 
 /// The states of packets that belong to a connection, or open one.
-const CONNECTED: Range = (0, 2);
+pub(super) fn connected() -> Values {
+    Values::range((0, 2))
+}
 
 /// Whether a match can hold only for packets of a connection: of others, conntrack says neither direction nor what was dialled, and
 /// whoever asks, negated or not, gets no answer (`conntrack_mt`, `nft_ct_get_eval`). That nothing was translated holds for them.
@@ -257,11 +264,17 @@ fn asks_connection(item: &Match) -> bool {
         MatchKind::DirectionOriginal
         | MatchKind::OriginalSource(_)
         | MatchKind::OriginalDestination(_)
-        | MatchKind::OriginalDestinationPort(_) => true,
+        | MatchKind::OriginalDestinationPort(_)
+        | MatchKind::ConnectionMark { .. } => true,
         MatchKind::DestinationTranslated | MatchKind::SourceTranslated => !item.negated,
         MatchKind::InSet(asked) => asked.fields.contains(&SetField::OriginalService),
         _ => false,
     }
+}
+
+/// Whether a rule copies the connection's mark: for a packet without one it ends there (`nft_ct_get_eval`), or does nothing (`xt_connmark`).
+pub(super) fn copies_from_connection(rule: &Rule) -> bool {
+    rule.effects.iter().any(|effect| matches!(effect, Effect::CopyMark { to: MarkWord::Packet, .. }))
 }
 
 /// The packets whose fields have the values of a set's element.
@@ -273,7 +286,7 @@ pub(super) fn element_cube(fields: &[SetField], element: &[SetValue], family: Fa
                 let original = *field == SetField::OriginalService;
                 let port = if original { Field::ORIGINAL_PORT } else { Field::DESTINATION_PORT };
                 if original {
-                    cube = cube.with(Field::STATE, Values::range(CONNECTED))?;
+                    cube = cube.with(Field::STATE, connected())?;
                 }
                 cube = cube.with(Field::PROTOCOL, Values::single(u128::from(protocol.0)))?;
                 cube = with_port(cube, port, *ports)?;

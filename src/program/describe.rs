@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::names;
 use crate::net::{AddressRange, Family, Protocol};
-use crate::netfilter::{Effect, Verdict};
+use crate::netfilter::{Effect, MarkWord, Verdict};
 use crate::packet::field::{Word, number_name};
 use crate::packet::values::Range;
 use crate::packet::{Cube, Field, Universe, Values};
@@ -63,11 +63,25 @@ pub fn effect(effect: &Effect) -> String {
         }
         Effect::SetMark { value, mask } if *mask == u32::MAX => format!("mark {value:#x}"),
         Effect::SetMark { value, mask } => format!("mark {value:#x}/{mask:#x}"),
+        Effect::SetConnectionMark { value, mask } if *mask == u32::MAX => format!("connection mark {value:#x}"),
+        Effect::SetConnectionMark { value, mask } => format!("connection mark {value:#x}/{mask:#x}"),
+        Effect::CopyMark { to, copied, value, .. } => {
+            let (to, from) = match to {
+                MarkWord::Packet => ("mark", "connection mark"),
+                MarkWord::Connection => ("connection mark", "mark"),
+            };
+            match (*copied, *value) {
+                (u32::MAX, 0) => format!("{to} = {from}"),
+                (copied, value) if copied == !value => format!("{to} = {from} | {value:#x}"),
+                (copied, 0) => format!("{to} = {from} & {copied:#x}"),
+                (copied, value) => format!("{to} = {from} & {copied:#x} ^ {value:#x}"),
+            }
+        }
         Effect::SetDscp(value) => format!("dscp {value:#04x}"),
         Effect::ClampMss => "clamp mss".to_owned(),
         Effect::Notrack => "notrack".to_owned(),
         Effect::Helper(name) => format!("helper {name}"),
-        Effect::Unknown(text) => format!("`{text}`"),
+        Effect::Unknown(text) | Effect::OpenMarks(text) => format!("`{text}`"),
     }
 }
 
@@ -123,7 +137,10 @@ fn value(field: Field, range: Range, universe: &Universe) -> String {
             if first == 1 { format!("`{words}`") } else { format!("not `{words}`") }
         }
         field => match universe.bits(field, first) {
-            Some((Word::Mark, bits)) => format!("mark {:#x}/{:#x}", bits.value, bits.mask),
+            Some((Word::Mark(MarkWord::Packet), bits)) => format!("mark {:#x}/{:#x}", bits.value, bits.mask),
+            Some((Word::Mark(MarkWord::Connection), bits)) => {
+                format!("connection mark {:#x}/{:#x}", bits.value, bits.mask)
+            }
             Some((Word::TcpFlags, bits)) => format!("flags {:#x}/{:#x}", bits.value, bits.mask),
             None if first == last && first == 1 => field.to_string(),
             None if first == last => format!("not {field}"),

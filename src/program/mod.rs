@@ -14,12 +14,13 @@ use std::sync::{Arc, OnceLock};
 
 use rustc_hash::FxHashMap;
 
-use crate::netfilter::{Effect, MatchKind, Ruleset, Verdict};
+use crate::netfilter::{Effect, MarkWord, MatchKind, Ruleset, Verdict};
 use crate::packet::condition::{CounterName, Question};
-use crate::packet::{Cube, Index, Universe};
+use crate::packet::field::{Assigned, Masks};
+use crate::packet::{Cube, Field, Index, Universe};
 
 pub use counters::Counters;
-pub use flatten::{End, can_match, flatten, flatten_with_visits};
+pub use flatten::{End, can_match, flatten, flatten_from, flatten_with_visits};
 pub use walk::{Packet, Visit, Walk, example, walk};
 
 /// Something that a packet can meet, and by which two programs are told apart.
@@ -57,29 +58,41 @@ impl Space {
     /// For programs made of these rule sets.
     #[must_use]
     pub fn new<'a>(family: crate::net::Family, rulesets: impl IntoIterator<Item = &'a Ruleset>) -> Self {
-        let (mut marks, mut flags) = (Vec::new(), Vec::new());
+        let mut masks = Masks::default();
+        let mut copies = false;
         let tables = rulesets.into_iter().flat_map(|ruleset| &ruleset.tables);
         for rule in tables.flat_map(|table| &table.chains).flat_map(|chain| &chain.rules) {
             for item in &rule.matches {
                 match &item.kind {
-                    MatchKind::Mark { mask, .. } => marks.push(*mask),
-                    MatchKind::TcpFlags { mask, .. } => flags.push(u32::from(*mask)),
+                    MatchKind::Mark { mask, .. } => masks.marks.push(*mask),
+                    MatchKind::ConnectionMark { mask, .. } => masks.connection_marks.push(*mask),
+                    MatchKind::TcpFlags { mask, .. } => masks.flags.push(u32::from(*mask)),
                     _ => {}
                 }
             }
             if rule.effects.contains(&Effect::ClampMss) {
-                flags.push(u32::from(condition::SYN_OR_RST));
+                masks.flags.push(u32::from(condition::SYN_OR_RST));
             }
-            for effect in &rule.effects {
-                if let Effect::SetMark { value, mask } = effect {
-                    marks.extend([*mask, *value & !*mask]);
-                }
+            for change in rule.effects.iter().flat_map(Effect::mark_changes) {
+                let own = match change.word {
+                    MarkWord::Packet => &mut masks.marks,
+                    MarkWord::Connection => &mut masks.connection_marks,
+                };
+                own.extend([change.cleared, change.copied, change.value & !change.cleared]);
+                copies |= change.copied != 0;
             }
         }
-        marks.sort_unstable();
-        marks.dedup();
+        if copies {
+            // Bits that are copied are divided alike on both sides.
+            let all = [masks.marks, masks.connection_marks].concat();
+            (masks.marks, masks.connection_marks) = (all.clone(), all);
+        }
+        for list in [&mut masks.marks, &mut masks.connection_marks] {
+            list.sort_unstable();
+            list.dedup();
+        }
         Self {
-            universe: Universe::new(family, marks, flags),
+            universe: Universe::new(family, &masks),
             events: Vec::new(),
             numbers: FxHashMap::default(),
             renamed: None,
@@ -129,6 +142,9 @@ impl Space {
     }
 }
 
+/// What groups of mark bits hold, where that is not what they held at the start.
+pub type Marks = Vec<(Field, Assigned)>;
+
 /// A rule in a rule set: the numbers of its table, of its chain in that, and its own in that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
@@ -169,6 +185,8 @@ pub struct Program {
     pub steps: Vec<Step>,
     /// Whether the list says everything; it does not if writing out all jumps would have taken too many steps.
     pub complete: bool,
+    /// What marks hold, from a step on, where that is not what they held at the start.
+    states: Vec<(u32, Marks)>,
     /// Made when it is first asked: who compares programs asks nothing.
     index: OnceLock<Index>,
     /// Where steps lead, and which, in order.
@@ -196,7 +214,28 @@ impl Program {
     /// A program of these steps.
     #[must_use]
     pub fn new(steps: Vec<Step>, complete: bool) -> Self {
-        Self { steps, complete, index: OnceLock::new(), leads: OnceLock::new() }
+        Self { steps, complete, states: Vec::new(), index: OnceLock::new(), leads: OnceLock::new() }
+    }
+
+    /// What marks hold at a step, where that is not what they held at the start.
+    #[must_use]
+    pub fn marks_at(&self, step: u32) -> &[(Field, Assigned)] {
+        let behind = self.states.partition_point(|(first, _)| *first <= step);
+        behind.checked_sub(1).and_then(|at| self.states.get(at)).map_or(&[], |(_, marks)| marks)
+    }
+
+    /// Every state that marks have in it.
+    pub fn mark_states(&self) -> impl Iterator<Item = &Marks> {
+        self.states.iter().map(|(_, marks)| marks)
+    }
+
+    /// The program of the steps that some become; those that become nothing are left out.
+    #[must_use]
+    pub fn rebuilt(&self, change: impl Fn(&Step) -> Option<Step>) -> Self {
+        let (steps, places) = kept(self.steps.iter().map(change));
+        let mut program = Self::new(steps, self.complete);
+        program.states = moved(&self.states, &places);
+        program
     }
 
     /// Which steps meet a cube. It is made at the first call, on all processors if it is large: a program that the threads of the pool
@@ -268,6 +307,30 @@ fn index(steps: &[Step]) -> Index {
     let cube = |number: u32| steps.get(number as usize).map_or(&EVERYTHING, |step| &step.cube);
     let seen = (0..).zip(steps).filter(|(_, step)| step.does != Does::Happen(VISIT));
     Index::new(seen.map(|(number, step)| (number, step.does.class())), cube)
+}
+
+/// Steps without those that are left out, and the new place of each: what led to one that is gone leads to the next.
+fn kept(steps: impl ExactSizeIterator<Item = Option<Step>>) -> (Vec<Step>, Vec<u32>) {
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let mut places = Vec::with_capacity(steps.len() + 1);
+    let mut left: Vec<Step> = Vec::with_capacity(steps.len());
+    for step in steps {
+        places.push(number(left.len()));
+        left.extend(step);
+    }
+    let end = number(left.len());
+    places.push(end);
+    for step in &mut left {
+        if let Does::Lead(to) = &mut step.does {
+            *to = places.get(*to as usize).copied().unwrap_or(end);
+        }
+    }
+    (left, places)
+}
+
+fn moved(states: &[(u32, Marks)], places: &[u32]) -> Vec<(u32, Marks)> {
+    let place = |step: u32| places.get(step as usize).or(places.last()).copied().unwrap_or(step);
+    states.iter().map(|(step, marks)| (place(*step), marks.clone())).collect()
 }
 
 static EVERYTHING: Cube = Cube::all();

@@ -3,26 +3,28 @@
 use std::cell::OnceCell;
 use std::ops::ControlFlow;
 
-use super::{Does, Step, VISIT};
+use super::{Does, Program, Step, VISIT, kept, moved};
 use crate::packet::{Cube, Index};
 
 /// Steps behind one that are looked at one by one before an index of all is made.
 const NEAR: usize = 64;
 
-/// The list without steps that lead past nothing that their packets would meet.
-pub(super) fn tidy(mut steps: Vec<Step>) -> Vec<Step> {
+/// The program without steps that lead past nothing that their packets would meet.
+pub(super) fn tidy(mut program: Program) -> Program {
     let leads = |step: &Step| matches!(step.does, Does::Lead(_));
-    while steps.iter().any(leads) {
-        let before = steps.len();
-        let list = List { visits: visits_before(&steps), index: OnceCell::new(), steps: &steps };
-        let idle: Vec<bool> = (0..).zip(&steps).map(|(number, step)| list.is_idle(number, step)).collect();
+    while program.steps.iter().any(leads) {
+        let before = program.steps.len();
+        let list = List { visits: visits_before(&program.steps), index: OnceCell::new(), steps: &program.steps };
+        let idle: Vec<bool> = (0..).zip(&program.steps).map(|(number, step)| list.is_idle(number, step)).collect();
         drop(list);
-        steps = without(steps, &idle);
-        if steps.len() == before {
+        let steps = program.steps.into_iter().zip(idle);
+        let (steps, places) = kept(steps.map(|(step, idle)| (!idle).then_some(step)));
+        program = Program { states: moved(&program.states, &places), ..Program::new(steps, program.complete) };
+        if program.steps.len() == before {
             break;
         }
     }
-    steps
+    program
 }
 
 /// How many rules have their place before each step.
@@ -84,22 +86,3 @@ fn index(steps: &[Step]) -> Index {
 }
 
 static EVERYTHING: Cube = Cube::all();
-
-fn without(steps: Vec<Step>, idle: &[bool]) -> Vec<Step> {
-    // Where each place is afterwards: a place that was left out is the next one.
-    let mut places = Vec::with_capacity(steps.len() + 1);
-    let mut next = 0u32;
-    for gone in idle {
-        places.push(next);
-        next += u32::from(!gone);
-    }
-    places.push(next);
-    let kept = steps.into_iter().zip(idle).filter(|(_, gone)| !**gone).map(|(step, _)| step);
-    kept.map(|mut step| {
-        if let Does::Lead(to) = &mut step.does {
-            *to = places.get(*to as usize).copied().unwrap_or(next);
-        }
-        step
-    })
-    .collect()
-}

@@ -1,8 +1,9 @@
 //! One packet's way through chains, rule by rule, as the kernel goes: what was asked, what it answered, what was done.
 
-use super::condition::{Reader, RuleCondition};
+use super::condition::{Reader, RuleCondition, connected, copies_from_connection};
 use super::{Place, Space};
 use crate::netfilter::{Effect, Match, MatchKind, Rule, Ruleset, Verdict};
+use crate::packet::field::Assigned;
 use crate::packet::{Cube, Field, Values};
 
 /// A packet, as far as it is known: the values of its fields.
@@ -229,6 +230,9 @@ impl Walker<'_, '_> {
         if rule.family.is_some_and(|family| family != self.space.universe.family()) {
             return (Some(false), None);
         }
+        if copies_from_connection(rule) && self.has_connection() == Some(false) {
+            return (Some(false), None);
+        }
         let mut open = None;
         for (number, item) in rule.matches.iter().enumerate() {
             match of_the_first(item).or_else(|| self.holds(item)) {
@@ -253,11 +257,27 @@ impl Walker<'_, '_> {
         all([never.map(|never| !never), cubes, marks].into_iter())
     }
 
+    /// Whether the packet belongs to a connection, which has a mark.
+    fn has_connection(&self) -> Option<bool> {
+        self.packet.get(Field::STATE).map(|state| connected().contains(state))
+    }
+
     /// What later rules see of an effect.
     fn change(&mut self, effect: &Effect) {
-        if let Effect::SetMark { value, mask } = effect {
-            for (field, value) in self.space.universe.mark(crate::packet::Bits { value: *value, mask: *mask }) {
-                self.packet.set(field, value);
+        let of_connection = matches!(effect, Effect::SetConnectionMark { .. } | Effect::CopyMark { .. });
+        let without = of_connection && self.has_connection() == Some(false);
+        for change in effect.mark_changes().filter(|_| !without) {
+            let before = self.packet.clone();
+            for (field, assigned) in self.space.universe.changed(change) {
+                let value = match assigned {
+                    Assigned::Value(value) => Some(value),
+                    Assigned::Of(other, flip) => before.get(other).map(|value| value ^ flip),
+                    Assigned::Open => None,
+                };
+                match value {
+                    Some(value) => self.packet.set(field, value),
+                    None => self.packet.forget(field),
+                }
             }
         }
         if *effect == Effect::Notrack {

@@ -5,15 +5,18 @@ use std::net::IpAddr;
 use super::{Outcome, Question, Stage, Stopped, Trace, trace};
 use crate::host::{Host, words};
 use crate::net::Family;
+use crate::netfilter::MarkWord;
 use crate::packet::Field;
+use crate::packet::field::Word;
+use crate::program::{Packet, Space};
 
 /// What stops the answer; `None` if nothing is certain to.
-pub(super) fn stopped(host: &Host, question: &Question, first: &Trace) -> Option<Stopped> {
+pub(super) fn stopped(host: &Host, question: &Question, first: &Trace, space: &Space) -> Option<Stopped> {
     let opens = question.state == 0 && !question.reply && first.doubts.is_empty();
     if !opens || !matches!(first.outcome, Outcome::Delivered | Outcome::Left(_)) {
         return None;
     }
-    let answer = trace(host, &turned_round(question, first)?).ok()?;
+    let answer = trace(host, &turned_round(question, first, space)?).ok()?;
     if !answer.doubts.is_empty() || !matches!(answer.outcome, Outcome::Dropped | Outcome::Rejected(_)) {
         return None;
     }
@@ -23,7 +26,7 @@ pub(super) fn stopped(host: &Host, question: &Question, first: &Trace) -> Option
 
 /// The answer to a packet as it was at the end of its way. Its destination is the client as it was before source NAT: conntrack puts it
 /// back before the answer is routed.
-fn turned_round(question: &Question, first: &Trace) -> Option<Question> {
+fn turned_round(question: &Question, first: &Trace, space: &Space) -> Option<Question> {
     let packet = &first.packet;
     let port = |field| packet.get(field).and_then(|port| u16::try_from(port).ok());
     let family = question.family.or_else(|| question.source.map(Family::of));
@@ -54,8 +57,15 @@ fn turned_round(question: &Question, first: &Trace) -> Option<Question> {
         state: 1,
         reply: true,
         mark: 0,
+        connection_mark: Some(connection_mark(&first.packet, space)),
         mac: None,
         flags: None,
         dialled: question.destination.filter(|_| translated).map(|address| (address, question.destination_port)),
     })
+}
+
+/// The mark of a packet's connection.
+fn connection_mark(packet: &Packet, space: &Space) -> u32 {
+    let parts = packet.values().iter().filter_map(|(field, value)| space.universe.bits(*field, *value));
+    parts.filter(|(word, _)| *word == Word::Mark(MarkWord::Connection)).fold(0, |mark, (_, bits)| mark | bits.value)
 }

@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use crate::hooks;
 use crate::host::{Entry, Host, words};
 use crate::net::Family;
-use crate::netfilter::{Effect, Hook, Reject, TableFamily, TableKind, Verdict};
+use crate::netfilter::{Effect, Hook, MarkWord, Reject, TableFamily, TableKind, Verdict};
 use crate::packet::field::{name_number, number_name};
 use crate::packet::{Bits, Field};
 use crate::program::{Packet, Place, Space, Visit, walk};
@@ -160,7 +160,7 @@ pub fn trace(host: &Host, question: &Question) -> Result<Trace, String> {
     }
     way.trace.packet = way.packet;
     let mut trace = way.trace;
-    trace.answer = answer::stopped(host, question, &trace);
+    trace.answer = answer::stopped(host, question, &trace, &space);
     Ok(trace)
 }
 
@@ -224,10 +224,19 @@ fn first(question: &Question, space: &Space) -> Packet {
     } else if dialled.is_some() {
         packet.set(Field::TRANSLATED, 1);
     }
-    for (field, value) in space.universe.mark(Bits { value: question.mark, mask: u32::MAX }) {
-        packet.set(field, value);
+    // A connection begins without a mark.
+    let opens = question.state == 0 && !question.reply;
+    let marks = [
+        (MarkWord::Packet, Some(question.mark)),
+        (MarkWord::Connection, question.connection_mark.or(opens.then_some(0))),
+    ];
+    for (word, value) in marks {
+        let Some(value) = value else { continue };
+        for (field, value) in space.universe.mark(word, Bits { value, mask: u32::MAX }) {
+            packet.set(field, value);
+        }
     }
-    let syn = (question.state == 0 && !question.reply).then_some(0x02);
+    let syn = opens.then_some(0x02);
     if let Some(flags) = question.flags.or(syn).filter(|_| question.protocol == Some(crate::net::Protocol::TCP)) {
         for (field, value) in space.universe.flags(Bits { value: u32::from(flags), mask: 0xff }) {
             packet.set(field, value);
@@ -373,9 +382,10 @@ impl Way<'_, '_> {
         let seen = packet.clone();
         let name = chain.name.clone();
         let walked = walk(&self.host.ruleset, entry.table, &name, &mut packet, self.space)?;
-        for (field, value) in packet.values() {
-            if self.space.universe.bits(*field, *value).is_some() {
-                self.packet.set(*field, *value);
+        for (field, _) in self.space.universe.no_marks() {
+            match packet.get(field) {
+                Some(value) => self.packet.set(field, value),
+                None => self.packet.forget(field),
             }
         }
         for visit in walked.visits {
@@ -434,7 +444,8 @@ impl Way<'_, '_> {
         let mut marked = false;
         for considered in stage.visits.iter().rev().filter(|considered| considered.visit.matched != Some(false)) {
             let Some(rule) = self.host.rule(considered.visit.place) else { continue };
-            let marks = rule.effects.iter().any(|effect| matches!(effect, Effect::SetMark { .. } | Effect::Notrack));
+            let leaves = |effect: &Effect| *effect == Effect::Notrack || effect.changes_marks();
+            let marks = rule.effects.iter().any(leaves);
             let same = match (&rule.verdict, verdict) {
                 (None, _) => !marks,
                 (Some(Verdict::Accept), None) => !marked,
@@ -467,7 +478,9 @@ impl Way<'_, '_> {
             if visit.matched.is_none() {
                 return Some("what it decides is not known".to_owned());
             }
-            return rule.family.map(|family| format!("it is for {family}"));
+            let other = rule.family.filter(|family| *family != self.family);
+            let family = other.map(|family| format!("it is for {family}"));
+            return Some(family.unwrap_or_else(|| "the packet has no connection".to_owned()));
         };
         let asked = words::asked(item, self.family);
         let own = words::compared(item).and_then(|field| {

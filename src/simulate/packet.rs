@@ -39,6 +39,8 @@ pub struct Question {
     pub reply: bool,
     /// Packet mark on arrival.
     pub mark: u32,
+    /// Mark of the connection, where it is said: one that is new has none.
+    pub connection_mark: Option<u32>,
     /// Ethernet source.
     pub mac: Option<Mac>,
     /// TCP flags; of the first packet of a connection, SYN.
@@ -57,8 +59,8 @@ pub struct Misunderstood {
 }
 
 /// What can follow the endpoints.
-const CLAUSES: [&str; 13] =
-    ["via", "in", "out", "to", "from", "state", "mark", "mac", "flags", "dialled", "reply", "ipv4", "ipv6"];
+const CLAUSES: [&str; 14] =
+    ["via", "in", "out", "to", "from", "state", "mark", "connmark", "mac", "flags", "dialled", "reply", "ipv4", "ipv6"];
 const STATES: [&str; 5] = ["new", "established", "related", "invalid", "untracked"];
 const PROTOCOLS: [&str; 7] = ["tcp", "udp", "sctp", "icmp", "icmpv6", "ping", "protocol"];
 const FLAGS: [&str; 6] = ["fin", "syn", "rst", "psh", "ack", "urg"];
@@ -313,15 +315,8 @@ impl<'t> Reader<'t> {
                     self.question.state = 1;
                 }
             }
-            "mark" => {
-                let text = self.words.value("a mark")?;
-                let number =
-                    text.strip_prefix("0x").map_or_else(|| text.parse().ok(), |hex| u32::from_str_radix(hex, 16).ok());
-                match number {
-                    Some(mark) => self.question.mark = mark,
-                    None => return self.words.wrong(format!("`{text}` is no mark: a number up to 0xffffffff")),
-                }
-            }
+            "mark" => self.question.mark = self.mark()?,
+            "connmark" => self.question.connection_mark = Some(self.mark()?),
             "mac" => {
                 let text = self.words.value("an Ethernet address")?;
                 match Mac::from_str(text) {
@@ -361,10 +356,20 @@ impl<'t> Reader<'t> {
             _ => {
                 let near = names::closest(word, CLAUSES);
                 let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-                return self.words.wrong(format!("expected {}, not `{word}`{near}", CLAUSES[..10].join(", ")));
+                return self.words.wrong(format!("expected {}, not `{word}`{near}", CLAUSES[..11].join(", ")));
             }
         }
         Ok(())
+    }
+
+    fn mark(&mut self) -> Result<u32, Misunderstood> {
+        let text = self.words.value("a mark")?;
+        let hexadecimal = text.strip_prefix("0x");
+        let number = hexadecimal.map_or_else(|| text.parse().ok(), |digits| u32::from_str_radix(digits, 16).ok());
+        match number {
+            Some(mark) => Ok(mark),
+            None => self.words.wrong(format!("`{text}` is no mark: a number up to 0xffffffff")),
+        }
     }
 
     fn card(&mut self) -> Result<&'t str, Misunderstood> {

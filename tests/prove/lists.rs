@@ -256,8 +256,13 @@ fn fields(space: &Space) -> Vec<(Field, Vec<u128>)> {
         (Field::STATE, vec![0, 1, 3]),
         (Field::IN_INTERFACE, vec![name("eth0"), name("eno1"), name("lo")]),
     ];
-    let bits = space.universe.mark(fwc::packet::Bits { value: 0, mask: u32::MAX });
-    list.extend(bits.into_iter().map(|(field, _)| (field, (0..=space.universe.largest(field).min(3)).collect())));
+    list.extend(
+        space
+            .universe
+            .no_marks()
+            .into_iter()
+            .map(|(field, _)| (field, (0..=space.universe.largest(field).min(3)).collect())),
+    );
     list
 }
 

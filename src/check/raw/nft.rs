@@ -243,7 +243,7 @@ fn as_read(line: &Line<'_>) -> Option<Diagnostic> {
 
 fn has_unknown(rule: &Rule) -> bool {
     rule.matches.iter().any(|item| matches!(item.kind, MatchKind::Unknown(_)))
-        || rule.effects.iter().any(|effect| matches!(effect, Effect::Unknown(_)))
+        || rule.effects.iter().any(|effect| matches!(effect, Effect::Unknown(_) | Effect::OpenMarks(_)))
         || matches!(rule.verdict, Some(Verdict::Unknown(_)))
 }
 

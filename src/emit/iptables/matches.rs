@@ -392,6 +392,10 @@ impl<'a, 's> Writer<'a, 's> {
                 option(out, " -m mark", "--mark ");
                 masked(out, *value, *mask);
             }
+            MatchKind::ConnectionMark { value, mask } => {
+                option(out, " -m connmark", "--mark ");
+                masked(out, *value, *mask);
+            }
             MatchKind::User(name) => {
                 option(out, " -m owner", "--uid-owner ");
                 out.push_str(name);

@@ -3,7 +3,7 @@
 use super::matches::masked;
 use super::{End, INCOMPLETE_MATCH, UNUSABLE_TEXT, WRONG_TABLE, Writer, write};
 use crate::net::{Family, Protocol};
-use crate::netfilter::{Effect, Reject, TableKind, Verdict};
+use crate::netfilter::{Effect, MarkWord, Reject, TableKind, Verdict};
 
 /// Longest log prefix; the kernel cuts what is longer.
 const LOG_PREFIX: usize = 29;
@@ -50,6 +50,21 @@ impl<'a, 's> Writer<'a, 's> {
                 out.push_str(" -j MARK --set-xmark ");
                 masked(out, *value, *mask);
             }
+            End::Effect(Effect::SetConnectionMark { value, mask }) => {
+                out.push_str(" -j CONNMARK --set-xmark ");
+                masked(out, *value, *mask);
+            }
+            End::Effect(Effect::CopyMark { to, cleared, copied, value }) => {
+                if *value != 0 {
+                    let message = "iptables copies a mark as it is".to_owned();
+                    self.state.fault(&INCOMPLETE_MATCH, origin, message, "set further bits by a rule of their own");
+                }
+                let (what, packet, connection) = match to {
+                    MarkWord::Packet => ("restore", cleared, copied),
+                    MarkWord::Connection => ("save", copied, cleared),
+                };
+                out.push_str(&format!(" -j CONNMARK --{what}-mark --nfmask {packet:#x} --ctmask {connection:#x}"));
+            }
             End::Effect(Effect::SetDscp(value)) => {
                 only_in(TableKind::Mangle, "DSCP");
                 out.push_str(" -j DSCP --set-dscp ");
@@ -65,7 +80,7 @@ impl<'a, 's> Writer<'a, 's> {
                 out.push_str(" -j CT --helper ");
                 out.push_str(name);
             }
-            End::Effect(Effect::Unknown(text)) => {
+            End::Effect(Effect::Unknown(text) | Effect::OpenMarks(text)) => {
                 out.push(' ');
                 write::plain(out, text);
             }

@@ -131,9 +131,9 @@ impl<'a, 's> Writer<'a, 's> {
                 self.need_connection(negated, rule);
                 out.push_str(if negated { " ct status & snat == 0" } else { " ct status snat" });
             }
-            MatchKind::Mark { value, mask } => {
+            MatchKind::Mark { value, mask } | MatchKind::ConnectionMark { value, mask } => {
                 use std::fmt::Write as _;
-                out.push_str(" meta mark");
+                out.push_str(if matches!(item.kind, MatchKind::Mark { .. }) { " meta mark" } else { " ct mark" });
                 if *mask != u32::MAX {
                     let _ = write!(out, " & 0x{mask:x}");
                 }

@@ -2,7 +2,7 @@
 
 use super::{INCOMPLETE_MATCH, UNUSABLE_TEXT, WRONG_TABLE, Writer, safe, write};
 use crate::net::{Family, Protocol};
-use crate::netfilter::{Effect, Match, MatchKind, Reject, Rule, TableKind, Verdict};
+use crate::netfilter::{Effect, MarkWord, Match, MatchKind, Reject, Rule, TableKind, Verdict};
 
 /// Longest log prefix (`NF_LOG_PREFIXLEN` less the final NUL).
 const LOG_PREFIX: usize = 127;
@@ -26,7 +26,7 @@ impl<'a, 's> Writer<'a, 's> {
                 out.push_str(" level ");
                 out.push_str(names.get(usize::from(*level)).unwrap_or(&"warn"));
             }
-            Effect::Unknown(text) => {
+            Effect::Unknown(text) | Effect::OpenMarks(text) => {
                 out.push(' ');
                 write::plain(out, text);
             }
@@ -36,6 +36,24 @@ impl<'a, 's> Writer<'a, 's> {
             }
             Effect::SetMark { value, mask } => {
                 let _ = write!(out, " meta mark set meta mark & 0x{:x} ^ 0x{value:x}", !mask);
+            }
+            Effect::SetConnectionMark { value, mask: u32::MAX } => {
+                let _ = write!(out, " ct mark set 0x{value:x}");
+            }
+            Effect::SetConnectionMark { value, mask } => {
+                let _ = write!(out, " ct mark set ct mark & 0x{:x} ^ 0x{value:x}", !mask);
+            }
+            Effect::CopyMark { to, cleared, copied, value } => {
+                let (to, from) = match to {
+                    MarkWord::Packet => ("meta", "ct"),
+                    MarkWord::Connection => ("ct", "meta"),
+                };
+                // nft has no word for what keeps some bits of one mark and takes others from the other.
+                if *cleared != u32::MAX {
+                    let message = "nft copies a mark whole, or leaves bits of it out".to_owned();
+                    self.fault(&INCOMPLETE_MATCH, rule, message, "copy all bits of the mark");
+                }
+                let _ = write!(out, " {to} mark set {from} mark & 0x{copied:x} ^ 0x{value:x}");
             }
             Effect::SetDscp(value) => {
                 out.push_str(if family == Some(Family::Ipv6) { " ip6" } else { " ip" });

@@ -4,30 +4,31 @@ use rustc_hash::FxHashMap;
 
 use super::order::targets;
 use super::{Copy, Label, MOST_MARKS, Writer};
-use crate::netfilter::{Effect, Rule};
-use crate::packet::{Bits, Cube, Field};
-use crate::program::condition::{MarkTest, narrowed_by_bits};
+use crate::netfilter::{Effect, MarkChange, MarkWord, Rule};
+use crate::packet::field::Assigned;
+use crate::packet::{Cube, Field};
+use crate::program::condition::{MarkTest, connected, narrowed_by_bits};
 use crate::program::{Does, Place};
 
 impl Writer<'_, '_> {
     /// Whether a rule sets a mark, or leads to one that does.
     pub(super) fn leads_to_marks(&self, rule: &Rule) -> bool {
-        let sets = rule.effects.iter().any(|effect| matches!(effect, Effect::SetMark { .. }));
+        let sets = rule.effects.iter().any(Effect::changes_marks);
         sets || targets(rule.verdict.as_ref()).iter().any(|(name, _)| {
             self.by_name.get(name).and_then(|at| self.chains.get(*at)).is_some_and(|chain| chain.marks)
         })
     }
 
-    /// Cubes narrowed by tests of the mark, as far as it is known.
-    pub(super) fn by_marks(&self, mut cubes: Vec<Cube>, tests: &[MarkTest]) -> Vec<Cube> {
+    /// Cubes narrowed by tests of marks, as far as those are known. What holds what another field did is looked up there.
+    pub(super) fn by_marks(&mut self, mut cubes: Vec<Cube>, tests: &[MarkTest]) -> Vec<Cube> {
         for test in tests {
-            let known = |field: Field| self.marks.iter().find(|(own, _)| *own == field).map(|(_, value)| *value);
             let mut open = Vec::new();
             let mut differs = false;
             for (field, value) in &test.parts {
-                match known(*field) {
-                    Some(known) => differs |= known != *value,
-                    None => open.push((*field, *value)),
+                match self.holds(*field) {
+                    Assigned::Value(known) => differs |= known != *value,
+                    Assigned::Of(other, flip) => open.push((other, *value ^ flip)),
+                    Assigned::Open => self.complete = false,
                 }
             }
             if differs {
@@ -41,18 +42,33 @@ impl Writer<'_, '_> {
         cubes
     }
 
+    /// What a group of bits holds here.
+    fn holds(&self, field: Field) -> Assigned {
+        let known = self.marks.iter().find(|(own, _)| *own == field);
+        known.map_or(Assigned::Of(field, 0), |(_, value)| *value)
+    }
+
     /// Leads on into the copy in which the new mark is known.
-    pub(super) fn set_mark(&mut self, set: Bits, cubes: &[Cube], path: u64, place: Place) {
+    pub(super) fn set_mark(&mut self, change: MarkChange, cubes: &[Cube], path: u64, place: Place) {
         let mut marks = self.marks.clone();
-        for (field, value) in self.space.universe.mark(Bits { value: set.value, mask: set.mask }) {
+        for (field, assigned) in self.space.universe.changed(change) {
+            let assigned = match assigned {
+                Assigned::Of(other, flip) => self.holds(other).flipped(flip),
+                assigned => assigned,
+            };
             marks.retain(|(known, _)| *known != field);
-            marks.push((field, value));
+            if assigned != Assigned::Of(field, 0) {
+                marks.push((field, assigned));
+            }
         }
         marks.sort_unstable();
-        // Bits outside of the mask are turned round: those are not followed.
-        if set.value & !set.mask != 0 {
-            self.complete = false;
-        }
+        // What has no connection keeps the mark that it has not.
+        let cubes: Vec<Cube> = match change.word {
+            MarkWord::Packet => cubes.to_vec(),
+            MarkWord::Connection => {
+                cubes.iter().filter_map(|cube| cube.clone().with(Field::STATE, connected())).collect()
+            }
+        };
         if marks == self.marks || !cubes.iter().any(|cube| self.comes_here(cube)) {
             return;
         }
@@ -66,7 +82,7 @@ impl Writer<'_, '_> {
             }
         }
         for cube in cubes {
-            self.step(cube.clone(), Does::Lead(label), place);
+            self.step(cube, Does::Lead(label), place);
         }
     }
 

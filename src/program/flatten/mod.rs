@@ -17,9 +17,10 @@ use rustc_hash::{FxHashMap, FxHasher};
 use std::hash::{Hash, Hasher};
 
 use super::condition::Reader;
-use super::{Does, Event, EventId, Place, Program, Space, Step};
+use super::{Does, Event, EventId, Marks, Place, Program, Space, Step};
 use crate::netfilter::{Rule, Ruleset, Table, Verdict};
 use crate::packet::condition::Counter;
+use crate::packet::field::Assigned;
 use crate::packet::{Cube, Field};
 use order::arrange;
 
@@ -48,9 +49,6 @@ pub enum End {
 }
 
 type Label = u32;
-
-/// The values of groups of mark bits that are known.
-type Marks = Vec<(Field, u128)>;
 
 /// A chain that is being written: where RETURN leads, and the chains that are still to be written before that place.
 struct Frame {
@@ -132,6 +130,8 @@ struct Writer<'r, 's> {
     /// Where each label stands, and whether a step leads there.
     labels: Vec<(u32, bool)>,
     marks: Marks,
+    /// The steps from which on marks hold something else, and what.
+    states: Vec<(u32, Marks)>,
     entries: FxHashMap<u64, Vec<Label>>,
     copies: VecDeque<Copy>,
     made: usize,
@@ -152,7 +152,19 @@ struct Writer<'r, 's> {
 
 /// Writes out a chain of a rule set's table for one family, the space's. `None` if there is no such chain.
 pub fn flatten(ruleset: &Ruleset, table: usize, chain: &str, end: End, space: &mut Space) -> Option<Program> {
-    written(ruleset, table, chain, end, space, false)
+    written(ruleset, table, chain, end, space, &[], false)
+}
+
+/// As [`flatten`], of packets whose marks hold something since chains before this one changed them.
+pub fn flatten_from(
+    ruleset: &Ruleset,
+    table: usize,
+    chain: &str,
+    end: End,
+    space: &mut Space,
+    marks: &[(Field, Assigned)],
+) -> Option<Program> {
+    written(ruleset, table, chain, end, space, marks, false)
 }
 
 /// As [`flatten`], with a step in front of each rule that does nothing ([`VISIT`](super::VISIT)) to the packets that match it: whether any
@@ -164,10 +176,18 @@ pub fn flatten_with_visits(
     end: End,
     space: &mut Space,
 ) -> Option<Program> {
-    written(ruleset, table, chain, end, space, true)
+    written(ruleset, table, chain, end, space, &[], true)
 }
 
-fn written(ruleset: &Ruleset, table: usize, chain: &str, end: End, space: &mut Space, visits: bool) -> Option<Program> {
+fn written(
+    ruleset: &Ruleset,
+    table: usize,
+    chain: &str,
+    end: End,
+    space: &mut Space,
+    marks: &[(Field, Assigned)],
+    visits: bool,
+) -> Option<Program> {
     let own = ruleset.tables.get(table)?;
     let by_name: FxHashMap<&str, usize> = own.chains.iter().enumerate().map(|(at, chain)| (&*chain.name, at)).collect();
     let first = *by_name.get(chain)?;
@@ -185,7 +205,8 @@ fn written(ruleset: &Ruleset, table: usize, chain: &str, end: End, space: &mut S
         by_name,
         steps: Vec::new(),
         labels: Vec::new(),
-        marks: Marks::new(),
+        marks: marks.to_vec(),
+        states: Vec::new(),
         entries: FxHashMap::default(),
         copies: VecDeque::new(),
         made: 1,
@@ -234,6 +255,7 @@ pub fn can_match(
 
 impl Writer<'_, '_> {
     fn whole(&mut self, first: usize, end: EventId) {
+        self.states.push((clamp(self.steps.len()), self.marks.clone()));
         let mut frame = Frame { end: self.label(), pending: Vec::new(), path: START, decided: Some(end) };
         self.chain(first, &Cube::all(), &mut frame, START);
         self.close(&mut frame, &Cube::all());
@@ -250,7 +272,7 @@ impl Writer<'_, '_> {
                 *label = self.labels.get(*label as usize).map_or(u32::MAX, |(place, _)| *place);
             }
         }
-        Program::new(super::tidy::tidy(self.steps), self.complete)
+        super::tidy::tidy(Program { states: self.states, ..Program::new(self.steps, self.complete) })
     }
 
     fn label(&mut self) -> Label {

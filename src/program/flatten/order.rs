@@ -25,9 +25,7 @@ pub(super) fn arrange(chains: &mut [Chain], by_name: &FxHashMap<&str, usize>, fi
         list.sort_unstable();
         list.dedup();
         successors.push(list);
-        marks.push(
-            chain.rules.iter().any(|rule| rule.effects.iter().any(|effect| matches!(effect, Effect::SetMark { .. }))),
-        );
+        marks.push(chain.rules.iter().any(|rule| rule.effects.iter().any(Effect::changes_marks)));
     }
     // Depth first: a chain is finished after all that it leads to.
     let (mut finished, mut state) = (Vec::new(), vec![0u8; chains.len()]);

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::{Frame, Label, MOST_INLETS, MOST_STEPS, Pending, Writer, clamp, deeper};
 use crate::net::Family;
-use crate::netfilter::{Effect, Reject, Rule, Verdict};
+use crate::netfilter::{Reject, Rule, Verdict};
 use crate::packet::condition::Counter;
-use crate::packet::{Bits, Condition, Cube, Values};
+use crate::packet::{Condition, Cube, Values};
 use crate::program::condition::{MarkTest, RuleCondition, element_cube};
 use crate::program::{Does, Event, EventId, Place, Step, VISIT};
 
@@ -105,8 +105,8 @@ impl Writer<'_, '_> {
         for effect in &rule.effects {
             let event = self.space.number(Event::Effect(effect.clone()));
             self.happen(tested.iter().cloned(), event, place);
-            if let Effect::SetMark { value, mask } = effect {
-                self.set_mark(Bits { value: *value, mask: *mask }, &tested, path, place);
+            for change in effect.mark_changes() {
+                self.set_mark(change, &tested, path, place);
                 self.come_in(path, cubes, &mut tested, guard, after, place);
             }
         }

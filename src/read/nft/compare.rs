@@ -13,7 +13,7 @@ use thin_vec::thin_vec;
 
 use crate::names::{self, closest};
 use crate::net::{AddressSet, Card, Family, PortRange, PortSet, Protocol};
-use crate::netfilter::{Effect, IcmpType, Match, MatchKind, SetField, SetValue, State, TableFamily, Verdict};
+use crate::netfilter::{Effect, IcmpType, MarkWord, Match, MatchKind, SetField, SetValue, State, TableFamily, Verdict};
 
 /// What a match is compared with.
 enum Right<'a> {
@@ -254,7 +254,7 @@ impl<'a> Reader<'a, '_> {
                     self.push(negated, MatchKind::TcpFlags { mask, set });
                 }
             }
-            Field::Mark => {
+            Field::Mark(word) => {
                 let mask = match mask {
                     Some(mask) => address::number(single(mask)?)?,
                     None => u32::MAX,
@@ -263,7 +263,13 @@ impl<'a> Reader<'a, '_> {
                     return None;
                 }
                 let value = address::number(single(right.all())?)?;
-                self.push(negated, MatchKind::Mark { value, mask });
+                self.push(
+                    negated,
+                    match word {
+                        MarkWord::Packet => MatchKind::Mark { value, mask },
+                        MarkWord::Connection => MatchKind::ConnectionMark { value, mask },
+                    },
+                );
             }
             Field::Source(family) | Field::Destination(family) => {
                 let set = match (mask, right) {
@@ -808,7 +814,7 @@ impl<'a> Reader<'a, '_> {
         }
         let value = self.since(from);
         let effect = match field {
-            Field::Mark => mark(value).map(|(value, mask)| Effect::SetMark { value, mask }),
+            Field::Mark(word) => mark(word, value),
             Field::Dscp(family) => match value {
                 [one] => names::dscp::lookup(one.text).map(|value| {
                     self.only(family);
@@ -824,6 +830,10 @@ impl<'a> Reader<'a, '_> {
         };
         match effect {
             Some(effect) => self.effect(effect),
+            None if matches!(field, Field::Mark(_)) => {
+                let text = self.text(self.since(start));
+                self.effect(Effect::OpenMarks(text));
+            }
             None => self.unknown_effect(start),
         }
         true

@@ -2,6 +2,7 @@
 
 use super::lex::{Kind, Token};
 use crate::net::{Family, Protocol};
+use crate::netfilter::MarkWord;
 
 /// A field, as far as the netfilter form knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub(super) enum Field {
     OriginalSource(Option<Family>),
     OriginalDestination(Option<Family>),
     OriginalPort,
-    Mark,
+    Mark(MarkWord),
     SourceMac,
     User,
     PacketType,
@@ -149,7 +150,7 @@ fn meta(key: &str) -> Field {
     match key {
         "iif" | "iifname" => Field::InInterface,
         "oif" | "oifname" => Field::OutInterface,
-        "mark" => Field::Mark,
+        "mark" => Field::Mark(MarkWord::Packet),
         "skuid" => Field::User,
         "pkttype" => Field::PacketType,
         "day" => Field::Day,
@@ -211,6 +212,7 @@ fn connection(tokens: &[Token]) -> Option<(Field, usize)> {
         ("state", _) => Field::State,
         ("status", _) => Field::Status,
         ("direction", _) => Field::Direction,
+        ("mark", _) => Field::Mark(MarkWord::Connection),
         ("original", "saddr") => Field::OriginalSource(family),
         ("original", "daddr") => Field::OriginalDestination(family),
         ("original", "proto-dst") => Field::OriginalPort,

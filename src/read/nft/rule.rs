@@ -18,7 +18,7 @@ use thin_vec::{ThinVec, thin_vec};
 
 use crate::names;
 use crate::net::{Family, Protocol};
-use crate::netfilter::{Effect, Limit, Match, MatchKind, Reject, Rule, TableFamily, Verdict};
+use crate::netfilter::{Effect, Limit, MarkWord, Match, MatchKind, Reject, Rule, TableFamily, Verdict};
 use crate::span::Location;
 
 /// Reads a rule's words and appends the rules that it means.
@@ -300,10 +300,9 @@ impl<'a> Reader<'a, '_> {
                     if name != "comment" {
                         self.is(MatchKind::Unknown(text));
                     }
-                } else if [
-                    "LOG", "MARK", "CHECKSUM", "CONNMARK", "NFLOG", "TCPMSS", "CT", "CLASSIFY", "SET", "DSCP", "TOS",
-                ]
-                .contains(&name)
+                } else if ["MARK", "CONNMARK", "HMARK"].contains(&name) {
+                    self.effect(Effect::OpenMarks(text));
+                } else if ["LOG", "CHECKSUM", "NFLOG", "TCPMSS", "CT", "CLASSIFY", "SET", "DSCP", "TOS"].contains(&name)
                 {
                     self.effect(Effect::Unknown(text));
                 } else {
@@ -655,10 +654,10 @@ impl<'a> Reader<'a, '_> {
                     let again = matches.iter().all(|item| is_stateless(&item.kind))
                         && effects.iter().all(|effect| match effect {
                             Effect::Log { .. } => true,
-                            Effect::SetMark { .. } => {
-                                !matches.iter().any(|item| matches!(item.kind, MatchKind::Mark { .. }))
+                            effect => {
+                                let asked = |word| matches.iter().any(|item| asks_mark(&item.kind) == Some(word));
+                                effect.changes_marks() && !effect.mark_changes().any(|change| asked(change.word))
                             }
-                            _ => false,
                         });
                     if !again {
                         let text: Arc<str> = Arc::from(spaced(tokens));
@@ -688,6 +687,15 @@ impl<'a> Reader<'a, '_> {
             }
             out.push(rule);
         }
+    }
+}
+
+/// The mark that a match asks for.
+fn asks_mark(kind: &MatchKind) -> Option<MarkWord> {
+    match kind {
+        MatchKind::Mark { .. } => Some(MarkWord::Packet),
+        MatchKind::ConnectionMark { .. } => Some(MarkWord::Connection),
+        _ => None,
     }
 }
 

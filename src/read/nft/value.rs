@@ -5,7 +5,7 @@ use super::lex::Token;
 use crate::names;
 use crate::net::Family;
 use crate::net::hours::DAYS;
-use crate::netfilter::{IcmpType, State};
+use crate::netfilter::{Effect, IcmpType, MarkWord, State};
 
 /// A conntrack state.
 pub(super) fn state(name: &str) -> Option<u8> {
@@ -91,13 +91,19 @@ pub(super) fn icmp_pair(family: Family, part: &[Token], list: &mut Vec<IcmpType>
     Some(())
 }
 
-/// What a mark becomes: `(mark & !mask) ^ value`. Read from left to right, as nft's precedence has it where `&` comes first.
-pub(super) fn mark(value: &[Token]) -> Option<(u32, u32)> {
-    let (mut keep, mut flip, mut rest) = match value {
-        [one] => return Some((address::number(one.text)?, u32::MAX)),
-        [meta, mark, rest @ ..] if meta.is("meta") && mark.is("mark") => (u32::MAX, 0, rest),
-        [mark, rest @ ..] if mark.is("mark") => (u32::MAX, 0, rest),
+/// What a mark becomes: `(mark & keep) ^ flip`, of itself or of the other mark. Read from left to right, as nft's precedence has it where
+/// `&` comes first.
+pub(super) fn mark(word: MarkWord, value: &[Token]) -> Option<Effect> {
+    let (from, mut rest) = match value {
+        [one] if !one.is("mark") => (None, value.get(..0)?),
+        [meta, mark, rest @ ..] if meta.is("meta") && mark.is("mark") => (Some(MarkWord::Packet), rest),
+        [ct, mark, rest @ ..] if ct.is("ct") && mark.is("mark") => (Some(MarkWord::Connection), rest),
+        [mark, rest @ ..] if mark.is("mark") => (Some(MarkWord::Packet), rest),
         _ => return None,
+    };
+    let (mut keep, mut flip) = match (from, value) {
+        (None, [one]) => (0, address::number(one.text)?),
+        _ => (u32::MAX, 0),
     };
     let mut weakest = 0;
     while let [op, operand, after @ ..] = rest {
@@ -123,7 +129,14 @@ pub(super) fn mark(value: &[Token]) -> Option<(u32, u32)> {
         weakest = strength;
         rest = after;
     }
-    rest.is_empty().then_some((flip, !keep))
+    if !rest.is_empty() {
+        return None;
+    }
+    Some(match word {
+        to if from == Some(to.other()) => Effect::CopyMark { to, cleared: u32::MAX, copied: keep, value: flip },
+        MarkWord::Packet => Effect::SetMark { value: flip, mask: !keep },
+        MarkWord::Connection => Effect::SetConnectionMark { value: flip, mask: !keep },
+    })
 }
 
 /// Minutes from `08:00`; the last second of the day is its end.

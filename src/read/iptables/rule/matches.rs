@@ -30,7 +30,7 @@ impl<'t> Builder<'t, '_> {
             // Of a packet without a connection the states alone are asked, whatever stands beside them (`conntrack_mt`).
             "conntrack" if options.len() > 1 && options.iter().any(holds_unconnected) => false,
             "tcp" | "udp" | "sctp" | "dccp" | "udplite" | "icmp" | "icmp6" | "conntrack" | "state" | "physdev"
-            | "iprange" | "mark" | "mac" | "owner" => {
+            | "iprange" | "mark" | "connmark" | "mac" | "owner" => {
                 for option in options {
                     self.apart(name, option);
                 }
@@ -176,6 +176,10 @@ impl<'t> Builder<'t, '_> {
             ("mark", "--mark") => {
                 let (value, mask) = masked(value?)?;
                 MatchKind::Mark { value, mask }
+            }
+            ("connmark", "--mark") => {
+                let (value, mask) = masked(value?)?;
+                MatchKind::ConnectionMark { value, mask }
             }
             ("mac", "--mac-source") => MatchKind::SourceMac(thin_vec![mac(value?)?]),
             // `1000-2000` are all users with such a number.

@@ -8,7 +8,7 @@ use thin_vec::{ThinVec, thin_vec};
 
 use crate::names;
 use crate::net::Family;
-use crate::netfilter::{Effect, Reject, Verdict, extension};
+use crate::netfilter::{Effect, MarkWord, Reject, Verdict, extension};
 use crate::read::{address, shell};
 
 impl<'t> Builder<'t, '_> {
@@ -36,6 +36,7 @@ impl<'t> Builder<'t, '_> {
                 self.rule.verdict = Some(verdict);
             }
             Some(Action::Does(effects)) => self.rule.effects = effects,
+            None if SETS_MARKS.contains(&name) => self.rule.effects.push(Effect::OpenMarks(text)),
             None if NEVER_DECIDES.contains(&name) => self.rule.effects.push(Effect::Unknown(text)),
             None if options.is_empty() && !DECIDES.contains(&name) && !extension::ADDED_TARGETS.contains(&name) => {
                 self.rule.verdict = Some(Verdict::Jump(chain()));
@@ -69,15 +70,22 @@ impl<'t> Builder<'t, '_> {
             }])),
             "MARK" => {
                 let (option, text) = only()?;
-                let (value, mask) = masked(text)?;
-                let bare = !text.contains('/');
-                Some(Does(thin_vec![match option {
-                    "--set-xmark" => Effect::SetMark { value, mask },
-                    "--set-mark" => Effect::SetMark { value, mask: mask | value },
-                    "--and-mark" if bare => Effect::SetMark { value: 0, mask: !value },
-                    "--or-mark" if bare => Effect::SetMark { value, mask: value },
-                    "--xor-mark" if bare => Effect::SetMark { value, mask: 0 },
-                    _ => return None,
+                let (value, mask) = mark_set(option, text)?;
+                Some(Does(thin_vec![Effect::SetMark { value, mask }]))
+            }
+            "CONNMARK" => {
+                let copied = options.iter().find_map(|option| match option.name {
+                    "--save-mark" => Some(MarkWord::Connection),
+                    "--restore-mark" => Some(MarkWord::Packet),
+                    _ => None,
+                });
+                Some(Does(thin_vec![match copied {
+                    Some(to) => copied_mark(to, options)?,
+                    None => {
+                        let (option, text) = only()?;
+                        let (value, mask) = mark_set(option, text)?;
+                        Effect::SetConnectionMark { value, mask }
+                    }
                 }]))
             }
             "DSCP" => Some(Does(thin_vec![match only()? {
@@ -155,18 +163,15 @@ const NEVER_DECIDES: &[&str] = &[
     "AUDIT",
     "CHECKSUM",
     "CLASSIFY",
-    "CONNMARK",
     "CONNSECMARK",
     "CT",
     "DNPT",
     "DSCP",
     "ECN",
     "HL",
-    "HMARK",
     "IDLETIMER",
     "LED",
     "LOG",
-    "MARK",
     "NFLOG",
     "NOTRACK",
     "RATEEST",
@@ -181,6 +186,9 @@ const NEVER_DECIDES: &[&str] = &[
     "TTL",
     "ULOG",
 ];
+
+/// Targets that change a mark.
+pub(in crate::read) const SETS_MARKS: &[&str] = &["CONNMARK", "HMARK", "MARK"];
 
 /// Targets that may decide and take no option: their names are no chains.
 const DECIDES: &[&str] = &[
@@ -199,6 +207,37 @@ const DECIDES: &[&str] = &[
     "SYNPROXY",
     "TPROXY",
 ];
+
+/// The value and the mask of an option that sets a mark.
+fn mark_set(option: &str, text: &str) -> Option<(u32, u32)> {
+    let (value, mask) = masked(text)?;
+    let bare = !text.contains('/');
+    Some(match option {
+        "--set-xmark" => (value, mask),
+        "--set-mark" => (value, mask | value),
+        "--and-mark" if bare => (0, !value),
+        "--or-mark" if bare => (value, value),
+        "--xor-mark" if bare => (value, 0),
+        _ => return None,
+    })
+}
+
+/// `--save-mark` and `--restore-mark`, with the masks of the packet's mark and of the connection's.
+fn copied_mark(to: MarkWord, options: &[Opt<'_>]) -> Option<Effect> {
+    let (mut packet, mut connection) = (u32::MAX, u32::MAX);
+    for option in options {
+        let mask = || address::number(option.value()?);
+        match (option.name, option.negated) {
+            ("--save-mark" | "--restore-mark", false) => {}
+            ("--nfmask", false) => packet = mask()?,
+            ("--ctmask", false) => connection = mask()?,
+            ("--mask", false) => (packet, connection) = (mask()?, mask()?),
+            _ => return None,
+        }
+    }
+    let (cleared, copied) = if to == MarkWord::Packet { (packet, connection) } else { (connection, packet) };
+    Some(Effect::CopyMark { to, cleared, copied, value: 0 })
+}
 
 /// The value of the one option of this name.
 fn plain<'t>(options: &[Opt<'t>], name: &str) -> Option<&'t str> {
