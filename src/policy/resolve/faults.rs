@@ -54,7 +54,20 @@ pub static VIA_CROSSES_NOTHING: Code = Code {
     name: "via-without-crossing",
     level: Level::Error,
     summary: "`via` on traffic that does not cross between outside and this machine",
-    explanation: "`via` names the card where a connection crosses between outside and this machine. Routed traffic crosses two cards, so each\nend says its own:\n\n```fw\nallow https from lan to wan via wan            # error\nallow https from lan to wan\nallow https from office on wg0 to world on lan\n```\n\nTraffic between two places on this machine crosses none. Where a list has both, the part that does not cross would have no rule:\n\n```fw\nallow https from { host, 192.168.2.0/24 } to world via wan     # error\nallow https from host to world via wan\nallow https from 192.168.2.0/24 to wan\n```",
+    explanation: "\
+`via` names the card where a connection crosses between outside and this machine. Routed traffic crosses two cards, so each end says its
+own; traffic between two places on this machine crosses none. Where a list has ends that cross and others that do not, the others would
+have no rule.
+
+```fw
+allow https from lan to wan via wan                            # error
+allow https from { host, 192.168.2.0/24 } to world via wan     # error
+allow https from lan to wan
+allow https from office on wg0 to world on lan
+```
+
+**Instead**, say the card at each end of what is routed, and give each part of a list that crosses otherwise a line of its own.
+",
 };
 
 /// Something that belongs elsewhere.
