@@ -66,11 +66,16 @@ impl<'a> Resolver<'_, 'a> {
         let mut left = false;
         let mut list: Vec<Judgement> = Vec::new();
         for (_, mut judgement) in judgements {
-            let ipv6_only = families(&judgement).as_slice() == [Family::Ipv6];
+            if let Err(fault) = tell_by_address(&mut judgement) {
+                self.out.push(fault);
+                return;
+            }
+            let only_ipv6 = families(&judgement).as_slice() == [Family::Ipv6];
+            let says_ipv6 = only_ipv6 || ipv6_is_written && lists_ipv6(&judgement);
             match (judgement.family, address) {
                 (Some(family), Some(address)) if family != Family::of(address) => continue,
                 (_, Some(address)) => judgement.family = Some(Family::of(address)),
-                (None, None) if !ipv6_only && !(ipv6_is_written && lists_ipv6(&judgement)) => {
+                (None, None) if !says_ipv6 => {
                     left |= lists_ipv6(&judgement);
                     judgement.family = Some(Family::Ipv4);
                 }
@@ -189,6 +194,22 @@ fn one_address(party: &Party) -> Option<IpAddr> {
         [range] if range.first == range.last => Some(range.first),
         _ => None,
     }
+}
+
+/// A guest's tap is a port of a bridge, and its Ethernet address is gone on departure: there its own address tells it.
+fn tell_by_address(judgement: &mut Judgement) -> Result<(), Diagnostic> {
+    let from = &mut judgement.from;
+    let Some(name) = from.member.clone().filter(|_| from.class == Class::Guest && from.cards.is_some()) else {
+        return Ok(());
+    };
+    if from.addresses.is_none() {
+        let message = format!("the address of guest `{name}` is not known: on departure nothing else tells it");
+        let fault = Diagnostic::new(&CHANGE_NOT_POSSIBLE, judgement.location, message);
+        return Err(fault.help(format!("declare it: `guest {name} on … address …`")));
+    }
+    from.cards = None;
+    from.macs = Vec::new();
+    Ok(())
 }
 
 /// Whether IPv6 addresses are among those that a judgement is for.
