@@ -1,36 +1,13 @@
 //! `fwc trace` against connections that were recorded on real hosts, and the marks of packets and of connections.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::Path;
 
-use fwc::facts::Facts;
 use fwc::host::{Host, load};
 use fwc::project::{MemoryFileSystem, Options, Root};
 use fwc::simulate::{Outcome, Trace, parse, trace};
-use serde::Deserialize;
 
-#[derive(Deserialize)]
-struct Scenario {
-    facts: Facts,
-}
-
-#[derive(Deserialize)]
-struct Line {
-    scenario: String,
-    from: String,
-    protocol: String,
-    address: IpAddr,
-    port: u16,
-    answer: String,
-    mark: Option<String>,
-    hooks: Vec<Seen>,
-}
-
-#[derive(Deserialize)]
-struct Seen {
-    hook: String,
-}
+use super::recorded;
 
 fn data(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(path);
@@ -58,9 +35,7 @@ fn is_answered(trace: &Trace) -> bool {
 /// Every connection that was opened from outside or by a container meets what the trace through the recorded rules says, without a doubt.
 #[track_caller]
 fn connections_end_as_recorded(scenario: &str, rules: &str) {
-    let facts: Scenario =
-        serde_json::from_str(&data(&format!("connections/{scenario}.json"))).expect("a scenario's facts");
-    let facts = facts.facts;
+    let facts = recorded::scenario(scenario).facts;
     let mut host = host("nft.txt", data(&format!("rulesets/{rules}")));
     for (name, interface) in &facts.interfaces {
         for address in &interface.addresses {
@@ -70,10 +45,8 @@ fn connections_end_as_recorded(scenario: &str, rules: &str) {
     let podman = facts.podman.as_ref().expect("facts of Podman");
     let networks: BTreeMap<String, _> =
         podman.networks.iter().map(|(name, network)| (format!("{name}c"), network)).collect();
-    let recorded = data("connections/recorded.jsonl");
-    let lines = recorded.lines().map(|line| serde_json::from_str::<Line>(line).expect("a connection"));
     let (mut asked, mut wrong) = (0, Vec::new());
-    for line in lines.filter(|line| line.scenario == scenario && line.mark.is_none()) {
+    for line in recorded::lines().iter().filter(|line| line.scenario == scenario && line.mark.is_none()) {
         let six = line.address.is_ipv6();
         let (source, arrives) = match networks.get(&line.from) {
             // A container of an internal network has no route, so that rules are not what stops it.

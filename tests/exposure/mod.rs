@@ -326,7 +326,7 @@ fn points(name: &str, host: &Host, report: &Report, chance: &mut Chance, count: 
 
 #[test]
 fn what_arrives_is_told_and_what_is_told_arrives() {
-    let pairs: [(&str, &[&str]); 9] = [
+    let pairs: [(&str, &[&str]); 10] = [
         ("docker 28", &["docker-28.5/b-web/iptables.save", "docker-28.5/b-web/ip6tables.save"]),
         ("docker 28, IPv6", &["docker-28.5/c-ipv6/iptables.save", "docker-28.5/c-ipv6/ip6tables.save"]),
         ("docker 20", &["docker-20.10/b-web/iptables.save", "docker-20.10/b-web/ip6tables.save"]),
@@ -334,6 +334,7 @@ fn what_arrives_is_told_and_what_is_told_arrives() {
         ("ufw", &["ufw-0.36/b-typical/iptables.save", "ufw-0.36/b-typical/ip6tables.save"]),
         ("firewalld", &["firewalld-2.3-nftables/c-forwarding/nft.txt"]),
         ("podman", &["podman-5.8-netavark-nftables/b-web/nft.txt"]),
+        ("podman 6", &["podman-6.0-netavark-2.1-nftables/d-isolation/nft.txt"]),
         ("libvirt", &["libvirt-11.3-iptables/b-more/iptables.save"]),
         ("lxd", &["lxd-5.0-nft/b-forward/nft.txt"]),
     ];
@@ -366,4 +367,20 @@ fn what_takes_too_much_work_is_said_to_be_unknown() {
     let host = host(recorded(&["docker-28.5/b-web/iptables.save"]), Vec::new());
     let report = expose(&host, Wanted::default(), Effort(3));
     assert!(report.unknown.iter().any(|text| text.contains("from outside to host")), "{:?}", report.unknown);
+}
+
+#[test]
+fn what_a_connection_mark_lets_in_is_said_without_a_doubt() {
+    // The mark is set where the destination is translated, and asked for where the packet is forwarded.
+    let rules = "*nat\n:PREROUTING ACCEPT [0:0]\n\
+                 -A PREROUTING -d 203.0.113.10/32 -p tcp -m tcp --dport 8080 -j CONNMARK --set-xmark 0x10/0x10\n\
+                 -A PREROUTING -d 203.0.113.10/32 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 192.168.2.9:80\n\
+                 -A PREROUTING -d 203.0.113.10/32 -p tcp -m tcp --dport 8081 -j DNAT --to-destination 192.168.2.9:81\nCOMMIT\n\
+                 *filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n-A FORWARD -m connmark --mark 0x10/0x10 -j ACCEPT\nCOMMIT\n";
+    let root = Root { path: PathBuf::from("rules.v4"), bytes: rules.as_bytes().to_vec() };
+    let report = expose(&host(vec![root], Vec::new()), Wanted { inside: true, outbound: true }, Effort::default());
+    let said: Vec<_> = report.rows.iter().map(|row| (format!("{:?}", row.services), &row.certainty)).collect();
+    assert!(report.rows.iter().any(|row| row.certainty == Certainty::Certain), "{said:?}");
+    assert!(report.rows.iter().all(|row| row.certainty == Certainty::Certain), "{said:?}");
+    assert_eq!(report.unknown, Vec::<String>::new());
 }

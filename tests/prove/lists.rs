@@ -6,8 +6,8 @@ use std::sync::Arc;
 use fwc::net::{AddressRange, AddressSet, Card, Protocol};
 use fwc::net::{PortRange, PortSet};
 use fwc::netfilter::{
-    Chain, Effect, Match, MatchKind, Owner, Rule, Ruleset, Set, SetField, SetValue, State, Table, TableFamily,
-    TableKind, Verdict,
+    Chain, Effect, MarkWord, Match, MatchKind, Owner, Rule, Ruleset, Set, SetField, SetValue, State, Table,
+    TableFamily, TableKind, Verdict,
 };
 use fwc::packet::{Cube, Field};
 use fwc::program::{Packet, Space};
@@ -92,9 +92,14 @@ impl Lists {
             rule.matches.push(Match { negated, kind });
         }
         if self.chance(2) {
-            let effect = match self.below(3) {
+            let effect = match self.below(6) {
                 0 => Effect::SetMark { value: 1, mask: 1 },
-                1 => Effect::SetMark { value: self.one(&[0, 2, 3]), mask: 3 },
+                1 => Effect::SetMark { value: self.one(&[0, 2, 3]), mask: self.one(&[3, 1]) },
+                2 => Effect::SetConnectionMark { value: self.one(&[0, 1, 2]), mask: self.one(&[3, 2]) },
+                3 => {
+                    let to = self.one(&[MarkWord::Packet, MarkWord::Connection]);
+                    Effect::CopyMark { to, cleared: 3, copied: self.one(&[1, 2, 3]), value: self.one(&[0, 1]) }
+                }
                 _ => Effect::Log { prefix: Arc::from(self.one(&["a", "b"])), level: 6 },
             };
             rule.effects.push(effect);
@@ -129,7 +134,7 @@ impl Lists {
     }
 
     fn kind(&mut self) -> MatchKind {
-        match self.below(10) {
+        match self.below(11) {
             0 | 1 => {
                 let first = self.below(4);
                 let last = first + self.below(4 - first);
@@ -141,7 +146,8 @@ impl Lists {
             5 => MatchKind::State(self.one(&[State::NEW, State::ESTABLISHED | State::RELATED])),
             6 => MatchKind::Mark { value: self.one(&[0, 1]), mask: 1 },
             7 => MatchKind::Mark { value: self.one(&[0, 1, 2, 3]), mask: 3 },
-            8 => MatchKind::InInterface([self.one(&[Card::exact("eth0"), Card::parse("e+")])].into()),
+            8 => MatchKind::ConnectionMark { value: self.one(&[0, 1, 2]), mask: self.one(&[1, 3]) },
+            9 => MatchKind::InInterface([self.one(&[Card::exact("eth0"), Card::parse("e+")])].into()),
             _ => MatchKind::in_set(Arc::from("pairs"), thin_vec![SetField::Source, SetField::DestinationService]),
         }
     }
@@ -233,13 +239,14 @@ fn smaller(mut ruleset: Ruleset) -> Ruleset {
         for item in &mut rule.matches {
             match &mut item.kind {
                 MatchKind::Mark { value, mask } => (*value, *mask) = (*value & 1, 1),
+                MatchKind::ConnectionMark { value, .. } => item.kind = MatchKind::Mark { value: *value & 1, mask: 1 },
                 MatchKind::InInterface(_) => item.kind = MatchKind::State(State::NEW),
                 _ => {}
             }
         }
         for effect in &mut rule.effects {
-            if let Effect::SetMark { value, mask } = effect {
-                (*value, *mask) = (*value & 1, 1);
+            if let Some(change) = effect.mark_changes().next() {
+                *effect = Effect::SetMark { value: change.value & 1, mask: 1 };
             }
         }
     }
@@ -256,13 +263,8 @@ fn fields(space: &Space) -> Vec<(Field, Vec<u128>)> {
         (Field::STATE, vec![0, 1, 3]),
         (Field::IN_INTERFACE, vec![name("eth0"), name("eno1"), name("lo")]),
     ];
-    list.extend(
-        space
-            .universe
-            .no_marks()
-            .into_iter()
-            .map(|(field, _)| (field, (0..=space.universe.largest(field).min(3)).collect())),
-    );
+    let marks = space.universe.no_marks().into_iter();
+    list.extend(marks.map(|(field, _)| (field, (0..=space.universe.largest(field).min(3)).collect())));
     list
 }
 
