@@ -6,7 +6,7 @@ use crate::names::icmp;
 use crate::net::{Card, Family, Mac, Protocol};
 use crate::net::{address_number, numbered_address};
 use crate::netfilter::{Hook, IcmpType};
-use crate::packet::field::{name_number, number_name};
+use crate::packet::field::{name_among, name_number};
 use crate::packet::{Cube, Field, Universe, Values};
 use crate::policy::{Class, Flow, Policy};
 
@@ -58,6 +58,10 @@ impl Teller<'_> {
             if let Some(&[a, b, c, d, e, f]) = bytes.last_chunk::<6>() {
                 text.push_str(&format!(" mac {}", Mac([a, b, c, d, e, f])));
             }
+        }
+        let mark = self.universe.connection_marks(cube).fold(0, |mark, (_, bits, _)| mark | bits.value);
+        if mark != 0 {
+            text.push_str(&format!(" connmark {mark:#x}"));
         }
         if self.world.answers() {
             text.push_str(" reply");
@@ -149,6 +153,8 @@ impl Teller<'_> {
         };
         known.extend(policy.facts.interfaces.keys().filter(|name| *name != "lo").cloned());
         known.extend(CARDS.map(str::to_owned));
+        // Of policies that name all of those.
+        known.extend((2..10).map(|number| format!("eth{number}")));
         known.retain(|name| name != other);
         let Some(values) = values else {
             return known.into_iter().next().unwrap_or_default();
@@ -156,8 +162,7 @@ impl Teller<'_> {
         if let Some(name) = known.into_iter().find(|name| values.contains(name_number(name))) {
             return name;
         }
-        // The first of a range of names is the name, or what the names begin with.
-        values.ranges().iter().find_map(|range| number_name(range.0)).unwrap_or_else(|| "any other card".to_owned())
+        values.ranges().iter().find_map(|range| name_among(range.0, range.1)).unwrap_or_default()
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::host::{Host, words};
 use crate::net::Family;
 use crate::netfilter::{Hook, MarkWord, MatchKind};
-use crate::packet::field::{Word, name_number};
+use crate::packet::field::{Word, name_among, name_number};
 use crate::packet::{Cube, Field, Universe, Values};
 
 /// A packet of a cube that comes to a hook.
@@ -114,5 +114,5 @@ fn cards(hosts: &[&Host]) -> Vec<String> {
 
 fn card(values: &Values, names: &[String]) -> Option<String> {
     let known = names.iter().find(|name| values.contains(name_number(name))).cloned();
-    known.or_else(|| values.ranges().iter().find_map(|range| words::name_among(range.0, range.1)))
+    known.or_else(|| values.ranges().iter().find_map(|range| name_among(range.0, range.1)))
 }

@@ -6,7 +6,7 @@ use crate::names;
 use crate::net::{AddressRange, Card, Family, Protocol};
 pub use crate::net::{address_number, numbered_address as address};
 use crate::netfilter::{IcmpType, Match, MatchKind, State};
-use crate::packet::field::number_name;
+use crate::packet::field::{name_among, number_name};
 use crate::packet::{Cube, Field, Universe, Values};
 pub use crate::program::describe::{effect, verdict};
 
@@ -199,37 +199,6 @@ fn values_range(field: Field, (first, last): (u128, u128), universe: &Universe) 
         Field::DESTINATION_PORT | Field::SOURCE_PORT | Field::ORIGINAL_PORT => format!("{first}-{last}"),
         _ => format!("{}-{}", value(field, first, universe), value(field, last, universe)),
     }
-}
-
-/// The first name that an interface can have among these numbers.
-#[must_use]
-pub fn name_among(first: u128, last: u128) -> Option<String> {
-    let bytes = first.to_be_bytes();
-    let mut found: Option<u128> = None;
-    let mut consider = |bytes: [u8; 16]| {
-        let number = u128::from_be_bytes(bytes);
-        if (first..=last).contains(&number) && number_name(number).is_some() && found.is_none_or(|known| number < known)
-        {
-            found = Some(number);
-        }
-    };
-    // The next name in order begins as the first number does, and then has a larger letter, or one more.
-    for length in 0..15usize {
-        let mut begin = [0u8; 16];
-        for (slot, byte) in begin.iter_mut().zip(bytes.iter().take(length)) {
-            *slot = *byte;
-        }
-        consider(begin);
-        let above = bytes.get(length).copied().unwrap_or(0);
-        for letter in [above.max(b'!'), above.saturating_add(1).max(b'!'), above.saturating_add(2).max(b'!')] {
-            let mut next = begin;
-            if let Some(slot) = next.get_mut(length) {
-                *slot = letter;
-            }
-            consider(next);
-        }
-    }
-    found.and_then(number_name)
 }
 
 fn edge(number: u128) -> String {

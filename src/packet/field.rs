@@ -365,6 +365,37 @@ pub fn number_name(number: u128) -> Option<String> {
     (usable && rest.iter().all(|byte| *byte == 0)).then(|| String::from_utf8_lossy(name).into_owned())
 }
 
+/// The first name that an interface can have among these numbers.
+#[must_use]
+pub fn name_among(first: u128, last: u128) -> Option<String> {
+    let bytes = first.to_be_bytes();
+    let mut found: Option<u128> = None;
+    let mut consider = |bytes: [u8; 16]| {
+        let number = u128::from_be_bytes(bytes);
+        if (first..=last).contains(&number) && number_name(number).is_some() && found.is_none_or(|known| number < known)
+        {
+            found = Some(number);
+        }
+    };
+    // The next name in order begins as the first number does, and then has a larger letter, or one more.
+    for length in 0..15usize {
+        let mut begin = [0u8; 16];
+        for (slot, byte) in begin.iter_mut().zip(bytes.iter().take(length)) {
+            *slot = *byte;
+        }
+        consider(begin);
+        let above = bytes.get(length).copied().unwrap_or(0);
+        for letter in [above.max(b'!'), above.saturating_add(1).max(b'!'), above.saturating_add(2).max(b'!')] {
+            let mut next = begin;
+            if let Some(slot) = next.get_mut(length) {
+                *slot = letter;
+            }
+            consider(next);
+        }
+    }
+    found.and_then(number_name)
+}
+
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match *self {

@@ -186,3 +186,17 @@ fn lxd_and_ufw_hosts_are_followed() {
         run.out
     );
 }
+
+#[test]
+fn a_packet_that_refutes_an_assert_is_one_that_trace_takes() {
+    let policy = "interface known = { eth0, ens33, enp1s0, wg0, eth1, lan0 }\n\
+                  deny http from world to host via known\nallow http from world to host\n\
+                  assert deny http from world to host\n";
+    let place = Place::new(&[("site.fw", policy)]);
+    let checked = place.run(&["check", "site.fw"]);
+    let said = format!("{}{}", checked.out, checked.err);
+    let told = said.split_once("for example `").and_then(|(_, rest)| rest.split_once('`'));
+    let (packet, _) = told.unwrap_or_else(|| panic!("no example: {said}"));
+    let traced = place.run(&["trace", "site.fw", packet]);
+    assert!(traced.out.contains("\ndelivered to this host, by site.fw:3"), "{packet}\n{}{}", traced.out, traced.err);
+}
