@@ -1,6 +1,7 @@
 //! What is proved of rule sets, against what comes out when every packet of a small world is tried.
 
 mod adversary;
+mod counters;
 mod asserts;
 mod findings;
 pub mod lists;

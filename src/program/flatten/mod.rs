@@ -32,6 +32,8 @@ const MOST_MARKS: usize = 24;
 const MOST_INLETS: usize = 64;
 /// Ranges of one field that a guard may be narrowed to on the way through a chain.
 const FEW: usize = 6;
+/// Ranges of one field beyond which no more is taken out of the packets that counters are numbered by.
+const MANY: usize = 64;
 /// The path of the first chain: the hash of a path from nothing would be nothing again.
 const START: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Jumps within jumps: netfilter itself refuses more than 16.
@@ -54,6 +56,8 @@ type Label = u32;
 struct Frame {
     end: Label,
     pending: Vec<Pending>,
+    /// How many rules that go to a chain no packet matches: those of the other family, and contradictions.
+    idle: FxHashMap<usize, usize>,
     /// The path of the rule that jumped.
     path: u64,
     /// In the first chain: what its end is. Then RETURN need not lead there.
@@ -61,6 +65,15 @@ struct Frame {
 }
 
 impl Frame {
+    fn to(end: Label) -> Self {
+        Self { end, pending: Vec::new(), idle: FxHashMap::default(), path: START, decided: None }
+    }
+
+    /// Whether all rules that go to a chain have been written, if so many do.
+    fn has_seen(&self, pending: &Pending, gotos: usize) -> bool {
+        pending.seen + self.idle.get(&pending.chain).copied().unwrap_or(0) == gotos
+    }
+
     /// What RETURN does.
     fn leave(&self) -> Does {
         self.decided.map_or(Does::Lead(self.end), Does::Decide)
@@ -140,6 +153,10 @@ struct Writer<'r, 's> {
     /// Packets that do not come here, since the step before keeps them all and nothing leads here.
     shut: Option<Cube>,
     complete: bool,
+    /// The packets that may come to what is being written: as its guard, in however many ranges. Counters are numbered by it.
+    coming: Cube,
+    /// Whether any rule sets the mark: then packets come into copies in the middle of a chain, past what has been taken out of `coming`.
+    sets_marks: bool,
     /// Whether the guard of what is being written may hold packets that do not come there: those were led past it by steps.
     loose: bool,
     /// Whether each rule's place in the list is kept, by a step of its own.
@@ -213,6 +230,8 @@ fn written(
         live: true,
         shut: None,
         complete: acyclic,
+        coming: Cube::all(),
+        sets_marks: false,
         loose: false,
         visits,
         depth: 0,
@@ -225,6 +244,7 @@ fn written(
         End::Drop => Event::Verdict(Verdict::Drop),
     };
     let event = writer.space.number(event);
+    writer.sets_marks = writer.chains.get(first).is_none_or(|chain| chain.marks);
     writer.whole(first, event);
     while let Some(copy) = writer.copies.pop_front() {
         writer.marks = copy.marks;
@@ -256,7 +276,8 @@ pub fn can_match(
 impl Writer<'_, '_> {
     fn whole(&mut self, first: usize, end: EventId) {
         self.states.push((clamp(self.steps.len()), self.marks.clone()));
-        let mut frame = Frame { end: self.label(), pending: Vec::new(), path: START, decided: Some(end) };
+        self.coming = Cube::all();
+        let mut frame = Frame { path: START, decided: Some(end), ..Frame::to(self.label()) };
         self.chain(first, &Cube::all(), &mut frame, START);
         self.close(&mut frame, &Cube::all());
         if self.live {
@@ -326,7 +347,7 @@ impl Writer<'_, '_> {
     fn complete_pending(&mut self, chain: usize, guard: &Cube, frame: &mut Frame) -> Option<Option<Cube>> {
         let ready = |pending: &Pending| {
             let known = self.chains.get(pending.chain);
-            known.is_some_and(|known| known.after == Some(chain) && known.gotos == pending.seen)
+            known.is_some_and(|known| known.after == Some(chain) && frame.has_seen(pending, known.gotos))
         };
         let at = frame.pending.iter().position(ready)?;
         let pending = frame.pending.swap_remove(at);
@@ -338,7 +359,9 @@ impl Writer<'_, '_> {
             self.step(guard.clone(), Does::Lead(behind), place);
         }
         self.put(pending.label);
+        let around = std::mem::replace(&mut self.coming, inside.clone());
         self.inside(!exact, |writer| writer.chain(pending.chain, &inside, frame, pending.path));
+        self.coming = around;
         self.step(inside.clone(), frame.leave(), place);
         self.put(behind);
         Some(exact.then_some(inside))
@@ -357,7 +380,9 @@ impl Writer<'_, '_> {
             self.step(guard.clone(), frame.leave(), place);
             self.put(pending.label);
             let (inside, exact) = (pending.guard(guard), pending.is_exact());
+            let around = std::mem::replace(&mut self.coming, inside.clone());
             self.inside(!exact, |writer| writer.chain(pending.chain, &inside, frame, pending.path));
+            self.coming = around;
             if inside != *guard {
                 self.step(inside, frame.leave(), place);
             }
@@ -390,6 +415,8 @@ impl Writer<'_, '_> {
         self.depth += 1;
         let whole = guard;
         let mut guard = guard.clone();
+        let around = self.coming.clone();
+        self.coming = guard.intersection(&around).unwrap_or_else(|| guard.clone());
         for (at, rule) in rules.iter().enumerate() {
             if self.steps.len() >= MOST_STEPS {
                 self.complete = false;
@@ -399,17 +426,34 @@ impl Writer<'_, '_> {
             let path = deeper(path, place);
             if self.live || self.leads_to_marks(rule) {
                 let gone = self.rule(rule, &guard, frame, place, path);
-                if let Some(rest) = gone.and_then(|gone| self.narrowed(&guard, &gone)) {
+                let goes = matches!(&rule.verdict, Some(Verdict::Goto(_))) && gone.len() == 1;
+                self.leave_out(&gone);
+                if let Some(rest) = gone.first().filter(|_| goes).and_then(|gone| self.narrowed(&guard, gone)) {
                     guard = rest;
                 }
                 while let Some(gone) = self.complete_pending(chain, whole, frame) {
+                    self.leave_out(gone.as_slice());
                     if let Some(rest) = gone.and_then(|gone| self.narrowed(&guard, &gone)) {
                         guard = rest;
                     }
                 }
             }
         }
+        self.coming = around;
         self.depth -= 1;
+    }
+
+    /// Takes packets that have gone elsewhere out of those that may come to what is written next, where that leaves one cube.
+    fn leave_out(&mut self, gone: &[Cube]) {
+        for gone in gone.iter().filter(|_| !self.sets_marks) {
+            let mut rest = self.coming.difference(gone, &self.space.universe);
+            if rest.len() == 1
+                && let Some(rest) = rest.pop()
+                && rest.parts().iter().all(|(_, values)| values.ranges().len() <= MANY)
+            {
+                self.coming = rest;
+            }
+        }
     }
 
     /// What is left of a guard when packets have gone elsewhere, where that is as simple as before: a chain that divides values

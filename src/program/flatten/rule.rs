@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::order::targets;
 use super::{Frame, Label, MOST_INLETS, MOST_STEPS, Pending, Writer, clamp, deeper};
 use crate::net::Family;
 use crate::netfilter::{Reject, Rule, Verdict};
@@ -11,19 +12,18 @@ use crate::program::condition::{MarkTest, RuleCondition, element_cube};
 use crate::program::{Does, Event, EventId, Place, Step, VISIT};
 
 impl Writer<'_, '_> {
-    /// Writes a rule. Gives the packets that it sends elsewhere for good, if they are one cube.
-    pub(super) fn rule(
-        &mut self,
-        rule: &Rule,
-        guard: &Cube,
-        frame: &mut Frame,
-        place: Place,
-        path: u64,
-    ) -> Option<Cube> {
-        let condition = self.condition(rule, guard, path);
+    /// Writes a rule. Gives the packets that it sends elsewhere for good.
+    pub(super) fn rule(&mut self, rule: &Rule, guard: &Cube, frame: &mut Frame, place: Place, path: u64) -> Vec<Cube> {
+        let condition = self.condition(rule, path);
         let cubes: Vec<Cube> = condition.cubes.iter().filter_map(|cube| cube.intersection(guard)).collect();
         let after = self.label();
-        if !cubes.is_empty() {
+        if cubes.is_empty() {
+            for chain in targets(rule.verdict.as_ref()).into_iter().filter_map(|(name, goes)| goes.then_some(name)) {
+                if let Some(chain) = self.by_name.get(chain) {
+                    *frame.idle.entry(*chain).or_default() += 1;
+                }
+            }
+        } else {
             for never in condition.never.iter().filter_map(|cube| cube.intersection(guard)) {
                 self.step(never, Does::Lead(after), place);
             }
@@ -40,21 +40,23 @@ impl Writer<'_, '_> {
             });
         }
         self.put(after);
-        let goes = matches!(&rule.verdict, Some(Verdict::Goto(_)))
-            && condition.marks.is_empty()
-            && condition.never.is_empty()
-            && condition.counted.is_empty();
-        cubes.into_iter().next().filter(|_| goes && condition.cubes.len() == 1)
+        let ends = match &rule.verdict {
+            Some(Verdict::Goto(name)) => self.by_name.contains_key(&**name),
+            Some(verdict) => !matches!(verdict, Verdict::Jump(_) | Verdict::Map { .. } | Verdict::Unknown(_)),
+            None => false,
+        };
+        let all = condition.marks.is_empty() && condition.never.is_empty() && condition.counted.is_empty();
+        if ends && all { cubes } else { Vec::new() }
     }
 
     /// The condition of a rule. Each question that it puts to a counter has a number, the first that no question of the kind has
     /// which was put to any of the same packets before. So what a packet is asked first is the first, wherever it stands.
-    fn condition(&mut self, rule: &Rule, guard: &Cube, path: u64) -> RuleCondition {
-        let (questions, numbered) = (&mut self.questions, &mut self.numbered);
+    fn condition(&mut self, rule: &Rule, path: u64) -> RuleCondition {
+        let (questions, numbered, coming) = (&mut self.questions, &mut self.numbered, &self.coming);
         let mut number = |counter: &Counter, asked: &[Cube]| {
             *numbered.entry((path, counter.clone())).or_insert_with(|| {
                 let before = questions.entry(counter.clone()).or_default();
-                let asked: Vec<Cube> = asked.iter().filter_map(|cube| cube.intersection(guard)).collect();
+                let asked: Vec<Cube> = asked.iter().filter_map(|cube| cube.intersection(coming)).collect();
                 let met = before.iter().filter(|(cube, _)| asked.iter().any(|own| own.meets(cube)));
                 let taken: Vec<u32> = met.map(|(_, number)| *number).collect();
                 let free = (1..).find(|number| !taken.contains(number)).unwrap_or(u32::MAX);
@@ -133,7 +135,7 @@ impl Writer<'_, '_> {
             Verdict::Jump(name) if body(self, name).is_some() => {
                 let Some(chain) = body(self, name) else { return };
                 let guard = self.enter(chain, cubes, tested, guard, after, place);
-                let mut inner = Frame { end: after, pending: Vec::new(), path, decided: None };
+                let mut inner = Frame { path, ..Frame::to(after) };
                 if let Some(guard) = guard {
                     // What its rules lead to is written before its end: no packet is there that did not come in.
                     let before = std::mem::take(&mut self.loose);
@@ -207,7 +209,13 @@ impl Writer<'_, '_> {
     ) {
         let shared = self.chains.get(chain).is_some_and(|chain| chain.gotos > 1);
         if shared {
-            let inlets = cubes.iter().take(MOST_INLETS).cloned();
+            // What a rule before has sent elsewhere does not come here.
+            let inlets: Vec<Cube> = if self.sets_marks {
+                cubes.iter().take(MOST_INLETS).cloned().collect()
+            } else {
+                let here = cubes.iter().filter(|cube| self.comes_here(cube));
+                here.filter_map(|cube| cube.intersection(&self.coming)).take(MOST_INLETS).collect()
+            };
             let loose = self.loose || tested != cubes;
             let label = match frame.pending.iter_mut().find(|pending| pending.chain == chain) {
                 Some(pending) => {
@@ -222,7 +230,7 @@ impl Writer<'_, '_> {
                     let label = self.label();
                     // The same path in every copy, whichever rule leads there.
                     let path = deeper(frame.path, Place { table: place.table, chain: clamp(chain), rule: u32::MAX });
-                    frame.pending.push(Pending { chain, label, path, inlets: inlets.collect(), seen: 1, loose });
+                    frame.pending.push(Pending { chain, label, path, inlets, seen: 1, loose });
                     label
                 }
             };
