@@ -1,10 +1,15 @@
 //! What the platform's own rules do with a connection that a policy does not stop.
 
-use super::published::{ip6tables, iptables_off};
+use std::net::IpAddr;
+
+use super::published::{container, ip6tables, iptables_off};
 use super::{Address, Query};
 use crate::facts::{Backend, ForwardPolicy};
 use crate::net::Family;
-use crate::platform::{Attribute, Condition, Outcome, Platform, Possible, Road, settings};
+use crate::netfilter::Hook;
+use crate::platform::{
+    Attribute, Condition, Connection, Origin, Outcome, Platform, Possible, Prediction, Road, predict, settings,
+};
 use crate::policy::Class;
 
 /// What the rules of the platform do.
@@ -52,6 +57,7 @@ fn by_platform(query: &Query<'_>, platform: &'static Platform, reached: Reached)
     let title = platform.title.as_str();
     match (query.flow.from, query.flow.to) {
         (Class::Host, Class::Container) => PlatformVerdict::Open(title),
+        (Class::Container, Class::Container) if reached == Reached::Translated => between_containers(query, platform),
         (_, Class::Container) if reached == Reached::Translated => PlatformVerdict::Open(title),
         (Class::Container, Class::Container) => PlatformVerdict::Depends {
             reasons: vec![format!(
@@ -63,6 +69,79 @@ fn by_platform(query: &Query<'_>, platform: &'static Platform, reached: Reached)
         (Class::Container, Class::Outside) => PlatformVerdict::Open(title),
         _ => PlatformVerdict::Nobody,
     }
+}
+
+/// The verdict on what containers send to ports that others publish, of one container of each network that facts list: closed where
+/// nothing is delivered between two that are named, and not certain where the platform delivers something and drops the answer.
+fn between_containers(query: &Query<'_>, platform: &'static Platform) -> PlatformVerdict {
+    let title = platform.title.as_str();
+    let found = openers(query).into_iter().flat_map(|opener| published_to(query, opener));
+    let found: Vec<Prediction> = found.filter(|one| one.platform == platform.name).collect();
+    let by = |one: &Prediction| one.by.map_or_else(|| format!("{title}'s own rules"), str::to_owned);
+    if let Some(unanswered) = found.iter().find(|one| *one.outcome == Outcome::Unanswered) {
+        return PlatformVerdict::Depends { reasons: vec![by(unanswered)], facts: Vec::new() };
+    }
+    // A container of a network may fare otherwise than the one that is looked at, if only at its own port.
+    let is_named = query.rule.is_some_and(|rule| rule.from.member.is_some() && rule.to.member.is_some());
+    match found.first() {
+        Some(first) if is_named && found.iter().all(|one| *one.outcome != Outcome::Delivered) => {
+            PlatformVerdict::Closed(by(first))
+        }
+        _ => PlatformVerdict::Open(title),
+    }
+}
+
+/// The containers that a rule's connections come from, as far as facts list them: one of each network.
+fn openers<'p>(query: &Query<'p>) -> Vec<&'p str> {
+    let facts = &query.policy.facts;
+    let docker = facts.docker.iter().flat_map(|docker| &docker.containers);
+    let podman = facts.podman.iter().flat_map(|podman| &podman.containers);
+    let wanted = query.rule.and_then(|rule| rule.from.member.as_deref());
+    let mut networks: Vec<&[String]> = Vec::new();
+    let mut found = Vec::new();
+    for (name, container) in docker.chain(podman) {
+        if wanted.is_none_or(|wanted| wanted == name) && !networks.contains(&container.networks.as_slice()) {
+            networks.push(&container.networks);
+            found.push(name.as_str());
+        }
+    }
+    found
+}
+
+/// What becomes of a container's connections to published ports that a rule means, one of each container that publishes them.
+fn published_to(query: &Query<'_>, opener: &str) -> Vec<Prediction> {
+    let Query { policy, family, .. } = *query;
+    let of_family = |address: &IpAddr| Family::of(*address) == family;
+    let known = container(policy, opener);
+    let networks = known.iter().flat_map(|(_, networks)| networks);
+    // From a network without a way out the host is reached by its own gateway alone.
+    let gateway = networks.clone().find_map(|network| network.gateways.iter().copied().find(of_family));
+    let gateway = gateway.filter(|_| networks.clone().all(|network| network.internal));
+    let own = policy.facts.interfaces.values().flat_map(|interface| &interface.addresses).map(ipnet::IpNet::addr);
+    let Some(address) = gateway.or_else(|| own.into_iter().find(|one| of_family(one) && !one.is_loopback())) else {
+        return Vec::new();
+    };
+    let mut targets: Vec<&str> = vec![opener];
+    let mut found = Vec::new();
+    for one in &policy.containers.published {
+        let meant = query.rule.is_none_or(|rule| {
+            rule.to.published.as_ref().is_none_or(|list| list.contains(one))
+                && rule.traffic.iter().any(|traffic| {
+                    traffic.protocol.is_none_or(|protocol| protocol == one.protocol)
+                        && traffic.ports.as_ref().is_none_or(|ports| ports.meets(one.ports))
+                })
+        });
+        let address = one.address.filter(|at| !at.is_unspecified()).unwrap_or(address);
+        if !meant || !of_family(&address) || targets.contains(&&*one.container) {
+            continue;
+        }
+        targets.push(&one.container);
+        let origin = Origin::Inside(opener.to_owned());
+        let connection = Connection { origin, protocol: one.protocol, address, port: one.ports.first, mark: 0 };
+        let translated = |one: &Prediction| one.headers.iter().any(|header| header.hook == Hook::Forward);
+        found.extend(predict(&policy.facts, &connection).into_iter().filter(translated));
+    }
+    found
 }
 
 /// The verdict over all paths that are possible.

@@ -157,8 +157,9 @@ impl RecordedHost {
 
     /// Puts the rules there that its daemon wrote.
     pub fn load_rules(&self, namespace: &Namespace, backend: Backend) {
-        if self.facts.podman.is_some() {
-            // netavark lets the host reach published ports by 127.0.0.1.
+        let without_proxy = self.facts.docker.as_ref().is_some_and(|docker| docker.userland_proxy == Some(false));
+        if self.facts.podman.is_some() || without_proxy {
+            // Both let the host reach published ports by 127.0.0.1.
             for bridge in self.model.bridges.keys().filter(|bridge| self.model.plan.has(bridge)) {
                 let setting = format!("net.ipv4.conf.{bridge}.route_localnet=1");
                 namespace.run("sysctl", &["-qw", &setting], "").expect("a setting of the namespace's own interface");
