@@ -33,7 +33,8 @@ fn container(name: &str, container: &DockerContainer) -> String {
 }
 
 fn network(name: &str, network: &DockerNetwork) -> String {
-    let mut words = vec![format!("network {name} {}", network.driver.as_deref().unwrap_or("?"))];
+    let driver = network.driver.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string);
+    let mut words = vec![format!("network {name} {driver}")];
     words.extend(network.bridge.iter().map(|bridge| format!("bridge {bridge}")));
     words.extend(network.subnets.iter().map(ToString::to_string));
     words.extend(network.gateways.iter().map(|gateway| format!("gateway {gateway}")));

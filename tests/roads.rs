@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use fwc::facts::{Facts, Isolation};
+use fwc::facts::{Facts, Isolation, NetworkDriver};
 use fwc::net::Family;
 use fwc::netfilter::{Hook, TableFamily};
 use fwc::platform::{
@@ -263,7 +263,7 @@ fn other_versions_and_settings_take_their_own_roads() {
     };
     let macvlan: fn(&mut Facts) = |facts| {
         let network = facts.podman.as_mut().and_then(|podman| podman.networks.get_mut("app")).expect("app");
-        (network.driver, network.parent) = (Some("macvlan".to_owned()), Some("ens33".to_owned()));
+        (network.driver, network.parent) = (Some(NetworkDriver::Macvlan), Some("ens33".to_owned()));
     };
     let same: fn(&mut Facts) = |_| {};
     let (icc, off, podman) = ("docker-28.5-icc-false", "docker-28.5-iptables-false", "podman-5.8-nftables");

@@ -417,7 +417,7 @@ fn off_bridge(query: &Query<'_>, rule: &Judgement) -> Option<Unseen> {
     let podman = facts.podman.iter().map(|podman| (&podman.networks, &podman.containers, podman.complete));
     docker.chain(podman).find_map(|(networks, containers, complete)| {
         let used = |name: &String| !complete || containers.values().any(|one| one.networks.contains(name));
-        let off = networks.iter().filter(|(_, one)| matches!(one.driver.as_deref(), Some("macvlan" | "ipvlan")));
+        let off = networks.iter().filter(|(_, one)| one.is_off_bridge());
         let (name, _) = off.into_iter().find(|(name, _)| used(name))?;
         Some(Unseen::OffBridge(name.clone()))
     })

@@ -77,12 +77,7 @@ fn services(judgement: &Judgement) -> Vec<Traffic> {
 fn named(policy: &Policy, judgement: &Judgement, published: &[Published]) -> Option<Diagnostic> {
     let name = judgement.to.member.as_deref()?;
     let (container, networks) = traffic::container(policy, name)?;
-    let untranslated = |mode: &Option<String>| mode.as_deref() == Some("routed");
-    if published.is_empty()
-        || networks
-            .iter()
-            .any(|network| untranslated(&network.gateway_mode_ipv4) || untranslated(&network.gateway_mode_ipv6))
-    {
+    if published.is_empty() || networks.iter().any(|network| network.is_routed()) {
         return None;
     }
     let view = judgement.to.view;

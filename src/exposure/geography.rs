@@ -178,7 +178,7 @@ fn local_cards(host: &Host) -> LocalCards {
     if !host.recorded {
         return local;
     }
-    let present = platforms(&host.ruleset);
+    let present = owners(&host.ruleset);
     let mentioned = mentioned(&host.ruleset);
     for platform in Platform::names().filter_map(Platform::load) {
         let list = match platform.class {
@@ -189,7 +189,7 @@ fn local_cards(host: &Host) -> LocalCards {
         };
         for card in &platform.bridges {
             // `br-lan` is a bridge of Docker's only where Docker is.
-            let telling = !card.name.starts_with("br-") || present.iter().any(|name| *name == platform.name);
+            let telling = !card.name.starts_with("br-") || present.contains(&platform.title.as_str());
             for name in mentioned.iter().filter(|name| telling && card.matches(name)) {
                 let exact = Card::exact(name.clone());
                 if !local.outside.contains(&exact) && !list.iter().any(|known| known.covers(&exact)) {
@@ -201,19 +201,16 @@ fn local_cards(host: &Host) -> LocalCards {
     local
 }
 
-/// The platforms whose chains or tables are in a rule set.
-fn platforms(ruleset: &Ruleset) -> Vec<&'static str> {
-    let mut found = Vec::new();
-    for table in &ruleset.tables {
-        let names = table.chains.iter().map(|chain| &*chain.name).chain([table.name.as_str()]);
-        for name in names {
-            if name.starts_with("DOCKER") || name.starts_with("docker-") {
-                found.push("docker");
-            } else if name.starts_with("NETAVARK") || name == "netavark" {
-                found.push("podman");
-            }
-        }
-    }
+/// The platforms whose chains or tables are in a rule set, by their owners' names.
+fn owners(ruleset: &Ruleset) -> Vec<&'static str> {
+    let tables = ruleset.tables.iter();
+    let mut found: Vec<&str> = tables
+        .flat_map(|table| {
+            let chains = table.chains.iter().map(|chain| &*chain.name);
+            chains.filter_map(|chain| platform::owner_of(Some(table.family), &table.name, chain))
+        })
+        .map(|owned| owned.owner.as_str())
+        .collect();
     found.sort_unstable();
     found.dedup();
     found

@@ -9,6 +9,7 @@ mod document;
 mod isolation;
 pub mod json;
 mod merge;
+mod network;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use crate::span::Location;
 
 pub use counters::{CountedFamily, CountedTable, CounterFact};
 pub use isolation::Isolation;
+pub use network::{GatewayMode, NetworkDriver};
 
 /// Everything that is known. The JSON form is `fwc.facts.json`, described in `docs/facts.md`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,7 +179,8 @@ pub enum Backend {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct DockerNetwork {
     /// `bridge` (the default), `host`, `macvlan`, `ipvlan`, `overlay`, `none`.
-    pub driver: Option<String>,
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub driver: Option<NetworkDriver>,
     /// The bridge's interface name.
     pub bridge: Option<String>,
     /// Subnets.
@@ -192,9 +195,11 @@ pub struct DockerNetwork {
     /// Whether its containers may talk among themselves (`com.docker.network.bridge.enable_icc`; default yes).
     pub icc: Option<bool>,
     /// `nat`, `nat-unprotected`, `routed`, `isolated`; default `nat`.
-    pub gateway_mode_ipv4: Option<String>,
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub gateway_mode_ipv4: Option<GatewayMode>,
     /// As `gateway_mode_ipv4`.
-    pub gateway_mode_ipv6: Option<String>,
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub gateway_mode_ipv6: Option<GatewayMode>,
     /// Interfaces from which packets routed straight to its containers are let in (28.2 and later,
     /// `com.docker.network.bridge.trusted_host_interfaces`).
     pub trusted_host_interfaces: Vec<String>,

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use super::document::{Node, Value};
 use super::{
-    AcceptedMark, Backend, DockerContainer, DockerFact, DockerNetwork, Facts, PodmanFact, PublishedPort, brief, release,
+    AcceptedMark, Backend, DockerContainer, DockerFact, DockerNetwork, Facts, GatewayMode, PodmanFact, PublishedPort,
+    brief, release,
 };
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::names::closest;
@@ -342,7 +343,6 @@ impl Check<'_> {
     }
 
     fn networks(&mut self, platform: &str, networks: &std::collections::BTreeMap<String, DockerNetwork>) {
-        const MODES: [&str; 4] = ["nat", "nat-unprotected", "routed", "isolated"];
         for (name, network) in networks {
             let path = format!("{platform}.networks.{name}");
             self.card(&format!("{path}.bridge"), network.bridge.as_deref());
@@ -350,10 +350,8 @@ impl Check<'_> {
             for card in &network.trusted_host_interfaces {
                 self.card(&format!("{path}.trusted-host-interfaces"), Some(card));
             }
-            for (field, mode) in
-                [("gateway-mode-ipv4", &network.gateway_mode_ipv4), ("gateway-mode-ipv6", &network.gateway_mode_ipv6)]
-            {
-                if let Some(mode) = mode.as_deref().filter(|mode| !MODES.contains(mode)) {
+            for (field, family) in [("gateway-mode-ipv4", Family::Ipv4), ("gateway-mode-ipv6", Family::Ipv6)] {
+                if let Some(GatewayMode::Other(mode)) = network.gateway_mode(family) {
                     let message = format!("`{}` is no gateway mode", brief(mode));
                     let help = "Docker has `nat`, `nat-unprotected`, `routed` and `isolated`";
                     self.impossible(&format!("{path}.{field}"), message, help);

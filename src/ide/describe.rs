@@ -253,7 +253,7 @@ fn network(facts: &Facts, name: &str, out: &mut String) {
     out.push_str("\n\n");
     let mut said: BTreeMap<&str, String> = BTreeMap::new();
     said.extend(network.bridge.iter().map(|bridge| ("bridge", bridge.clone())));
-    said.extend(network.driver.iter().map(|driver| ("driver", driver.clone())));
+    said.extend(network.driver.iter().map(|driver| ("driver", driver.to_string())));
     if !network.subnets.is_empty() {
         said.insert("subnet", network.subnets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::members::{Member, Target, View, is_link_local, is_local, opens, towards, views};
 use super::situation::{Attribute, Condition, Situation};
 use super::{Destination, Interface, Leg, Outcome, Platform, Possible, Road, Source, family_name};
-use crate::facts::{Backend, DockerNetwork, Facts, ForwardPolicy, Isolation, PublishedPort};
+use crate::facts::{Backend, DockerNetwork, Facts, ForwardPolicy, GatewayMode, Isolation, PublishedPort};
 use crate::net::{Family, Protocol};
 use crate::netfilter::Hook;
 
@@ -252,7 +252,11 @@ impl<'a> Asking<'a> {
                 self.endpoints.arrival = opener.bridge().map(str::to_owned);
                 self.endpoints.opener = opener.address(self.family);
                 self.endpoints.masqueraded = opener.network.is_some_and(|(_, network)| {
-                    !network.internal && matches!(mode_of(network, self.family), None | Some("nat" | "nat-unprotected"))
+                    !network.internal
+                        && matches!(
+                            network.gateway_mode(self.family),
+                            None | Some(GatewayMode::Nat | GatewayMode::NatUnprotected)
+                        )
                 });
                 self.known(Attribute::OriginFamily, opener.has_family(self.family));
                 let subnets = opener.network.map(|(_, network)| &network.subnets).filter(|subnets| !subnets.is_empty());
@@ -374,7 +378,7 @@ impl<'a> Asking<'a> {
     /// `configurePortBindingIPv6`; measured on 29.7.2).
     fn network(&mut self, network: &DockerNetwork) {
         let complete = self.view.complete;
-        match mode_of(network, self.family) {
+        match network.gateway_mode(self.family).map(GatewayMode::name) {
             Some(mode) => self.is(Attribute::Mode, mode),
             None if complete => self.is(Attribute::Mode, "nat"),
             None => {}
@@ -389,12 +393,6 @@ impl<'a> Asking<'a> {
             self.isolation(Attribute::FromIsolate, other);
         }
     }
-}
-
-/// A network's gateway mode for one family, where it is told.
-fn mode_of(network: &DockerNetwork, family: Family) -> Option<&str> {
-    let mode = if family == Family::Ipv4 { &network.gateway_mode_ipv4 } else { &network.gateway_mode_ipv6 };
-    mode.as_deref()
 }
 
 /// Where the opener stands, seen from the target.

@@ -6,7 +6,9 @@ use std::net::IpAddr;
 use super::Platform;
 use super::connection::{Connection, Origin};
 use super::situation::{Attribute, Situation};
-use crate::facts::{AcceptedMark, Backend, DockerContainer, DockerNetwork, Facts, InstanceFact, PublishedPort};
+use crate::facts::{
+    AcceptedMark, Backend, DockerContainer, DockerNetwork, Facts, InstanceFact, NetworkDriver, PublishedPort,
+};
 use crate::net::{Card, Family, Protocol};
 
 /// One platform's part of the facts, in one shape for all of them.
@@ -70,7 +72,7 @@ impl Member<'_> {
     }
 
     pub(super) fn off_bridge(&self) -> bool {
-        self.network.is_some_and(|(_, network)| matches!(network.driver.as_deref(), Some("macvlan" | "ipvlan")))
+        self.network.is_some_and(|(_, network)| network.is_off_bridge())
     }
 
     pub(super) fn internal(&self) -> bool {
@@ -106,7 +108,7 @@ impl View {
         let (name, container) = self.containers.get_key_value(name)?;
         let near = |network: &DockerNetwork| network.subnets.iter().any(|subnet| subnet.contains(&connection.address));
         let choices: [&dyn Fn(&DockerNetwork) -> bool; 3] =
-            [&near, &|network| !network.internal && network.driver.as_deref() != Some("overlay"), &|_| true];
+            [&near, &|network| !network.internal && network.driver != Some(NetworkDriver::Overlay), &|_| true];
         let mut members = choices.into_iter().map(|wanted| self.member(name, container, wanted));
         let first = members.find(|member| member.network.is_some());
         Some(first.unwrap_or(Member { name, container, network: None }))
@@ -144,12 +146,10 @@ impl View {
         for (name, container) in &self.containers {
             let Some(publish) = container.ports.iter().find(|publish| covers(publish, connection)) else { continue };
             let member = self.member(name, container, publishes);
-            let joins = |driver: &str| {
-                let mut joined = container.networks.iter().filter_map(|name| self.networks.get(name));
-                joined.any(|network| network.driver.as_deref() == Some(driver))
-            };
+            let mut joined = container.networks.iter().filter_map(|name| self.networks.get(name));
+            let swarm = joined.any(|network| network.driver == Some(NetworkDriver::Overlay));
             // A container on overlay networks is published over the swarm's bridge, which facts need not list.
-            if member.network.is_some() || publish.ingress || joins("overlay") {
+            if member.network.is_some() || publish.ingress || swarm {
                 return Some(Target { member, publish: Some(publish) });
             }
         }
@@ -185,7 +185,8 @@ impl View {
 
 /// Whether containers are published over a network: one with a way out; an internal one's publish is ignored.
 fn publishes(network: &DockerNetwork) -> bool {
-    !network.internal && !matches!(network.driver.as_deref(), Some("overlay" | "macvlan" | "ipvlan" | "host" | "none"))
+    use NetworkDriver::{Host, Ipvlan, Macvlan, None, Overlay};
+    !network.internal && !matches!(network.driver, Some(Overlay | Macvlan | Ipvlan | Host | None))
 }
 
 /// Whether this publish answers the dialled protocol, address and port.

@@ -250,7 +250,7 @@ pub(super) fn local_cards(names: &Names<'_>, facts: &Facts, platforms: &[String]
         let all_known = class_of(platform) == Some(Class::Container)
             && facts.docker.as_ref().is_some_and(|docker| {
                 docker.complete
-                    && docker.networks.values().all(|network| network.bridge.is_some() || !is_bridge(network))
+                    && docker.networks.values().all(|network| network.bridge.is_some() || !network.is_bridge())
             });
         let list = match class_of(platform) {
             Some(Class::Container) => &mut cards.container,
@@ -265,7 +265,7 @@ pub(super) fn local_cards(names: &Names<'_>, facts: &Facts, platforms: &[String]
     }
     let docker = facts.docker.iter().flat_map(|docker| docker.networks.values());
     let podman = facts.podman.iter().flat_map(|podman| podman.networks.values());
-    for network in docker.chain(podman).filter(|network| is_bridge(network)) {
+    for network in docker.chain(podman).filter(|network| network.is_bridge()) {
         add_card(&mut cards.container, network.bridge.as_deref());
     }
     for bridge in facts.instances.iter().flat_map(|instances| instances.bridges.keys()) {
@@ -353,10 +353,6 @@ fn backend_name(backend: facts::Backend) -> &'static str {
     }
 }
 
-fn is_bridge(network: &facts::DockerNetwork) -> bool {
-    network.driver.as_deref().is_none_or(|driver| driver == "bridge")
-}
-
 fn add_card(list: &mut Vec<Card>, name: Option<&str>) {
     if let Some(name) = name {
         let card = Card::parse(name);
@@ -416,10 +412,10 @@ pub(super) fn containers(facts: &Facts, policy: &Policy) -> Containers {
         all.clone().flat_map(|(name, container)| who::published_by(name, container)).collect();
     let on_loopback = all.flat_map(|(name, container)| who::published_on_loopback(name, container)).collect();
     let routed = facts.docker.iter().flat_map(|docker| docker.networks.values());
-    let routed = routed.filter(|network| {
-        network.gateway_mode_ipv4.as_deref() == Some("routed") || network.gateway_mode_ipv6.as_deref() == Some("routed")
-    });
-    let routed_bridges = routed.filter_map(|network| network.bridge.clone().map(Card::exact)).collect();
+    let routed_bridges = routed
+        .filter(|network| network.is_routed())
+        .filter_map(|network| network.bridge.clone().map(Card::exact))
+        .collect();
     Containers { used, published, on_loopback, routed_bridges }
 }
 

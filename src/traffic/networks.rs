@@ -9,8 +9,7 @@ pub fn local_networks(policy: &Policy) -> AddressSet {
     let facts = &policy.facts;
     let docker = facts.docker.iter().flat_map(|docker| docker.networks.values());
     let podman = facts.podman.iter().flat_map(|podman| podman.networks.values());
-    let bridged =
-        docker.chain(podman).filter(|network| network.driver.as_deref().is_none_or(|driver| driver == "bridge"));
+    let bridged = docker.chain(podman).filter(|network| network.is_bridge());
     let instances = facts.instances.iter().flat_map(|instances| instances.bridges.values());
     let guests = facts.libvirt.iter().flat_map(|libvirt| libvirt.bridges.values());
     let bridges = instances.chain(guests).flat_map(|bridge| &bridge.subnets);

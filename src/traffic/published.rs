@@ -1,6 +1,6 @@
 //! What facts say about published ports: whether NAT or a proxy takes the connection to one, and whose it is.
 
-use crate::facts::{DockerContainer, DockerNetwork, release};
+use crate::facts::{DockerContainer, DockerNetwork, GatewayMode, NetworkDriver, release};
 use crate::net::Family;
 use crate::platform::Platform;
 use crate::policy::who::published_on_loopback;
@@ -68,14 +68,10 @@ pub fn translated(policy: &Policy, one: &Published, family: Family) -> bool {
         return false;
     }
     let Some((_, networks)) = container(policy, &one.container) else { return false };
-    let mode = |network: &DockerNetwork| match family {
-        Family::Ipv4 => network.gateway_mode_ipv4.clone(),
-        Family::Ipv6 => network.gateway_mode_ipv6.clone(),
-    };
     let behind_nat = |network: &&DockerNetwork| {
         !network.internal
-            && network.driver.as_deref().is_none_or(|driver| matches!(driver, "bridge" | "overlay"))
-            && mode(network).is_none_or(|mode| mode.starts_with("nat"))
+            && matches!(network.driver, None | Some(NetworkDriver::Bridge | NetworkDriver::Overlay))
+            && matches!(network.gateway_mode(family), None | Some(GatewayMode::Nat | GatewayMode::NatUnprotected))
             && (family == Family::Ipv4 || network.ipv6 == Some(true))
     };
     let known = !networks.is_empty() && networks.iter().any(behind_nat);

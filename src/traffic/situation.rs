@@ -2,7 +2,7 @@
 
 use super::published::{container, ip6tables, iptables_off};
 use super::{Address, Query};
-use crate::facts::{AcceptedMark, Backend, DockerNetwork, ForwardPolicy, PublishedPort};
+use crate::facts::{AcceptedMark, Backend, DockerNetwork, ForwardPolicy, GatewayMode, PublishedPort};
 use crate::net::{Card, Family, PortSet, Protocol};
 use crate::platform::{Attribute, Platform, Situation, family_name, settings};
 use crate::policy::{ChangeKind, Class, Judgement, Policy};
@@ -110,7 +110,7 @@ impl Query<'_> {
         let networks = self.networks();
         if let [network] = networks.as_slice() {
             // A network that is known and says nothing of its mode has the ordinary one.
-            at = at.with(Attribute::Mode, mode(network, self.family).unwrap_or("nat"));
+            at = at.with(Attribute::Mode, network.gateway_mode(self.family).unwrap_or(&GatewayMode::Nat).name());
             if address != Address::Own && self.flow.to == Class::Container {
                 let has = if self.family == Family::Ipv4 { Some(true) } else { network.ipv6 };
                 at = at.with_known(Attribute::TargetFamily, has);
@@ -181,13 +181,6 @@ fn protocol_name(protocol: Protocol) -> &'static str {
         Protocol::TCP => "tcp",
         Protocol::UDP => "udp",
         _ => "other",
-    }
-}
-
-fn mode(network: &DockerNetwork, family: Family) -> Option<&str> {
-    match family {
-        Family::Ipv4 => network.gateway_mode_ipv4.as_deref(),
-        Family::Ipv6 => network.gateway_mode_ipv6.as_deref(),
     }
 }
 

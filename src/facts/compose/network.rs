@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::Reader;
 use super::codes::{COMPOSE_VALUE, NOT_READ};
 use crate::facts::document::{Node, Value};
-use crate::facts::{DockerNetwork, brief};
+use crate::facts::{DockerNetwork, GatewayMode, NetworkDriver, brief};
 use crate::span::Span;
 
 impl Reader {
@@ -34,10 +34,10 @@ impl Reader {
             }
         }
         if let Some(driver) = node.get("driver") {
-            network.driver =
-                self.text(driver, &what("driver")).filter(|driver| !driver.is_empty() && driver != "default");
+            let named = self.text(driver, &what("driver")).filter(|name| !name.is_empty() && name != "default");
+            network.driver = named.map(NetworkDriver::from);
         }
-        network.driver = network.driver.take().or_else(|| (!network.external).then(|| "bridge".to_owned()));
+        network.driver = network.driver.take().or((!network.external).then_some(NetworkDriver::Bridge));
         if let Some(internal) = node.get("internal") {
             network.internal = self.flag(internal, &what("internal")).unwrap_or(false);
         }
@@ -89,8 +89,12 @@ impl Reader {
         match key {
             "com.docker.network.bridge.name" => network.bridge = self.text(node, &name).filter(|text| !text.is_empty()),
             "com.docker.network.bridge.enable_icc" => network.icc = self.flag(node, &name),
-            "com.docker.network.bridge.gateway_mode_ipv4" => network.gateway_mode_ipv4 = self.text(node, &name),
-            "com.docker.network.bridge.gateway_mode_ipv6" => network.gateway_mode_ipv6 = self.text(node, &name),
+            "com.docker.network.bridge.gateway_mode_ipv4" => {
+                network.gateway_mode_ipv4 = self.text(node, &name).map(GatewayMode::from);
+            }
+            "com.docker.network.bridge.gateway_mode_ipv6" => {
+                network.gateway_mode_ipv6 = self.text(node, &name).map(GatewayMode::from);
+            }
             "com.docker.network.bridge.trusted_host_interfaces" => {
                 let cards = self.text(node, &name).unwrap_or_default();
                 network.trusted_host_interfaces =

@@ -6,7 +6,7 @@ use super::Reader;
 use super::codes::{COMPOSE_VALUE, NETWORK_MODE, NOT_READ, PROFILE, UNKNOWN_COMPOSE_NETWORK};
 use crate::diagnostic::Diagnostic;
 use crate::facts::document::{Node, Value};
-use crate::facts::{DockerContainer, DockerNetwork, brief};
+use crate::facts::{DockerContainer, DockerNetwork, NetworkDriver, brief};
 use crate::names::closest;
 use crate::span::Span;
 
@@ -147,7 +147,7 @@ impl Reader {
         if container.networks.is_empty() {
             let name = names.get("default").cloned().unwrap_or_else(|| self.default_network.clone());
             self.docker.networks.entry(name.clone()).or_insert_with(|| DockerNetwork {
-                driver: Some("bridge".to_owned()),
+                driver: Some(NetworkDriver::Bridge),
                 project: self.project.clone(),
                 compose_name: Some("default".to_owned()),
                 ..DockerNetwork::default()
@@ -162,7 +162,7 @@ impl Reader {
             None if name == "default" => {
                 let default = self.default_network.clone();
                 self.docker.networks.entry(default.clone()).or_insert_with(|| DockerNetwork {
-                    driver: Some("bridge".to_owned()),
+                    driver: Some(NetworkDriver::Bridge),
                     project: self.project.clone(),
                     compose_name: Some("default".to_owned()),
                     ..DockerNetwork::default()
@@ -207,7 +207,7 @@ impl Reader {
             }
             "bridge" | "default" => {
                 self.docker.networks.entry("bridge".to_owned()).or_insert_with(|| DockerNetwork {
-                    driver: Some("bridge".to_owned()),
+                    driver: Some(NetworkDriver::Bridge),
                     bridge: Some("docker0".to_owned()),
                     ..DockerNetwork::default()
                 });

@@ -72,6 +72,6 @@ impl Places<'_, '_> {
     fn bridge_networks(&self) -> impl Iterator<Item = (&String, &DockerNetwork)> {
         let docker = self.facts.docker.iter().flat_map(|docker| &docker.networks);
         let podman = self.facts.podman.iter().flat_map(|podman| &podman.networks);
-        docker.chain(podman).filter(|(_, network)| network.driver.as_deref().is_none_or(|driver| driver == "bridge"))
+        docker.chain(podman).filter(|(_, network)| network.is_bridge())
     }
 }

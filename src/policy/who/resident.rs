@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
-use crate::facts::{DockerContainer, InstanceFact, PublishedPort};
+use crate::facts::{DockerContainer, InstanceFact, NetworkDriver, PublishedPort};
 use crate::names::closest as nearest;
 use crate::net::{AddressRange, AddressSet, Card, Family, Protocol};
 use crate::policy::names::{at, find};
@@ -125,7 +125,7 @@ impl Places<'_, '_> {
         let networks: Vec<_> = tables
             .flat_map(|table| table.iter().filter(|(network, _)| container.networks.contains(*network)))
             .collect();
-        let of_driver = |wanted: &str| networks.iter().any(|(_, network)| network.driver.as_deref() == Some(wanted));
+        let of_host = networks.iter().any(|(_, network)| network.driver == Some(NetworkDriver::Host));
         let told = |fault: Diagnostic| match container.location {
             Some(location) => fault.related(location, "the container"),
             None => fault,
@@ -138,7 +138,7 @@ impl Places<'_, '_> {
             );
             return Some(told(fault).fix("name that one", place, format!("container {other}")));
         }
-        if container.networks.iter().any(|network| network == "host") || of_driver("host") {
+        if container.networks.iter().any(|network| network == "host") || of_host {
             let fault = Diagnostic::new(&HOST_NETWORK, place, format!("container `{name}` shares the host's network"))
                 .label("no rule to containers meets it");
             return Some(match (role, view) {
@@ -149,15 +149,16 @@ impl Places<'_, '_> {
         }
         let (first, _) = networks.first()?;
         let unseen = networks.len() == container.networks.len()
-            && networks.iter().all(|(_, network)| match network.driver.as_deref() {
-                Some("macvlan") => true,
-                Some("ipvlan") => network.ipvlan_mode.as_deref().is_none_or(|mode| mode == "l2"),
+            && networks.iter().all(|(_, network)| match network.driver {
+                Some(NetworkDriver::Macvlan) => true,
+                Some(NetworkDriver::Ipvlan) => network.ipvlan_mode.as_deref().is_none_or(|mode| mode == "l2"),
                 _ => false,
             });
         if !unseen {
             return None;
         }
-        let driver = networks.first().and_then(|(_, network)| network.driver.as_deref()).unwrap_or("macvlan");
+        let driver =
+            networks.first().and_then(|(_, network)| network.driver.as_ref()).unwrap_or(&NetworkDriver::Macvlan);
         let mut fault = Diagnostic::new(
             &OFF_BRIDGE,
             place,
@@ -172,10 +173,7 @@ impl Places<'_, '_> {
 
     fn on_routed_network(&self, container: &DockerContainer) -> bool {
         let networks = self.facts.docker.iter().flat_map(|docker| &docker.networks);
-        networks.filter(|(name, _)| container.networks.contains(name)).any(|(_, network)| {
-            network.gateway_mode_ipv4.as_deref() == Some("routed")
-                || network.gateway_mode_ipv6.as_deref() == Some("routed")
-        })
+        networks.filter(|(name, _)| container.networks.contains(name)).any(|(_, network)| network.is_routed())
     }
 
     /// The containers of a Docker network, and whether it is one container alone.

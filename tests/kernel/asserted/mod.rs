@@ -181,7 +181,7 @@ fn second_leg(host: &RecordedHost, probe: &Probe, attempt: &Attempt) -> Option<P
     let published = host.model.published_at(attempt.protocol, attempt.dialled, attempt.port)?;
     // A network that is routed has no ports at the host's addresses.
     let network = docker.networks.values().find(|network| network.bridge.as_deref() == Some(&*published.card))?;
-    if [&network.gateway_mode_ipv4, &network.gateway_mode_ipv6].into_iter().flatten().any(|mode| mode == "routed") {
+    if network.is_routed() {
         return None;
     }
     let card = host.model.plan.cards.iter().find(|card| card.name == published.card)?;
