@@ -153,14 +153,19 @@ impl Program<'_> {
             ChangeKind::Mark(mark) => {
                 let effect =
                     Effect::SetMark { value: *mark, mask: !(super::RESERVED_MARKS | self.masquerade_numbers()) };
+                // What comes to the host is told from what is translated only behind routing.
+                let altered = if to == Class::Host { Hook::Input } else { altered };
                 // Marks choose routes: what is known before routing is marked there.
                 if altered != Hook::Forward || !self.is_known_before_routing(change) {
-                    return vec![(TableKind::Mangle, altered, self.marked(change, altered, &effect))];
+                    let mut rules = self.marked(change, altered, &effect);
+                    let answers = self.marked_answers(change, *mark, &mut rules);
+                    return std::iter::once((TableKind::Mangle, altered, rules)).chain(answers).collect();
                 }
-                vec![
-                    (TableKind::Mangle, Hook::Prerouting, self.marked(change, Hook::Prerouting, &effect)),
-                    (TableKind::Mangle, Hook::Forward, self.marked_where_forwarded(change, &effect)),
-                ]
+                let mut forwarded = self.marked_where_forwarded(change, &effect);
+                let answers = self.marked_answers(change, *mark, &mut forwarded);
+                let before = (TableKind::Mangle, Hook::Prerouting, self.marked(change, Hook::Prerouting, &effect));
+                let behind = (TableKind::Mangle, Hook::Forward, forwarded);
+                [before, behind].into_iter().chain(answers).collect()
             }
             ChangeKind::Dscp(class) => {
                 let effect = Effect::SetDscp(*class);
@@ -223,6 +228,50 @@ impl Program<'_> {
         with(MatchKind::DirectionOriginal).chain(untracked).collect()
     }
 
+    /// The answers to what comes in from outside, to this machine or through a `forward`: the connection keeps the mark of what opened it,
+    /// and its answers get it before they are routed, so that they can leave where it came in.
+    fn marked_answers(
+        &self,
+        change: &Change,
+        mark: u32,
+        opening: &mut Vec<Rule>,
+    ) -> Option<(TableKind, Hook, Vec<Rule>)> {
+        if change.flow.from != Class::Outside || opening.is_empty() || !super::has_part(self.policy, "established") {
+            return None;
+        }
+        // Of what passes through, a sentence that names the target of a `forward` is about what comes in to it.
+        let names_target = change.judgement.to.addresses.is_some() && self.is_known_before_routing(change);
+        if change.flow.to == Class::Outside && !names_target {
+            return None;
+        }
+        let mask = self.policy.changes.iter().fold(0, |mask, change| match change.kind {
+            ChangeKind::Mark(mark) => mask | mark,
+            _ => mask,
+        });
+        let kept =
+            |rule: &Rule| Rule { effects: thin_vec![Effect::SetConnectionMark { value: mark, mask }], ..rule.clone() };
+        let connections: Vec<Rule> = opening.iter().map(kept).collect();
+        let families: Vec<Option<Family>> = opening.iter().map(|rule| rule.family).collect();
+        let family =
+            families.first().copied().flatten().filter(|one| families.iter().all(|other| *other == Some(*one)));
+        let rule = Rule {
+            family,
+            matches: vec![
+                Match::not(MatchKind::DirectionOriginal),
+                Match::is(MatchKind::ConnectionMark { value: mark, mask }),
+            ],
+            effects: thin_vec![Effect::SetMark {
+                value: mark,
+                mask: !(super::RESERVED_MARKS | self.masquerade_numbers()),
+            }],
+            origin: Some(change.judgement.location),
+            ..Rule::default()
+        };
+        opening.extend(connections);
+        let hook = if change.flow.to == Class::Host { Hook::Output } else { Hook::Prerouting };
+        Some((TableKind::Mangle, hook, vec![rule]))
+    }
+
     /// What a `forward` sends to the target of a mark is addressed to the host before routing: it is marked behind it.
     fn marked_where_forwarded(&self, change: &Change, effect: &Effect) -> Vec<Rule> {
         let to = &change.judgement.to;
@@ -257,7 +306,8 @@ impl Program<'_> {
         let early = hook == Hook::Prerouting;
         // What a container publishes is still sent to an address of the host, at the port that it publishes.
         let published = early && way == Way::Forth && is_reached_at_host(&judgement.to);
-        let seat = Seat { proxied: published, ..Seat::new(hook, kind, change.flow) };
+        let translated = hook == Hook::Input && self.has_redirects();
+        let seat = Seat { proxied: published, translated, ..Seat::new(hook, kind, change.flow) };
         if early {
             // The target's cards are not known before routing, and a container is still an address of the host.
             judgement.to = if published { judgement.to.at_any_address() } else { as_dialled(judgement.to) };

@@ -517,7 +517,7 @@ impl Program<'_> {
         rules.iter().position(|rule| rule.origin == Some(first.location))
     }
 
-    fn has_redirects(&self) -> bool {
+    pub(super) fn has_redirects(&self) -> bool {
         self.policy.nat.iter().any(|nat| matches!(nat, crate::policy::Nat::Redirect { .. }))
     }
 

@@ -66,7 +66,7 @@ impl<'a> Resolver<'_, 'a> {
         let mut left = false;
         let mut list: Vec<Judgement> = Vec::new();
         for (_, mut judgement) in judgements {
-            if let Err(fault) = tell_by_address(&mut judgement) {
+            if let Some(fault) = tell_by_address(&mut judgement) {
                 self.out.push(fault);
                 return;
             }
@@ -196,20 +196,19 @@ fn one_address(party: &Party) -> Option<IpAddr> {
     }
 }
 
-/// A guest's tap is a port of a bridge, and its Ethernet address is gone on departure: there its own address tells it.
-fn tell_by_address(judgement: &mut Judgement) -> Result<(), Diagnostic> {
+/// A guest's tap is a port of a bridge, and its Ethernet address is gone on departure: there its own address tells it. A fault if that is
+/// not known.
+fn tell_by_address(judgement: &mut Judgement) -> Option<Diagnostic> {
     let from = &mut judgement.from;
-    let Some(name) = from.member.clone().filter(|_| from.class == Class::Guest && from.cards.is_some()) else {
-        return Ok(());
-    };
+    let name = from.member.clone().filter(|_| from.class == Class::Guest && from.cards.is_some())?;
     if from.addresses.is_none() {
         let message = format!("the address of guest `{name}` is not known: on departure nothing else tells it");
         let fault = Diagnostic::new(&CHANGE_NOT_POSSIBLE, judgement.location, message);
-        return Err(fault.help(format!("declare it: `guest {name} on … address …`")));
+        return Some(fault.help(format!("declare it: `guest {name} on … address …`")));
     }
     from.cards = None;
     from.macs = Vec::new();
-    Ok(())
+    None
 }
 
 /// Whether IPv6 addresses are among those that a judgement is for.
