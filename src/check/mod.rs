@@ -21,6 +21,7 @@ pub mod opens_host_port;
 pub mod overlap;
 pub mod overridden;
 pub mod own_address;
+pub mod podman_beside_docker;
 pub mod published_port;
 mod roads;
 pub mod same_bridge;
@@ -57,6 +58,7 @@ const CHECKS: &[fn(&Policy, Target) -> Vec<Diagnostic>] = &[
     no_bridge::check,
     overlap::check,
     overridden::check,
+    podman_beside_docker::check,
     same_bridge::check,
     swarm::check,
     tracking::check,
@@ -110,6 +112,7 @@ pub static CODES: &[&Code] = &[
     &carried_away::CARRIED_AWAY,
     &left_open::LEFT_OPEN,
     &overridden::LIBVIRT_REJECTS,
+    &podman_beside_docker::PODMAN_BESIDE_DOCKER,
     &same_bridge::SAME_BRIDGE,
     &second_manager::SECOND_MANAGER,
     &second_manager::MANAGER_DROPS,
