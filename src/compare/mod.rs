@@ -183,7 +183,7 @@ fn at_hook(
     let what = if translation { " (address translation)" } else { "" };
     let open = |why: &str| format!("{family} {}{what}: {why}", hook.chain());
     if !one.complete || !other.complete {
-        report.unknown.push(open("the rules cannot be written as one list: marks of one chain are asked for in a later one, or jumps are too many"));
+        report.unknown.push(open("the rules cannot be written as one list: jumps, or marks that chains hand on, are too many or not modelled"));
         return;
     }
     let both = (!translation).then(|| (sequence::verdicts(&one, &mut space), sequence::verdicts(&other, &mut space)));

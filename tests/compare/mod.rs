@@ -2,12 +2,13 @@
 //! random packet's verdicts differ, a difference of that kind is told.
 
 use fwc::compare::{Effort, Kind, compare};
-use fwc::host::Host;
+use fwc::host::{Host, load};
 use fwc::net::Family;
-use fwc::netfilter::{Base, Hook, Ruleset, TableKind};
+use fwc::netfilter::{Base, Hook, MarkWord, Ruleset, TableKind};
 use fwc::packet::Field;
-use fwc::packet::field::number_name;
+use fwc::packet::field::{Word, number_name};
 use fwc::program::{Packet, Space};
+use fwc::project::{MemoryFileSystem, Options, Root};
 use fwc::simulate::{Outcome, parse, trace};
 
 use crate::prove::lists::{Lists, shown};
@@ -35,7 +36,8 @@ fn words(packet: &Packet, space: &Space) -> String {
     let card = number_name(get(Field::IN_INTERFACE)).expect("a name");
     let (protocol, port) = (get(Field::PROTOCOL), get(Field::DESTINATION_PORT));
     let marks = packet.values().iter().filter_map(|(field, value)| space.universe.bits(*field, *value));
-    let mark: u32 = marks.map(|(_, bits)| bits.value).sum();
+    // A connection begins without a mark.
+    let mark: u32 = marks.filter(|(word, _)| *word == Word::Mark(MarkWord::Packet)).map(|(_, bits)| bits.value).sum();
     // Of protocols without ports the world has ports, too; no rule sees them.
     let ends = match protocol {
         6 | 17 | 33 => format!("{source}:9 -> 192.0.2.1:{port}"),
@@ -98,4 +100,32 @@ fn a_spent_budget_is_said() {
         assert!(report.changes.is_empty());
     }
     assert!(spent > 0);
+}
+
+/// A host whose table mangle marks what comes by an interface, and whose table filter asks for the mark.
+fn marking(interface: &str) -> Host {
+    let rules = format!(
+        "*mangle\n:INPUT ACCEPT [0:0]\n-A INPUT -i {interface} -j MARK --set-xmark 0x1/0xff\n\
+         -A INPUT -p udp -j CONNMARK --restore-mark\n-A INPUT -j CONNMARK --save-mark\nCOMMIT\n\
+         *filter\n:INPUT DROP [0:0]\n-A INPUT -m connmark --mark 0x1/0xff -j ACCEPT\nCOMMIT\n"
+    );
+    let root = Root { path: "rules.v4".into(), bytes: rules.into_bytes() };
+    load(&MemoryFileSystem::default(), vec![root], Vec::new(), Options::default())
+        .unwrap_or_else(|refused| panic!("{refused:?}"))
+}
+
+#[test]
+fn marks_are_followed_from_one_chain_into_the_next() {
+    let (left, right) = (marking("eth0"), marking("eth1"));
+    assert!(compare(&left, &left, false, Effort::default()).changes.is_empty());
+    let report = compare(&left, &right, false, Effort::default());
+    assert_eq!(report.unknown, Vec::<String>::new());
+    let verdicts: Vec<_> = report.changes.iter().filter(|change| !matches!(change.kind, Kind::Effect(..))).collect();
+    assert!(verdicts.iter().any(|change| change.kind == Kind::Allowed), "{verdicts:?}");
+    assert!(verdicts.iter().any(|change| change.kind == Kind::Denied), "{verdicts:?}");
+    for change in verdicts {
+        let (before, after) = (allowed(&left, &change.example), allowed(&right, &change.example));
+        assert_ne!(before, after, "{}", change.example);
+        assert_eq!(after, change.kind == Kind::Allowed, "{}", change.example);
+    }
 }
