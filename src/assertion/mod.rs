@@ -354,7 +354,7 @@ impl Prover<'_> {
             return Ok(());
         }
         for dialled in paths::dialled(self.policy, rule, family) {
-            let cubes = self.to_the_proxy(rule, &dialled, family, location, budget)?;
+            let cubes = self.taken_by_a_proxy(rule, &dialled, family, location, budget)?;
             let hooks = paths::hooks(from);
             for way in &ways {
                 for cube in &cubes {
@@ -493,7 +493,7 @@ impl Prover<'_> {
         let (from, family) = (query.flow.from, query.family);
         let ways = paths::proxied(query);
         for dialled in paths::taken_in(self.policy, rule, family) {
-            let cubes = self.to_the_proxy(rule, &dialled, family, location, budget)?;
+            let cubes = self.taken_by_a_proxy(rule, &dialled, family, location, budget)?;
             for way in &ways {
                 let platform = PlatformVerdict::Open(&way.platform.title);
                 let every_service = from != Class::Host && *rule.traffic == [Traffic::ALL];
@@ -518,7 +518,7 @@ impl Prover<'_> {
     }
 
     /// The packets of a rule to containers that a proxy takes in, where they first pass a hook.
-    fn to_the_proxy(
+    fn taken_by_a_proxy(
         &mut self,
         rule: &Judgement,
         dialled: &Dialled,

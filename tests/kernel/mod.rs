@@ -4,6 +4,7 @@ pub mod conversation;
 pub mod counters;
 pub mod docker;
 pub mod emitted;
+pub mod emptied;
 pub mod hosts;
 pub mod model;
 pub mod namespace;

@@ -10,7 +10,8 @@ use fwc::diagnostic::Diagnostic;
 use fwc::netfilter::Target;
 use fwc::policy::{Class as Side, Flow, Policy as Resolved};
 
-use super::emitted::{Backend, Files, load, unload};
+use super::emitted::{Backend, Files, load};
+use super::emptied::unload;
 use super::namespace::{at_once, inside};
 use super::oracle::{Oracle, Outcome, Probe};
 use super::platforms::RecordedHost;

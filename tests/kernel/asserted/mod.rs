@@ -19,7 +19,8 @@ use fwc::diagnostic::Diagnostic;
 use fwc::netfilter::Target;
 
 use super::conversation::converse;
-use super::emitted::{Backend, Files, load, unload};
+use super::emitted::{Backend, Files, load};
+use super::emptied::unload;
 use super::model::Model;
 use super::namespace::{at_once, inside};
 use super::oracle::{Entry, Oracle, Outcome, Probe};
