@@ -443,9 +443,10 @@ impl Writer<'_, '_> {
         self.depth -= 1;
     }
 
-    /// Takes packets that have gone elsewhere out of those that may come to what is written next, where that leaves one cube.
+    /// Takes packets that have gone elsewhere out of those that may come to what is written next, where that leaves one cube. Where visits
+    /// are kept, it is asked what becomes of packets without the rule that takes them: then they come.
     fn leave_out(&mut self, gone: &[Cube]) {
-        for gone in gone.iter().filter(|_| !self.sets_marks) {
+        for gone in gone.iter().filter(|_| !self.sets_marks && !self.visits) {
             let mut rest = self.coming.difference(gone, &self.space.universe);
             if rest.len() == 1
                 && let Some(rest) = rest.pop()
