@@ -363,7 +363,11 @@ fn compound(out: &mut String, kind: &str, inner: &Value, style: Style) -> Option
             (Some(protocol), Some(field)) => {
                 let _ = write!(out, "{protocol} {field}");
             }
-            _ => return None,
+            // Bits at a place in a header: `@th,96,24`.
+            _ => {
+                let number = |key| inner.get(key).and_then(Value::as_u64);
+                let _ = write!(out, "@{},{},{}", text("base")?, number("offset")?, number("len")?);
+            }
         },
         "meta" => {
             let key = text("key")?;

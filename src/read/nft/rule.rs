@@ -290,8 +290,10 @@ impl<'a> Reader<'a, '_> {
             "masquerade" | "redirect" | "dnat" | "snat" => return self.translation(word),
             "add" | "update" | "delete" if self.word(1).starts_with('@') => return self.dynamic(),
             "meter" => return self.meter(),
-            "xt" if matches!(self.word(1), "match" | "target") && self.token(2).is_some() => {
+            // `XT target MASQUERADE not found` is how older versions print what they cannot translate.
+            "xt" | "XT" if matches!(self.word(1), "match" | "target") && self.token(2).is_some() => {
                 self.at += 3;
+                self.at += if (self.word(0), self.word(1)) == ("not", "found") { 2 } else { 0 };
                 // The listing hides what the extension was told: another rule with the same words is another matter.
                 let text =
                     Arc::from(format!("{} in rule {} of {}", spaced(self.since(start)), self.place.1, self.place.0));
