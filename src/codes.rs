@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use crate::diagnostic::{Code, Level};
 use crate::names::closest;
-use crate::{assertion, check, emit, facts, levels, lower, policy, project, prove, syntax, verify};
+use crate::{assertion, check, emit, facts, levels, lower, policy, project, prove, rules, syntax, verify};
 
 /// Each stage's own list. A stage that gives diagnostics has one line here.
 static STAGES: &[&[&Code]] = &[
@@ -19,6 +19,7 @@ static STAGES: &[&[&Code]] = &[
     &emit::CODES,
     &[&verify::NOT_PROVED],
     prove::CODES,
+    rules::codes::CODES,
     levels::codes::CODES,
 ];
 

@@ -26,6 +26,7 @@ pub mod platform;
 pub mod policy;
 pub mod traffic;
 pub mod check;
+pub mod rules;
 pub mod lower;
 pub mod assertion;
 pub mod emit;

@@ -98,12 +98,12 @@ fn given(kind: &str, text: &str) -> BTreeSet<&'static str> {
     let form = match kind {
         "iptables" => Some(fwc::read::Form::Iptables(Some(fwc::net::Family::Ipv4))),
         "nft" => Some(fwc::read::Form::Nft),
+        "sh" if text.starts_with("#!") => Some(fwc::read::Form::Script),
         _ => None,
     };
     if let Some(form) = form {
         let source = fwc::span::SourceText { path: "rules".into(), text: text.into() };
-        let found =
-            fwc::prove::findings::listing::listing(&source, form, fwc::net::Family::Ipv4, &[], true, |_, _, _| true);
+        let found = fwc::rules::listing::listing(&source, form, fwc::net::Family::Ipv4, &[], true, |_, _, _| true);
         return found.iter().map(|one| one.code.number).collect();
     }
     let mut files: Vec<(String, String)> =
@@ -152,7 +152,8 @@ fn in_a_service(part: &str) -> String {
 /// What is wrong with a page.
 fn fault(code: &Code) -> Option<String> {
     let all = examples(code.explanation);
-    let mut shown = all.iter().filter(|(kind, _)| ["fw", "json", "yaml", "iptables", "nft"].contains(&kind.as_str()));
+    let mut shown =
+        all.iter().filter(|(kind, _)| ["fw", "json", "yaml", "iptables", "nft", "sh"].contains(&kind.as_str()));
     let Some((kind, first)) = shown.next() else { return Some("has no example that can be tried".to_owned()) };
     let codes = given(kind, first);
     if !codes.contains(code.number) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::build::in_force;
 use super::failure::Failure;
 use super::inputs::{InputArguments, read_root};
-use super::report::{FormatArguments, Reporter};
+use super::report::{FormatArguments, Order, Reporter};
 use super::{Color, Ending, disk, print_aside};
 use crate::database::{self, Database, Found, ProjectInput, Unchecked};
 use crate::diagnostic::Diagnostic;
@@ -18,8 +18,8 @@ use crate::levels::Levels;
 use crate::levels::codes::UNFULFILLED;
 use crate::project::{ImportKind, Options, ReadError, Root, System};
 use crate::prove::findings::codes::NOT_READ;
-use crate::prove::findings::listing;
 use crate::read::Form;
+use crate::rules::listing;
 use crate::span::{Location, SourceText, Span};
 
 #[derive(Debug, clap::Args)]
@@ -68,7 +68,7 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
     agree(&mut checked);
     let mut told = Vec::new();
     for one in &checked {
-        let tally = reporter.add(&one.files, &one.diagnostics, &one.levels)?;
+        let tally = reporter.add(&one.files, &one.diagnostics, &one.levels, one.order)?;
         if let (Some(line), Some(root)) = (&one.in_force, one.files.first())
             && tally.errors == 0
             && reporter.is_for_people()
@@ -93,6 +93,7 @@ struct Checked {
     own: BTreeSet<Arc<str>>,
     diagnostics: Vec<Diagnostic>,
     levels: Levels,
+    order: Order,
     /// What a policy has in force, in one line.
     in_force: Option<String>,
 }
@@ -121,6 +122,7 @@ impl Checked {
             files: vec![source],
             diagnostics,
             levels,
+            order: Order::Worth,
             in_force: None,
         })
     }
@@ -142,7 +144,7 @@ impl Checked {
             let found = verdicts.and_then(|verdicts| case.found(verdicts, all, &|| false));
             diagnostics.extend(found.into_iter().flat_map(Found::whole));
         }
-        Self { files, own, diagnostics, levels, in_force }
+        Self { files, own, diagnostics, levels, order: Order::Place, in_force }
     }
 
     /// What is said, as it is the same from whichever policy includes the file: path, place, code, message.

@@ -1,5 +1,6 @@
 //! What `fwc check` writes: one form on the standard output, and any number of them into files.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -140,6 +141,7 @@ impl Reporter {
         files: &[SourceText],
         diagnostics: &[Diagnostic],
         levels: &Levels,
+        order: Order,
     ) -> Result<Tally, Failure> {
         let mut sheet = Sheet::new(files, diagnostics, levels);
         let names: Vec<Arc<str>> = files.iter().map(|file| Arc::from(self.repository.name(&file.path))).collect();
@@ -147,13 +149,13 @@ impl Reporter {
         self.checked.extend(names.first().map(|name| name.to_string()));
         let tally = sheet.tally();
         self.tally += tally;
-        if let Some(text) = self.shown.filter(|format| format.flows()).map(|format| flowing(format, &sheet, self.color))
-        {
+        let flowing = |format, color| flowing(format, &sheet, order, color);
+        if let Some(text) = self.shown.filter(|format| format.flows()).map(|format| flowing(format, self.color)) {
             print(&text)?;
         }
         for ((format, _), text) in self.files.iter().zip(&mut self.texts) {
             if format.flows() {
-                text.push_str(&flowing(*format, &sheet, false));
+                text.push_str(&flowing(*format, false));
             }
         }
         let formats = self.shown.iter().chain(self.files.iter().map(|(format, _)| format));
@@ -229,8 +231,22 @@ impl Reporter {
     }
 }
 
-fn flowing(format: Format, sheet: &Sheet<'_>, color: bool) -> String {
+/// In what order the full text shows findings. Everything else is in the order of places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// By place: a policy is read from the top.
+    Place,
+    /// Errors first: of a rule set that somebody wrote, the first screen shows what matters most.
+    Worth,
+}
+
+fn flowing(format: Format, sheet: &Sheet<'_>, order: Order, color: bool) -> String {
     match format {
+        Format::Full if order == Order::Worth => {
+            let mut sheet = sheet.clone();
+            sheet.diagnostics.sort_by_key(|(level, _)| Reverse(*level));
+            full::render(&sheet, color)
+        }
         Format::Full => full::render(sheet, color),
         Format::Short => short::render(sheet),
         _ => json::render(sheet),

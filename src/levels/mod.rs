@@ -18,8 +18,10 @@ pub enum Setting {
 
 /// Errors that are judgements: the policy has a meaning, and it is hardly what was meant. They can be lowered and expected. Every other
 /// error is a fault: there is no meaning that output could have, or nothing can be written that the kernel takes.
-static JUDGEMENTS: [&str; 10] =
-    ["FW0301", "FW0307", "FW0352", "FW0710", "FW0714", "FW0800", "FW0801", "FW0806", "FW0822", "FW0826"];
+static JUDGEMENTS: [&str; 16] = [
+    "FW0301", "FW0307", "FW0352", "FW0710", "FW0711", "FW0714", "FW0800", "FW0801", "FW0806", "FW0822", "FW0826",
+    "FW0840", "FW0842", "FW0843", "FW0844", "FW0848",
+];
 
 /// What a statement's words cannot silence, whatever its level: it is about those words, or about fwc's own work.
 static UNSILENCED: [&str; 3] = ["FW0030", "FW0034", "FW0606"];

@@ -23,6 +23,8 @@ pub fn merge(readings: impl IntoIterator<Item = Reading>, sets: &[Set]) -> Readi
         whole.ruleset.attachments.extend(reading.ruleset.attachments);
         whole.faults.extend(reading.faults);
         whole.objects.extend(reading.objects);
+        whole.changes.extend(reading.changes);
+        whole.saved.extend(reading.saved);
     }
     let saved: FxHashSet<(TableFamily, TableKind)> = whole
         .ruleset

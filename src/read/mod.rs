@@ -43,8 +43,38 @@ pub struct Reading {
     pub faults: Vec<Fault>,
     /// Chains that the text empties before it fills them.
     pub emptied: FxHashSet<ChainName>,
+    /// What the text does to whole chains, in its order.
+    pub changes: Vec<Change>,
+    /// Where a script writes every rule that the kernel has into a file (`iptables-save > FILE`), and where rules were put in before.
+    pub saved: Vec<Location>,
     /// Things beside tables, sets, chains and rules (flowtables, quotas, tables of other families), by their text.
     pub objects: Vec<Object>,
+}
+
+/// What a text does to a chain, or to all chains of a table (`iptables -F`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// What.
+    pub kind: ChangeKind,
+    /// The table.
+    pub table: TableKind,
+    /// The chain; `None`: every chain of the table.
+    pub chain: Option<Arc<str>>,
+    /// The command.
+    pub location: Location,
+}
+
+/// See [`Change`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// Its rules are taken out (`-F`).
+    Emptied,
+    /// It is taken away (`-X`).
+    Deleted,
+    /// It is made, which fails where it is there (`-N`).
+    Made,
+    /// A rule is looked for in it, or taken out by its words, before it is put in (`-C`, `-D`).
+    LookedFor,
 }
 
 /// Something that is wrong with a text, or that was not read.
@@ -100,6 +130,10 @@ impl Reading {
         for object in &mut self.objects {
             object.location = place(object.location);
         }
+        for change in &mut self.changes {
+            change.location = place(change.location);
+        }
+        self.saved.iter_mut().for_each(|location| *location = place(*location));
     }
 }
 

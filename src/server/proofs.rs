@@ -13,8 +13,8 @@ use crate::diagnostic::Diagnostic;
 use crate::expectation::Expectations;
 use crate::host::listing;
 use crate::levels::codes::UNFULFILLED;
-use crate::prove::findings::listing::listing;
 use crate::read::Form;
+use crate::rules::listing::listing;
 use crate::span::{FileId, SourceText};
 
 /// Something to prove.

@@ -16,8 +16,8 @@ use crate::expectation::Expectations;
 use crate::host::listing;
 use crate::levels::Levels;
 use crate::project::{MAX_FILE_BYTES, Options, Root, System as _};
-use crate::prove::findings::listing::{read, unreadable};
 use crate::read::Form;
+use crate::rules::listing::{read, unreadable};
 use crate::span::{FileId, SourceText};
 use crate::syntax;
 

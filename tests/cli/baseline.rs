@@ -2,7 +2,7 @@
 
 use super::{Place, Run};
 
-const RULES: &str = "*filter\n:INPUT DROP [3:180]\n-A INPUT -p tcp -j DROP\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n-A INPUT -p tcp -m tcp --dport 23 -j ACCEPT\nCOMMIT\n";
+const RULES: &str = "*filter\n:INPUT DROP [3:180]\n-A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT\n-A INPUT -p tcp -j DROP\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n-A INPUT -p tcp -m tcp --dport 25 -j ACCEPT\nCOMMIT\n";
 
 fn check(place: &Place, arguments: &[&str]) -> Run {
     let mut all = vec!["check", "--format", "short", "rules.v4"];
@@ -31,20 +31,20 @@ fn what_is_known_is_not_told_and_what_is_new_is() {
     place.write("rules.v4", later.as_bytes());
     let run = check(&place, &["--baseline", "known.json"]);
     assert_eq!(run.code, Some(1));
-    assert!(run.out.starts_with("rules.v4:7:") && run.out.ends_with("\n1 error\n"), "{}", run.out);
+    assert!(run.out.starts_with("rules.v4:8:") && run.out.ends_with("\n1 error\n"), "{}", run.out);
 }
 
 #[test]
 fn what_is_gone_is_told_and_the_baseline_can_shrink() {
     let place = adopted();
-    place.write("rules.v4", RULES.replace("-A INPUT -p tcp -m tcp --dport 23 -j ACCEPT\n", "").as_bytes());
+    place.write("rules.v4", RULES.replace("-A INPUT -p tcp -m tcp --dport 25 -j ACCEPT\n", "").as_bytes());
     let run = check(&place, &["--baseline", "known.json"]);
     assert_eq!(run.code, Some(0));
     assert_eq!(
         run.err,
         "fwc: 1 finding is in the baseline known.json\n\
          fwc: no longer found, 1 in all; --write-baseline known.json takes them out:\n  \
-         rules.v4: FW0801 shadowed-rule: -A INPUT -p tcp -m tcp --dport 23 -j ACCEPT\n"
+         rules.v4: FW0801 shadowed-rule: -A INPUT -p tcp -m tcp --dport 25 -j ACCEPT\n"
     );
     check(&place, &["--write-baseline", "known.json"]);
     assert_eq!(check(&place, &["--baseline", "known.json"]).err, "fwc: 1 finding is in the baseline known.json\n");

@@ -115,13 +115,13 @@ fn what_cannot_be_read_is_an_error() {
 fn rule_sets_take_them_too() {
     let rules = |comment: &str| {
         format!(
-            "*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp -j DROP\n{comment}-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\nCOMMIT\n"
+            "*filter\n:INPUT DROP [0:0]\n-A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT\n-A INPUT -p tcp -j DROP\n{comment}-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\nCOMMIT\n"
         )
     };
     let (code, lines) = said("rules.v4", &rules(""));
     assert!(code == Some(1) && lines.iter().any(|line| line.contains("error[FW0801]")), "{lines:?}");
     assert_eq!(said("rules.v4", &rules("# fwc: expect(shadowed-rule) -- the vendor's script writes it\n")).0, Some(0));
-    let nft = "table inet f {\n\tchain input {\n\t\ttype filter hook input priority filter; policy drop;\n\t\tmeta l4proto tcp drop\n\t\ttcp dport 22 accept # fwc: expect(shadowed-rule) -- known\n\t}\n}\n";
+    let nft = "table inet f {\n\tchain input {\n\t\ttype filter hook input priority filter; policy drop;\n\t\tct state established,related accept\n\t\tmeta l4proto tcp drop\n\t\ttcp dport 22 accept # fwc: expect(shadowed-rule) -- known\n\t}\n}\n";
     assert_eq!(said("rules.nft", nft), (Some(0), vec![]));
     assert_eq!(said("rules.nft", &nft.replace("shadowed-rule", "covered-rule")).0, Some(1));
     let fulfilled = rules("# fwc: expect(shadowed-rule) -- known\n").replace("-p tcp -j DROP", "-p udp -j DROP");

@@ -13,6 +13,9 @@
 //! any file. Places that cannot be drawn are in [`annotation::mark`]; what points into a file that is not the fixture's is expected at the
 //! top of the policy, as `# in std:sets.fw: error FW0213`. A policy without errors has to build, and its files to be proved equal to it.
 //!
+//! A case without a policy, whose one file is a rule set (`iptables-save`, `nft list ruleset`, a script of such commands), is checked as
+//! `fwc check FILE` does it.
+//!
 //! Each file `tests/expect/*.fw` holds such cases. `UPDATE=1 cargo test expect` writes their annotations; read what changed. Other modules
 //! use [`expect`] on a text of their own.
 
@@ -24,8 +27,11 @@ use std::sync::Arc;
 
 use fwc::database::{Database, Found, Unchecked, project};
 use fwc::diagnostic::Diagnostic;
+use fwc::host::listing::is_users;
 use fwc::levels::Levels;
-use fwc::project::Project;
+use fwc::net::Family;
+use fwc::span::SourceText;
+use fwc::{read, rules};
 use similar::TextDiff;
 
 use crate::fixture::{self, Fixture};
@@ -84,7 +90,13 @@ fn put_in(mut plain: Fixture, annotations: &[Placed]) -> Fixture {
 }
 
 /// What `fwc check` says of a project, and its texts. What it says of building is tried.
-fn check(fixture: &Fixture) -> (Arc<Project>, Vec<Diagnostic>) {
+fn check(fixture: &Fixture) -> (Vec<SourceText>, Vec<Diagnostic>) {
+    if let ("", [_, (path, text)]) = (fixture.policy(), fixture.files.as_slice()) {
+        let source = SourceText { path: path.as_str().into(), text: text.as_str().into() };
+        let form = read::detect(text).expect("a rule set");
+        let diagnostics = rules::listing::listing(&source, form, Family::Ipv4, &[], false, is_users);
+        return (vec![SourceText { path: fixture::POLICY.into(), text: "".into() }, source], diagnostics);
+    }
     let mut db = Database::default();
     let input = fixture.load(&mut db, None);
     let project = Arc::clone(project(&db, input));
@@ -96,13 +108,15 @@ fn check(fixture: &Fixture) -> (Arc<Project>, Vec<Diagnostic>) {
     assert_eq!(compiled.disagreement, None, "{}: the files are not what the policy means", fixture.title);
     let wrong = diagnostics.iter().any(Diagnostic::is_error);
     assert_eq!(compiled.outputs.is_empty(), wrong, "{}: files are written if there is no error", fixture.title);
-    (project, diagnostics)
+    (project.files.clone(), diagnostics)
 }
 
 /// A diagnostic as an annotation of a fixture.
-fn placed(fixture: &Fixture, project: &Project, diagnostic: Diagnostic) -> Placed {
+fn placed(fixture: &Fixture, files: &[SourceText], diagnostic: Diagnostic) -> Placed {
     let Diagnostic { code, message, primary, .. } = diagnostic;
-    let source = project.source(primary.location.file).expect("a file of the project");
+    // A rule set is the first file of its own, and the second of its case.
+    let number = primary.location.file.0 as usize + usize::from(fixture.policy().is_empty() && files.len() == 2);
+    let source = files.get(number).expect("a file of the project");
     let level = Levels::default().of(code).expect("a level");
     let annotation =
         |place| Annotation { place, severity: severity(level).to_owned(), code: code.number.to_owned(), message };
@@ -120,8 +134,8 @@ fn placed(fixture: &Fixture, project: &Project, diagnostic: Diagnostic) -> Place
 /// message is no difference.
 fn annotate(fixture: &Fixture) -> Fixture {
     let (plain, expected) = take_out(fixture);
-    let (project, diagnostics) = check(&plain);
-    let mut found: Vec<Placed> = diagnostics.into_iter().map(|one| placed(&plain, &project, one)).collect();
+    let (files, diagnostics) = check(&plain);
+    let mut found: Vec<Placed> = diagnostics.into_iter().map(|one| placed(&plain, &files, one)).collect();
     found.sort_by_key(|one| (one.file, one.below));
     let mut met = vec![false; expected.len()];
     // What says more of the message has the first choice.

@@ -16,9 +16,9 @@ use fwc::packet::Cube;
 use fwc::program::{End, Place, Space, flatten, flatten_with_visits};
 use fwc::prove::compare::differences;
 use fwc::prove::cover::Budget;
-use fwc::prove::findings::listing::listing;
 use fwc::prove::findings::{Search, findings};
 use fwc::read::Form;
+use fwc::rules::listing::listing;
 use fwc::span::{LineIndex, Location, SourceText};
 
 use super::lists::{Lists, shown};

@@ -3,8 +3,8 @@
 use fwc::diagnostic::Level;
 use fwc::net::{Family, PortRange, PortSet};
 use fwc::netfilter::{MatchKind, Ruleset, Verdict};
-use fwc::prove::findings::listing::listing;
 use fwc::read;
+use fwc::rules::listing::listing;
 use fwc::span::{FileId, LineIndex, SourceText};
 
 /// What `check` says first: of errors before warnings before notes, the first in the text.
@@ -23,9 +23,10 @@ fn first(text: &str) -> String {
     format!("{line}:{column} {level} {} {}", one.code.number, one.message)
 }
 
-/// A filter table with these lines, of which the first is line 5.
+/// A filter table with these lines, of which the first is line 5; behind them, answers are accepted.
 fn filter(lines: &str) -> String {
-    format!("*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n{lines}\nCOMMIT\n")
+    let answers = "-A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT";
+    format!("*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n{lines}\n{answers}\nCOMMIT\n")
 }
 
 #[track_caller]
@@ -110,7 +111,7 @@ fn files_that_do_not_load() {
 fn words_that_nft_refuses() {
     let table = |line: &str| {
         format!(
-            "table inet f {{\n\tset bad {{\n\t\ttype ipv4_addr\n\t}}\n\tchain c {{\n\t\ttype filter hook input priority 0; policy drop;\n\t\t{line}\n\t}}\n}}\n"
+            "table inet f {{\n\tset bad {{\n\t\ttype ipv4_addr\n\t}}\n\tchain c {{\n\t\ttype filter hook input priority 0; policy drop;\n\t\t{line}\n\t\tct state established,related accept\n\t}}\n}}\n"
         )
     };
     says(&table("tcp dport 22 acept"), "7:16 error FW0800 `acept` is no statement of nft");
@@ -240,7 +241,7 @@ fn commands_change_what_came_before() {
 
 #[test]
 fn a_list_of_iptables_is_read() {
-    let text = "-P INPUT DROP\n-P FORWARD ACCEPT\n-P OUTPUT ACCEPT\n-N f2b-sshd\n-A INPUT -p tcp -m multiport --dports 22 -j f2b-sshd\n-A f2b-sshd -j RETURN\n";
+    let text = "-P INPUT DROP\n-P FORWARD ACCEPT\n-P OUTPUT ACCEPT\n-N f2b-sshd\n-A INPUT -p tcp -m multiport --dports 22 -j f2b-sshd\n-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n-A f2b-sshd -j RETURN\n";
     let reading = read::iptables(FileId(0), text, Family::Ipv4);
     assert_eq!(reading.ruleset.tables[0].name, "filter");
     assert!(!reading.ruleset.tables[0].chains[0].base.expect("a place").accept);

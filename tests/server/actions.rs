@@ -90,7 +90,7 @@ fn what_takes_a_proof_is_offered_to_who_asks_for_it() {
 #[test]
 fn a_finding_is_expected_in_a_policy_and_in_a_rule_set() {
     let mut client = Client::new(&[]);
-    let rules = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -j DROP\n-A INPUT -p tcp --dport 22 -j ACCEPT\nCOMMIT\n";
+    let rules = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT\n-A INPUT -p tcp -j DROP\n-A INPUT -p tcp --dport 22 -j ACCEPT\nCOMMIT\n";
     for (name, text) in [("site.fw", super::diagnostics::DEAD), ("rules.v4", rules)] {
         client.open(name, text);
         let found = client.until(name, has("FW0801"));

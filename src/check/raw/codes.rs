@@ -272,7 +272,7 @@ deny postgres from not office to container db
 pub static PORT_AFTER_NAT: Code = Code {
     number: "FW0711",
     name: "published-port-after-nat",
-    level: Level::Warning,
+    level: Level::Error,
     summary: "`--dport` behind NAT compares the container's port, and this is the published one",
     explanation: "\
 # The published port where only the container's is seen

@@ -5,7 +5,6 @@
 //! fine.
 
 pub mod codes;
-pub mod listing;
 mod packets;
 mod policy;
 mod question;

@@ -11,7 +11,7 @@ use rule::read_rule;
 use super::missing::missing;
 use super::scan::{self, Word};
 use super::shell;
-use super::{ChainName, Fault, FaultKind, Reading, address, owner, quoted};
+use super::{ChainName, Change, ChangeKind, Fault, FaultKind, Reading, address, owner, quoted};
 use crate::names::closest;
 use crate::net::Family;
 use crate::netfilter::{Base, Chain, Hook, Match, MatchKind, Owner, Rule, Table, TableFamily, TableKind, Verdict};
@@ -481,6 +481,19 @@ impl Reader {
                 "take `-t` out, and write the line after `*TABLE`",
             ));
         }
+        let change = match command {
+            Command::Flush => Some(ChangeKind::Emptied),
+            Command::DeleteChain => Some(ChangeKind::Deleted),
+            // What lists rules names the chains that there are.
+            Command::New if !self.lists => Some(ChangeKind::Made),
+            Command::Delete | Command::Check => Some(ChangeKind::LookedFor),
+            _ => None,
+        };
+        if let Some(kind) = change {
+            let chain = rest.first().map(|name| Arc::from(name.text));
+            let (table, location) = (self.kind(), origin.location(self.file));
+            self.reading.changes.push(Change { kind, table, chain, location });
+        }
         let Some((name, rest)) = rest.split_first() else {
             return match command {
                 Command::Flush => {
@@ -585,7 +598,7 @@ impl Reader {
                 }
                 Ok(())
             }
-            Command::Nothing => Ok(()),
+            Command::Check | Command::Nothing => Ok(()),
         }
     }
 
@@ -721,7 +734,9 @@ enum Command {
     Rename,
     Flush,
     Policy,
-    /// It lists, checks or sets counters to zero.
+    /// It looks for a rule.
+    Check,
+    /// It lists, or sets counters to zero.
     Nothing,
 }
 
@@ -736,7 +751,7 @@ const COMMANDS: &[(&str, &str, Command)] = &[
     ("-F", "--flush", Command::Flush),
     ("-P", "--policy", Command::Policy),
     ("-Z", "--zero", Command::Nothing),
-    ("-C", "--check", Command::Nothing),
+    ("-C", "--check", Command::Check),
     ("-L", "--list", Command::Nothing),
     ("-S", "--list-rules", Command::Nothing),
 ];

@@ -168,6 +168,7 @@ pub fn script(file: FileId, text: &str) -> Reading {
         functions: FxHashMap::default(),
         conditions: Vec::new(),
         faults: Vec::new(),
+        saved: Vec::new(),
         run: 0,
         depth: 0,
         ended: false,
@@ -216,6 +217,8 @@ struct Runner<'t> {
     /// What has to hold for what is run now.
     conditions: Vec<String>,
     faults: Vec<Fault>,
+    /// See [`Reading::saved`].
+    saved: Vec<Location>,
     run: usize,
     depth: usize,
     /// Whether the script has ended.
@@ -366,11 +369,20 @@ impl Runner<'_> {
                 }
             }
             ("exit", _) if self.conditions.is_empty() => self.ended = true,
+            ("iptables-save" | "ip6tables-save", _) => self.saves(simple.span),
+            ("netfilter-persistent", _) if words.get(1).is_some_and(|word| word == "save") => self.saves(simple.span),
             (name, _) => match self.functions.get(name).cloned() {
                 Some(body) => self.call(&body, &words),
                 None if HARMLESS.contains(&name.rsplit('/').next().unwrap_or(name)) => {}
                 None => self.unread(simple.span, "fwc does not know the command"),
             },
+        }
+    }
+
+    /// Everything that the kernel has is written to a file; before any rule is put in, that is a copy to go back to.
+    fn saves(&mut self, span: Span) {
+        if self.used.contains(&true) {
+            self.saved.push(Location { file: self.file, span });
         }
     }
 
@@ -568,7 +580,7 @@ impl Runner<'_> {
     }
 
     fn finish(self) -> Reading {
-        let Self { file, text, ipv4, ipv6, used, nft: commands, places, sets, mut faults, .. } = self;
+        let Self { file, text, ipv4, ipv6, used, nft: commands, places, sets, mut faults, saved, .. } = self;
         let mut readings = Vec::new();
         for (reader, used) in [ipv4, ipv6].into_iter().zip(used) {
             if used {
@@ -592,6 +604,7 @@ impl Runner<'_> {
         }));
         let mut whole = join::merge(readings, &sets);
         whole.faults.extend(faults);
+        whole.saved = saved;
         whole.faults.sort_by_key(|fault| fault.span.start);
         whole
     }
