@@ -245,7 +245,8 @@ pub const HOSTS: &[HostCase] = &[
             eth1 192.168.2.1/24 fd00:2::1/64
             wg0 10.9.0.1/24 fd00:9::1/64
             virbr0 192.168.122.1/24",
-        rulesets: &["libvirt-11.3-iptables/a-default", "fail2ban-1.1/iptables-multiport"],
+        // fail2ban puts its jumps in front of libvirt's, and ours goes behind the last of them.
+        rulesets: &["fail2ban-1.1/iptables-multiport", "libvirt-11.3-iptables/a-default"],
         replace: &[],
         backends: Backend::IPTABLES,
     },

@@ -87,10 +87,8 @@ impl Model {
                 model.names.extend(instance.addresses.iter().map(|&address| (address, name.clone())));
             }
         }
-        for card in &model.plan.cards {
-            if card.name.starts_with("virbr") {
-                model.bridges.insert(card.name.clone(), Class::Guest);
-            }
+        if let Some(libvirt) = &facts.libvirt {
+            model.bridges.extend(libvirt.bridges.keys().map(|name| (name.clone(), Class::Guest)));
         }
         model
     }
