@@ -90,8 +90,11 @@ pub fn in_one_line(policy: &Policy, proved: usize) -> String {
             End::Closed(Extent::Whole) => closed.push(flow.to_string()),
             End::Closed(Extent::HostAddresses) => closed.push(format!("{flow} (by an address of this host)")),
             End::Closed(Extent::OwnAddresses) => closed.push(format!("{flow} (by the container's own address)")),
-            End::Open => open.push(flow.to_string()),
-            End::Platform if policy.governs(flow) => alone.push(format!("{flow} (but for what is denied)")),
+            End::Open => open.push(left_alone(policy, flow)),
+            End::Platform if policy.governs(flow) => {
+                let proxied = taken_in(policy, flow).map(|taken_in| format!(", and {taken_in}"));
+                alone.push(format!("{flow} (but for what is denied{})", proxied.unwrap_or_default()));
+            }
             End::Platform => alone.push(left_alone(policy, flow)),
         }
     }
@@ -132,7 +135,11 @@ pub fn flows(policy: &Policy) -> Vec<String> {
     for flow in Flow::all().filter(|flow| classes.contains(&flow.from) && classes.contains(&flow.to)) {
         match policy.flows.get(&flow) {
             Some(_) if policy.only_logs(flow) => lines.push(format!("{flow}: logged, and left to the platform.")),
-            Some(judgements) => lines.push(format!("{flow}: {}.", in_force(judgements))),
+            Some(judgements) => {
+                let open = matches!(policy.end(flow), End::Open | End::Platform);
+                let proxied = taken_in(policy, flow).filter(|_| open).map(|taken_in| format!(" (but for {taken_in})"));
+                lines.push(format!("{flow}: {}{}.", in_force(judgements), proxied.unwrap_or_default()));
+            }
             None => alone.push(left_alone(policy, flow)),
         }
     }
@@ -142,16 +149,22 @@ pub fn flows(policy: &Policy) -> Vec<String> {
     lines
 }
 
-/// A flow that is left to the platform, with what is not left of it: on INPUT docker-proxy's ports look like the host's own, and end as
-/// those do, unless it is known which they are.
+/// A flow that is left to the platform, or open by default, with what is not.
 fn left_alone(policy: &Policy, flow: Flow) -> String {
+    match taken_in(policy, flow) {
+        Some(taken_in) => format!("{flow} (but for {taken_in})"),
+        None => flow.to_string(),
+    }
+}
+
+/// What ends as connections to the host do, whatever is said of a flow to containers: on INPUT docker-proxy's ports look like the host's
+/// own, unless it is known which they are.
+fn taken_in(policy: &Policy, flow: Flow) -> Option<String> {
     let to_host = Flow { from: flow.from, to: Class::Host };
     let comes_by_proxy = flow.to == Class::Container && flow.from != Class::Host && traffic::may_proxy(policy);
-    if comes_by_proxy && !traffic::lists_all(policy) && policy.governs(to_host) && policy.end(to_host) != End::Open {
-        format!("{flow} (but for what docker-proxy takes in, which ends as {to_host})")
-    } else {
-        flow.to_string()
-    }
+    let differs = comes_by_proxy && !traffic::lists_all(policy) && policy.governs(to_host);
+    (differs && policy.end(to_host) != End::Open)
+        .then(|| format!("what docker-proxy takes in, which ends as {to_host}"))
 }
 
 fn classes(policy: &Policy) -> BTreeSet<Class> {
