@@ -552,10 +552,12 @@ impl Policy {
         if rule.forwarded && !attempt.forwarded {
             return Some(false);
         }
-        // allow never opens a container's own address without the word `direct`.
+        // allow never opens a container's own address without the word `direct`, but for the host if it is for every container.
         // The prelude is in force in every flow.
-        let opens =
-            self.says_direct(rule) || self.is_of_prelude(Some(rule.id)) || self.is_between_neighbours(rule, attempt);
+        let opens = self.says_direct(rule)
+            || self.is_of_prelude(Some(rule.id))
+            || self.is_between_neighbours(rule, attempt)
+            || attempt.from.class == Class::Host && self.is_unconditional(rule, attempt);
         if attempt.direct && rule.action == Action::Allow && !opens {
             return Some(false);
         }
