@@ -201,9 +201,12 @@ impl Model {
     /// The ports at which a container's own port is published.
     fn published_as(&self, protocol: u8, own: IpAddr, port: Option<u16>) -> Vec<u16> {
         let Some(port) = port else { return Vec::new() };
+        // Whichever of its addresses the host's port leads to: they are one container's.
+        let name = self.names.get(&own);
         let of = |one: &&Published| {
             let inside = one.inside..=one.inside.saturating_add(one.last - one.first);
-            one.protocol == protocol && one.address == own && inside.contains(&port)
+            let its = one.address == own || name.is_some() && self.names.get(&one.address) == name;
+            one.protocol == protocol && its && inside.contains(&port)
         };
         self.published.iter().filter(of).map(|one| one.first + (port - one.inside)).collect()
     }

@@ -1,12 +1,15 @@
 //! A real Docker daemon in a network namespace of its own, with another host on the link, for as long as a test runs.
 
+use std::collections::BTreeMap;
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns};
+
+use super::site::{self, CONTAINERS, Container, NEIGHBOURS, NETWORKS};
 
 /// Which daemon, and how it is set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,8 +20,12 @@ pub struct Setup {
     pub suite: Option<&'static str>,
     /// Whether docker-proxy carries what NAT does not.
     pub userland_proxy: bool,
-    /// Whether Docker writes IPv6 rules.
-    pub ip6tables: bool,
+    /// Whether Docker is told to write IPv6 rules; by default it does so from version 27.
+    pub ip6tables: Option<bool>,
+    /// Whether Docker writes rules at all.
+    pub iptables: bool,
+    /// Whether packets between two containers on one bridge pass the host's hooks.
+    pub bridge_netfilter: bool,
     /// Whether its rules are iptables-legacy's.
     pub legacy: bool,
 }
@@ -33,20 +40,6 @@ pub struct Daemon {
     host: String,
     process: Option<Child>,
 }
-
-/// The containers that publish or ask: their name and what `docker run` gets besides.
-const CONTAINERS: [(&str, &str); 7] = [
-    (
-        "web",
-        "-p 8080:80 -p 127.0.0.1:9000:80 -p 203.0.113.10:8443:443 -p 5353:53/udp -p 7000-7001:7000-7001 -p 8000:6666",
-    ),
-    ("neighbour", ""),
-    ("db", "--network app -p 5432:5432 -p 81:443"),
-    ("client", "--network app"),
-    ("dual", "--network six -p 8086:80"),
-    ("private", "--network internal"),
-    ("onhost", "--network host"),
-];
 
 /// What every container listens at.
 const TCP: [u16; 6] = [80, 443, 5432, 6666, 7000, 7001];
@@ -94,26 +87,11 @@ impl Daemon {
         }
     }
 
-    /// The host's card `ens33`, and the host at the other end.
+    /// The host's cards, and its neighbours.
     fn link(&self) -> Result<(), String> {
-        let (host, peer) = (&self.host, self.peer());
-        let script = format!(
-            "set -e
-ip netns add {host}; ip netns add {peer}
-ip -n {host} link set lo up; ip -n {peer} link set lo up
-ip link add ens33 netns {host} type veth peer name eth0 netns {peer}
-ip -n {host} addr add 203.0.113.10/24 dev ens33
-ip -n {host} addr add 2001:db8::10/64 dev ens33 nodad
-for address in 203.0.113.1/24 10.1.1.1/32; do ip -n {peer} addr add $address dev eth0; done
-for address in 2001:db8::1/64 2001:db8:1::1/128; do ip -n {peer} addr add $address dev eth0 nodad; done
-ip -n {host} link set ens33 up; ip -n {peer} link set eth0 up
-ip -n {host} route add default via 203.0.113.1
-ip -n {host} -6 route add default via 2001:db8::1
-ip -n {peer} route add 172.16.0.0/12 via 203.0.113.10
-ip -n {peer} -6 route add fd00::/8 via 2001:db8::10
-"
-        );
-        run(Command::new("sh").arg("-s"), &script).map(|_| ()).map_err(|error| format!("no namespaces: {error}"))
+        run(Command::new("sh").arg("-s"), &site::links(&self.host))
+            .map(|_| ())
+            .map_err(|error| format!("no namespaces: {error}"))
     }
 
     /// Starts dockerd and waits until it answers.
@@ -126,8 +104,11 @@ ip -n {peer} -6 route add fd00::/8 via 2001:db8::10
             format!("--pidfile={}", self.inner("docker.pid")),
             format!("--userland-proxy={}", flag(self.setup.userland_proxy)),
         ];
-        if self.setup.ip6tables {
-            options.extend(["--experimental".to_owned(), "--ip6tables".to_owned()]);
+        if let Some(yes) = self.setup.ip6tables {
+            options.extend(["--experimental".to_owned(), format!("--ip6tables={}", flag(yes))]);
+        }
+        if !self.setup.iptables {
+            options.push("--iptables=false".to_owned());
         }
         let log = std::fs::File::create(self.directory.path().join("log")).map_err(|error| error.to_string())?;
         let mut command = self.on_host("dockerd");
@@ -152,15 +133,25 @@ ip -n {peer} -6 route add fd00::/8 via 2001:db8::10
         let socket = self.path("docker.sock");
         let import = format!("tar -C {image} -c . | docker -H unix://{} import - fwc-test", socket.display());
         run(Command::new("sh").arg("-c").arg(import), "")?;
-        let bridge = "network create -d bridge -o com.docker.network.bridge.name";
-        self.docker(&format!("{bridge}=br-app --subnet 172.18.0.0/16 app"))?;
-        self.docker(&format!("{bridge}=br-six --subnet 172.19.0.0/16 --ipv6 --subnet fd00:6::/64 six"))?;
-        self.docker(&format!("{bridge}=br-int --subnet 172.20.0.0/16 --internal internal"))?;
-        for (name, options) in CONTAINERS {
-            self.docker(&format!("run -d --name {name} {options} fwc-test /bin/busybox sleep 1000000"))?;
+        for network in NETWORKS.iter().skip(1) {
+            self.docker(&network.creation())?;
+        }
+        // Docker may turn these on, and is not asked to: forwarding before it starts would change its policy of FORWARD.
+        let bridged = u8::from(self.setup.bridge_netfilter);
+        self.shell(&format!(
+            "sysctl -qw net.ipv6.conf.all.forwarding=1 net.bridge.bridge-nf-call-iptables={bridged} net.bridge.bridge-nf-call-ip6tables={bridged}"
+        ))?;
+        for container in &CONTAINERS {
+            let publishes: String = container.publishes.iter().map(|port| format!("-p {port} ")).collect();
+            let name = container.name;
+            let options = format!("--name {name} --network {} {publishes}", container.network);
+            self.docker(&format!("run -d {options} fwc-test /bin/busybox sleep 1000000"))?;
             if name != "onhost" {
                 self.serve(name)?;
             }
+        }
+        for neighbour in &NEIGHBOURS {
+            serve(self.namespace(neighbour.name)?, neighbour.name, &[22, 80, 443], 53)?;
         }
         serve(self.namespace("host")?, "host", &[22, 8888, 9100], 54)?;
         self.settle()
@@ -168,7 +159,7 @@ ip -n {peer} -6 route add fd00::/8 via 2001:db8::10
 
     /// Waits until no IPv6 address is still being looked for on its link: before that it cannot be used.
     fn settle(&self) -> Result<(), String> {
-        for party in ["host", "dual"] {
+        for party in ["host", "dual", "mail"] {
             let enter = format!("--net={}", self.namespace(party)?.display());
             let limit = Instant::now() + Duration::from_secs(20);
             let mut command = Command::new("nsenter");
@@ -185,15 +176,13 @@ ip -n {peer} -6 route add fd00::/8 via 2001:db8::10
         serve(self.namespace(container)?, container, &TCP, 53)
     }
 
-    fn peer(&self) -> String {
-        format!("{}p", self.host)
-    }
-
-    /// Where the kernel shows a party's network namespace: `host`, `peer`, or a container.
+    /// Where the kernel shows a party's network namespace: `host`, a neighbour, or a container.
     pub fn namespace(&self, party: &str) -> Result<PathBuf, String> {
         Ok(match party {
             "host" => Path::new("/run/netns").join(&self.host),
-            "peer" => Path::new("/run/netns").join(self.peer()),
+            neighbour if NEIGHBOURS.iter().any(|known| known.name == neighbour) => {
+                Path::new("/run/netns").join(format!("{}-{neighbour}", self.host))
+            }
             container => {
                 let process = self.docker(&format!("inspect -f {{{{.State.Pid}}}} {container}"))?;
                 PathBuf::from(format!("/proc/{}/ns/net", process.trim()))
@@ -236,6 +225,25 @@ ip -n {peer} -6 route add fd00::/8 via 2001:db8::10
         directory
     }
 
+    /// Whether Docker writes IPv6 rules.
+    pub fn writes_ipv6(&self) -> bool {
+        let major = self.version.split('.').next().and_then(|major| major.parse().ok());
+        let by_default = major.is_some_and(|major: u32| major > 26);
+        self.setup.iptables && self.setup.ip6tables.unwrap_or(by_default)
+    }
+
+    /// The addresses of the containers that have any.
+    pub fn addresses(&self) -> Result<BTreeMap<String, Vec<IpAddr>>, String> {
+        let form = "{{range.NetworkSettings.Networks}}{{.IPAddress}},{{.GlobalIPv6Address}}{{end}}";
+        let mut addresses = BTreeMap::new();
+        for Container { name, .. } in &CONTAINERS {
+            let text = self.docker(&format!("inspect -f {form} {name}"))?;
+            let own = text.trim().split(',').filter_map(|word| word.parse().ok()).collect();
+            addresses.insert((*name).to_owned(), own);
+        }
+        Ok(addresses)
+    }
+
     /// Runs a shell script on the host.
     pub fn shell(&self, script: &str) -> Result<String, String> {
         run(self.on_host("sh").args(["-e", "-s"]), script)
@@ -256,9 +264,9 @@ ip -n {peer} -6 route add fd00::/8 via 2001:db8::10
     pub fn restart(&mut self) -> Result<(), String> {
         self.stop();
         self.launch()?;
-        for (name, _) in CONTAINERS {
+        for Container { name, .. } in &CONTAINERS {
             self.docker(&format!("start {name}"))?;
-            if name != "onhost" {
+            if *name != "onhost" {
                 self.serve(name)?;
             }
         }
@@ -283,11 +291,12 @@ ip -n {peer} -6 route add fd00::/8 via 2001:db8::10
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        for (name, _) in CONTAINERS {
+        for Container { name, .. } in &CONTAINERS {
             let _ = self.docker(&format!("rm -f {name}"));
         }
         self.stop();
-        for namespace in [self.host.clone(), self.peer()] {
+        let neighbours = NEIGHBOURS.iter().map(|neighbour| format!("{}-{}", self.host, neighbour.name));
+        for namespace in neighbours.chain([self.host.clone()]) {
             let _ = Command::new("ip").args(["netns", "del", &namespace]).status();
         }
         // What the daemon mounted for itself in our mount namespace would keep the directory from being removed.
@@ -384,10 +393,13 @@ fn serve(namespace: PathBuf, name: &str, ports: &[u16], datagrams: u16) -> Resul
 
 /// Does something in a network namespace. Linux keeps it by thread, so a thread goes there; sockets made in it stay.
 pub fn inside<T: Send + 'static>(namespace: &Path, body: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
-    let file = std::fs::File::open(namespace).map_err(|error| format!("{}: {error}", namespace.display()))?;
-    let thread = std::thread::spawn(move || {
-        setns(file, CloneFlags::CLONE_NEWNET).map_err(|error| format!("no way into the namespace: {error}"))?;
-        Ok(body())
-    });
+    let namespace = namespace.to_owned();
+    let thread = std::thread::spawn(move || enter(&namespace).map(|()| body()));
     thread.join().map_err(|_| "the thread in the namespace failed".to_owned())?
+}
+
+/// Takes this thread to a network namespace.
+pub fn enter(namespace: &Path) -> Result<(), String> {
+    let file = std::fs::File::open(namespace).map_err(|error| format!("{}: {error}", namespace.display()))?;
+    setns(file, CloneFlags::CLONE_NEWNET).map_err(|error| format!("no way into the namespace: {error}"))
 }

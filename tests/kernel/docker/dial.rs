@@ -1,5 +1,7 @@
 //! Connections, as a client makes them.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -10,10 +12,13 @@ use nix::sys::socket::sockopt::{ReceiveTimeout, SendTimeout};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, bind, connect, setsockopt, socket};
 use nix::sys::time::{TimeVal, TimeValLike};
 
-use super::daemon::inside;
+use super::daemon::{Daemon, enter, inside};
 
 /// How long a client waits. A first packet that a full machine loses is sent again after a second.
 const PATIENCE: i64 = 1600;
+
+/// What answers each try.
+pub type Answers = BTreeMap<Dial, Option<String>>;
 
 /// One try.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,10 +46,18 @@ impl Dial {
         Self { party, source, datagram: protocol == "udp", target }
     }
 
-    /// What answers, from a namespace.
+    /// Whether it goes from one outside the host to another.
+    pub fn is_routed(&self) -> bool {
+        let neighbours = &super::site::NEIGHBOURS;
+        let to = self.target.ip().to_string() + "/";
+        let at = |known: &super::site::Neighbour| known.addresses.iter().any(|address| address.starts_with(&to));
+        neighbours.iter().any(|known| known.name == self.party) && neighbours.iter().any(at)
+    }
+
+    /// What answers, from a namespace, in which the thread is afterwards.
     pub fn answer(&self, namespace: &Path) -> Option<String> {
-        let dial = self.clone();
-        inside(namespace, move || dial.answer_here()).expect("the namespace is there")
+        enter(namespace).expect("the namespace is there");
+        self.answer_here()
     }
 
     fn answer_here(&self) -> Option<String> {
@@ -74,6 +87,51 @@ impl Dial {
         }
         connect(socket.as_raw_fd(), &SockaddrStorage::from(self.target)).ok()?;
         Some(socket)
+    }
+}
+
+/// What answers every dial, all at once.
+pub fn answers(daemon: &Daemon, dials: &[Dial]) -> Answers {
+    let mut places = BTreeMap::new();
+    for dial in dials {
+        places.entry(dial.party.clone()).or_insert_with(|| daemon.namespace(&dial.party).expect("the party is there"));
+    }
+    std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            dials.iter().map(|dial| scope.spawn(|| (dial.clone(), dial.answer(&places[&dial.party])))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a client does not fail")).collect()
+    })
+}
+
+/// Whether docker-proxy may take the connection: it goes to an address of the host, and no translation carries it on.
+pub fn by_docker_proxy(dial: &Dial) -> bool {
+    const HOST: [&str; 13] = [
+        "203.0.113.10",
+        "2001:db8::10",
+        "10.9.0.1",
+        "fd00:9::1",
+        "192.168.2.1",
+        "fd00:2::1",
+        "127.0.0.1",
+        "::1",
+        "172.17.0.1",
+        "172.18.0.1",
+        "172.19.0.1",
+        "172.20.0.1",
+        "fd00:6::1",
+    ];
+    let host = HOST.iter().any(|address| address.parse() == Ok(dial.target.ip()));
+    host && (dial.target.is_ipv6() || !super::site::NEIGHBOURS.iter().any(|known| known.name == dial.party))
+}
+
+impl fmt::Display for Dial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.party)?;
+        if let Some(source) = self.source {
+            write!(f, " {source}")?;
+        }
+        let protocol = if self.datagram { "udp" } else { "tcp" };
+        write!(f, " > {protocol} {} {}", self.target.ip(), self.target.port())
     }
 }
 
