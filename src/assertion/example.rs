@@ -69,6 +69,21 @@ impl Teller<'_> {
         text
     }
 
+    /// One packet of a cube of translated connections, as the client sends it to an address of this host.
+    pub(super) fn dialling(&self, cube: &Cube) -> String {
+        let protocol = self.protocol(cube);
+        let source = self.address(cube.get(Field::SOURCE), self.flow.from, None);
+        let port = |field, wanted: &[u128]| cube.get(field).map(|values| chosen(values, wanted));
+        let listed =
+            |port: &u128| self.policy.containers.published.iter().any(|one| u128::from(one.ports.first) == *port);
+        let known: Vec<u128> = self.policy.containers.published.iter().map(|one| u128::from(one.ports.first)).collect();
+        let dialled_port = port(Field::ORIGINAL_PORT, &known).filter(listed).or(port(Field::ORIGINAL_PORT, &PORTS));
+        let dialled = self.address(cube.get(Field::ORIGINAL_DESTINATION), Class::Host, Some(source));
+        let kind = self.kind(protocol, cube);
+        let (from, to) = (with_port(source, port(Field::SOURCE_PORT, &PORTS)), with_port(dialled, dialled_port));
+        format!("{kind} {from} -> {to} to host in {}", self.card(cube.get(Field::IN_INTERFACE), self.flow.from, ""))
+    }
+
     fn protocol(&self, cube: &Cube) -> u128 {
         let ports = [Field::DESTINATION_PORT, Field::ORIGINAL_PORT, Field::SOURCE_PORT];
         let icmp = if self.universe.family() == Family::Ipv4 { 1 } else { 58 };

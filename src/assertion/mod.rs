@@ -9,8 +9,11 @@ mod raw;
 mod region;
 mod reply;
 mod report;
+mod sample;
 pub mod test;
 mod world;
+
+pub use sample::packets;
 
 use std::collections::{BTreeMap, BTreeSet};
 

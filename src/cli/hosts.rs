@@ -9,8 +9,9 @@ use super::failure::Failure;
 use super::inputs::{STANDARD_INPUT, configured, facts_beside, read_root};
 use super::render::{Sheet, full, harmless};
 use super::{Color, TargetArgument, disk, print_aside};
-use crate::host::{self, Host, Refused};
+use crate::host::{self, Host, Refused, sentence};
 use crate::project::Options;
+use crate::simulate::{self, Question};
 
 /// Arguments that `trace` and `diff` share.
 #[derive(Debug, clap::Args)]
@@ -46,13 +47,8 @@ impl HostArguments {
     pub(super) fn load(&self, argument: &Path, with: &[PathBuf], color: Color) -> Result<Option<Host>, Failure> {
         let mut paths = parts(argument);
         paths.extend(with.iter().cloned());
-        let facts = match (&self.facts, paths.first()) {
-            (Some(path), _) => Some(read_root(path)?),
-            (None, Some(first)) => facts_beside(first)?,
-            (None, None) => None,
-        };
-        let levels = paths.first().map(|path| configured(path)).transpose()?.unwrap_or_default();
-        let options = Options { target: self.target.map(Into::into), facts, levels: levels.clone() };
+        let options = self.options(&paths)?;
+        let levels = options.levels.clone();
         let roots = paths.iter().map(|path| read_root(path)).collect::<Result<Vec<_>, _>>()?;
         let beside = self.beside.iter().map(|path| read_root(path)).collect::<Result<Vec<_>, _>>()?;
         match host::load(&disk::Disk, roots, beside, options) {
@@ -72,6 +68,56 @@ impl HostArguments {
             }
         }
     }
+}
+
+/// A packet as a command line gives it: in the form of packets, or in the words of the policy that the host has.
+pub(super) struct Asked {
+    /// What is followed.
+    pub question: Question,
+    /// Where it was given in the policy's words: the packet that is followed, and how many others the words mean.
+    pub chosen: Option<(String, usize)>,
+}
+
+impl HostArguments {
+    /// Understands a packet, or a connection in the words of the policy in `argument`.
+    pub(super) fn asked(&self, argument: &Path, text: &str) -> Result<Asked, Failure> {
+        if !sentence::is_sentence(text) {
+            let question = simulate::parse(text).map_err(|fault| pointed(text, &fault.at, &fault.message, None))?;
+            return Ok(Asked { question, chosen: None });
+        }
+        let paths = parts(argument);
+        let policy = paths.iter().find(|path| path.extension().is_some_and(|extension| extension == "fw"));
+        let Some(policy) = policy else {
+            let message = "these are words of a policy's rules, and a rule set is asked about a packet";
+            let help = "write it like `tcp 198.51.100.7 -> host:22 via eth0`";
+            return Err(pointed(text, &(0..text.len()), message, Some(help)));
+        };
+        let options = self.options(&paths)?;
+        let found = sentence::packets(&disk::Disk, policy, options, text)
+            .map_err(|fault| pointed(text, &fault.at, &fault.message, fault.help.as_deref()))?;
+        let Some((first, others)) = found.split_first() else { return Err(Failure::new("no connection is like this")) };
+        let question = simulate::parse(first).map_err(|fault| pointed(first, &fault.at, &fault.message, None))?;
+        Ok(Asked { question, chosen: Some((first.clone(), others.len())) })
+    }
+
+    fn options(&self, paths: &[PathBuf]) -> Result<Options, Failure> {
+        let facts = match (&self.facts, paths.first()) {
+            (Some(path), _) => Some(read_root(path)?),
+            (None, Some(first)) => facts_beside(first)?,
+            (None, None) => None,
+        };
+        let levels = paths.first().map(|path| configured(path)).transpose()?.unwrap_or_default();
+        Ok(Options { target: self.target.map(Into::into), facts, levels })
+    }
+}
+
+/// What is wrong with a part of a text, with the text and that part marked below it.
+pub(super) fn pointed(text: &str, at: &std::ops::Range<usize>, message: &str, help: Option<&str>) -> Failure {
+    let before = text.get(..at.start).unwrap_or_default().chars().count();
+    let under = text.get(at.clone()).map_or(1, |text| text.chars().count().max(1));
+    let shown = harmless(text).replace('\n', " ");
+    let help = help.map(|help| format!("\n  help: {}", harmless(help))).unwrap_or_default();
+    Failure::new(format!("{}\n  {shown}\n  {}{}{help}", harmless(message), " ".repeat(before), "^".repeat(under)))
 }
 
 /// `rules.v4+rules.v6`: the files of one host. A file whose own name has a `+` is that file.

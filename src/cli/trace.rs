@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use super::failure::Failure;
-use super::hosts::{HostArguments, address};
+use super::hosts::{HostArguments, address, pointed};
 use super::render::harmless;
 use super::{Color, Ending, print};
 use crate::host::{Host, words};
@@ -17,7 +17,7 @@ use crate::names;
 use crate::net::Family;
 use crate::netfilter::TableFamily;
 use crate::program::Place;
-use crate::simulate::{self, Considered, HookStage, Outcome, Stage, Stopped, Trace};
+use crate::simulate::{self, Considered, HookStage, Outcome, Question, Stage, Stopped, Trace};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -54,17 +54,22 @@ enum Form {
 const FEW: usize = 3;
 
 pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure> {
-    let question = simulate::parse(&arguments.packet).map_err(|fault| {
-        let before = arguments.packet.get(..fault.at.start).unwrap_or_default().chars().count();
-        let under = arguments.packet.get(fault.at.clone()).map_or(1, |text| text.chars().count().max(1));
-        let packet = harmless(&arguments.packet).replace('\n', " ");
-        Failure::new(format!("{}\n  {packet}\n  {}{}", harmless(&fault.message), " ".repeat(before), "^".repeat(under)))
-    })?;
+    let asked = arguments.host.asked(&arguments.file, &arguments.packet)?;
     let Some(mut host) = arguments.host.load(&arguments.file, &arguments.with, color)? else {
         return Ok(Ending::Errors);
     };
     for (card, address) in &arguments.address {
         host.cards.add(card, *address);
+    }
+    let mut question = asked.question;
+    interfaces(&mut host, &mut question, &arguments.packet)?;
+    if let Some((packet, others)) = asked.chosen {
+        let more = match others {
+            0 => String::new(),
+            1 => "; the words mean one other kind of packet, too".to_owned(),
+            more => format!("; the words mean {more} other kinds of packets, too"),
+        };
+        host.notes.insert(0, format!("followed: {packet}{more}"));
     }
     let trace = simulate::trace(&host, &question).map_err(Failure::new)?;
     print(&match arguments.format {
@@ -78,10 +83,53 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
     Ok(if open { Ending::Open } else { Ending::Clean })
 }
 
+/// Puts the kernel's names in the place of those that a policy gives to interfaces.
+fn interfaces(host: &mut Host, question: &mut Question, text: &str) -> Result<(), Failure> {
+    let place = |name: &str| {
+        let mut words = text.split_whitespace().peekable();
+        let beside = std::iter::from_fn(|| words.next().map(|word| (word, words.peek().copied())));
+        let named = beside
+            .filter(|(word, _)| matches!(*word, "via" | "in" | "out"))
+            .find_map(|(_, next)| next.filter(|next| *next == name));
+        let start = named.map_or(0, |word| word.as_ptr() as usize - text.as_ptr() as usize);
+        start..start + named.map_or(text.len(), str::len)
+    };
+    let mut notes = Vec::new();
+    for interface in [&mut question.arrives, &mut question.leaves].into_iter().flatten() {
+        if let Some(kernel) = host.declared_interface(interface) {
+            if kernel != *interface {
+                notes.push(format!("{interface} is {kernel}"));
+            }
+            *interface = kernel;
+        } else if !host.knows_interface(interface) && interface.contains(|letter: char| letter.is_ascii_digit()) {
+            // The kernel's names end in numbers: one more interface of the host.
+            if host.says_rules() || host.recorded {
+                notes.push(format!("nothing here names an interface {interface}: it is taken for one more"));
+            }
+        } else if !host.knows_interface(interface) && host.says_rules() && !host.names.interfaces.is_empty() {
+            let declared = host.names.interfaces.iter().map(|(name, _)| name.as_str());
+            let near = names::closest(interface, declared.clone());
+            let known: Vec<&str> = declared.collect();
+            let help = near.map_or_else(
+                || format!("the policy names {}; of another interface, write the kernel's name", known.join(", ")),
+                |near| format!("did you mean `{near}`?"),
+            );
+            let message = format!("nothing here names an interface `{interface}`");
+            return Err(pointed(text, &place(interface), &message, Some(&help)));
+        }
+    }
+    host.notes.extend(notes);
+    Ok(())
+}
+
 /// What became of the packet, in words.
 fn outcome(trace: &Trace) -> String {
     match &trace.outcome {
         Outcome::Delivered => "delivered to this host".to_owned(),
+        Outcome::Left(card) if trace.target.is_some() => {
+            let by = card.as_deref().map(|card| format!(", by {card}")).unwrap_or_default();
+            format!("sent on to {}{by}", trace.target.as_deref().unwrap_or_default())
+        }
         Outcome::Left(Some(card)) => format!("sent on by {card}"),
         Outcome::Left(None) => "sent on".to_owned(),
         Outcome::Dropped => "dropped".to_owned(),
@@ -127,17 +175,6 @@ impl Text<'_> {
 
     fn render(&self, trace: &Trace) -> String {
         let mut out = String::new();
-        for note in self.host.notes.iter().chain(&trace.notes) {
-            let _ = writeln!(out, "note: {}", harmless(note));
-        }
-        for stage in &trace.stages {
-            match stage {
-                Stage::Routing(why) => {
-                    let _ = writeln!(out, "\n{}  {why}", self.paint("1", "ROUTING"));
-                }
-                Stage::Hook(stage) => self.hook(stage, &mut out),
-            }
-        }
         let good = matches!(trace.outcome, Outcome::Delivered | Outcome::Left(_));
         let said = if trace.doubts.is_empty() && !self.host.open {
             outcome(trace)
@@ -147,7 +184,10 @@ impl Text<'_> {
         let by = match trace.decided {
             Some(place) => {
                 let (line, text) = source(self.host, place);
-                format!(", by {line}: {text}")
+                match self.host.implied(place) {
+                    Some(flows) => format!(": no rule allows it, and {flows} is closed, since {line}: {text}"),
+                    None => format!(", by {line}: {text}"),
+                }
             }
             None if good => String::new(),
             None => match trace.stages.last() {
@@ -157,7 +197,7 @@ impl Text<'_> {
                 _ => String::new(),
             },
         };
-        let _ = writeln!(out, "\n{}{}", self.paint(if good { "1;32" } else { "1;31" }, &said), harmless(&by));
+        let _ = writeln!(out, "{}{}", self.paint(if good { "1;32" } else { "1;31" }, &said), harmless(&by));
         if let Some(stopped) = &trace.answer {
             let _ = writeln!(out, "{}", harmless(&self.answer(stopped)));
         }
@@ -170,6 +210,17 @@ impl Text<'_> {
         for place in doubts {
             let (line, text) = source(self.host, place);
             let _ = writeln!(out, "  {line}: {text}");
+        }
+        for note in self.host.notes.iter().chain(&trace.notes) {
+            let _ = writeln!(out, "note: {}", harmless(note));
+        }
+        for stage in &trace.stages {
+            match stage {
+                Stage::Routing(why) => {
+                    let _ = writeln!(out, "\n{}  {why}", self.paint("1", "ROUTING"));
+                }
+                Stage::Hook(stage) => self.hook(stage, &mut out),
+            }
         }
         out
     }
@@ -315,7 +366,9 @@ fn json_of(host: &Host, trace: &Trace) -> String {
         "possibly": !doubts.is_empty() || host.open,
         "says": outcome(trace),
         "interface": card,
+        "container": trace.target,
         "decided_by": trace.decided.map(|place| place_of(host, place)),
+        "closes": trace.decided.and_then(|place| host.implied(place)),
         "answer_stopped_by": trace.answer.as_ref().map(|stopped| json!({
             "chain": host.chain_name(stopped.entry.table, stopped.entry.chain),
             "rule": stopped.decided.map(|place| place_of(host, place)),

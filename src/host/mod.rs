@@ -5,14 +5,15 @@ mod attach;
 mod cards;
 pub mod listing;
 mod load;
+pub mod sentence;
 pub mod words;
 
 pub use cards::{Cards, Link};
 pub use load::{Refused, load};
 
 use crate::net::{AddressSet, Card, Family};
-use crate::netfilter::{Base, Hook, Rule, Ruleset, TableFamily, TableKind, Verdict};
-use crate::policy::{Policy, TrafficList};
+use crate::netfilter::{Base, Hook, MatchKind, Rule, Ruleset, TableFamily, TableKind, Verdict};
+use crate::policy::{Judgement, Policy, Rank, TrafficList};
 use crate::program::Place;
 use crate::span::{FileId, LineIndex, Location, SourceText};
 
@@ -120,6 +121,44 @@ impl Host {
             table.is_some_and(|table| table.chains.iter().any(|chain| &*chain.name == name))
         };
         verdict.is_some_and(|verdict| is_open(verdict, &has))
+    }
+
+    /// The flows that a rule closes because a statement elsewhere in them allows something, where it is such a rule: `outside to host`.
+    #[must_use]
+    pub fn implied(&self, place: Place) -> Option<String> {
+        let rule = self.rule(place).filter(|rule| matches!(rule.verdict, Some(Verdict::Drop | Verdict::Reject(_))))?;
+        let origin = rule.origin.filter(|origin| self.is_policy(origin.file))?;
+        let flows = &self.policy.as_ref()?.flows;
+        let ends = |judgement: &&Judgement| judgement.rank == Rank::End && judgement.location == origin;
+        let closed = flows.iter().filter(|(_, list)| list.iter().any(|one| ends(&one)));
+        let closed: Vec<String> = closed.map(|(flow, _)| flow.to_string()).collect();
+        (!closed.is_empty()).then(|| closed.join(", "))
+    }
+
+    /// The kernel's name of an interface that a policy declares by this name; `None` if it declares none. The first of several, and of a
+    /// pattern one that it takes.
+    #[must_use]
+    pub fn declared_interface(&self, name: &str) -> Option<String> {
+        let (_, cards) = self.names.interfaces.iter().find(|(known, _)| known == name)?;
+        let card = cards.first()?;
+        Some(if card.prefix { format!("{}0", card.name) } else { card.name.clone() })
+    }
+
+    /// Whether a text names an interface: a rule, the facts, a policy's declaration or one of its platforms.
+    #[must_use]
+    pub fn knows_interface(&self, name: &str) -> bool {
+        let declared = self.names.interfaces.iter().flat_map(|(_, cards)| cards);
+        let rules = self.ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
+        let asked = rules.flat_map(|rule| &rule.matches).filter_map(|one| match &one.kind {
+            MatchKind::InInterface(cards) | MatchKind::OutInterface(cards) => Some(&**cards),
+            _ => None,
+        });
+        let linked =
+            self.cards.links.iter().filter_map(|link| link.card.as_deref()).chain(self.cards.default_route.as_deref());
+        name == "lo"
+            || linked.into_iter().any(|known| known == name)
+            || self.policy.as_ref().is_some_and(|policy| policy.facts.interfaces.contains_key(name))
+            || declared.chain(asked.flatten()).any(|card| card.matches(name))
     }
 
     /// The rule at a place.

@@ -8,6 +8,7 @@
 mod answer;
 mod nat;
 pub mod packet;
+mod published;
 mod route;
 
 use std::net::IpAddr;
@@ -37,6 +38,8 @@ pub struct Trace {
     pub notes: Vec<String>,
     /// The packet as it was at the end.
     pub packet: Packet,
+    /// The container that it is led to, where a policy's facts say so.
+    pub target: Option<String>,
     /// Of the first packet of a connection that arrives: what stops the answer to it, if that is certain.
     pub answer: Option<Stopped>,
 }
@@ -136,6 +139,7 @@ pub fn trace(host: &Host, question: &Question) -> Result<Trace, String> {
             doubts: Vec::new(),
             notes: Vec::new(),
             packet: Packet::default(),
+            target: None,
             answer: None,
         },
         space: &mut space,
@@ -286,7 +290,12 @@ impl Way<'_, '_> {
         self.locate_source();
         self.locate_destination();
         self.hook(Hook::Prerouting)?;
-        let to = self.route();
+        let led = self.lead_to_container();
+        let to = match &led {
+            Some(led) => route::Route { local: false, card: Some(led.bridge.clone()), why: led.why.clone() },
+            None => self.route(),
+        };
+        self.trace.target = led.map(|led| led.target);
         self.trace.stages.push(Stage::Routing(to.why.clone()));
         if to.local {
             self.packet.set(Field::LOCAL, 1);

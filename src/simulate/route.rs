@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::Way;
 use crate::host::words;
 use crate::packet::Field;
+use crate::policy::{Class, Flow};
 
 /// A routing decision.
 #[derive(Clone, Debug)]
@@ -118,6 +119,19 @@ impl Way<'_, '_> {
                 }
                 None => to(None, format!("{address} is elsewhere; by which interface is not known")),
             };
+        }
+        // A router whose policy is asked about what comes in from inside: hardly for the router itself.
+        let routes = Flow { from: Class::Outside, to: Class::Outside };
+        let routes = self.host.policy.as_ref().is_some_and(|policy| policy.governs(routes));
+        if routes && self.question.arrives.is_some() && self.question.arrives != default {
+            self.note(format!(
+                "{address} is taken to be elsewhere: nothing says that it is this host's; `to host` says so"
+            ));
+            let by = default.as_ref().map_or_else(
+                || "by which interface is not known".to_owned(),
+                |card| format!("out by the default route, {card}"),
+            );
+            return to(default, format!("{address} is elsewhere: {by}"));
         }
         self.note(format!(
             "{address} is taken to be this host's own: nothing says otherwise; `out CARD` is for what is routed on"

@@ -15,7 +15,9 @@ use crate::policy::{Class, Flow, Judgement, Policy};
 
 pub use bridges::may_lead_outside;
 pub use networks::{knows_local_networks, local_networks};
-pub use published::{container, ip6tables, iptables_off, lists_all, may_proxy, on_loopback, ports_unknown, translated};
+pub use published::{
+    container, ip6tables, iptables_off, lists_all, may_proxy, on_loopback, owner, ports_unknown, translated,
+};
 pub use verdict::{PlatformVerdict, Reached, fact_of, forward_policy, reasons, verdict};
 
 /// Which address of the target the client connects to.

@@ -272,7 +272,9 @@ impl<'a> Report<'a> {
 
     fn repeated(&self, location: Location, fates: &[(Place, &Fate)]) -> Option<Diagnostic> {
         let followers: Vec<Place> = fates.iter().filter_map(|(_, fate)| fate.follower).collect();
-        let origins = self.origins(&followers, location);
+        // The deny that an allow implies is where the flow ends, and no statement of its own.
+        let (implied, said): (Vec<Place>, Vec<Place>) = followers.iter().partition(|place| self.is_implied(**place));
+        let origins = self.origins(&said, location);
         let idle = |place: &Place| self.findings.fate(*place).is_some_and(|fate| fate.reached == Some(false));
         if followers.iter().any(idle) {
             // The other is told, because this one takes its packets: one of the two is needed.
@@ -292,7 +294,21 @@ impl<'a> Report<'a> {
         if let Some(name) = ends.and_then(|place| self.chain(*place)).map(|chain| &chain.name) {
             fault = fault.note(format!("the end of `{name}` decides alike"));
         }
+        if !implied.is_empty() {
+            fault = fault.note("the deny that the allows of this flow imply decides alike");
+        }
         Some(fault.help("delete it, unless it stands there for its counter or as a record"))
+    }
+
+    /// Whether a rule of a policy refuses for a statement that allows: what no statement allows is denied there.
+    fn is_implied(&self, place: Place) -> bool {
+        let refuses = |rule: &&Rule| matches!(rule.verdict, Some(Verdict::Drop | Verdict::Reject(_)));
+        let origin = self.rule(place).filter(refuses).and_then(|rule| rule.origin);
+        let text = |origin: Location| self.files.get(origin.file.0 as usize)?.text.get(origin.span.range());
+        self.origin == Origin::Statements
+            && origin
+                .and_then(text)
+                .is_some_and(|words| ["allow", "forward"].iter().any(|word| words.starts_with(word)))
     }
 
     /// Offers to delete a line, where it stands alone.
