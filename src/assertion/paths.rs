@@ -4,11 +4,12 @@
 
 use crate::lower;
 use crate::net::{AddressRange, AddressSet, Card, Family, PortSet, Protocol, address_number};
-use crate::netfilter::{Hook, Target};
+use crate::netfilter::{Hook, TableKind, Target};
 use crate::packet::field::{card_range, name_number};
 use crate::packet::{Cube, Field, Universe, Values};
 use crate::platform::{Attribute, Condition, Leg, Outcome, Platform};
 use crate::policy::{Class, Flow, Judgement, Party, Policy, Published, Traffic, TrafficList};
+use crate::span::Location;
 use crate::syntax::tree::View;
 use crate::traffic::{self, Address, Query, fact_of};
 
@@ -324,12 +325,34 @@ pub(super) enum Unseen {
         /// The fact that says whether the host routes at all, for what comes from elsewhere.
         routes: Option<&'static str>,
     },
+    /// To another port than the client connects to, perhaps, by this line of a `chain` block.
+    Translated(Location),
 }
 
 /// Whether connections may pass no hook at all.
 pub(super) fn unseen(query: &Query<'_>, rule: &Judgement, target: Target) -> Option<Unseen> {
     let of_guests = || (target == Target::Iptables).then(|| at_ports(query, rule)).flatten();
-    bridged(query).or_else(|| off_bridge(query, rule)).or_else(of_guests).or_else(|| by_uplink(query, rule))
+    bridged(query, rule)
+        .or_else(|| off_bridge(query, rule))
+        .or_else(of_guests)
+        .or_else(|| by_uplink(query, rule))
+        .or_else(|| translated(query, rule))
+}
+
+/// Where a line of a `chain` block may lead what is denied by its port or its address elsewhere, before the rules that deny it look. The ports
+/// that `redirect` and `forward` lead away from are compared as the client knows them.
+fn translated(query: &Query<'_>, rule: &Judgement) -> Option<Unseen> {
+    let Flow { from, to } = query.flow;
+    let by_port = rule.traffic.iter().any(|traffic| traffic.ports.is_some());
+    let by_address = rule.to.addresses.is_some() || rule.to.at.is_some();
+    if !matches!(to, Class::Host | Class::Outside) || !(by_port || by_address) {
+        return None;
+    }
+    let hook = if from == Class::Host { Hook::Output } else { Hook::Prerouting };
+    let chains = query.policy.raw.iter();
+    let mut translating =
+        chains.filter(|raw| &*raw.table == TableKind::Nat.name() && raw.hook.eq_ignore_ascii_case(hook.chain()));
+    translating.find_map(|raw| raw.lines.first()).map(|(_, location)| Unseen::Translated(*location))
 }
 
 /// Where no fact says that bridge netfilter is on, what a guest's bridge port sends to the host may look to iptables like something from
@@ -385,12 +408,22 @@ fn at_ports(query: &Query<'_>, rule: &Judgement) -> Option<Unseen> {
 }
 
 /// Between members of one class on one bridge.
-fn bridged(query: &Query<'_>) -> Option<Unseen> {
+fn bridged(query: &Query<'_>, rule: &Judgement) -> Option<Unseen> {
     let Flow { from, to } = query.flow;
-    if from != to || !matches!(from, Class::Container | Class::Instance) {
+    if from != to || !matches!(from, Class::Container | Class::Instance | Class::Guest) {
         return None;
     }
-    query.platforms().into_iter().find_map(|platform| {
+    let on_port = |party: &Party| {
+        let ports = &query.policy.cards.guest_ports;
+        let cards = party.cards.as_ref().filter(|cards| !cards.complement);
+        cards.is_some_and(|cards| cards.cards.iter().all(|card| ports.contains(card)))
+    };
+    if on_port(&rule.from) && on_port(&rule.to) {
+        return None;
+    }
+    // Who is on a bridge port of the host's own is judged there: `at_ports` has what iptables sees of it.
+    let mut bridges = query.platforms().into_iter().filter(|platform| platform.ports.is_empty());
+    bridges.find_map(|platform| {
         let paths = query.every_path(platform, Address::Own);
         let hidden = paths.iter().find(|path| path.item.steps.is_empty() && path.item.outcome == Outcome::Delivered)?;
         Some(Unseen::Bridged { title: &platform.title, facts: facts(platform, &hidden.conditions, query.family) })

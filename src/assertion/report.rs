@@ -25,7 +25,12 @@ pub(super) fn nothing(location: Location) -> Proof {
 
 /// Some of it may pass no hook of the host.
 pub(super) fn unseen(location: Location, unseen: &Unseen) -> Proof {
-    let message = "whether this assert holds is undecided: some of these connections possibly pass no hook";
+    let message = match unseen {
+        Unseen::Translated(_) => {
+            "whether this assert holds is undecided: a `chain` block possibly leads these connections elsewhere"
+        }
+        _ => "whether this assert holds is undecided: some of these connections possibly pass no hook",
+    };
     let mut diagnostic = Diagnostic::new(&UNDECIDED, location, message).label("not proved");
     match unseen {
         Unseen::Bridged { title, facts } => {
@@ -56,6 +61,11 @@ pub(super) fn unseen(location: Location, unseen: &Unseen) -> Proof {
             if let Some(fact) = routes {
                 diagnostic = diagnostic.help(format!("or, if this host routes nothing, `fact {fact} = 0`"));
             }
+        }
+        Unseen::Translated(line) => {
+            diagnostic = diagnostic
+                .related(*line, "translates before the rules look")
+                .help("say it as `redirect` or `forward`, whose ports are compared as the client knows them");
         }
         Unseen::OffBridge(network) => {
             diagnostic = diagnostic

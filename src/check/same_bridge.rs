@@ -1,11 +1,11 @@
-//! Rules between containers on one network, and about guests on ports of a bridge: bridged packets pass no hook of the IP tables unless bridge
+//! Rules between neighbours on one bridge, and about guests on ports of a bridge: bridged packets pass no hook of the IP tables unless bridge
 //! netfilter is on.
 
 use rustc_hash::FxHashSet;
 
 use super::roads;
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::net::Card;
+use crate::net::{Card, Family};
 use crate::netfilter::Target;
 use crate::policy::{Action, Class, Flow, Judgement, Party, Policy};
 use crate::span::Location;
@@ -34,7 +34,8 @@ deny from container app to container db direct   # warning
 ```
 
 **Instead**, put them on different networks, turn `icc` off for the network and let Docker drop everything between neighbours,
-or turn bridge netfilter on and say so:
+or turn bridge netfilter on and say so (what instances of LXD and Incus or guests of libvirt on one bridge send each other is
+bridged in the same way):
 
 ```fw
 fact sysctls.net.bridge.bridge-nf-call-iptables = 1
@@ -58,6 +59,7 @@ reported only where an assert denies connections between containers.
 /// The check.
 pub fn check(policy: &Policy, target: Target) -> Vec<Diagnostic> {
     let mut out = between_containers(policy);
+    out.extend([Class::Instance, Class::Guest].into_iter().filter_map(|class| between_members(policy, class)));
     out.extend(at_ports(policy, target));
     out.extend(by_uplinks(policy));
     out
@@ -115,6 +117,45 @@ fn at_ports(policy: &Policy, target: Target) -> Option<Diagnostic> {
         .label("not asked for bridged frames")
         .help("turn bridge netfilter on and say so: `fact sysctls.net.bridge.bridge-nf-call-iptables = 1`")
         .help("or build for nft, whose bridge table sees every port: `target nft`");
+    Some(places.fold(found, |found, place| found.related(place, "and here")))
+}
+
+/// Rules between instances, or between guests, on a bridge that their platform made.
+fn between_members(policy: &Policy, class: Class) -> Option<Diagnostic> {
+    let flow = Flow { from: class, to: class };
+    let setting = policy.facts.sysctls.get("net.bridge.bridge-nf-call-iptables").map(String::as_str);
+    let query = traffic::Query { policy, flow, rule: None, family: Family::Ipv4 };
+    // Bridge ports of the host's own are another matter.
+    let on_bridges = query.platforms().into_iter().any(|platform| platform.ports.is_empty());
+    if setting == Some("1") || !on_bridges {
+        return None;
+    }
+    let ports = &policy.cards.guest_ports;
+    let on_port = |party: &Party| {
+        let cards = party.cards.as_ref().filter(|cards| !cards.complement);
+        cards.is_some_and(|cards| cards.cards.iter().all(|card| ports.contains(card)))
+    };
+    let beyond = roads::statements_beyond(policy, |other| other == flow);
+    let stops = roads::written(policy, flow).filter(|judgement| {
+        let cards = (judgement.from.cards.as_deref(), judgement.to.cards.as_deref());
+        roads::stops(judgement.action)
+            && !beyond.contains(&judgement.statement)
+            && !on_port(&judgement.from)
+            && !on_port(&judgement.to)
+            && !roads::cards_apart(cards.0, cards.1)
+    });
+    let mut places: Vec<Location> = stops.map(|judgement| judgement.location).collect();
+    places.sort_unstable();
+    places.dedup();
+    let mut places = places.into_iter();
+    let first = places.next()?;
+    let possibly = if setting.is_some() { "" } else { "possibly " };
+    let members = if class == Class::Instance { "instances" } else { "guests" };
+    let message = format!("what {members} on one bridge send each other {possibly}passes no hook");
+    let found = Diagnostic::new(&SAME_BRIDGE, first, message)
+        .label("not asked for bridged packets")
+        .help("put them on different bridges")
+        .help("or turn bridge netfilter on and say so: `fact sysctls.net.bridge.bridge-nf-call-iptables = 1`");
     Some(places.fold(found, |found, place| found.related(place, "and here")))
 }
 
