@@ -101,7 +101,7 @@ pub fn refusal(rule: &IptablesRule<'_>, table: TableKind, hook: Option<Hook>) ->
             ));
         }
     }
-    value_refusal(rule, protocol)
+    value_refusal(rule, protocol).or_else(|| hook_refusal(rule, hook)).or_else(|| segment_size_refusal(rule))
 }
 
 /// The first value that the tools refuse.
@@ -122,6 +122,10 @@ fn value_refusal(rule: &IptablesRule<'_>, protocol: Option<Protocol>) -> Option<
                     Some(_) => None,
                 }
             }
+            "--strict" => {
+                let is_none = rule.options.iter().any(|option| option.name == "--pol" && option.value() == "none");
+                is_none.then(|| "`--strict` goes with `--pol ipsec`, not with `--pol none`".to_owned())
+            }
             "--to-destination" | "--to-source" | "--to-ports" if option.name == "--to-ports" || has_port(value) => {
                 let known = RESTRICTIONS.get(&("--to-ports", ""));
                 known
@@ -135,6 +139,47 @@ fn value_refusal(rule: &IptablesRule<'_>, protocol: Option<Protocol>) -> Option<
         }
     }
     None
+}
+
+/// What the kernel refuses of one option at some hooks: the option, its value (empty: any), the hooks. iptables-legacy says so when a chain is
+/// reached from the hook, not when it is loaded. (xt_policy.c, xt_addrtype.c, xt_devgroup.c, xt_TCPMSS.c)
+const NOT_AT: [(&str, &str, [Hook; 2]); 7] = [
+    ("--dir", "out", [Hook::Prerouting, Hook::Input]),
+    ("--dir", "in", [Hook::Output, Hook::Postrouting]),
+    ("--limit-iface-out", "", [Hook::Prerouting, Hook::Input]),
+    ("--limit-iface-in", "", [Hook::Output, Hook::Postrouting]),
+    ("--dst-group", "", [Hook::Prerouting, Hook::Input]),
+    ("--src-group", "", [Hook::Output, Hook::Postrouting]),
+    ("--clamp-mss-to-pmtu", "", [Hook::Prerouting, Hook::Input]),
+];
+
+/// The first option that the kernel refuses where the rule stands.
+fn hook_refusal(rule: &IptablesRule<'_>, hook: Option<Hook>) -> Option<(Range<usize>, String)> {
+    let hook = hook?;
+    let refused = |option: &&RuleOption<'_>| {
+        NOT_AT.iter().any(|(name, value, hooks)| {
+            option.name == *name && (value.is_empty() || option.value() == *value) && hooks.contains(&hook)
+        })
+    };
+    let option = rule.options.iter().find(refused)?;
+    let values = option.values.iter().map(|word| word.text);
+    let said: Vec<&str> = std::iter::once(option.flag.text).chain(values).collect();
+    Some((option.range(), format!("iptables-legacy takes no `{}` at {}", said.join(" "), hook.chain())))
+}
+
+/// iptables-legacy's TCPMSS takes no line that may match anything but SYN packets (xt_TCPMSS.c).
+fn segment_size_refusal(rule: &IptablesRule<'_>) -> Option<(Range<usize>, String)> {
+    let target = rule.options.iter().find(|option| option.name == "-j" && option.value() == "TCPMSS")?;
+    let asks_for_syn = |option: &RuleOption<'_>| match option.name {
+        "--syn" => true,
+        "--tcp-flags" => {
+            let set = option.values.get(1);
+            set.is_some_and(|set| set.text.split(',').any(|flag| matches!(flag, "SYN" | "ALL")))
+        }
+        _ => false,
+    };
+    let is_syn = rule.options.iter().any(|option| !option.negated && asks_for_syn(option));
+    (!is_syn).then(|| (target.range(), "`TCPMSS` takes SYN packets alone: say `--tcp-flags SYN,RST SYN`".to_owned()))
 }
 
 /// Whether a rule about this protocol has what an option needs.
