@@ -195,7 +195,7 @@ impl<'p> Court<'p> {
         let stops = |kind| matches!(kind, TableKind::Raw | TableKind::Mangle | TableKind::Filter | TableKind::Security);
         let inet = |family, kind| family == TableFamily::Inet && stops(kind);
         let mut entries: Vec<(usize, usize, bool)> = Vec::new();
-        if matches!(bench.hook, Hook::Input | Hook::Forward) && !bench.world.answers() {
+        if matches!(bench.hook, Hook::Input | Hook::Forward) {
             entries.extend(self.entries(Hook::Prerouting, inet).into_iter().map(|(table, chain)| (table, chain, true)));
         }
         let beside = self.entries(bench.hook, |family, kind| inet(family, kind) && (family, kind) != bench.table);
@@ -340,20 +340,18 @@ impl<'p> Court<'p> {
             if level == Wrong::Possibly && best.is_some() {
                 break;
             }
-            let Some(judge) = &judge else {
-                if judged(question.claim, Meaning::Left, question.platform) == level
-                    && let Some(left) = left_over(cube, &ends, &self.space(bench.family).universe, budget, |_, _| ())?
-                {
-                    let found = self.found(bench, question, cube, left, Meaning::Left, None, level);
-                    if found.certainty == Certainty::Certain || level == Wrong::Possibly {
-                        return Ok(Some(found));
-                    }
-                    keep_surer(&mut best, found);
+            if judge.is_none()
+                && judged(question.claim, Meaning::Left, question.platform) == level
+                && let Some(left) = left_over(cube, &ends, &self.space(bench.family).universe, budget, |_, _| ())?
+            {
+                let found = self.found(bench, question, cube, left, Meaning::Left, None, level);
+                if found.certainty == Certainty::Certain || level == Wrong::Possibly {
+                    return Ok(Some(found));
                 }
-                continue;
-            };
+                keep_surer(&mut best, found);
+            }
             // What a guard stops is wrong by itself; what the judge decides, only if no guard stops it.
-            let asked = std::iter::once((judge, true)).chain(guards.iter().map(|guard| (guard, false)));
+            let asked = judge.iter().map(|judge| (judge, true)).chain(guards.iter().map(|guard| (guard, false)));
             for (program, is_judge) in asked {
                 let last = if is_judge { program.len() } else { program.len().saturating_sub(1) };
                 for number in self.wrong_steps(program, bench.family, question, cube, level, last) {
@@ -369,7 +367,8 @@ impl<'p> Court<'p> {
                     let Some(left) = left else { continue };
                     let meaning = self.meaning(bench.family, step).unwrap_or(Meaning::Unknown);
                     let mut found = self.found(bench, question, cube, left, meaning, Some(step.place), level);
-                    if found.certainty != Certainty::Certain
+                    if let Some(judge) = &judge
+                        && found.certainty != Certainty::Certain
                         && level == Wrong::Fails
                         && self.is_wrong_whatever_holds(question, bench, judge, &ends, cube, &found.cube, budget)?
                     {
