@@ -284,7 +284,8 @@ impl Program<'_> {
             if judgement.from.addresses.is_some() && self.speaks_of_others(judgement) {
                 continue;
             }
-            let left_open = || own_address::left_open(self.policy, judgement).next().is_some();
+            let left_open =
+                || own_address::left_open(self.policy, judgement).next().is_some() || self.leaves_to_proxy(judgement);
             let left = if self.closes_unlisted(judgement) { &mut left } else { &mut unlisted };
             match (cut, is_direct) {
                 (true, true) => drop(refused.insert(judgement.location)),
@@ -325,6 +326,16 @@ impl Program<'_> {
         self.list_is_complete()
             || judgement.to.published.is_some()
             || judgement.to.view.is_none() && with_ports() && !self.speaks_of_others(judgement)
+    }
+
+    /// Whether a deny means, at containers' own addresses, a port that docker-proxy may have to connect to for somebody.
+    fn leaves_to_proxy(&self, judgement: &Judgement) -> bool {
+        let dialled = |one: &Published| {
+            let named = judgement.to.published.as_ref().is_none_or(|list| list.contains(one));
+            let dials = |traffic: &Traffic| condition::is_dialled(traffic, one, judgement.to.view);
+            named && judgement.traffic.iter().any(dials)
+        };
+        self.meets_proxy(judgement) && judgement.to.published.is_none() || self.reached_by_proxy().any(dialled)
     }
 
     /// Whether a deny of containers' own addresses means a port that docker-proxy connects to.
