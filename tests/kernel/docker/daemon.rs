@@ -139,7 +139,11 @@ impl Daemon {
         // Docker may turn these on, and is not asked to: forwarding before it starts would change its policy of FORWARD.
         let bridged = u8::from(self.setup.bridge_netfilter);
         self.shell(&format!(
-            "sysctl -qw net.ipv6.conf.all.forwarding=1 net.bridge.bridge-nf-call-iptables={bridged} net.bridge.bridge-nf-call-ip6tables={bridged}"
+            "cd /proc/sys/net
+echo 1 >ipv6/conf/all/forwarding
+echo {bridged} >bridge/bridge-nf-call-iptables
+echo {bridged} >bridge/bridge-nf-call-ip6tables
+"
         ))?;
         for container in &CONTAINERS {
             let publishes: String = container.publishes.iter().map(|port| format!("-p {port} ")).collect();

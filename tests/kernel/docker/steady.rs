@@ -3,7 +3,7 @@
 use fwc::netfilter::Target;
 
 use super::built::build;
-use super::cases::{CASES, disagreements, expectations, project};
+use super::cases::{Case, disagreements, expectations, project};
 use super::daemon::Daemon;
 use super::dial::{Dial, Line, answers};
 
@@ -25,11 +25,8 @@ fn filled(rules: &str) -> Vec<String> {
     tables.filter(is_filled).map(str::to_owned).collect()
 }
 
-const STEADY: usize = 0;
-
 /// What happens on a host while rules are loaded does not change what they say.
-pub fn steadiness(daemon: &mut Daemon) -> Vec<String> {
-    let case = &CASES[STEADY];
+pub fn steadiness(daemon: &mut Daemon, case: &Case, target: Target) -> Vec<String> {
     let expected = expectations(case.expected);
     let dials: Vec<Dial> = expected.iter().map(|(dial, _)| dial.clone()).collect();
     let without = answers(daemon, &dials);
@@ -37,10 +34,10 @@ pub fn steadiness(daemon: &mut Daemon) -> Vec<String> {
 
     // A ban chain that stands first stays first.
     daemon
-        .shell("iptables -N f2b-sshd; iptables -A f2b-sshd -j RETURN; iptables -I INPUT -j f2b-sshd\n")
+        .shell("if iptables -N f2b-sshd 2>/dev/null; then iptables -A f2b-sshd -j RETURN; iptables -I INPUT -j f2b-sshd; fi\n")
         .expect("a ban chain");
     let before = rules(daemon);
-    let built = build(&project(daemon, case.policy, true), Target::Iptables).expect("it can be built");
+    let built = build(&project(daemon, case.policy, true), target).expect("it can be built");
     let office = Dial::parse("peer 10.1.1.1 > tcp 203.0.113.10 8080");
     let stranger = Dial::parse("peer 203.0.113.1 > tcp 203.0.113.10 5432");
     let peer = daemon.namespace("peer").expect("the peer is there");
@@ -50,20 +47,20 @@ pub fn steadiness(daemon: &mut Daemon) -> Vec<String> {
     let once = rules(daemon);
     built.load(daemon).expect("it can be loaded");
     if rules(daemon) != once {
-        faults.push(format!("loading twice is not loading once:\n{once}\n---\n{}", rules(daemon)));
+        faults.push(format!("{target:?}: loading twice is not loading once:\n{once}\n---\n{}", rules(daemon)));
     }
     let input: Vec<&str> = once.lines().filter(|line| line.starts_with("-A INPUT")).collect();
     if input.first() != Some(&"-A INPUT -j f2b-sshd") {
         faults.push(format!("the ban chain is no longer first: {input:?}"));
     }
     if !lines.iter_mut().all(Line::lives) {
-        faults.push("an open connection did not live through loading".to_owned());
+        faults.push(format!("{target:?}: an open connection did not live through loading"));
     }
     // Docker writes its own rules in another order when a container is restarted, so this comes before that.
     built.unload(daemon).expect("it can be taken away");
     let (was, is) = (filled(&before), filled(&rules(daemon)));
     if was != is {
-        faults.push(format!("taking away leaves something:\n{}\n---\n{}", was.join("\n"), is.join("\n")));
+        faults.push(format!("{target:?}: taking away leaves something:\n{}\n---\n{}", was.join("\n"), is.join("\n")));
     }
     built.load(daemon).expect("it can be loaded");
     let mut check = |daemon: &Daemon, title: &str| {
