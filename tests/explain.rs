@@ -106,6 +106,15 @@ fn given(kind: &str, text: &str) -> BTreeSet<&'static str> {
         let found = fwc::rules::listing::listing(&source, form, fwc::net::Family::Ipv4, &[], true, |_, _, _| true);
         return found.iter().map(|one| one.code.number).collect();
     }
+    if kind == "compose" {
+        let root = |path: &str, text: &str| fwc::project::Root { path: path.into(), bytes: text.as_bytes().to_vec() };
+        let silent = fwc::rules::compose::silent_policy(&root("compose.yml", text)).expect("a compose file");
+        let system = fwc::project::MemoryFileSystem::new([("compose.yml", text.as_bytes())]);
+        let mut db = fwc::database::Database::default();
+        let input = db.load(&system, silent, fwc::project::Options::default());
+        let found = fwc::rules::compose::check(&fwc::database::resolved(&db, input).0);
+        return found.iter().map(|one| one.code.number).collect();
+    }
     let mut files: Vec<(String, String)> =
         BESIDE.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
     let mut policy = "allow ssh from 198.51.100.0/24 to host\n".to_owned();
@@ -152,8 +161,9 @@ fn in_a_service(part: &str) -> String {
 /// What is wrong with a page.
 fn fault(code: &Code) -> Option<String> {
     let all = examples(code.explanation);
-    let mut shown =
-        all.iter().filter(|(kind, _)| ["fw", "json", "yaml", "iptables", "nft", "sh"].contains(&kind.as_str()));
+    let mut shown = all
+        .iter()
+        .filter(|(kind, _)| ["fw", "json", "yaml", "iptables", "nft", "sh", "compose"].contains(&kind.as_str()));
     let Some((kind, first)) = shown.next() else { return Some("has no example that can be tried".to_owned()) };
     let codes = given(kind, first);
     if !codes.contains(code.number) {

@@ -19,7 +19,7 @@ use crate::levels::codes::UNFULFILLED;
 use crate::project::{ImportKind, Options, ReadError, Root, System};
 use crate::prove::findings::codes::NOT_READ;
 use crate::read::Form;
-use crate::rules::listing;
+use crate::rules::{compose, listing};
 use crate::span::{Location, SourceText, Span};
 
 #[derive(Debug, clap::Args)]
@@ -58,6 +58,10 @@ pub(super) fn run(arguments: &Arguments, color: Color) -> Result<Ending, Failure
         let text = read_root(root)?;
         if let Some((form, source)) = rule_set(&text) {
             checked.push(Checked::listing(form, source, arguments.input.levels(root)?, arguments.all)?);
+            continue;
+        }
+        if let Some(silent) = compose::silent_policy(&text) {
+            checked.push(Checked::compose(silent, arguments.input.options(root)?));
             continue;
         }
         let mut db = Database::default();
@@ -106,6 +110,19 @@ fn rule_set(root: &Root) -> Option<(Form, SourceText)> {
 }
 
 impl Checked {
+    /// Who reaches what a compose file publishes.
+    fn compose(silent: Root, options: Options) -> Self {
+        let levels = options.levels.clone();
+        let mut db = Database::default();
+        let input = db.load(&disk::Disk, silent, options);
+        let files = database::project(&db, input).files.clone();
+        let mut diagnostics: Vec<Diagnostic> = Unchecked::new(&db, input).said().to_vec();
+        if !diagnostics.iter().any(Diagnostic::is_error) {
+            diagnostics.extend(compose::check(&database::resolved(&db, input).0));
+        }
+        Self { own: BTreeSet::new(), files, diagnostics, levels, order: Order::Worth, in_force: None }
+    }
+
     /// What is wrong with a rule set.
     fn listing(form: Form, source: SourceText, levels: Levels, all: bool) -> Result<Self, Failure> {
         if form == Form::Ipset {

@@ -11,6 +11,7 @@ use super::render::{Sheet, full, harmless};
 use super::{Color, TargetArgument, disk, print_aside};
 use crate::host::{self, Host, Refused, sentence};
 use crate::project::Options;
+use crate::rules::compose;
 use crate::simulate::{self, Question};
 
 /// Arguments that `trace` and `diff` share.
@@ -49,7 +50,13 @@ impl HostArguments {
         paths.extend(with.iter().cloned());
         let options = self.options(&paths)?;
         let levels = options.levels.clone();
-        let roots = paths.iter().map(|path| read_root(path)).collect::<Result<Vec<_>, _>>()?;
+        let mut roots = paths.iter().map(|path| read_root(path)).collect::<Result<Vec<_>, _>>()?;
+        // A compose file by itself is a host whose policy says nothing.
+        for root in &mut roots {
+            if let Some(silent) = compose::silent_policy(root) {
+                *root = silent;
+            }
+        }
         let beside = self.beside.iter().map(|path| read_root(path)).collect::<Result<Vec<_>, _>>()?;
         match host::load(&disk::Disk, roots, beside, options) {
             Ok(host) => Ok(Some(host)),

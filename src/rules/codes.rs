@@ -21,6 +21,7 @@ pub static CODES: &[&Code] = &[
     &RULES_DOUBLE,
     &SAVES_EVERYTHING,
     &COMMENT_DIFFERS,
+    &PUBLISHED_TO_EVERYBODY,
 ];
 
 /// The answers of connections that are let through are not.
@@ -581,5 +582,39 @@ COMMIT
 **Why it hurts.** One of them is wrong, and nobody looks.
 
 **Instead**, correct whichever it is.
+",
+};
+
+/// A port that a compose file publishes.
+pub static PUBLISHED_TO_EVERYBODY: Code = Code {
+    number: "FW0857",
+    name: "published-to-everybody",
+    level: Level::Note,
+    summary: "a compose file that is looked at by itself publishes a port to everybody",
+    explanation: "\
+# Who reaches a published port
+
+`fwc check docker-compose.yml` looks at a compose file without a policy. A port that is published without an address is open to whoever
+reaches the host: Docker's address translation leads the connection past INPUT, so that a firewall there, ufw's among them, is not asked.
+
+```compose
+services:
+  web:
+    image: nginx
+    ports: [\"8080:80\"]
+```
+
+A service that should not be open to everybody (a database, a control interface) is FW0843, an error.
+
+**Instead**, publish it for the host alone, where a proxy on the host serves it:
+
+```compose
+services:
+  web:
+    image: nginx
+    ports: [\"127.0.0.1:8080:80\"]
+```
+
+or say in a policy who may reach it: `allow tcp 8080 from 198.51.100.0/24 to container web`.
 ",
 };

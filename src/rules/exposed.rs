@@ -57,6 +57,12 @@ const PUBLIC: [&str; 6] = ["eth", "en", "wan", "ppp", "wwan", "venet"];
 /// Ports from which a range says no more than "any".
 const WIDE: u16 = 1_000;
 
+/// What listens at a port that nobody opens to the Internet on purpose.
+pub(super) fn service_at(protocol: Protocol, port: u16) -> Option<&'static str> {
+    let list = if protocol == Protocol::TCP { SENSITIVE } else { return None };
+    list.iter().find(|(known, _)| *known == port).map(|(_, name)| *name)
+}
+
 /// A filter that refuses nothing, or, of a text for both families, nothing of one.
 pub(super) fn nothing_refused(subject: &Subject<'_>, both: bool) -> Vec<Diagnostic> {
     let mut out: Vec<Diagnostic> =

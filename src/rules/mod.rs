@@ -3,6 +3,7 @@
 
 pub mod codes;
 mod comment;
+pub mod compose;
 mod exposed;
 mod foreign;
 mod guests;

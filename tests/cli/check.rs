@@ -164,3 +164,43 @@ fn a_place_without_words_is_marked_too() {
     let place = Place::new(&[("site.fw", "alow ssh to host\n")]);
     assert!(place.run(&["check", "site.fw"]).out.contains("──┬─"));
 }
+
+#[test]
+fn a_compose_file_by_itself_says_who_reaches_what_it_publishes() {
+    let compose = "services:
+  web:
+    image: nginx
+    ports: [\"8080:80\", \"127.0.0.1:9000:9000\"]
+  db:
+    image: postgres
+    ports:
+      - \"5432:5432\"
+";
+    let place = Place::new(&[
+        ("docker-compose.yml", compose),
+        ("closed.yml", &compose.replace("\"8080", "\"127.0.0.1:8080").replace("\"5432", "\"127.0.0.1:5432")),
+    ]);
+    let run = place.run(&["check", "--format", "short", "docker-compose.yml"]);
+    assert_eq!(run.code, Some(1), "{}{}", run.out, run.err);
+    let lines: Vec<&str> = run.out.lines().filter(|line| line.starts_with("docker-compose.yml:")).collect();
+    assert_eq!(
+        lines,
+        [
+            "docker-compose.yml:4:13: note[FW0857]: everybody reaches tcp 8080 of `web` at every address of this host",
+            "docker-compose.yml:8:9: error[FW0843]: everybody reaches tcp 5432 of `db` (PostgreSQL) at every address of this host",
+        ]
+    );
+    let full = place.run(&["check", "docker-compose.yml"]).out;
+    assert!(full.starts_with("[FW0843] Error"), "{full}");
+    for part in [
+        "127.0.0.1:5432:5432",
+        "allow tcp 5432 from 198.51.100.0/24 to container db",
+        "--ctorigdstport 5432 --ctdir ORIGINAL",
+    ] {
+        assert!(full.contains(part), "{part}\n{full}");
+    }
+    let run = place.run(&["check", "--format", "short", "closed.yml"]);
+    assert_eq!((run.code, run.out.contains("FW08")), (Some(0), false), "{}", run.out);
+    let who = place.run(&["who", "docker-compose.yml"]);
+    assert!(who.out.contains("container db") && who.out.contains("tcp 5432 (postgres)"), "{}{}", who.out, who.err);
+}
