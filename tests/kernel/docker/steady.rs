@@ -86,5 +86,6 @@ pub fn steadiness(daemon: &mut Daemon, case: &Case, target: Target) -> Vec<Strin
     daemon.restart().expect("the daemon starts again");
     let found = disagreements("after the daemon was restarted", &expected, &without, &answers(daemon, &dials));
     faults.extend(found.into_iter().map(|(_, text)| text));
+    built.unload(daemon).expect("it can be taken away");
     faults
 }
