@@ -103,7 +103,7 @@ fn interfaces(host: &mut Host, question: &mut Question, text: &str) -> Result<()
             *interface = kernel;
         } else if !host.knows_interface(interface) && interface.contains(|letter: char| letter.is_ascii_digit()) {
             // The kernel's names end in numbers: one more interface of the host.
-            if host.says_rules() || host.recorded {
+            if host.says_rules() {
                 notes.push(format!("nothing here names an interface {interface}: it is taken for one more"));
             }
         } else if !host.knows_interface(interface) && host.says_rules() && !host.names.interfaces.is_empty() {

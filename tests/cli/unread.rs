@@ -41,7 +41,7 @@ fn a_chain_that_another_given_file_has_is_known() {
     let place = Place::new(&[("rules.v4", WHOLE), ("bans.v4", chain)]);
     let run = place.run(&["trace", "rules.v4+bans.v4", SSH]);
     assert_eq!(run.code, Some(0), "{}", run.err);
-    assert!(run.out.contains("\ndropped, by bans.v4:3"), "{}", run.out);
+    assert!(run.out.starts_with("dropped, by bans.v4:3"), "{}", run.out);
 }
 
 #[test]
@@ -75,5 +75,5 @@ fn text_around_a_dump_is_passed_over_and_said() {
     assert!(run.out.contains("note[FW0812]") && run.out.contains("ticket.txt:1:1"), "{}", run.out);
     let run = place.run(&["trace", "ticket.txt", SSH]);
     assert_eq!(run.code, Some(0), "{}", run.err);
-    assert!(run.out.contains("\ndropped, by ticket.txt:8"), "{}", run.out);
+    assert!(run.out.starts_with("dropped, by ticket.txt:8"), "{}", run.out);
 }
