@@ -196,6 +196,11 @@ fn values_range(field: Field, (first, last): (u128, u128), universe: &Universe) 
             let kind = u8::try_from(first >> 8).unwrap_or(0);
             icmp(universe.family(), IcmpType { kind, code: None })
         }
+        Field::ICMP => match (first & 0xff, last & 0xff) {
+            (0, 0xff) => format!("types {}-{}", first >> 8, last >> 8),
+            (from, to) if first >> 8 == last >> 8 => format!("type {} codes {from}-{to}", first >> 8),
+            (from, to) => format!("type/code {}/{from} to {}/{to}", first >> 8, last >> 8),
+        },
         Field::DESTINATION_PORT | Field::SOURCE_PORT | Field::ORIGINAL_PORT => format!("{first}-{last}"),
         _ => format!("{}-{}", value(field, first, universe), value(field, last, universe)),
     }

@@ -243,3 +243,16 @@ fn recorded_hosts_are_compared() {
     );
     assert!(run.out.contains("A: accept; B: dnat to 172.17.0.2:80"), "{}", run.out);
 }
+
+#[test]
+fn an_implied_deny_and_ranges_of_types_are_said_as_such() {
+    let place = Place::new(&[
+        ("a.fw", "allow ssh from 192.0.2.0/24 to host\n"),
+        ("b.fw", "allow ssh from 192.0.2.0/24 to host\nallow icmp to host\n"),
+    ]);
+    let run = place.run(&["diff", "a.fw", "b.fw"]);
+    assert_eq!(run.code, Some(1), "{}", run.err);
+    let said = "    A: a.fw:1 (filter fwc-outside-host): drop, the implied deny of outside to host\n    B: b.fw:2";
+    assert!(run.out.contains(said), "{}", run.out);
+    assert!(!run.out.contains("/255") && run.out.contains("types "), "{}", run.out);
+}

@@ -130,12 +130,13 @@ fn rule(host: &Host, place: Place) -> (String, String) {
         Some(line) => format!("{line} ({chain})"),
         None => chain,
     };
-    let text = match rule.origin.and_then(|origin| host.text(origin)) {
+    let implied = host.implied(place).map(|flow| format!("{does}, the implied deny of {flow}"));
+    let text = implied.unwrap_or_else(|| match rule.origin.and_then(|origin| host.text(origin)) {
         // What a policy says, and what is made of it here; a rule of netfilter says it itself.
         Some(text) if rule.origin.is_some_and(|origin| host.is_policy(origin.file)) => format!("{does}, for: {text}"),
         Some(text) => text,
         None => does,
-    };
+    });
     (harmless(&line), harmless(&text))
 }
 
