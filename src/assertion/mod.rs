@@ -109,6 +109,8 @@ pub enum Assumption {
     OnBridges,
     /// Where a sentence about containers names no port, what an allow to the host names is the host's own.
     OwnPorts,
+    /// What the data of a platform in use say that no fact settles.
+    OfPlatform(&'static str),
 }
 
 impl std::fmt::Display for Assumption {
@@ -118,6 +120,7 @@ impl std::fmt::Display for Assumption {
             Self::NothingElse => "nothing manages the host but what the policy and the facts name",
             Self::OnBridges => "no container has a macvlan or ipvlan network",
             Self::OwnPorts => "ports that an `allow` to the host names are the host's own",
+            Self::OfPlatform(assumed) => assumed,
         })
     }
 }
@@ -251,6 +254,9 @@ impl Prover<'_> {
         let mut assumes = BTreeSet::from([Assumption::Attached, Assumption::NothingElse]);
         if flows.keys().any(|flow| flow.from == Class::Container || flow.to == Class::Container) {
             assumes.insert(Assumption::OnBridges);
+            let platforms = self.policy.platforms.iter().filter_map(|name| Platform::load(name));
+            let assumed = platforms.flat_map(|platform| &platform.faults).filter_map(|fault| fault.assumed.as_deref());
+            assumes.extend(assumed.map(Assumption::OfPlatform));
         }
         if own_ports {
             assumes.insert(Assumption::OwnPorts);

@@ -145,6 +145,7 @@ struct FaultRow {
     effect: String,
     remedy: String,
     source: String,
+    assumed: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -238,6 +239,7 @@ pub(super) fn read(name: &str, text: &str) -> Result<Platform, String> {
                     effect: row.effect,
                     remedy: row.remedy,
                     source: row.source,
+                    assumed: row.assumed,
                 })
             })
             .collect::<Result<_, String>>()?,

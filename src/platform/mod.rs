@@ -99,7 +99,7 @@ pub struct Platform {
     attachments: Vec<Attachment>,
     roads: Vec<Road>,
     impossible: Vec<When>,
-    faults: Vec<Fault>,
+    pub(crate) faults: Vec<Fault>,
     advisories: Vec<Advisory>,
     defaults: Vec<Preset>,
 }
@@ -272,6 +272,8 @@ pub struct Fault {
     pub remedy: String,
     /// Where that is known from.
     pub source: String,
+    /// What a proof takes for granted instead, where no fact says whether it is so.
+    pub assumed: Option<String>,
 }
 
 impl Platform {

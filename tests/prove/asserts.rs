@@ -410,3 +410,19 @@ fn what_was_not_worked_out_is_not_taken_for_proved() {
     assert_eq!(outcome(1), Outcome::OutOfWork);
     assert_eq!(outcome(10_000), Outcome::Holds);
 }
+
+#[test]
+fn a_proof_names_what_the_data_of_a_platform_leave_open() {
+    let assumed = |platform: &str| {
+        let policy =
+            format!("use {platform}\ndefault deny from world to container\nassert deny from world to container\n");
+        let mut db = Database::default();
+        let input = crate::fixture::load(&mut db, &[(crate::fixture::POLICY.to_owned(), policy)], None);
+        let (_, proofs) = database::proofs(&db, input);
+        let [proof] = proofs.as_slice() else { panic!("{platform}: one assert") };
+        assert_eq!(proof.outcome, Outcome::Holds, "{platform}");
+        proof.assumes.iter().map(ToString::to_string).any(|one| one.contains("ipvs"))
+    };
+    assert!(assumed("kubernetes"));
+    assert!(!assumed("podman"));
+}
