@@ -3,6 +3,7 @@
 use super::parse::{Opt, did_you_mean};
 use super::{begins, masked, rate};
 use crate::names::{self, closest};
+use crate::net::hours::SHORT_DAYS;
 use crate::net::{Card, Family};
 use crate::netfilter::extension::Argument;
 use crate::read::iptables::{Refusal, refuse};
@@ -12,7 +13,6 @@ use crate::span::Span;
 
 /// The states that `--ctstate` takes.
 const STATES: [&str; 7] = ["INVALID", "NEW", "ESTABLISHED", "RELATED", "UNTRACKED", "SNAT", "DNAT"];
-const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const FLAGS: [&str; 8] = ["SYN", "ACK", "FIN", "RST", "URG", "PSH", "ALL", "NONE"];
 /// Ports that a list of `multiport` has room for; a range takes two.
 const MOST_PORTS: usize = 15;
@@ -191,13 +191,13 @@ pub(super) fn check(argument: &Argument, option: &Opt, family: Family) -> Checke
         }
         Argument::Interface => interface(word),
         Argument::Weekdays => text.split(',').try_for_each(|one| {
-            let day = DAYS
+            let day = SHORT_DAYS
                 .iter()
                 .any(|day| one.len() >= 2 && day.get(..2) == one.get(..2) && (one.len() == 2 || *day == one));
             if day || matches!(one.parse(), Ok(1..=7)) {
                 Ok(())
             } else {
-                Err(no_word(word, one, "day of the week", DAYS))
+                Err(no_word(word, one, "day of the week", SHORT_DAYS))
             }
         }),
         Argument::Clock => {
