@@ -67,6 +67,12 @@ pub(super) fn foreign(case: &Case<'_>) -> Option<Diagnostic> {
             }
         }
         if matches!(word, "port" | "ports" | "dport" | "dports" | "--dport" | "--dports" | "-p" | "proto" | "th") {
+            // Without it, `on 22` would be an interface, and every port open on it.
+            if index > 0 && matches!(case.text_of(index - 1), "on" | "at" | "with" | "using") {
+                let fault =
+                    Diagnostic::new(&FOREIGN_WORD, case.location(case.range_of(index)), "ports follow the protocol");
+                return Some(fault.help("write the port behind the protocol: `allow tcp 22 to host`"));
+            }
             if let Some(change) = case.try_without(index) {
                 return told(
                     index,

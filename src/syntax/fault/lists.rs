@@ -48,9 +48,35 @@ pub(super) fn ports_in_braces(case: &Case<'_>) -> Option<Diagnostic> {
     Some(case.fix(fault, "a service by its name knows its protocol", change))
 }
 
+/// `tcp,udp 53`: the port behind the last protocol is meant for each. In braces as they stand, the first would be all of its ports.
+fn protocols_of_a_port(case: &Case<'_>, comma: usize) -> Option<Diagnostic> {
+    let is_protocol = |index: usize| matches!(case.text_of(index), "tcp" | "udp" | "sctp");
+    let first = comma.checked_sub(1).filter(|first| is_protocol(*first))?;
+    let mut last = first;
+    while last + 2 < case.tokens.len() && case.text_of(last + 1) == "," && is_protocol(last + 2) {
+        last += 2;
+    }
+    let told = Diagnostic::new(&LIST_MARKS, case.location(case.range_of(comma)), "each protocol needs its port");
+    let port = Some(last + 1).filter(|port| *port < case.tokens.len()).map(|port| case.text_of(port));
+    let port = port.filter(|port| last > first && port.starts_with(|letter: char| letter.is_ascii_digit()));
+    let change = port.and_then(|port| {
+        let each: Vec<String> = (first..=last).step_by(2).map(|at| format!("{} {port}", case.text_of(at))).collect();
+        case.try_replace(case.range_of(first).start..case.range_of(last + 1).end, format!("{{ {} }}", each.join(", ")))
+    });
+    Some(match change {
+        Some(change) => case.fix(told, "say the port with each protocol", change),
+        None => told.help("write `{ tcp 53, udp 53 }`; a protocol without a port is all of its ports"),
+    })
+}
+
 pub(super) fn list_marks(case: &Case<'_>) -> Option<Diagnostic> {
     let found = case.found();
     let marks = |message: &str| Diagnostic::new(&LIST_MARKS, case.place(), message);
+    let comma = if found == "," { Some(case.at) } else { case.at.checked_sub(1).filter(|_| case.before() == ",") };
+    if let Some(told) = comma.filter(|_| case.depth_of(case.at) == 0).and_then(|comma| protocols_of_a_port(case, comma))
+    {
+        return Some(told);
+    }
     if found == "," {
         if case.depth_of(case.at) == 0
             && let Some(change) = in_braces(case, case.at)
