@@ -70,7 +70,7 @@ impl Teller<'_> {
     }
 
     /// One packet of a cube of translated connections, as the client sends it to an address of this host.
-    pub(super) fn dialling(&self, cube: &Cube) -> String {
+    pub(super) fn as_sent(&self, cube: &Cube) -> String {
         let protocol = self.protocol(cube);
         let source = self.address(cube.get(Field::SOURCE), self.flow.from, None);
         let port = |field, wanted: &[u128]| cube.get(field).map(|values| chosen(values, wanted));

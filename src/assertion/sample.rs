@@ -61,7 +61,7 @@ pub fn packets(policy: &Policy, target: Target, assertion: &Assertion) -> Vec<St
                         // A port that a container publishes is usually translated on its way in.
                         let unusual = published && world != World::Translated;
                         let words = if world == World::Translated && is_listed(policy, &cube) {
-                            teller.dialling(&cube)
+                            teller.as_sent(&cube)
                         } else {
                             teller.words(&cube)
                         };

@@ -140,8 +140,7 @@ impl Host {
     #[must_use]
     pub fn declared_interface(&self, name: &str) -> Option<String> {
         let (_, cards) = self.names.interfaces.iter().find(|(known, _)| known == name)?;
-        let card = cards.first()?;
-        Some(if card.prefix { format!("{}0", card.name) } else { card.name.clone() })
+        cards.first().map(Card::sample)
     }
 
     /// Whether a text names an interface: a rule, the facts, a policy's declaration or one of its platforms.

@@ -55,7 +55,7 @@ pub fn packets(system: &dyn System, policy: &Path, options: Options, text: &str)
     let Some(name) = name.filter(|_| policy.as_os_str() != "-") else {
         return Err(whole("words of a policy are understood where it is a file", None));
     };
-    if text.contains(['\n', '\r', '#', '{', '}']) && text.contains(['\n', '\r', '#']) {
+    if text.contains(['\n', '\r', '#']) {
         return Err(whole("one connection, on one line", None));
     }
     let bytes = format!("{BEFORE}{text}\ninclude \"{name}\"\n").into_bytes();

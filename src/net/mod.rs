@@ -136,6 +136,12 @@ impl Card {
         }
     }
 
+    /// The name of an interface that it takes: its own, or one that begins with it.
+    #[must_use]
+    pub fn sample(&self) -> String {
+        if self.prefix { format!("{}0", self.name) } else { self.name.clone() }
+    }
+
     /// Whether the kernel's tools take this name as it is: both refuse more than 15 bytes with the sign for any ending; iptables reads
     /// a dash or `!` at the beginning and `+` at the end as its own, nft `*` and a backslash, and neither knows quotation marks inside.
     #[must_use]

@@ -50,11 +50,6 @@ fn published(one: &Published) -> Option<Diagnostic> {
             "NAT leads IPv4 past INPUT: what INPUT refuses is not asked; IPv6 comes by NAT, or, before Docker 27, by docker-proxy"
         }
     };
-    let inside = if container_ports.first == container_ports.last {
-        container_ports.first.to_string()
-    } else {
-        container_ports.to_string()
-    };
     let suffix = if protocol.name() == Some("udp") { "/udp" } else { "" };
     let line = format!(
         "iptables -I DOCKER-USER -i eth0 -p {protocol} -m conntrack --ctorigdstport {} --ctdir ORIGINAL ! -s 198.51.100.0/24 -j DROP",
@@ -64,7 +59,7 @@ fn published(one: &Published) -> Option<Diagnostic> {
         Diagnostic::new(code, location, message)
             .label("no rule decides who may")
             .note(way)
-            .help(format!("for this host alone: `127.0.0.1:{ports}:{inside}{suffix}`"))
+            .help(format!("for this host alone: `127.0.0.1:{ports}:{container_ports}{suffix}`"))
             .help(format!("in a policy: `allow {protocol} {ports} from 198.51.100.0/24 to container {container}`"))
             .help(format!("by hand: `{line}`")),
     )

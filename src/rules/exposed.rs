@@ -3,10 +3,10 @@
 
 use super::codes::{ANSWERS_ANYBODY, EXPOSED_SERVICE, NOTHING_REFUSED, OTHER_FAMILY_OPEN, SOURCE_PORT_DECIDES};
 use super::walk::{At, at_hook, reached};
-use super::{Subject, families, is_for_users, is_narrowed, lets_through, ports, refuses, takes_first};
+use super::{Subject, families, is_for_users, is_narrowed, is_open, lets_through, ports, refuses, takes_first};
 use crate::diagnostic::Diagnostic;
 use crate::net::{Card, Family, Protocol};
-use crate::netfilter::{Hook, MatchKind, Rule, Verdict};
+use crate::netfilter::{Chain, Hook, MatchKind, Rule, Table, Verdict};
 
 /// Ports that nobody opens to the Internet on purpose, and what listens there.
 const SENSITIVE: &[(u16, &str)] = &[
@@ -91,18 +91,21 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Diagnostic> {
     out
 }
 
+/// Every rule that packets at some chains can come to.
+fn rules_of<'r>(chains: &[(&'r Table, &'r Chain)]) -> Vec<At<'r>> {
+    chains.iter().flat_map(|(table, chain)| reached(table, chain)).map(|(_, at)| at).collect()
+}
+
+/// Whether the policy of any of some chains is to drop.
+fn drops(chains: &[(&Table, &Chain)]) -> bool {
+    chains.iter().any(|(_, chain)| chain.base.is_some_and(|base| !base.accept))
+}
+
 /// A chain at INPUT in which nothing is refused.
 fn nothing_refused_of(subject: &Subject<'_>, family: Family) -> Option<Diagnostic> {
     let chains = at_hook(subject.ruleset, family, Hook::Input);
-    let every: Vec<At<'_>> = chains.iter().flat_map(|(table, chain)| reached(table, chain)).map(|(_, at)| at).collect();
-    let may_refuse =
-        |rule: &Rule| refuses(rule) || matches!(rule.verdict, Some(Verdict::Unknown(_) | Verdict::Map { .. }));
-    let leads_away = |at: &At<'_>| match &at.rule.verdict {
-        Some(Verdict::Jump(to) | Verdict::Goto(to)) => at.table.chains.iter().all(|chain| chain.name != *to),
-        _ => false,
-    };
-    let closed = chains.iter().any(|(_, chain)| chain.base.is_some_and(|base| !base.accept))
-        || every.iter().any(|at| may_refuse(at.rule) || leads_away(at));
+    let every = rules_of(&chains);
+    let closed = drops(&chains) || every.iter().any(|at| refuses(at.rule) || is_open(at));
     if closed {
         return None;
     }
@@ -122,27 +125,18 @@ fn nothing_refused_of(subject: &Subject<'_>, family: Family) -> Option<Diagnosti
 /// A family that is closed at INPUT where nothing refuses the other.
 fn other_family_open(subject: &Subject<'_>, family: Family) -> Option<Diagnostic> {
     let other = if family == Family::Ipv4 { Family::Ipv6 } else { Family::Ipv4 };
-    let every = |family| {
-        let chains = at_hook(subject.ruleset, family, Hook::Input);
-        let rules: Vec<At<'_>> =
-            chains.iter().flat_map(|(table, chain)| reached(table, chain)).map(|(_, at)| at).collect();
-        let drops = chains.iter().any(|(_, chain)| chain.base.is_some_and(|base| !base.accept));
-        (rules, drops)
-    };
     let applies = |at: &At<'_>, family: Family| at.rule.family.is_none_or(|own| own == family);
-    let (closed, drops) = every(family);
+    let [own, others] = [family, other].map(|family| at_hook(subject.ruleset, family, Hook::Input));
+    let closed = rules_of(&own);
     // The rule that refuses everything, or the last in front of a policy that does.
     let last = closed.iter().filter(|at| applies(at, family)).find(|at| refuses(at.rule) && at.rule.matches.is_empty());
-    let last = last.or_else(|| closed.last().filter(|_| drops))?;
-    let (rules, drops) = every(other);
-    let leads = |at: &At<'_>| {
-        !matches!(at.rule.verdict, None | Some(Verdict::Accept | Verdict::Return | Verdict::Jump(_) | Verdict::Goto(_)))
+    let last = last.or_else(|| closed.last().filter(|_| drops(&own)))?;
+    // Only what lets packets on says nothing of them.
+    let passes = |at: &At<'_>| {
+        matches!(at.rule.verdict, None | Some(Verdict::Accept | Verdict::Return | Verdict::Jump(_) | Verdict::Goto(_)))
     };
-    let missing = |at: &At<'_>| match &at.rule.verdict {
-        Some(Verdict::Jump(to) | Verdict::Goto(to)) => at.table.chains.iter().all(|chain| chain.name != *to),
-        _ => false,
-    };
-    if drops || rules.iter().any(|at| applies(at, other) && (leads(at) || missing(at))) || !subject.is_told(last) {
+    let may_refuse = |at: &At<'_>| applies(at, other) && (!passes(at) || is_open(at));
+    if drops(&others) || rules_of(&others).iter().any(may_refuse) || !subject.is_told(last) {
         return None;
     }
     let location = last.rule.origin?;

@@ -2,7 +2,7 @@
 
 use super::codes::{BRIDGES_TRUSTED, GUEST_NOT_CHECKED, HARDWARE_ADDRESS_DECIDES};
 use super::walk::{At, at_hook, reached};
-use super::{Subject, takes_first};
+use super::{Subject, is_open, takes_first};
 use crate::diagnostic::Diagnostic;
 use crate::net::{Card, Family};
 use crate::netfilter::{Hook, MatchKind, Rule, Verdict};
@@ -38,27 +38,18 @@ fn trusted(at: &At<'_>) -> Option<Diagnostic> {
     if only.negated || at.rule.verdict != Some(Verdict::Accept) {
         return None;
     }
-    let name = shown(bridge);
+    let name = bridge;
     Some(
         Diagnostic::new(&BRIDGES_TRUSTED, location, format!("whoever is on `{name}` reaches every port of this host"))
             .label("compares the interface alone")
-            .note(format!("a packet that shows it: `tcp 172.17.0.2 -> host:22 via {}`", example(bridge)))
+            .note(format!("a packet that shows it: `tcp 172.17.0.2 -> host:22 via {}`", bridge.sample()))
             .help("accept the ports that containers need from the host, and drop the rest"),
     )
 }
 
 fn is_bridge(card: &Card) -> bool {
-    let name = shown(card);
+    let name = card.to_string();
     BRIDGES.iter().any(|beginning| name.starts_with(beginning))
-}
-
-fn shown(card: &Card) -> String {
-    if card.prefix { format!("{}+", card.name) } else { card.name.clone() }
-}
-
-/// An interface that it takes.
-fn example(card: &Card) -> String {
-    if card.prefix { format!("{}0", card.name) } else { card.name.clone() }
 }
 
 fn has(rule: &Rule, wanted: impl Fn(&MatchKind) -> bool) -> bool {
@@ -110,25 +101,16 @@ fn unchecked(rules: &[(Vec<At<'_>>, At<'_>)], way: &[At<'_>], at: &At<'_>) -> Op
         .iter()
         .take_while(|rule| !std::ptr::eq(*rule, at.rule))
         .any(|rule| is_sender(rule) && !matches!(rule.verdict, Some(Verdict::Accept)));
-    let unclear = behind.iter().any(|at| is_sender(at.rule) || open(at.rule) || leads_away(at));
+    let unclear = behind.iter().any(|at| is_sender(at.rule) || open(at.rule) || is_open(at));
     if !accepts || before || earlier || unclear {
         return None;
     }
     Some(
-        Diagnostic::new(&GUEST_NOT_CHECKED, location, format!("the guest on `{}` may send as anybody", shown(port)))
+        Diagnostic::new(&GUEST_NOT_CHECKED, location, format!("the guest on `{}` may send as anybody", port))
             .label("neither its hardware address nor its IP address is compared")
             .help(format!(
                 "drop first what is not its own: `-m physdev --physdev-in {} -m mac ! --mac-source ADDRESS -j DROP`",
-                shown(port)
+                port
             )),
     )
-}
-
-/// A jump to a chain that is not in this text.
-fn leads_away(at: &At<'_>) -> bool {
-    match &at.rule.verdict {
-        Some(Verdict::Jump(to) | Verdict::Goto(to)) => at.table.chains.iter().all(|chain| chain.name != *to),
-        Some(Verdict::Unknown(_) | Verdict::Map { .. }) => true,
-        _ => false,
-    }
 }

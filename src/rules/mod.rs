@@ -169,6 +169,15 @@ fn lets_through(at: &At<'_>) -> bool {
     }
 }
 
+/// Whether it is not known what a rule decides: it leads to a chain that is not in this text, or was not understood.
+fn is_open(at: &At<'_>) -> bool {
+    match &at.rule.verdict {
+        Some(Verdict::Jump(to) | Verdict::Goto(to)) => at.table.chains.iter().all(|chain| chain.name != *to),
+        Some(Verdict::Unknown(_) | Verdict::Map { .. }) => true,
+        _ => false,
+    }
+}
+
 fn refuses(rule: &Rule) -> bool {
     matches!(rule.verdict, Some(Verdict::Drop | Verdict::Reject(_)))
 }

@@ -135,11 +135,10 @@ fn named(interface: &str) -> &str {
 /// Names of interfaces that rules tell apart.
 fn interfaces(ruleset: &Ruleset) -> Vec<String> {
     let mut names: BTreeSet<String> = UNNAMED.map(str::to_owned).into();
-    let name = |card: &Card| if card.prefix { format!("{}0", card.name) } else { card.name.clone() };
     for rule in ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules) {
         for one in &rule.matches {
             if let MatchKind::InInterface(cards) | MatchKind::OutInterface(cards) = &one.kind {
-                names.extend(cards.iter().map(name).filter(|name| name != "lo"));
+                names.extend(cards.iter().map(Card::sample).filter(|name| name != "lo"));
             }
             if let MatchKind::Unknown(words) = &one.kind {
                 names.extend(Parameter::read(words).map(|parameter| parameter.name.to_owned()));
